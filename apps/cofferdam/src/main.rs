@@ -1,0 +1,3 @@
+//! The one binary; the subcommand decides the part.
+
+fn main() {}

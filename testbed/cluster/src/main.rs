@@ -1,0 +1,3 @@
+//! A real Kubernetes cluster from source, for the demo and the tests.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! End-to-end stories, named as sentences, played against a real cluster.
