@@ -1,0 +1,20 @@
+//! Object stores behind one trait: local disk, S3, Azure Blob and Google Cloud Storage.
+//!
+//! Everything above this crate talks to a [`Store`]: write-once files under validated paths, with errors
+//! that say what was tried, whether trying again can help, and what the person can do about it.
+
+mod error;
+mod local;
+mod path;
+mod prefixed;
+mod retry;
+mod store;
+
+pub mod faults;
+
+pub use error::{StoreError, StoreErrorKind};
+pub use local::LocalStore;
+pub use path::{BadStorePath, StorePath};
+pub use prefixed::Prefixed;
+pub use retry::{Retrying, RetryPolicy};
+pub use store::{Entry, Store};
