@@ -1,0 +1,10 @@
+//! The domain of the product, pure: no runtime, no cluster, no store and no clock; time arrives as an
+//! argument.
+
+pub mod claims;
+pub mod ids;
+pub mod point;
+pub mod problem;
+
+pub use ids::{BackupUid, ClusterUid, RecoveryPointId};
+pub use problem::{Problem, Severity, code};
