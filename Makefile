@@ -1,0 +1,35 @@
+# Two commands are all that a newcomer needs: `make demo` and `make test`.
+# Build caches live outside the checkout, so that a second run is quick.
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cofferdam
+export COFFERDAM_CACHE := $(CACHE)
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+
+.PHONY: help demo test test-all bench bench-all packages build down
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: ## build everything and show the main job on a real cluster
+	@./demo/run
+
+test: ## run all tests
+	@./tests/run core
+
+test-all: ## run the full matrices too
+	@./tests/run all
+
+bench: ## measure capture, restore and snapshots beside the peer
+	@./tests/bench core
+
+bench-all: ## the same with 300,000 objects
+	@./tests/bench all
+
+packages: ## install the Debian packages that demo and tests need
+	@./tests/packages
+
+build: packages ## build the product and the testbed
+	@cargo build -p cofferdam -p testbed -p csi-driver -p images
+
+down: ## take down every cluster of the testbed and clean up
+	@cargo run -q -p testbed -- down --all
