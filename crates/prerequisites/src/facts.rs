@@ -1,0 +1,184 @@
+//! What the probes saw. Every fact says whether it was seen at all.
+
+use std::collections::BTreeMap;
+
+/// Something that was looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observed<T> {
+    /// It was seen.
+    Seen(T),
+    /// Nobody could look, and why.
+    NotObservable(String),
+}
+
+impl<T> Observed<T> {
+    /// The value, if it was seen.
+    pub fn seen(&self) -> Option<&T> {
+        match self {
+            Self::Seen(value) => Some(value),
+            Self::NotObservable(_) => None,
+        }
+    }
+}
+
+/// Everything that the catalogue judges.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// The cluster itself.
+    pub cluster: Observed<Cluster>,
+    /// Rights that are missing, as `verb resource.group` or `verb resource.group in namespace`.
+    pub missing_rights: Observed<Vec<String>>,
+    /// The snapshot API.
+    pub snapshots: Observed<SnapshotApi>,
+    /// The volumes behind claims.
+    pub volumes: Observed<Vec<ClusterVolume>>,
+    /// Velero's traces.
+    pub velero: Observed<VeleroFacts>,
+    /// Admission policies.
+    pub policies: Observed<Policies>,
+    /// The image.
+    pub registry: Observed<Registry>,
+    /// The storage location.
+    pub location: Observed<LocationFacts>,
+}
+
+/// Identity, version and drivers of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// UID of `kube-system`.
+    pub uid: String,
+    /// Major and minor version.
+    pub version: (u32, u32),
+    /// `gitVersion` as reported.
+    pub git_version: String,
+    /// Names of the `CSIDriver` objects.
+    pub csi_drivers: Vec<String>,
+    /// Namespace that the extension uses or would use.
+    pub extension_namespace: String,
+    /// Whether that namespace exists.
+    pub namespace_exists: bool,
+}
+
+/// Which snapshot resources are served, and by whom they are handled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotApi {
+    /// Served `v1` resources among volumesnapshots, volumesnapshotcontents, volumesnapshotclasses.
+    pub served: Vec<String>,
+    /// Whether a snapshot controller was seen: a ready Deployment or a live Lease. `None`: neither was
+    /// found, which on some distributions only means that it runs outside the cluster.
+    pub controller: Option<String>,
+    /// The classes.
+    pub classes: Vec<SnapshotClassFacts>,
+}
+
+/// One VolumeSnapshotClass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotClassFacts {
+    /// Object name.
+    pub name: String,
+    /// Driver.
+    pub driver: String,
+    /// Whether this product made it.
+    pub ours: bool,
+    /// Whether it carries `velero.io/csi-volumesnapshot-class`.
+    pub velero: bool,
+}
+
+/// A bound claim's volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterVolume {
+    /// `<namespace>/<claim>`.
+    pub claim: String,
+    /// What stores it.
+    pub kind: VolumeKind,
+}
+
+/// What stores a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VolumeKind {
+    /// A CSI driver.
+    Csi(String),
+    /// A volume plugin of Kubernetes itself, by the name of its field.
+    InTree(String),
+    /// The claim has no volume.
+    Unbound,
+}
+
+/// Velero's traces in the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VeleroFacts {
+    /// Deployments that run it, as `<namespace>/<name>`.
+    pub deployments: Vec<String>,
+    /// Whether `velero.io` resources are served.
+    pub crds: bool,
+    /// Its storage locations, as `<bucket>/<prefix>`.
+    pub locations: Vec<String>,
+    /// Objects with labels or annotations of `velero.io` other than `exclude-from-backup`: how many of
+    /// those looked at, and the first few by name.
+    pub marked: u64,
+    /// The first few marked objects.
+    pub marked_names: Vec<String>,
+}
+
+/// Admission policies that can reject the extension's pods.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policies {
+    /// What the API server said to a dry run of the extension's pod; `None` when the namespace does not
+    /// exist yet.
+    pub dry_run: Option<Result<(), String>>,
+    /// Policy engines that were seen, with the number of their rules.
+    pub engines: BTreeMap<String, u64>,
+    /// Pod security level that the namespace enforces.
+    pub pod_security: Option<String>,
+}
+
+/// Whether nodes can fetch the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registry {
+    /// The image.
+    pub image: String,
+    /// What a pod with it reported: running, or the reason for which it waits.
+    pub pulled: Result<(), String>,
+}
+
+/// What was found in the storage location.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocationFacts {
+    /// Bucket and store, without secrets.
+    pub describe: String,
+    /// `<bucket>/<prefix>`.
+    pub bucket_path: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Top-level names that are not ours.
+    pub unrelated: Vec<String>,
+    /// What creating, reading, listing and deleting a probe object gave.
+    pub probe: StoreProbe,
+}
+
+/// Whose a location is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// Nobody's.
+    Nobody,
+    /// This cluster's.
+    ThisCluster,
+    /// Another cluster's, by UID.
+    Other(String),
+}
+
+/// The result of a probe object: the first operation that failed, with its reason and remedy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreProbe {
+    /// Created, read, listed and deleted.
+    Works,
+    /// The first operation that failed.
+    Failed {
+        /// `create`, `read`, `list` or `delete`.
+        operation: String,
+        /// Why.
+        cause: String,
+        /// What to do.
+        remedy: String,
+    },
+}

@@ -1,0 +1,68 @@
+//! Snapshots and volume kinds.
+
+use super::some;
+use crate::catalogue::{Verdict, failed, passed, when_seen};
+use crate::{Facts, Profile, Severity, SnapshotApi, VolumeKind};
+
+const NEEDED: [&str; 3] = ["volumesnapshots", "volumesnapshotcontents", "volumesnapshotclasses"];
+
+pub(crate) fn snapshot_api(facts: &Facts, _: Profile) -> Verdict {
+    when_seen(&facts.snapshots, |snapshots| {
+        let absent: Vec<String> = NEEDED
+            .iter()
+            .filter(|name| !snapshots.served.iter().any(|s| s == *name))
+            .map(|n| (*n).to_owned())
+            .collect();
+        if !absent.is_empty() {
+            return failed(
+                Severity::Block,
+                format!("snapshot.storage.k8s.io/v1 does not serve {}", some(&absent)),
+                "Install the snapshot CRDs and the snapshot controller of kubernetes-csi/external-snapshotter; on AKS: az aks update --enable-snapshot-controller",
+            );
+        }
+        match &snapshots.controller {
+            Some(seen) => passed(format!("the API is served; {seen}")),
+            None => failed(
+                Severity::Warn,
+                "the API is served, but no snapshot controller was seen in the cluster; some distributions run it outside",
+                "If snapshots stay pending, install the snapshot controller of kubernetes-csi/external-snapshotter.",
+            ),
+        }
+    })
+}
+
+pub(crate) fn kinds(facts: &Facts, _: Profile) -> Verdict {
+    when_seen(&facts.volumes, |volumes| {
+        let unprotected: Vec<String> = volumes
+            .iter()
+            .filter_map(|volume| {
+                why_unprotected(&volume.kind, facts.snapshots.seen())
+                    .map(|why| format!("{} ({why})", volume.claim))
+            })
+            .collect();
+        if unprotected.is_empty() {
+            return passed(format!("{} claims, all of drivers with a snapshot class", volumes.len()));
+        }
+        failed(
+            Severity::Warn,
+            format!(
+                "{} of {} claims are not protected: {}",
+                unprotected.len(),
+                volumes.len(),
+                some(&unprotected)
+            ),
+            "Migrate in-tree volumes to CSI; give the driver a VolumeSnapshotClass; or opt in to file copies with fileCopyVolumes: true.",
+        )
+    })
+}
+
+fn why_unprotected(kind: &VolumeKind, snapshots: Option<&SnapshotApi>) -> Option<String> {
+    match kind {
+        VolumeKind::Unbound => Some("no volume yet".to_owned()),
+        VolumeKind::InTree(name) => Some(format!("{name} is not a CSI volume")),
+        VolumeKind::Csi(driver) => {
+            let known = snapshots.is_some_and(|s| s.classes.iter().any(|class| class.driver == *driver));
+            (!known).then(|| format!("no VolumeSnapshotClass for {driver}"))
+        }
+    }
+}
