@@ -64,7 +64,9 @@ impl BlobEncoder {
         }
         self.compressed.clear();
         self.compressed.reserve(zstd::zstd_safe::compress_bound(plain.len()));
-        self.compressor.compress_to_buffer(plain, &mut self.compressed).map_err(|error| compression(&error))?;
+        self.compressor
+            .compress_to_buffer(plain, &mut self.compressed)
+            .map_err(|error| compression(&error))?;
         let smaller = self.compressed.len() < plain.len() || kind == BlobKind::Tree && !plain.is_empty();
         let (stored, uncompressed) =
             if smaller { (self.compressed.as_slice(), plain.len()) } else { (plain, 0) };
@@ -203,8 +205,13 @@ mod tests {
         let (_, sealed, key) = round_trip(BlobKind::Data, &[b'a'; 1000]);
         let id = BlobId::of(&[b'a'; 1000]);
         for length in [1, 999, 1001, u32::MAX] {
-            let refused =
-                BlobDecoder::new().unwrap().decode(&key, id, BlobKind::Data, &sealed, NonZeroU32::new(length));
+            let refused = BlobDecoder::new().unwrap().decode(
+                &key,
+                id,
+                BlobKind::Data,
+                &sealed,
+                NonZeroU32::new(length),
+            );
 
             assert!(refused.is_err(), "{length}");
         }

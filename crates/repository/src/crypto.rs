@@ -155,7 +155,9 @@ struct WireMac {
 
 fn fixed<const N: usize>(text: &str) -> Result<[u8; N], FormatError> {
     let bytes = Zeroizing::new(
-        BASE64_STANDARD.decode(text).map_err(|_| FormatError::inconsistent(WHAT, "a part of it is not base64"))?,
+        BASE64_STANDARD
+            .decode(text)
+            .map_err(|_| FormatError::inconsistent(WHAT, "a part of it is not base64"))?,
     );
     bytes
         .as_slice()
@@ -216,8 +218,10 @@ mod tests {
             prop_assert_eq!(&key.open(&sealed, "test").unwrap(), &plain);
             let at = at.index(sealed.len());
             sealed[at] ^= 1 << bit;
-            prop_assert!(matches!(key.open(&sealed, "test"), Err(FormatError::Authentication { .. })));
-            prop_assert!(matches!(key.open(&sealed[..at.min(31)], "test"), Err(FormatError::Truncated { .. })));
+            let altered = matches!(key.open(&sealed, "test"), Err(FormatError::Authentication { .. }));
+            prop_assert!(altered);
+            let cut = matches!(key.open(&sealed[..at.min(31)], "test"), Err(FormatError::Truncated { .. }));
+            prop_assert!(cut);
         }
     }
 }

@@ -26,10 +26,10 @@ pub struct IndexPack {
 impl IndexFile {
     /// The stored bytes of the file.
     pub fn encode(&self, key: &MasterKey, nonce: Nonce) -> Result<Vec<u8>, FormatError> {
-        let packs = self.packs.iter().map(|pack| WirePack {
-            id: pack.id,
-            blobs: pack.blobs.iter().map(WireBlob::from).collect(),
-        });
+        let packs = self
+            .packs
+            .iter()
+            .map(|pack| WirePack { id: pack.id, blobs: pack.blobs.iter().map(WireBlob::from).collect() });
         unpacked::encode(key, nonce, &WireIndex { packs: packs.collect() }, WHAT)
     }
 
@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn supersedes_is_ignored_and_null_lists_are_empty() {
-        let json = format!(r#"{{"supersedes":["{0}"],"packs":[{{"id":"{0}","blobs":null}}]}}"#, "ab".repeat(32));
+        let json =
+            format!(r#"{{"supersedes":["{0}"],"packs":[{{"id":"{0}","blobs":null}}]}}"#, "ab".repeat(32));
 
         let index = IndexFile::from_plain(json.as_bytes()).unwrap();
 

@@ -177,7 +177,9 @@ mod tests {
     #[test]
     fn costs_that_would_exhaust_the_machine_are_refused() {
         let (_, file) = key_file(b"secret");
-        for (n, r, p) in [(1 << 40, 8, 1), (1 << 20, 1 << 20, 1), (2, 1, u32::MAX), (3, 8, 1), (0, 8, 1), (16, 0, 1)] {
+        for (n, r, p) in
+            [(1 << 40, 8, 1), (1 << 20, 1 << 20, 1), (2, 1, u32::MAX), (3, 8, 1), (0, 8, 1), (16, 0, 1)]
+        {
             let greedy = KeyFile { n, r, p, ..file.clone() };
 
             let refused = KeyFile::decode(&greedy.encode().unwrap());

@@ -3,8 +3,8 @@
 use crate::node::check_name;
 use crate::snapshot::null_as_default;
 use crate::{
-    BlobId, ExtendedAttribute, FileContent, FileMode, FormatError, GenericAttributes, Metadata, Node, NodeKind,
-    TreeId, quote, unquote,
+    BlobId, ExtendedAttribute, FileContent, FileMode, FormatError, GenericAttributes, Metadata, Node,
+    NodeKind, TreeId, quote, unquote,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use jiff::Timestamp;

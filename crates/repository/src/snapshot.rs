@@ -155,7 +155,8 @@ mod tests {
     #[test]
     fn what_other_versions_add_or_leave_out_is_accepted() {
         let tree = TreeId::of(b"tree");
-        let json = format!(r#"{{"time":"2026-01-02T03:04:05+01:00","tree":"{tree}","paths":null,"new":{{}}}}"#);
+        let json =
+            format!(r#"{{"time":"2026-01-02T03:04:05+01:00","tree":"{tree}","paths":null,"new":{{}}}}"#);
 
         let snapshot = Snapshot::from_plain(json.as_bytes()).unwrap();
 

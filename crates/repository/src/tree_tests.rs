@@ -1,7 +1,8 @@
 //! Directories survive their encoding, look as stock clients write them, and hostile ones are refused.
 
 use crate::{
-    BlobId, ExtendedAttribute, FileContent, FileMode, GenericAttributes, Metadata, Node, NodeKind, Tree, TreeId,
+    BlobId, ExtendedAttribute, FileContent, FileMode, GenericAttributes, Metadata, Node, NodeKind, Tree,
+    TreeId,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -59,7 +60,8 @@ fn metadata() -> impl Strategy<Value = Metadata> {
 }
 
 fn tree() -> impl Strategy<Value = Tree> {
-    let name = prop::collection::vec(any::<u8>().prop_filter("a name", |b| !matches!(b, 0 | b'/' | b'.')), 1..20);
+    let name =
+        prop::collection::vec(any::<u8>().prop_filter("a name", |b| !matches!(b, 0 | b'/' | b'.')), 1..20);
     prop::collection::btree_map(name, (kind(), metadata()), 0..6).prop_map(|nodes| {
         let nodes = nodes.into_iter().map(|(name, (kind, meta))| Node { name, kind, meta });
         Tree::new(nodes.collect()).unwrap()
@@ -131,6 +133,9 @@ fn a_raw_link_target_wins_over_its_text() {
     let plain = Tree::new(vec![Node { name: b"link".to_vec(), kind, meta }]).unwrap().encode().unwrap();
 
     let text = String::from_utf8(plain.clone()).unwrap();
-    assert!(text.contains("\"linktarget\":\"caf\u{fffd}\u{fffd}\",\"linktarget_raw\":\"Y2Fm6f8=\""), "{text}");
+    assert!(
+        text.contains("\"linktarget\":\"caf\u{fffd}\u{fffd}\",\"linktarget_raw\":\"Y2Fm6f8=\""),
+        "{text}"
+    );
     assert_eq!(Tree::decode(&plain).unwrap().nodes()[0].kind, NodeKind::Symlink { target });
 }
