@@ -83,16 +83,24 @@ impl StoreError {
 impl StoreErrorKind {
     fn usual_remedy(self) -> &'static str {
         match self {
-            Self::NotFound => "Check the path; if the file belongs to a repository, run `cofferdam repository check`.",
+            Self::NotFound => {
+                "Check the path; if the file belongs to a repository, run `cofferdam repository check`."
+            }
             Self::Exists => {
                 "Another writer stored different content under this name; run `cofferdam repository check`."
             }
             Self::Denied => "Grant the identity of this credential the right to do this on the store.",
-            Self::Retained => "Nothing to do: the store keeps the file until its retention ends, then it is deleted.",
-            Self::Unreachable => "Check the network path and the name of the store; the operation is tried again.",
+            Self::Retained => {
+                "Nothing to do: the store keeps the file until its retention ends, then it is deleted."
+            }
+            Self::Unreachable => {
+                "Check the network path and the name of the store; the operation is tried again."
+            }
             Self::Full => "Free space or raise the quota of the store, then run the operation again.",
             Self::BadCredentials => "Check the credential of the backup storage location and renew it.",
-            Self::BucketMissing => "Create the bucket, container or directory, or correct its name in the settings.",
+            Self::BucketMissing => {
+                "Create the bucket, container or directory, or correct its name in the settings."
+            }
             Self::Corrupt => "Run `cofferdam repository check --read-data` to learn what is affected.",
             Self::Other => "See the cause; if it persists, report it together with this text.",
         }

@@ -182,23 +182,32 @@ fn verdict(
             Some((*kind, "injected fault for this path"))
         }
         Fault::Hide { pattern }
-            if matches!(operation, Operation::Read | Operation::Size) && path.as_str().contains(pattern.as_str()) =>
+            if matches!(operation, Operation::Read | Operation::Size)
+                && path.as_str().contains(pattern.as_str()) =>
         {
             Some((StoreErrorKind::NotFound, "injected absence"))
         }
-        Fault::RetainAll if operation == Operation::Delete => Some((StoreErrorKind::Retained, "injected retention")),
-        Fault::DenyDeletes if operation == Operation::Delete => Some((StoreErrorKind::Denied, "injected denial")),
+        Fault::RetainAll if operation == Operation::Delete => {
+            Some((StoreErrorKind::Retained, "injected retention"))
+        }
+        Fault::DenyDeletes if operation == Operation::Delete => {
+            Some((StoreErrorKind::Denied, "injected denial"))
+        }
         Fault::ReadOnly if writes || operation == Operation::Delete => {
             Some((StoreErrorKind::Denied, "injected read-only store"))
         }
-        Fault::FullAfter(limit) if writes && written > *limit => Some((StoreErrorKind::Full, "injected full disk")),
+        Fault::FullAfter(limit) if writes && written > *limit => {
+            Some((StoreErrorKind::Full, "injected full disk"))
+        }
         _ => None,
     }
 }
 
 /// Whether a write of `path` is silently dropped.
 fn dropped(faults: &[Fault], path: &StorePath) -> bool {
-    faults.iter().any(|fault| matches!(fault, Fault::DropWrites { pattern } if path.as_str().contains(pattern.as_str())))
+    faults.iter().any(
+        |fault| matches!(fault, Fault::DropWrites { pattern } if path.as_str().contains(pattern.as_str())),
+    )
 }
 
 /// What a read returns instead of `data`, which begins at `start` of a file of `size` bytes.
@@ -210,8 +219,10 @@ fn distorted(faults: &[Fault], path: &StorePath, data: Bytes, start: u64, size: 
                 data.truncate(data.len().saturating_sub(*bytes));
             }
             Fault::Lie { pattern, offset } if path.as_str().contains(pattern.as_str()) => {
-                let absolute = if *offset < 0 { size.checked_sub(offset.unsigned_abs()) } else { Some(*offset as u64) };
-                let within = absolute.and_then(|at| at.checked_sub(start)).and_then(|at| usize::try_from(at).ok());
+                let absolute =
+                    if *offset < 0 { size.checked_sub(offset.unsigned_abs()) } else { Some(*offset as u64) };
+                let within =
+                    absolute.and_then(|at| at.checked_sub(start)).and_then(|at| usize::try_from(at).ok());
                 let mut copy = data.to_vec();
                 if let Some(byte) = within.and_then(|at| copy.get_mut(at)) {
                     *byte ^= 0x10;
@@ -237,7 +248,12 @@ impl Store for FaultStore {
         }
         if self.loses_answer(&faults) {
             let target = format!("{path} in {}", self.describe());
-            return Err(StoreError::new("create", target, StoreErrorKind::Unreachable, "injected loss of the answer"));
+            return Err(StoreError::new(
+                "create",
+                target,
+                StoreErrorKind::Unreachable,
+                "injected loss of the answer",
+            ));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! Everything above this crate talks to a [`Store`]: write-once files under validated paths, with errors
 //! that say what was tried, whether trying again can help, and what the person can do about it.
 
+mod cloud;
 mod error;
 mod local;
 mod path;
@@ -10,11 +11,19 @@ mod prefixed;
 mod retry;
 mod store;
 
+pub mod credential;
 pub mod faults;
+pub mod location;
+pub mod owner;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(feature = "emulators")]
+pub mod emulators;
 
 pub use error::{StoreError, StoreErrorKind};
 pub use local::LocalStore;
 pub use path::{BadStorePath, StorePath};
 pub use prefixed::Prefixed;
-pub use retry::{Retrying, RetryPolicy};
+pub use retry::{RetryPolicy, Retrying};
 pub use store::{Entry, Store};

@@ -126,7 +126,11 @@ impl LocalStore {
                     folders.push(child.path());
                 } else if let Some(path) = self.store_path(&child.path()) {
                     let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
-                    found.push(Entry { path, size: metadata.len(), modified: modified.unwrap_or(Timestamp::UNIX_EPOCH) });
+                    found.push(Entry {
+                        path,
+                        size: metadata.len(),
+                        modified: modified.unwrap_or(Timestamp::UNIX_EPOCH),
+                    });
                 }
             }
         }
@@ -171,7 +175,9 @@ impl LocalStore {
         let mut data = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
         file.read_to_end(&mut data)?;
         match data.len() as u64 {
-            got if got < expected => Err(Failure(Kind::Corrupt, format!("only {got} of {expected} bytes came back"))),
+            got if got < expected => {
+                Err(Failure(Kind::Corrupt, format!("only {got} of {expected} bytes came back")))
+            }
             _ => Ok(data.into()),
         }
     }

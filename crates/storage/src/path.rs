@@ -145,8 +145,20 @@ mod tests {
 
     #[test]
     fn a_path_can_never_leave_its_store() {
-        let hostile =
-            ["", "/etc/passwd", "a/../b", "..", "a//b", "a/", "./a", "a\\b", "a\nb", "a/\0", ".tmp-1", "x/.tmp-2"];
+        let hostile = [
+            "",
+            "/etc/passwd",
+            "a/../b",
+            "..",
+            "a//b",
+            "a/",
+            "./a",
+            "a\\b",
+            "a\nb",
+            "a/\0",
+            ".tmp-1",
+            "x/.tmp-2",
+        ];
 
         for text in hostile {
             assert!(StorePath::parse(text).is_err(), "{text:?} was accepted");

@@ -20,7 +20,12 @@ impl Prefixed {
 
     fn inside(&self, tried: &'static str, path: &StorePath) -> Result<StorePath, StoreError> {
         self.prefix.join_path(path).map_err(|bad| {
-            StoreError::new(tried, format!("{path} in {}", self.describe()), StoreErrorKind::Other, bad.to_string())
+            StoreError::new(
+                tried,
+                format!("{path} in {}", self.describe()),
+                StoreErrorKind::Other,
+                bad.to_string(),
+            )
         })
     }
 }

@@ -48,7 +48,10 @@ impl RetryPolicy {
             match self.pause(failures, rand::random()) {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => {
-                    return Err(StoreError { cause: format!("{} (tried {failures} times)", error.cause), ..error });
+                    return Err(StoreError {
+                        cause: format!("{} (tried {failures} times)", error.cause),
+                        ..error
+                    });
                 }
             }
         }

@@ -1,0 +1,130 @@
+//! Builds the client of each object store from checked settings, with every choice made explicitly.
+
+use super::{
+    CloudStore,
+    fresh::{ForAws, ForAzure, ForGcp, Fresh},
+};
+use crate::credential::CredentialSource;
+use object_store::{
+    BackoffConfig, Certificate, ClientOptions, RetryConfig,
+    aws::{AmazonS3Builder, S3ConditionalPut},
+    azure::MicrosoftAzureBuilder,
+    gcp::GoogleCloudStorageBuilder,
+};
+use std::{sync::Arc, time::Duration};
+use telemetry::Clock;
+
+/// Where an object store is and how to speak to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CloudTarget {
+    /// Azure Blob storage.
+    Azure {
+        /// The storage account.
+        account: String,
+        /// The container.
+        container: String,
+        /// The blob endpoint of the account; `None` for the public cloud's.
+        endpoint: Option<String>,
+        /// Whether only tokens are accepted.
+        only_tokens: bool,
+    },
+    /// S3 and what speaks its protocol.
+    Aws {
+        /// The bucket.
+        bucket: String,
+        /// The region; many S3-compatible stores ignore it.
+        region: String,
+        /// The endpoint; `None` for AWS.
+        endpoint: Option<String>,
+        /// Bucket in the path instead of in the host name.
+        path_style: bool,
+    },
+    /// Google Cloud Storage.
+    Gcp {
+        /// The bucket.
+        bucket: String,
+    },
+}
+
+/// The store for `target`, asking `source` for credentials. `ca` is PEM, trusted in addition to the system's.
+pub(crate) fn build(
+    target: CloudTarget,
+    ca: Option<&str>,
+    source: Arc<dyn CredentialSource>,
+    clock: Arc<dyn Clock>,
+) -> Result<CloudStore, object_store::Error> {
+    let fresh = Arc::new(Fresh::new(source, clock));
+    match target {
+        CloudTarget::Azure { account, container, endpoint, only_tokens } => {
+            let shown = endpoint.as_deref().map(|at| format!(" at {at}")).unwrap_or_default();
+            let name = format!("container {container} of storage account {account}{shown}");
+            let mut builder = MicrosoftAzureBuilder::new()
+                .with_account(account)
+                .with_container_name(container)
+                .with_credentials(Arc::new(ForAzure { fresh: fresh.clone(), only_tokens }))
+                .with_retry(no_inner_retries())
+                .with_client_options(client_options(endpoint.as_deref(), ca)?);
+            if let Some(endpoint) = endpoint {
+                builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
+            }
+            Ok(CloudStore::new(builder.build()?, name, fresh))
+        }
+        CloudTarget::Aws { bucket, region, endpoint, path_style } => {
+            let shown = endpoint.as_deref().unwrap_or("AWS");
+            let name = format!("S3 bucket {bucket} at {shown}");
+            let mut builder = AmazonS3Builder::new()
+                .with_bucket_name(&bucket)
+                .with_region(region)
+                .with_credentials(Arc::new(ForAws(fresh.clone())))
+                .with_conditional_put(S3ConditionalPut::ETagMatch)
+                .with_disable_bulk_delete(true)
+                .with_virtual_hosted_style_request(!path_style)
+                .with_retry(no_inner_retries())
+                .with_client_options(client_options(endpoint.as_deref(), ca)?);
+            if let Some(endpoint) = endpoint {
+                builder = builder.with_endpoint(if path_style {
+                    endpoint
+                } else {
+                    with_bucket(&endpoint, &bucket)
+                });
+            }
+            Ok(CloudStore::new(builder.build()?, name, fresh))
+        }
+        CloudTarget::Gcp { bucket } => {
+            let name = format!("Google Cloud Storage bucket {bucket}");
+            let builder = GoogleCloudStorageBuilder::new()
+                .with_bucket_name(bucket)
+                .with_credentials(Arc::new(ForGcp::new(fresh.clone())))
+                .with_retry(no_inner_retries())
+                .with_client_options(client_options(None, ca)?);
+            Ok(CloudStore::new(builder.build()?, name, fresh))
+        }
+    }
+}
+
+/// With virtual-hosted style the client expects the bucket in the endpoint's host name.
+fn with_bucket(endpoint: &str, bucket: &str) -> String {
+    match endpoint.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{bucket}.{rest}"),
+        None => endpoint.to_owned(),
+    }
+}
+
+/// Retries happen in one place only, [`crate::Retrying`], because there each attempt has a fresh credential.
+fn no_inner_retries() -> RetryConfig {
+    RetryConfig { backoff: BackoffConfig::default(), max_retries: 0, retry_timeout: Duration::from_secs(60) }
+}
+
+fn client_options(endpoint: Option<&str>, ca: Option<&str>) -> Result<ClientOptions, object_store::Error> {
+    let mut options = ClientOptions::new()
+        .with_allow_http(endpoint.is_some_and(|at| at.starts_with("http://")))
+        .with_connect_timeout(Duration::from_secs(10))
+        .with_read_timeout(Duration::from_secs(60))
+        .with_timeout(Duration::from_secs(600));
+    if let Some(pem) = ca {
+        for certificate in Certificate::from_pem_bundle(pem.as_bytes())? {
+            options = options.with_root_certificate(certificate);
+        }
+    }
+    Ok(options)
+}

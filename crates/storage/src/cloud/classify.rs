@@ -1,0 +1,251 @@
+//! Turns what an object store said into a [`StoreError`]: kind, permanence, next step, and no secret.
+
+use crate::{StoreError, StoreErrorKind as Kind, credential::CredentialError};
+use object_store::client::{HttpError, HttpErrorKind};
+use std::error::Error;
+
+/// The longest cause shown, in characters.
+const LONGEST_CAUSE: usize = 300;
+
+/// Classifies `error`, met while `tried` was done to `target`.
+pub(crate) fn classify(tried: &'static str, target: String, error: &object_store::Error) -> StoreError {
+    let chain = chain(error);
+    if let Some(credential) = chain.iter().find_map(|error| error.downcast_ref::<CredentialError>()) {
+        return StoreError {
+            tried,
+            target,
+            kind: Kind::BadCredentials,
+            cause: credential.to_string(),
+            temporary: credential.temporary,
+            remedy: credential.remedy.clone(),
+        };
+    }
+    if let Some(http) = chain.iter().find_map(|error| error.downcast_ref::<HttpError>()) {
+        return unreachable(tried, target, http);
+    }
+    let text = error.to_string();
+    let status = status(&text);
+    let code = code(&text);
+    let kind = kind(error, status, code.as_deref().unwrap_or_default(), &text);
+    let cause = match (status, &code) {
+        (Some(status), _) => format!("{status} {}", service_words(&text)),
+        (None, Some(_)) => service_words(&text),
+        (None, None) => innermost(error),
+    };
+    let found = StoreError::new(tried, target, kind, shorten(cause.trim()));
+    match remedy(code.as_deref().unwrap_or_default(), &text) {
+        Some(remedy) => found.with_remedy(remedy),
+        None => found,
+    }
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+    let mut chain = vec![error];
+    let mut deepest = error;
+    while let Some(next) = deepest.source() {
+        chain.push(next);
+        deepest = next;
+    }
+    chain
+}
+
+fn unreachable(tried: &'static str, target: String, http: &HttpError) -> StoreError {
+    let cause = innermost(http);
+    let error = StoreError::new(tried, target, Kind::Unreachable, shorten(&cause));
+    let certificate = cause.contains("certificate") || cause.contains("UnknownIssuer");
+    match http.kind() {
+        _ if certificate => error.with_temporary(false).with_remedy(
+            "Put the certificate authority of the store, as PEM, into config.caCert; verification cannot be switched off.",
+        ),
+        HttpErrorKind::Decode => error.with_temporary(true),
+        _ => error,
+    }
+}
+
+fn kind(error: &object_store::Error, status: Option<u16>, code: &str, text: &str) -> Kind {
+    use object_store::Error as E;
+    match code {
+        "NoSuchBucket" | "ContainerNotFound" => Kind::BucketMissing,
+        "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "AuthenticationFailed"
+        | "InvalidAuthenticationInfo"
+        | "NoAuthenticationInformation"
+        | "ExpiredToken"
+        | "TokenRefreshRequired"
+        | "InvalidToken"
+        | "InvalidClientTokenId"
+        | "KeyBasedAuthenticationNotPermitted"
+        | "RequestTimeTooSkewed"
+        | "AuthorizationHeaderMalformed" => Kind::BadCredentials,
+        "BlobImmutableDueToPolicy"
+        | "BlobImmutableDueToLegalHold"
+        | "ObjectLocked"
+        | "RetentionPolicyNotMet"
+        | "BlobNotModifiedDueToRetention" => Kind::Retained,
+        "QuotaExceeded" | "InsufficientStorage" | "XMinioStorageFull" | "AccountQuotaExceeded" => Kind::Full,
+        "AccessDenied" if text.to_ascii_lowercase().contains("object lock") => Kind::Retained,
+        "SlowDown"
+        | "ServerBusy"
+        | "OperationTimedOut"
+        | "InternalError"
+        | "ConditionalRequestConflict"
+        | "ContainerBeingDeleted"
+        | "OperationAborted" => Kind::Unreachable,
+        _ if text.contains("retentionPolicyNotMet") || text.contains("WORM") => Kind::Retained,
+        _ if text.contains("The specified bucket does not exist") => Kind::BucketMissing,
+        _ => match (error, status) {
+            (_, Some(507)) => Kind::Full,
+            (_, Some(501)) => Kind::Other,
+            (_, Some(416)) => Kind::Corrupt,
+            (_, Some(408 | 425 | 429 | 500..=599)) => Kind::Unreachable,
+            (_, Some(401)) | (E::Unauthenticated { .. }, _) => Kind::BadCredentials,
+            (_, Some(403)) | (E::PermissionDenied { .. }, _) => Kind::Denied,
+            (E::NotFound { .. }, _) | (_, Some(404)) => Kind::NotFound,
+            (E::AlreadyExists { .. } | E::Precondition { .. }, _) | (_, Some(409 | 412)) => Kind::Exists,
+            _ if text.contains("range") && text.contains("exceed") => Kind::Corrupt,
+            _ if text.contains("Requested range") || text.contains("InvalidRange") => Kind::Corrupt,
+            _ => Kind::Other,
+        },
+    }
+}
+
+fn remedy(code: &str, text: &str) -> Option<&'static str> {
+    match code {
+        "KeyBasedAuthenticationNotPermitted" => Some(
+            "The storage account forbids account keys: use workload identity (config.useAAD) or allow key access.",
+        ),
+        "RequestTimeTooSkewed" => Some("The clock of this node is wrong: correct it (NTP), then try again."),
+        "AuthenticationFailed" if text.contains("date header too old") => {
+            Some("The clock of this node is wrong: correct it (NTP), then try again.")
+        }
+        "AuthorizationPermissionMismatch" => Some(
+            "Assign the role Storage Blob Data Contributor on the container to the identity; it takes effect within minutes.",
+        ),
+        "AuthorizationFailure" => {
+            Some("Check the network rules of the storage account and the role of the identity.")
+        }
+        "NotImplemented" => Some(
+            "This store does not support conditional writes (If-None-Match), which backups need: use one that does.",
+        ),
+        _ => None,
+    }
+}
+
+/// The status code in a text like `status code: 403 Forbidden`.
+fn status(text: &str) -> Option<u16> {
+    let (_, rest) = text.split_once("status code: ")?;
+    rest.get(..3)?.parse().ok()
+}
+
+/// The service's error code: XML `<Code>` or JSON `"code":` / `"error":`.
+fn code(text: &str) -> Option<String> {
+    let word = |rest: &str| {
+        let word: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        (!word.is_empty()).then_some(word)
+    };
+    if let Some((_, rest)) = text.split_once("<Code>") {
+        return word(rest);
+    }
+    ["\"code\":\"", "\"code\": \"", "\"error\":\"", "\"error\": \""]
+        .iter()
+        .find_map(|mark| word(text.split_once(mark)?.1))
+        .filter(|word| word.parse::<u64>().is_err())
+}
+
+/// What a service's error document says, in one line: code and message, without the rest of the document.
+pub(crate) fn service_words(text: &str) -> String {
+    let message = ["<Message>", "\"message\":\"", "\"message\": \"", "\"error_description\":\""]
+        .iter()
+        .find_map(|mark| Some(text.split_once(mark)?.1))
+        .map(|rest| rest.split(['<', '"', '\n', '\r']).next().unwrap_or_default().trim());
+    let words = match (code(text), message) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code,
+        (None, Some(message)) => message.to_owned(),
+        // An unknown document may repeat what was sent, so it is not shown.
+        (None, None) => "without further explanation".to_owned(),
+    };
+    shorten(&words)
+}
+
+/// The innermost cause of an error, without the address (which may hold a signature).
+pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut deepest = error;
+    while let Some(next) = deepest.source() {
+        deepest = next;
+    }
+    shorten(&deepest.to_string())
+}
+
+fn shorten(text: &str) -> String {
+    let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut clean = String::new();
+    for word in one_line.split(' ') {
+        let lower = word.to_ascii_lowercase();
+        let secret = ["sig=", "signature=", "token=", "password=", "secret=", "bearer "]
+            .iter()
+            .any(|mark| lower.contains(mark));
+        if !clean.is_empty() {
+            clean.push(' ');
+        }
+        clean.push_str(if secret { "[redacted]" } else { word });
+    }
+    clean.chars().take(LONGEST_CAUSE).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generic(text: &str) -> object_store::Error {
+        object_store::Error::Generic { store: "S3", source: text.to_owned().into() }
+    }
+
+    #[test]
+    fn service_answers_become_kinds_with_the_right_permanence() {
+        let answer = |status: &str, body: &str| {
+            generic(&format!("Server returned non-2xx status code: {status}: {body}"))
+        };
+        let xml = |code: &str| format!("<?xml?><Error><Code>{code}</Code><Message>Why.</Message></Error>");
+        let cases = [
+            (answer("404 Not Found", &xml("NoSuchBucket")), Kind::BucketMissing, false),
+            (answer("404 Not Found", &xml("ContainerNotFound")), Kind::BucketMissing, false),
+            (answer("404 Not Found", &xml("NoSuchKey")), Kind::NotFound, false),
+            (answer("403 Forbidden", &xml("SignatureDoesNotMatch")), Kind::BadCredentials, false),
+            (answer("403 Forbidden", &xml("AccessDenied")), Kind::Denied, false),
+            (answer("403 Forbidden", ""), Kind::Denied, false),
+            (answer("401 Unauthorized", ""), Kind::BadCredentials, false),
+            (answer("409 Conflict", &xml("BlobImmutableDueToPolicy")), Kind::Retained, false),
+            (answer("409 Conflict", &xml("ConditionalRequestConflict")), Kind::Unreachable, true),
+            (answer("409 Conflict", &xml("BlobAlreadyExists")), Kind::Exists, false),
+            (answer("412 Precondition Failed", &xml("PreconditionFailed")), Kind::Exists, false),
+            (answer("416 Range Not Satisfiable", &xml("InvalidRange")), Kind::Corrupt, false),
+            (answer("507 Insufficient Storage", &xml("XMinioStorageFull")), Kind::Full, false),
+            (answer("503 Service Unavailable", &xml("SlowDown")), Kind::Unreachable, true),
+            (answer("429 Too Many Requests", ""), Kind::Unreachable, true),
+            (answer("501 Not Implemented", &xml("NotImplemented")), Kind::Other, false),
+        ];
+
+        for (error, kind, temporary) in cases {
+            let found = classify("read", "x".into(), &error);
+            assert_eq!((found.kind, found.temporary), (kind, temporary), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_text_repeats_a_signature_or_an_unknown_document() {
+        let leaky = [
+            generic("GET https://a.blob.core.windows.net/c?sv=1&sig=S3CR3T failed"),
+            generic("Server returned non-2xx status code: 403 Forbidden: <html>S3CR3T</html>"),
+            generic(
+                "status code: 403 Forbidden: <Error><Code>SignatureDoesNotMatch</Code><Message>No.</Message><StringToSign>S3CR3T</StringToSign></Error>",
+            ),
+        ];
+
+        for error in leaky {
+            let found = classify("read", "x".into(), &error);
+            assert!(!found.to_string().contains("S3CR3T"), "{found}");
+        }
+    }
+}
