@@ -1,3 +1,277 @@
-//! A real Kubernetes cluster from source, for the demo and the tests.
+//! The command line of the testbed.
 
-fn main() {}
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use testbed::{
+    ClusterKind, ClusterName, Error, Invocation, KubernetesVersion, Layout, Mix, PoolKind, StoreKind,
+    UpOptions,
+};
+
+/// A real Kubernetes cluster from source, for the demo and the tests.
+#[derive(Parser)]
+#[command(name = "testbed", version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Build every program into the cache.
+    Build,
+    /// Bring a cluster up; continues where an interrupted one stopped.
+    Up {
+        #[command(flatten)]
+        cluster: Cluster,
+        /// etcd, API server and controller manager only: no node, no pods.
+        #[arg(long, conflicts_with = "foreign_pool")]
+        control_plane_only: bool,
+        /// Give the cluster a volume pool of its own, so that snapshot handles
+        /// of other clusters mean nothing in it.
+        #[arg(long)]
+        foreign_pool: bool,
+        /// The Kubernetes version; others than the default are for control planes only.
+        #[arg(long, default_value = "1.35")]
+        kubernetes_version: KubernetesVersion,
+    },
+    /// Take a cluster down and remove everything that it made.
+    Down {
+        #[command(flatten)]
+        cluster: Cluster,
+        /// Every cluster, every store, the hub and the pool.
+        #[arg(long, conflicts_with = "name")]
+        all: bool,
+    },
+    /// Show the clusters of this machine.
+    Status {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run kubectl as the administrator of a cluster.
+    Kubectl {
+        #[command(flatten)]
+        cluster: Cluster,
+        /// What kubectl should do.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Print the path of a cluster's kubeconfig.
+    Kubeconfig {
+        #[command(flatten)]
+        cluster: Cluster,
+    },
+    /// Load a docker or OCI archive into a cluster.
+    LoadImage {
+        #[command(flatten)]
+        cluster: Cluster,
+        /// The archive.
+        file: PathBuf,
+    },
+    /// Run a command in the network namespace of a cluster, or of the hub.
+    Exec {
+        #[command(flatten)]
+        cluster: Cluster,
+        /// In the hub, where the stores are.
+        #[arg(long, conflicts_with = "name")]
+        hub: bool,
+        /// The command.
+        #[arg(trailing_var_arg = true, required = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+    /// Fill a cluster with a realistic mix of objects.
+    Generate {
+        #[command(flatten)]
+        cluster: Cluster,
+        /// How many.
+        #[arg(long)]
+        objects: usize,
+        /// The namespaces are called this, with a number behind it.
+        #[arg(long, default_value = "generated")]
+        namespace_prefix: String,
+    },
+    /// Object stores in the hub.
+    Store {
+        #[command(subcommand)]
+        verb: StoreVerb,
+    },
+    /// Keep the processes of a cluster running (started by `up`).
+    #[command(hide = true)]
+    Supervise {
+        /// The cluster, or `hub/` and a store.
+        name: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum StoreVerb {
+    /// Start a store and print how to reach it.
+    Up {
+        /// Which one.
+        kind: StoreKind,
+        /// Buckets (containers) to create in it.
+        #[arg(long)]
+        bucket: Vec<String>,
+    },
+    /// Stop a store and forget its data.
+    Down {
+        /// Which one.
+        kind: StoreKind,
+    },
+}
+
+#[derive(clap::Args)]
+struct Cluster {
+    /// The cluster's name.
+    #[arg(long, default_value = "one")]
+    name: ClusterName,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse().verb).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("testbed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(verb: Verb) -> Result<ExitCode, Error> {
+    let layout = Layout::of_this_machine();
+    match verb {
+        Verb::Build => {
+            for (name, path) in testbed::build_everything(&layout).await? {
+                println!("{name:24} {}", path.display());
+            }
+        }
+        Verb::Up {
+            cluster,
+            control_plane_only,
+            foreign_pool,
+            kubernetes_version,
+        } => {
+            let options = UpOptions {
+                name: cluster.name,
+                kind: kind(control_plane_only, foreign_pool),
+                version: kubernetes_version,
+                supervisor: this_program()?,
+            };
+            let kubeconfig = testbed::up(&layout, &options).await?;
+            println!("export KUBECONFIG={}", kubeconfig.display());
+        }
+        Verb::Down { all: true, .. } => testbed::down_everything(&layout).await?,
+        Verb::Down { cluster, .. } => testbed::down(&layout, &cluster.name).await?,
+        Verb::Status { json } => print_status(&layout, json)?,
+        Verb::Kubectl { cluster, arguments } => {
+            let binaries = testbed::build(&layout, KubernetesVersion::default(), false).await?;
+            let kubectl = Invocation::new(binaries.kubernetes)
+                .arg("kubectl")
+                .args(arguments)
+                .env("KUBECONFIG", layout.cluster(&cluster.name).kubeconfig());
+            return kubectl.attached().await.map(exit_code);
+        }
+        Verb::Kubeconfig { cluster } => {
+            println!("{}", layout.cluster(&cluster.name).kubeconfig().display());
+        }
+        Verb::LoadImage { cluster, file } => {
+            testbed::load_image(&layout, &cluster.name, &file).await?;
+        }
+        Verb::Exec {
+            cluster,
+            hub,
+            command,
+        } => {
+            let places = match hub {
+                true => layout.hub(),
+                false => layout.cluster(&cluster.name),
+            };
+            let (program, arguments) = command.split_first().ok_or_else(|| Error::Usage("name a command".to_owned()))?;
+            let inside = Invocation::new(program).args(arguments).inside(&places.namespace_file());
+            return inside.attached().await.map(exit_code);
+        }
+        Verb::Generate {
+            cluster,
+            objects,
+            namespace_prefix,
+        } => {
+            let client = testbed::client(&layout.cluster(&cluster.name).kubeconfig()).await?;
+            let mix = Mix {
+                objects,
+                namespace_prefix,
+            };
+            let summary = testbed::generate(&client, &mix).await?;
+            for (kind, count) in &summary.created {
+                println!("{kind:16} {count}");
+            }
+            println!(
+                "{} already there; {} namespaces; {:.1} s",
+                summary.existing,
+                summary.namespaces.len(),
+                summary.took.as_secs_f32()
+            );
+        }
+        Verb::Store { verb } => store(&layout, verb).await?,
+        Verb::Supervise { name } => testbed::supervise(&layout, &name).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn store(layout: &Layout, verb: StoreVerb) -> Result<(), Error> {
+    match verb {
+        StoreVerb::Up { kind, bucket } => {
+            let access = testbed::store_up(layout, kind, &this_program()?).await?;
+            for name in &bucket {
+                testbed::create_bucket(kind, name).await?;
+            }
+            println!("endpoint {}", access.endpoint);
+            println!("account  {}", access.account);
+            println!("key      {}", access.key);
+            Ok(())
+        }
+        StoreVerb::Down { kind } => testbed::store_down(layout, kind).await,
+    }
+}
+
+fn kind(control_plane_only: bool, foreign_pool: bool) -> ClusterKind {
+    match (control_plane_only, foreign_pool) {
+        (true, _) => ClusterKind::ControlPlane,
+        (false, true) => ClusterKind::Full(PoolKind::Foreign),
+        (false, false) => ClusterKind::Full(PoolKind::Shared),
+    }
+}
+
+fn print_status(layout: &Layout, json: bool) -> Result<(), Error> {
+    let clusters = testbed::status(layout)?;
+    if json {
+        let text = serde_json::to_string_pretty(&clusters);
+        println!("{}", text.map_err(|error| Error::Usage(error.to_string()))?);
+        return Ok(());
+    }
+    if clusters.is_empty() {
+        println!("no cluster; start one with: testbed up");
+    }
+    for cluster in clusters {
+        let state = &cluster.state;
+        println!("{} ({:?}, {:?})", state.name, state.kind, state.version);
+        println!("  kubeconfig {}", cluster.kubeconfig.display());
+        println!("  logs       {}", cluster.logs.display());
+        for (name, pid, restarts) in &cluster.processes {
+            let alive = pid.map_or("not running".to_owned(), |pid| format!("pid {pid}"));
+            println!("  {name:24} {alive}, {restarts} restarts");
+        }
+    }
+    Ok(())
+}
+
+fn this_program() -> Result<PathBuf, Error> {
+    std::env::current_exe().map_err(|error| Error::Usage(format!("cannot find this program's own file: {error}")))
+}
+
+fn exit_code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}

@@ -1,0 +1,128 @@
+//! The network between the clusters: a hub namespace with a bridge, and one
+//! cable from it to each cluster's namespace and to the machine's own shell.
+
+use std::path::Path;
+
+use crate::layout::Places;
+use crate::{AddressPlan, Error, Hub, Invocation, Layout, state};
+
+/// The machine's end of its cable to the hub.
+const HOST_CABLE: &str = "cofferdam0";
+
+/// Makes the hub; harmless when it is there.
+pub async fn ensure_hub(layout: &Layout) -> Result<(), Error> {
+    let places = layout.hub();
+    if complete(&places) {
+        return Ok(());
+    }
+    remove(&places).await?;
+    if Invocation::new("ip").args(["link", "show", HOST_CABLE]).succeeds().await {
+        ip(&["link", "del", HOST_CABLE]).await?;
+    }
+    create_namespace(&places).await?;
+    let (hub, host, bits) = (Hub::ADDRESS, Hub::HOST, Hub::PREFIX);
+    let name = &places.namespace;
+    inside(
+        &places,
+        &format!(
+            "link set lo up\nlink add hub type bridge\naddr add {hub}/{bits} dev hub\nlink set hub up\n"
+        ),
+    )
+    .await?;
+    ip(&["link", "add", HOST_CABLE, "type", "veth", "peer", "name", "host", "netns", name]).await?;
+    inside(&places, "link set host master hub\nlink set host up\n").await?;
+    ip(&["addr", "add", &format!("{host}/{bits}"), "dev", HOST_CABLE]).await?;
+    ip(&["link", "set", HOST_CABLE, "up"]).await?;
+    forward(&places).await?;
+    mark_complete(&places)
+}
+
+/// Makes the namespace of one cluster and plugs it into the hub; harmless when it is there.
+pub async fn ensure_cluster(
+    layout: &Layout,
+    places: &Places,
+    addresses: AddressPlan,
+) -> Result<(), Error> {
+    if complete(places) {
+        return Ok(());
+    }
+    remove(places).await?;
+    let hub = layout.hub();
+    let cable = addresses.cable();
+    let old = Invocation::new("ip").args(["-n", &hub.namespace, "link", "show", &cable]);
+    if old.succeeds().await {
+        ip(&["-n", &hub.namespace, "link", "del", &cable]).await?;
+    }
+    create_namespace(places).await?;
+    let (node, bits, gateway) = (addresses.node(), Hub::PREFIX, Hub::ADDRESS);
+    inside(
+        &hub,
+        &format!("link add {cable} type veth peer name eth0 netns {}\n", places.namespace),
+    )
+    .await?;
+    inside(&hub, &format!("link set {cable} master hub\nlink set {cable} up\n")).await?;
+    inside(
+        places,
+        &format!(
+            "link set lo up\naddr add {node}/{bits} dev eth0\nlink set eth0 up\nroute add default via {gateway}\n"
+        ),
+    )
+    .await?;
+    forward(places).await?;
+    mark_complete(places)
+}
+
+/// Removes a namespace with all its interfaces; harmless when there is none.
+pub async fn remove(places: &Places) -> Result<(), Error> {
+    let marker = marker(places);
+    if marker.exists() {
+        std::fs::remove_file(&marker).map_err(Error::file("remove", &marker))?;
+    }
+    if places.namespace_file().exists() {
+        ip(&["netns", "del", &places.namespace]).await?;
+    }
+    Ok(())
+}
+
+async fn create_namespace(places: &Places) -> Result<(), Error> {
+    ip(&["netns", "add", &places.namespace]).await
+}
+
+/// Lets packets pass between interfaces, and through the packet filter where
+/// they cross a bridge (Services need that).
+async fn forward(places: &Places) -> Result<(), Error> {
+    let script = "echo 1 > /proc/sys/net/ipv4/ip_forward; \
+        f=/proc/sys/net/bridge/bridge-nf-call-iptables; if [ -e $f ]; then echo 1 > $f; fi";
+    let shell = Invocation::new("sh").args(["-c", script]);
+    shell.inside(&places.namespace_file()).output().await.map(|_| ())
+}
+
+async fn ip(arguments: &[&str]) -> Result<(), Error> {
+    Invocation::new("ip").args(arguments).output().await.map(|_| ())
+}
+
+/// Runs several `ip` commands inside a namespace.
+async fn inside(places: &Places, batch: &str) -> Result<(), Error> {
+    let ip = Invocation::new("ip").args(["-n", &places.namespace, "-batch", "-"]);
+    ip.output_with_input(batch.as_bytes()).await.map(|_| ())
+}
+
+/// A namespace counts only when every step of making it was done.
+fn complete(places: &Places) -> bool {
+    marker(places).exists() && is_namespace(&places.namespace_file())
+}
+
+/// After a reboot an empty file may be left where the namespace was mounted.
+fn is_namespace(path: &Path) -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let path = path.to_string_lossy();
+    mounts.lines().any(|line| line.split(' ').nth(1) == Some(path.as_ref()))
+}
+
+fn marker(places: &Places) -> std::path::PathBuf {
+    places.run.join("network-complete")
+}
+
+fn mark_complete(places: &Places) -> Result<(), Error> {
+    state::write(&marker(places), b"")
+}
