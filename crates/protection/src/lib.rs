@@ -5,6 +5,8 @@ pub mod claims;
 pub mod ids;
 pub mod point;
 pub mod problem;
+pub mod selection;
 
 pub use ids::{BackupUid, ClusterUid, RecoveryPointId};
 pub use problem::{Problem, Severity, code};
+pub use selection::{Selection, SelectionFields};

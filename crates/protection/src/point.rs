@@ -55,10 +55,12 @@ pub struct Manifest {
     pub writer: String,
     /// The selection, as the `Backup` object's spec said it.
     pub selection: serde_json::Value,
-    /// One entry per listed resource.
+    /// One entry per listed resource, or per resource and namespace.
     pub lists: Vec<ListRecord>,
     /// Objects per `<resource>[.<group>]`.
     pub counts: BTreeMap<String, u64>,
+    /// Bytes of all objects.
+    pub bytes: u64,
     /// One entry per selected claim, protected or not.
     pub volumes: Vec<VolumeRecord>,
     /// What was not protected, by name; also what is merely worth knowing.
@@ -99,10 +101,15 @@ pub struct ListRecord {
     pub resource: String,
     /// Whether objects live in namespaces.
     pub namespaced: bool,
+    /// The namespace, when the resource was listed namespace by namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// `metadata.resourceVersion` of the list: the instant that it shows.
     pub resource_version: String,
     /// Objects that were captured.
     pub captured: u64,
+    /// Bytes of these objects.
+    pub bytes: u64,
 }
 
 /// One selected claim and what protects it.
@@ -198,6 +205,11 @@ pub struct IndexEntry {
 }
 
 impl IndexEntry {
+    /// `apiVersion` of the stored bytes.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
+
     /// Path of the list that holds it.
     pub fn list_path(&self) -> String {
         list_path(&self.resource, &self.group, self.namespace.as_deref())

@@ -104,6 +104,7 @@ pub mod code {
     pub const VOLUME_NOT_PROTECTED: &str = "VolumeNotProtected";
     pub const RESOURCE_NOT_LISTED: &str = "ResourceNotListed";
     pub const OBJECT_NOT_CAPTURED: &str = "ObjectNotCaptured";
+    pub const OBJECTS_LEFT_OUT: &str = "ObjectsLeftOut";
     pub const OBJECT_NOT_RESTORED: &str = "ObjectNotRestored";
     pub const DATA_NOT_RESTORED: &str = "VolumeDataNotRestored";
     pub const SHARED_LEFT_ALONE: &str = "SharedObjectLeftAlone";
