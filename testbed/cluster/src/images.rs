@@ -36,11 +36,11 @@ pub(crate) async fn load_pause(places: &Places) -> Result<(), Error> {
 
 /// A docker archive with one layer that holds one file.
 fn pause_archive(busybox: &[u8]) -> std::io::Result<Vec<u8>> {
-    let layer = tar_of(&[("pause", 0o755, busybox)])?;
+    let layer = tar_of(&[("busybox", 0o755, busybox)])?;
     let config = json!({
         "architecture": go_architecture(),
         "os": "linux",
-        "config": {"Entrypoint": ["/pause", "sleep", "2147483647"], "User": "65535:65535"},
+        "config": {"Entrypoint": ["/busybox", "sleep", "2147483647"], "User": "65535:65535"},
         "rootfs": {"type": "layers", "diff_ids": [digest(&layer)]},
     })
     .to_string();

@@ -9,16 +9,23 @@ use crate::{AddressPlan, Error, Hub, Invocation, Layout, state};
 /// The machine's end of its cable to the hub.
 const HOST_CABLE: &str = "cofferdam0";
 
+/// Removes the hub with its cable to the machine; harmless when there is none.
+pub async fn remove_hub(layout: &Layout) -> Result<(), Error> {
+    remove(&layout.hub()).await?;
+    // The kernel takes the cable away with the namespace, but some time later.
+    if Invocation::new("ip").args(["link", "show", HOST_CABLE]).succeeds().await {
+        ip(&["link", "del", HOST_CABLE]).await?;
+    }
+    Ok(())
+}
+
 /// Makes the hub; harmless when it is there.
 pub async fn ensure_hub(layout: &Layout) -> Result<(), Error> {
     let places = layout.hub();
     if complete(&places) {
         return Ok(());
     }
-    remove(&places).await?;
-    if Invocation::new("ip").args(["link", "show", HOST_CABLE]).succeeds().await {
-        ip(&["link", "del", HOST_CABLE]).await?;
-    }
+    remove_hub(layout).await?;
     create_namespace(&places).await?;
     let (hub, host, bits) = (Hub::ADDRESS, Hub::HOST, Hub::PREFIX);
     let name = &places.namespace;

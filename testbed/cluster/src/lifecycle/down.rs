@@ -89,9 +89,8 @@ async fn clear_shared(layout: &Layout) -> Result<(), Error> {
     if stores::any_running(layout)? {
         return Ok(());
     }
-    let hub = layout.hub();
-    network::remove(&hub).await?;
-    remove_files(&hub).await
+    network::remove_hub(layout).await?;
+    remove_files(&layout.hub()).await
 }
 
 /// Loop devices that the cluster's pods have as raw block volumes: seen only
