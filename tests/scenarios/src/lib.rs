@@ -1,1 +1,15 @@
-//! End-to-end stories, named as sentences, played against a real cluster.
+//! End-to-end stories, named as sentences, played against the real clusters of the testbed by the same
+//! programs that a person uses: `cofferdam`, `kubectl`, `restic`.
+
+mod cluster;
+mod command;
+mod store;
+
+pub use cluster::Cluster;
+pub use command::{Ran, binary, run, wait_until};
+pub use store::Store;
+
+/// Whether the long forms of the stories run (`make test-all`).
+pub fn everything() -> bool {
+    std::env::var("COFFERDAM_SCOPE").is_ok_and(|scope| scope == "all")
+}

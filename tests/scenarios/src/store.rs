@@ -1,0 +1,35 @@
+//! Object stores in the hub of the testbed.
+
+use crate::command::{binary, run};
+use std::process::Command;
+
+/// A bucket of the testbed's S3 store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// URL of the store.
+    pub url: String,
+    /// Bucket name.
+    pub bucket: String,
+}
+
+impl Store {
+    /// A new, empty bucket; starts the store when it does not run.
+    pub fn bucket(name: &str) -> Self {
+        let mut command = Command::new(binary("testbed"));
+        command.args(["store", "up", "s3", "--bucket", name]);
+        run(command, "").ok();
+        Self { url: "http://10.213.0.1:9000".to_owned(), bucket: name.to_owned() }
+    }
+
+    /// The settings that point an installation at this bucket.
+    pub fn settings(&self) -> Vec<String> {
+        let prefix = "configuration.backupStorageLocation";
+        vec![
+            format!("{prefix}.provider=aws"),
+            format!("{prefix}.bucket={}", self.bucket),
+            format!("{prefix}.config.region=us-east-1"),
+            format!("{prefix}.config.s3Url={}", self.url),
+            format!("{prefix}.config.s3ForcePathStyle=true"),
+        ]
+    }
+}
