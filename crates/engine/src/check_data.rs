@@ -164,7 +164,8 @@ fn header(reader: &Reader, bytes: &Bytes) -> Result<Vec<PackEntry>, String> {
     let size = bytes.len() as u64;
     let (rest, trailer) = bytes.split_last_chunk::<4>().ok_or("it is shorter than a header's length")?;
     let length = header_length(*trailer, size).map_err(|error| error.to_string())? as usize;
-    let sealed = rest.len().checked_sub(length).and_then(|start| rest.get(start..)).ok_or("its header is cut off")?;
+    let sealed =
+        rest.len().checked_sub(length).and_then(|start| rest.get(start..)).ok_or("its header is cut off")?;
     decode_header(reader.repo().key(), sealed, size).map_err(|error| error.to_string())
 }
 

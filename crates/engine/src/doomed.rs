@@ -52,7 +52,8 @@ pub(crate) async fn save(repo: &Repo, list: &DoomedList) -> Result<StorePath, En
 
 fn encode(repo: &Repo, list: &DoomedList) -> Result<Vec<u8>, EngineError> {
     let nonce = Nonce::random(&mut rand::rng());
-    let index = list.index.encode(repo.key(), nonce).map_err(EngineError::format("a list of leaving packs"))?;
+    let index =
+        list.index.encode(repo.key(), nonce).map_err(EngineError::format("a list of leaving packs"))?;
     let mut plain = list.since.as_second().to_le_bytes().to_vec();
     plain.extend(index);
     Ok(repo.seal(&plain))

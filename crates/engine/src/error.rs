@@ -70,6 +70,33 @@ pub enum EngineError {
         /// Which blob.
         what: String,
     },
+    /// A range that a file does not have was asked for.
+    #[error("bytes {start} to {end} of {name} were asked for, it has {size}")]
+    OutOfRange {
+        /// The file.
+        name: String,
+        /// First byte asked for.
+        start: u64,
+        /// First byte not asked for.
+        end: u64,
+        /// Its length.
+        size: u64,
+    },
+    /// The content of something that is not a regular file was asked for.
+    #[error("{name} is not a regular file: it has no content to read")]
+    NotAFile {
+        /// Its name.
+        name: String,
+    },
+    /// A snapshot that should be forgotten is not there.
+    #[error("there is no snapshot {id}; list the snapshots and correct the id")]
+    NoSuchSnapshot {
+        /// Its id.
+        id: String,
+    },
+    /// Rules for forget that would keep nothing.
+    #[error("the rules keep no snapshot at all; give at least one rule, or name the snapshots to forget")]
+    NothingKept,
     /// A local file or directory failed.
     #[error("could not {tried} {}: {source}", path.display())]
     Io {

@@ -59,7 +59,8 @@ pub fn plan_ids(all: Vec<(SnapshotId, Snapshot)>, ids: &[SnapshotId]) -> Result<
     match wanted.iter().find(|id| !found.contains(id)) {
         Some(id) => Err(EngineError::NoSuchSnapshot { id: id.to_string() }),
         None => {
-            let keep = keep.into_iter().map(|(id, snapshot)| (id, snapshot, vec!["not named".to_owned()])).collect();
+            let keep =
+                keep.into_iter().map(|(id, snapshot)| (id, snapshot, vec!["not named".to_owned()])).collect();
             Ok(ForgetPlan { remove, keep })
         }
     }
@@ -142,7 +143,9 @@ async fn remove(repo: &Repo, plan: &ForgetPlan, job: &Job, lock: &Lock) -> Resul
         lock.check()?;
         match repo.delete(FileKind::Snapshot, id).await {
             Ok(()) => report.removed.push(*id),
-            Err(EngineError::Store(error)) if error.kind == StoreErrorKind::Retained => report.later.push(*id),
+            Err(EngineError::Store(error)) if error.kind == StoreErrorKind::Retained => {
+                report.later.push(*id)
+            }
             Err(error) => return Err(error),
         }
     }
@@ -182,12 +185,21 @@ mod tests {
         let cases = [
             (KeepRules { last: 2, ..KeepRules::default() }, vec!["250106.00", "250201.00"]),
             (KeepRules { hourly: 1, ..KeepRules::default() }, vec!["250201.00"]),
-            (KeepRules { daily: 4, ..KeepRules::default() }, vec!["250101.09", "250105.23", "250106.00", "250201.00"]),
-            (KeepRules { weekly: 9, ..KeepRules::default() }, vec!["241229.10", "250105.23", "250106.00", "250201.00"]),
+            (
+                KeepRules { daily: 4, ..KeepRules::default() },
+                vec!["250101.09", "250105.23", "250106.00", "250201.00"],
+            ),
+            (
+                KeepRules { weekly: 9, ..KeepRules::default() },
+                vec!["241229.10", "250105.23", "250106.00", "250201.00"],
+            ),
             (KeepRules { monthly: 2, ..KeepRules::default() }, vec!["250106.00", "250201.00"]),
             (KeepRules { yearly: 9, ..KeepRules::default() }, vec!["241230.09", "250201.00"]),
             (
-                KeepRules { newer_than: Some("2025-01-06T00:00:00Z".parse().unwrap()), ..KeepRules::default() },
+                KeepRules {
+                    newer_than: Some("2025-01-06T00:00:00Z".parse().unwrap()),
+                    ..KeepRules::default()
+                },
                 vec!["250106.00", "250201.00"],
             ),
         ];

@@ -21,7 +21,10 @@ struct Level {
 }
 
 /// All entries below `root`: each directory's entry, then what is in it, sorted by name.
-pub fn list(reader: &Reader, root: TreeId) -> impl Stream<Item = Result<Listed, EngineError>> + Send + 'static {
+pub fn list(
+    reader: &Reader,
+    root: TreeId,
+) -> impl Stream<Item = Result<Listed, EngineError>> + Send + 'static {
     let reader = reader.clone();
     let levels: Option<Vec<Level>> = None;
     stream::try_unfold((reader, levels), move |(reader, levels)| async move {
@@ -46,6 +49,7 @@ pub fn list(reader: &Reader, root: TreeId) -> impl Stream<Item = Result<Listed, 
 
 async fn level(reader: &Reader, path: PathBuf, tree: TreeId) -> Result<Level, EngineError> {
     let tree = reader.tree(tree).await?;
-    let nodes = std::sync::Arc::try_unwrap(tree).map_or_else(|shared| shared.nodes().to_vec(), |tree| tree.into_nodes());
+    let nodes = std::sync::Arc::try_unwrap(tree)
+        .map_or_else(|shared| shared.nodes().to_vec(), |tree| tree.into_nodes());
     Ok(Level { path, rest: nodes.into_iter() })
 }

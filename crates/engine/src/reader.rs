@@ -88,7 +88,8 @@ impl Reader {
     /// The entries of a directory.
     pub async fn tree(&self, id: TreeId) -> Result<Arc<Tree>, EngineError> {
         let plain = self.blob(BlobKind::Tree, BlobId::from(id)).await?;
-        let decode = move || Tree::decode(&plain).map_err(EngineError::format(format!("directory {}", id.short())));
+        let decode =
+            move || Tree::decode(&plain).map_err(EngineError::format(format!("directory {}", id.short())));
         Ok(Arc::new(tokio::task::spawn_blocking(decode).await??))
     }
 
@@ -121,10 +122,11 @@ impl Reader {
         let first = chunks.partition_point(|chunk| chunk.range.end <= range.start);
         let wanted: Vec<Chunk> =
             chunks.into_iter().skip(first).take_while(|chunk| chunk.range.start < range.end).collect();
+        let range = &range;
         let mut parts = stream::iter(wanted)
             .map(|chunk| async move {
                 let plain = self.blob(BlobKind::Data, chunk.id).await?;
-                Ok::<_, EngineError>(cut(&plain, &chunk.range, &range))
+                Ok::<_, EngineError>(cut(&plain, &chunk.range, range))
             })
             .buffered(AHEAD);
         let mut joined = BytesMut::new();
@@ -205,6 +207,18 @@ impl Reader {
         }
         let sealed = self.inner.raw.exact(&place).await?;
         self.open_sealed(place, sealed).await
+    }
+
+    /// The sealed bytes of a blob at this place, opened and verified once.
+    pub(crate) async fn sealed(&self, place: &Location) -> Result<Bytes, EngineError> {
+        if let Ok(sealed) = self.inner.raw.nearby(place).await
+            && self.open_sealed(*place, sealed.clone()).await.is_ok()
+        {
+            return Ok(sealed);
+        }
+        let sealed = self.inner.raw.exact(place).await?;
+        self.open_sealed(*place, sealed.clone()).await?;
+        Ok(sealed)
     }
 
     async fn open_sealed(&self, place: Location, sealed: Bytes) -> Result<Bytes, EngineError> {

@@ -41,13 +41,20 @@ pub(crate) async fn each_tree(
     let mut waiting: Vec<Visit> =
         roots.into_iter().map(|(snapshot, tree)| Visit { snapshot, path: root.clone(), tree }).collect();
     let mut seen = HashSet::new();
-    let mut running: FuturesUnordered<BoxFuture<'_, (Visit, Result<Arc<Tree>, EngineError>)>> = FuturesUnordered::new();
+    let mut running: FuturesUnordered<BoxFuture<'_, (Visit, Result<Arc<Tree>, EngineError>)>> =
+        FuturesUnordered::new();
     loop {
         while running.len() < job.budget.readers() * 2 {
             // The last found first: depth before breadth keeps the list short.
             let Some(next) = waiting.pop() else { break };
             if seen.insert(next.tree) {
-                running.push(async move { let tree = reader.tree(next.tree).await; (next, tree) }.boxed());
+                running.push(
+                    async move {
+                        let tree = reader.tree(next.tree).await;
+                        (next, tree)
+                    }
+                    .boxed(),
+                );
             }
         }
         let done = tokio::select! {
@@ -61,7 +68,11 @@ pub(crate) async fn each_tree(
                     if let Some(subtree) = node.subtree()
                         && !seen.contains(&subtree)
                     {
-                        waiting.push(Visit { snapshot: at.snapshot, path: at.child(&node.name).into(), tree: subtree });
+                        waiting.push(Visit {
+                            snapshot: at.snapshot,
+                            path: at.child(&node.name).into(),
+                            tree: subtree,
+                        });
                     }
                 }
                 visit(&at, Ok(&tree));

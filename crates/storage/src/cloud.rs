@@ -1,14 +1,17 @@
 //! S3, Azure Blob and Google Cloud Storage behind the [`Store`] trait.
 
+mod azure_delete;
+pub(crate) mod azure_sign;
 mod build;
 mod classify;
 mod fresh;
 
-pub(crate) use build::{CloudTarget, build};
+pub(crate) use build::{CloudTarget, build, http_client};
 pub(crate) use classify::{innermost, service_words};
 
 use crate::{Entry, Store, StoreError, StoreErrorKind as Kind, StorePath};
 use async_trait::async_trait;
+use azure_delete::AzureDelete;
 use bytes::Bytes;
 use classify::classify;
 use fresh::Fresh;
@@ -29,6 +32,7 @@ pub(crate) struct CloudStore {
     /// For example `bucket backups of S3 at http://…`.
     name: String,
     fresh: Arc<Fresh>,
+    azure_delete: Option<Arc<AzureDelete>>,
 }
 
 impl std::fmt::Debug for CloudStore {
@@ -40,12 +44,18 @@ impl std::fmt::Debug for CloudStore {
 impl CloudStore {
     fn new<S: ObjectStore + PaginatedListStore>(client: S, name: String, fresh: Arc<Fresh>) -> Self {
         let client = Arc::new(client);
-        Self { objects: client.clone(), pages: client, name, fresh }
+        Self { objects: client.clone(), pages: client, name, fresh, azure_delete: None }
+    }
+
+    fn target(&self, path: &StorePath) -> String {
+        if path.is_root() { self.describe() } else { format!("{path} in {}", self.describe()) }
     }
 
     fn fail(&self, tried: &'static str, path: &StorePath, error: &object_store::Error) -> StoreError {
-        let target = if path.is_root() { self.describe() } else { format!("{path} in {}", self.describe()) };
-        let error = classify(tried, target, error);
+        self.seen(classify(tried, self.target(path), error))
+    }
+
+    fn seen(&self, error: StoreError) -> StoreError {
         if matches!(error.kind, Kind::BadCredentials | Kind::Denied) {
             // A right or a key may have changed since it was read: ask the source again next time.
             self.fresh.forget();
@@ -178,12 +188,13 @@ impl Store for CloudStore {
     }
 
     async fn delete(&self, path: &StorePath) -> Result<(), StoreError> {
-        match self.objects.delete(&at(path)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => {
-                let error = self.fail("delete", path, &error);
-                if error.kind == Kind::NotFound { Ok(()) } else { Err(error) }
-            }
+        let deleted = match &self.azure_delete {
+            Some(azure) => azure.delete(path, self.target(path)).await.map_err(|error| self.seen(error)),
+            None => self.objects.delete(&at(path)).await.map_err(|error| self.fail("delete", path, &error)),
+        };
+        match deleted {
+            Err(error) if error.kind == Kind::NotFound => Ok(()),
+            other => other,
         }
     }
 }

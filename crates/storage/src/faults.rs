@@ -84,6 +84,8 @@ pub enum Fault {
     ReadOnly,
     /// Writes fail as full once this many bytes were stored.
     FullAfter(u64),
+    /// After this many writes and deletes every further one fails: the process was killed there.
+    StopAfter(u64),
 }
 
 /// A store with faults; they can be added and removed while it is in use.
@@ -98,6 +100,7 @@ struct State {
     faults: Vec<Fault>,
     calls: BTreeMap<Operation, u64>,
     written: u64,
+    changes: u64,
 }
 
 impl FaultStore {
@@ -112,10 +115,11 @@ impl FaultStore {
         self
     }
 
-    /// Adds a fault from now on. Counting of [`Fault::FailFirst`] begins anew.
+    /// Adds a fault from now on. All counting begins anew.
     pub fn inject(&self, fault: Fault) {
         let mut state = self.state.lock();
         state.calls.clear();
+        state.changes = 0;
         state.faults.push(fault);
     }
 
@@ -137,17 +141,19 @@ impl FaultStore {
         path: &StorePath,
         size: u64,
     ) -> Result<Vec<Fault>, StoreError> {
-        let (call, faults, written) = {
+        let (seen, faults) = {
             let mut state = self.state.lock();
             let calls = state.calls.entry(operation).or_insert(0);
             *calls += 1;
-            (*calls, state.faults.clone(), state.written)
+            let call = *calls;
+            state.changes += u64::from(operation.changes());
+            (Seen { call, written: state.written + size, changes: state.changes }, state.faults.clone())
         };
         for fault in &faults {
             if let Fault::Delay(time) = fault {
                 tokio::time::sleep(*time).await;
             }
-            if let Some((kind, cause)) = verdict(fault, operation, path, call, written + size) {
+            if let Some((kind, cause)) = verdict(fault, operation, path, &seen) {
                 let target = format!("{path} in {}", self.describe());
                 return Err(StoreError::new(tried, target, kind, cause));
             }
@@ -164,16 +170,25 @@ impl FaultStore {
     }
 }
 
+/// What a call has behind it.
+struct Seen {
+    /// Its number among the calls of its operation.
+    call: u64,
+    /// Bytes written so far, its own included.
+    written: u64,
+    /// Writes and deletes so far, itself included.
+    changes: u64,
+}
+
 fn verdict(
     fault: &Fault,
     operation: Operation,
     path: &StorePath,
-    call: u64,
-    written: u64,
+    seen: &Seen,
 ) -> Option<(StoreErrorKind, &'static str)> {
     let writes = matches!(operation, Operation::Create | Operation::Replace);
     match fault {
-        Fault::FailFirst { operation: struck, times } if *struck == operation && call <= *times => {
+        Fault::FailFirst { operation: struck, times } if *struck == operation && seen.call <= *times => {
             Some((StoreErrorKind::Unreachable, "injected temporary fault"))
         }
         Fault::FailPath { operation: struck, pattern, kind }
@@ -196,10 +211,20 @@ fn verdict(
         Fault::ReadOnly if writes || operation == Operation::Delete => {
             Some((StoreErrorKind::Denied, "injected read-only store"))
         }
-        Fault::FullAfter(limit) if writes && written > *limit => {
+        Fault::FullAfter(limit) if writes && seen.written > *limit => {
             Some((StoreErrorKind::Full, "injected full disk"))
         }
+        Fault::StopAfter(limit) if operation.changes() && seen.changes > *limit => {
+            Some((StoreErrorKind::Other, "injected end of the process"))
+        }
         _ => None,
+    }
+}
+
+impl Operation {
+    /// Whether it changes the store.
+    fn changes(self) -> bool {
+        matches!(self, Self::Create | Self::Replace | Self::Delete)
     }
 }
 

@@ -345,3 +345,35 @@ fn is_immutable(path: &Path) -> bool {
         .and_then(|file| rustix::fs::ioctl_getflags(&file).ok())
         .is_some_and(|flags| flags.intersects(IFlags::IMMUTABLE | IFlags::APPEND))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_errors_become_kinds() {
+        let cases = [
+            (Errno::NOENT, Kind::NotFound),
+            (Errno::ACCESS, Kind::Denied),
+            (Errno::ROFS, Kind::Denied),
+            (Errno::NOSPC, Kind::Full),
+            (Errno::DQUOT, Kind::Full),
+            (Errno::STALE, Kind::Unreachable),
+            (Errno::IO, Kind::Corrupt),
+        ];
+
+        for (errno, kind) in cases {
+            assert_eq!(Failure::from(io::Error::from(errno)).0, kind, "{errno}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unfinished_file_is_neither_listed_nor_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(folder.path()).await.unwrap();
+        fs::write(folder.path().join(".tmp-0123"), "half").unwrap();
+
+        assert_eq!(store.list(&StorePath::root()).await.unwrap(), []);
+        assert_eq!(store.top_level(9).await.unwrap(), Vec::<String>::new());
+    }
+}

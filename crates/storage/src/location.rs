@@ -208,6 +208,15 @@ impl LocationSettings {
             .any(|key| self.text(key).is_some_and(|at| at.starts_with("http://")))
     }
 
+    /// An HTTP client that trusts the private certificate authority of these settings, for token services.
+    pub fn http_client(&self) -> Result<reqwest::Client, StoreError> {
+        cloud::http_client(self.ca_cert()).map_err(|error| {
+            let target = format!("{SETTINGS_PREFIX}config.caCert");
+            StoreError::new("use", target, StoreErrorKind::Other, cloud::innermost(&error))
+                .with_remedy("Paste the certificate authority as PEM.")
+        })
+    }
+
     /// Opens the location. For object stores nothing is contacted yet.
     pub async fn open(
         &self,

@@ -124,18 +124,6 @@ async fn a_store_that_is_gone_is_temporary_and_tried_again() {
 }
 
 #[tokio::test]
-async fn a_full_disk_leaves_no_partial_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = LocalStore::open(folder.path()).await.unwrap();
-    let full = StorePath::parse("full").unwrap();
-    std::os::unix::fs::symlink("/dev/full", folder.path().join("full")).unwrap();
-
-    let error = store.create(&full, "x".into()).await.unwrap_err();
-
-    assert!(matches!(error.kind, Kind::Exists | Kind::Full), "{error}");
-}
-
-#[tokio::test]
 async fn a_location_belongs_to_the_cluster_that_claimed_it_first() {
     let azurite = Emulator::azurite().await;
     azurite.create_bucket("backups").await;

@@ -29,9 +29,14 @@ impl PackFacts {
 }
 
 /// Reads all index files and compares them with the listing of packs.
-pub(super) async fn check_packs(repo: &Repo, job: &Job, report: &mut CheckReport) -> Result<PackFacts, EngineError> {
+pub(super) async fn check_packs(
+    repo: &Repo,
+    job: &Job,
+    report: &mut CheckReport,
+) -> Result<PackFacts, EngineError> {
     let mut facts = PackFacts { files: read_index_files(repo, job, report).await?, sizes: HashMap::new() };
-    let folder = StorePath::parse(FileKind::Pack.folder()).map_err(|bad| EngineError::Internal(bad.to_string()))?;
+    let folder =
+        StorePath::parse(FileKind::Pack.folder()).map_err(|bad| EngineError::Internal(bad.to_string()))?;
     for entry in repo.store().list(&folder).await? {
         if let Ok(id) = entry.path.name().parse::<PackId>() {
             facts.sizes.insert(id, entry.size);
@@ -44,7 +49,11 @@ pub(super) async fn check_packs(repo: &Repo, job: &Job, report: &mut CheckReport
         match facts.sizes.get(pack) {
             None => report.add(CheckProblem::PackMissing { pack: *pack, blobs: blobs.len() }),
             Some(found) if *found != expected_size(blobs) => {
-                report.add(CheckProblem::PackSize { pack: *pack, expected: expected_size(blobs), found: *found });
+                report.add(CheckProblem::PackSize {
+                    pack: *pack,
+                    expected: expected_size(blobs),
+                    found: *found,
+                });
             }
             Some(_) => {}
         }
@@ -54,7 +63,11 @@ pub(super) async fn check_packs(repo: &Repo, job: &Job, report: &mut CheckReport
     Ok(facts)
 }
 
-async fn read_index_files(repo: &Repo, job: &Job, report: &mut CheckReport) -> Result<Vec<IndexFile>, EngineError> {
+async fn read_index_files(
+    repo: &Repo,
+    job: &Job,
+    report: &mut CheckReport,
+) -> Result<Vec<IndexFile>, EngineError> {
     let ids = repo.list::<IndexId>(FileKind::Index).await?;
     let mut reads = futures::stream::iter(ids)
         .map(|id| async move { (id, repo.index_file(id).await) })

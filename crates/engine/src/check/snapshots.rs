@@ -10,18 +10,24 @@ use trees::Visit;
 pub(super) async fn check_keys(repo: &Repo, report: &mut CheckReport) -> Result<(), EngineError> {
     for id in repo.list::<KeyId>(FileKind::Key).await? {
         let read = repo.read(FileKind::Key, id).await;
-        let decoded = read.and_then(|bytes| KeyFile::decode(&bytes).map_err(EngineError::format("its content")));
+        let decoded =
+            read.and_then(|bytes| KeyFile::decode(&bytes).map_err(EngineError::format("its content")));
         match decoded {
             Ok(_) => {}
             Err(error) if error.is_temporary() => return Err(error),
-            Err(error) => report.add(CheckProblem::Key { file: FileKind::Key.path(id), cause: error.to_string() }),
+            Err(error) => {
+                report.add(CheckProblem::Key { file: FileKind::Key.path(id), cause: error.to_string() })
+            }
         }
     }
     let stored = repo.store().read(&path(FileKind::Config, "")?).await.map_err(EngineError::from);
-    let decoded = stored.and_then(|bytes| Config::decode(repo.key(), &bytes).map_err(EngineError::format("its content")));
+    let decoded = stored
+        .and_then(|bytes| Config::decode(repo.key(), &bytes).map_err(EngineError::format("its content")));
     match decoded {
         Ok(config) if config == *repo.config() => {}
-        Ok(_) => report.add(CheckProblem::Config { cause: "it is another one than when it was opened".to_owned() }),
+        Ok(_) => {
+            report.add(CheckProblem::Config { cause: "it is another one than when it was opened".to_owned() })
+        }
         Err(error) if error.is_temporary() => return Err(error),
         Err(error) => report.add(CheckProblem::Config { cause: error.to_string() }),
     }
@@ -44,7 +50,10 @@ pub(super) async fn read_all(
             Ok(snapshot) => snapshots.push((id, snapshot)),
             Err(error) if error.is_temporary() => return Err(error),
             Err(error) => {
-                report.add(CheckProblem::Snapshot { file: FileKind::Snapshot.path(id), cause: error.to_string() });
+                report.add(CheckProblem::Snapshot {
+                    file: FileKind::Snapshot.path(id),
+                    cause: error.to_string(),
+                });
             }
         }
     }

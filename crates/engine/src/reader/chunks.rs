@@ -39,7 +39,10 @@ mod tests {
         let found = chunks(&ids, |id| Some(if id == ids[0] { 10 } else { 5 })).unwrap();
         let error = chunks(&ids, |id| (id == ids[0]).then_some(1)).unwrap_err();
 
-        assert_eq!(found.iter().map(|chunk| chunk.range.clone()).collect::<Vec<_>>(), [0..10, 10..15, 15..25]);
+        assert_eq!(
+            found.iter().map(|chunk| chunk.range.clone()).collect::<Vec<_>>(),
+            [0..10, 10..15, 15..25]
+        );
         assert!(error.to_string().contains(&ids[1].to_string()));
     }
 }

@@ -40,7 +40,8 @@ impl<K: Hash + Eq + Clone> Flights<K> {
     {
         let cell = {
             let mut state = self.state.lock();
-            let entry = state.entries.get_or_insert_mut(key.clone(), || Entry { cell: Arc::default(), weight: 0 });
+            let entry =
+                state.entries.get_or_insert_mut(key.clone(), || Entry { cell: Arc::default(), weight: 0 });
             entry.cell.clone()
         };
         let value = cell.get_or_try_init(load).await?.clone();

@@ -51,7 +51,7 @@ enum Pending {
 }
 
 impl FileWriter {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let file = Arc::new(OpenFile::default());
         let number = shared.raw.register(&file);
         Self { shared, file, number }
@@ -65,11 +65,13 @@ impl FileWriter {
 
     /// Appends bytes that the caller keeps.
     pub async fn write_slice(&mut self, data: &[u8]) -> Result<(), EngineError> {
-        if !data.is_empty() {
-            self.fill_in_zeros().await?;
-        }
         for piece in data.chunks(PIECE) {
-            self.append(piece.len(), |buffer| buffer.extend_from_slice(piece)).await?;
+            if piece.len() == PIECE && is_zero(piece) {
+                self.add_zeros(PIECE as u64).await?;
+            } else {
+                self.fill_in_zeros().await?;
+                self.append(piece.len(), |buffer| buffer.extend_from_slice(piece)).await?;
+            }
         }
         self.count(data.len() as u64);
         Ok(())
@@ -78,7 +80,12 @@ impl FileWriter {
     /// Appends zeros: the hole of a sparse file. Costs next to nothing, however many they are.
     pub async fn write_zeros(&mut self, length: u64) -> Result<(), EngineError> {
         self.shared.check()?;
+        self.add_zeros(length).await?;
         self.count(length);
+        Ok(())
+    }
+
+    async fn add_zeros(&self, length: u64) -> Result<(), EngineError> {
         let mut rest = length;
         while rest > 0 {
             let taken = match self.file.add_zeros(rest) {
@@ -276,6 +283,11 @@ fn reserve(buffer: &mut Vec<u8>, more: usize) {
         let room = if needed < 64 * 1024 { needed } else { needed / 8 };
         buffer.reserve_exact((more + room).min(MAX + PIECE));
     }
+}
+
+/// Whether all bytes are zero.
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.chunks(1024).all(|part| part.iter().fold(0, |any, byte| any | byte) == 0)
 }
 
 /// Length of the chunk that a long run of zeros is cut into.

@@ -16,7 +16,7 @@ pub use snapshot::SnapshotDraft;
 
 use crate::{BlobIndex, EngineError, Job, Lock, Repo};
 use repository::{BlobKind, LockMode, Node, SnapshotId, TreeId};
-use shared::Shared;
+pub(crate) use shared::Shared;
 use std::sync::Arc;
 use uploader::Uploader;
 use workers::Workers;

@@ -171,7 +171,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn save_tree(&self, nodes: Vec<Node>) -> Result<TreeId, EngineError> {
+    pub(crate) fn save_tree(&self, nodes: Vec<Node>) -> Result<TreeId, EngineError> {
         let tree = Tree::new(nodes).map_err(EngineError::format("a directory"))?;
         let plain = tree.encode().map_err(EngineError::format("a directory"))?;
         drop(tree);

@@ -2,6 +2,7 @@
 
 use super::{
     CloudStore,
+    azure_delete::AzureDelete,
     fresh::{ForAws, ForAzure, ForGcp, Fresh},
 };
 use crate::credential::CredentialSource;
@@ -58,16 +59,27 @@ pub(crate) fn build(
         CloudTarget::Azure { account, container, endpoint, only_tokens } => {
             let shown = endpoint.as_deref().map(|at| format!(" at {at}")).unwrap_or_default();
             let name = format!("container {container} of storage account {account}{shown}");
+            let credentials = Arc::new(ForAzure { fresh: fresh.clone(), only_tokens });
+            let azure_delete = AzureDelete {
+                http: http_client(ca)?,
+                endpoint: endpoint
+                    .clone()
+                    .unwrap_or_else(|| format!("https://{account}.blob.core.windows.net/")),
+                account: account.clone(),
+                container: container.clone(),
+                credentials: credentials.clone(),
+            };
             let mut builder = MicrosoftAzureBuilder::new()
                 .with_account(account)
                 .with_container_name(container)
-                .with_credentials(Arc::new(ForAzure { fresh: fresh.clone(), only_tokens }))
+                .with_credentials(credentials)
                 .with_retry(no_inner_retries())
                 .with_client_options(client_options(endpoint.as_deref(), ca)?);
             if let Some(endpoint) = endpoint {
                 builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
             }
-            Ok(CloudStore::new(builder.build()?, name, fresh))
+            let store = CloudStore::new(builder.build()?, name, fresh);
+            Ok(CloudStore { azure_delete: Some(Arc::new(azure_delete)), ..store })
         }
         CloudTarget::Aws { bucket, region, endpoint, path_style } => {
             let shown = endpoint.as_deref().unwrap_or("AWS");
@@ -113,6 +125,21 @@ fn with_bucket(endpoint: &str, bucket: &str) -> String {
 /// Retries happen in one place only, [`crate::Retrying`], because there each attempt has a fresh credential.
 fn no_inner_retries() -> RetryConfig {
     RetryConfig { backoff: BackoffConfig::default(), max_retries: 0, retry_timeout: Duration::from_secs(60) }
+}
+
+/// A plain HTTP client with the same time-outs; `ca` is PEM, trusted in addition to the system's.
+pub(crate) fn http_client(ca: Option<&str>) -> Result<reqwest::Client, object_store::Error> {
+    let fail =
+        |error: reqwest::Error| object_store::Error::Generic { store: "HTTP", source: Box::new(error) };
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(10))
+        .read_timeout(Duration::from_secs(60))
+        .redirect(reqwest::redirect::Policy::none());
+    if let Some(pem) = ca {
+        builder =
+            builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(fail)?);
+    }
+    builder.build().map_err(fail)
 }
 
 fn client_options(endpoint: Option<&str>, ca: Option<&str>) -> Result<ClientOptions, object_store::Error> {

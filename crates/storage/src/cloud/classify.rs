@@ -1,7 +1,7 @@
 //! Turns what an object store said into a [`StoreError`]: kind, permanence, next step, and no secret.
 
 use crate::{StoreError, StoreErrorKind as Kind, credential::CredentialError};
-use object_store::client::{HttpError, HttpErrorKind};
+use object_store::client::HttpError;
 use std::error::Error;
 
 /// The longest cause shown, in characters.
@@ -11,17 +11,10 @@ const LONGEST_CAUSE: usize = 300;
 pub(crate) fn classify(tried: &'static str, target: String, error: &object_store::Error) -> StoreError {
     let chain = chain(error);
     if let Some(credential) = chain.iter().find_map(|error| error.downcast_ref::<CredentialError>()) {
-        return StoreError {
-            tried,
-            target,
-            kind: Kind::BadCredentials,
-            cause: credential.to_string(),
-            temporary: credential.temporary,
-            remedy: credential.remedy.clone(),
-        };
+        return no_credential(tried, target, credential);
     }
     if let Some(http) = chain.iter().find_map(|error| error.downcast_ref::<HttpError>()) {
-        return unreachable(tried, target, http);
+        return no_answer(tried, target, http);
     }
     let text = error.to_string();
     let status = status(&text);
@@ -49,22 +42,49 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)>
     chain
 }
 
-fn unreachable(tried: &'static str, target: String, http: &HttpError) -> StoreError {
-    let cause = innermost(http);
-    let error = StoreError::new(tried, target, Kind::Unreachable, shorten(&cause));
-    let certificate = cause.contains("certificate") || cause.contains("UnknownIssuer");
-    match http.kind() {
-        _ if certificate => error.with_temporary(false).with_remedy(
-            "Put the certificate authority of the store, as PEM, into config.caCert; verification cannot be switched off.",
-        ),
-        HttpErrorKind::Decode => error.with_temporary(true),
-        _ => error,
+/// For a request that could not be made.
+pub(super) fn no_credential(tried: &'static str, target: String, error: &CredentialError) -> StoreError {
+    StoreError {
+        tried,
+        target,
+        kind: Kind::BadCredentials,
+        cause: error.to_string(),
+        temporary: error.temporary,
+        remedy: error.remedy.clone(),
     }
+}
+
+/// For a request that got no answer.
+pub(super) fn no_answer(tried: &'static str, target: String, error: &(dyn Error + 'static)) -> StoreError {
+    let cause = innermost(error);
+    let found = StoreError::new(tried, target, Kind::Unreachable, shorten(&cause));
+    if !cause.contains("certificate") && !cause.contains("UnknownIssuer") {
+        return found;
+    }
+    found.with_temporary(false).with_remedy(
+        "Put the certificate authority of the store, as PEM, into config.caCert; verification cannot be switched off.",
+    )
 }
 
 fn kind(error: &object_store::Error, status: Option<u16>, code: &str, text: &str) -> Kind {
     use object_store::Error as E;
-    match code {
+    if let Some(kind) = kind_of_code(code, text).or_else(|| kind_of_status(status?)) {
+        return kind;
+    }
+    match error {
+        E::Unauthenticated { .. } => Kind::BadCredentials,
+        E::PermissionDenied { .. } => Kind::Denied,
+        E::NotFound { .. } => Kind::NotFound,
+        E::AlreadyExists { .. } | E::Precondition { .. } => Kind::Exists,
+        // The client's own words for a range that begins at or after the end.
+        _ if text.contains("Wanted range") => Kind::Corrupt,
+        _ => Kind::Other,
+    }
+}
+
+/// By the service's own error code, the most exact thing it says.
+fn kind_of_code(code: &str, text: &str) -> Option<Kind> {
+    Some(match code {
         "NoSuchBucket" | "ContainerNotFound" => Kind::BucketMissing,
         "InvalidAccessKeyId"
         | "SignatureDoesNotMatch"
@@ -78,13 +98,14 @@ fn kind(error: &object_store::Error, status: Option<u16>, code: &str, text: &str
         | "KeyBasedAuthenticationNotPermitted"
         | "RequestTimeTooSkewed"
         | "AuthorizationHeaderMalformed" => Kind::BadCredentials,
+        "AuthorizationFailure" if text.contains("failed to authenticate") => Kind::BadCredentials,
         "BlobImmutableDueToPolicy"
         | "BlobImmutableDueToLegalHold"
         | "ObjectLocked"
-        | "RetentionPolicyNotMet"
-        | "BlobNotModifiedDueToRetention" => Kind::Retained,
-        "QuotaExceeded" | "InsufficientStorage" | "XMinioStorageFull" | "AccountQuotaExceeded" => Kind::Full,
+        | "RetentionPolicyNotMet" => Kind::Retained,
         "AccessDenied" if text.to_ascii_lowercase().contains("object lock") => Kind::Retained,
+        _ if text.contains("retentionPolicyNotMet") || text.contains("WORM") => Kind::Retained,
+        "QuotaExceeded" | "InsufficientStorage" | "XMinioStorageFull" | "AccountQuotaExceeded" => Kind::Full,
         "SlowDown"
         | "ServerBusy"
         | "OperationTimedOut"
@@ -92,21 +113,40 @@ fn kind(error: &object_store::Error, status: Option<u16>, code: &str, text: &str
         | "ConditionalRequestConflict"
         | "ContainerBeingDeleted"
         | "OperationAborted" => Kind::Unreachable,
-        _ if text.contains("retentionPolicyNotMet") || text.contains("WORM") => Kind::Retained,
         _ if text.contains("The specified bucket does not exist") => Kind::BucketMissing,
-        _ => match (error, status) {
-            (_, Some(507)) => Kind::Full,
-            (_, Some(501)) => Kind::Other,
-            (_, Some(416)) => Kind::Corrupt,
-            (_, Some(408 | 425 | 429 | 500..=599)) => Kind::Unreachable,
-            (_, Some(401)) | (E::Unauthenticated { .. }, _) => Kind::BadCredentials,
-            (_, Some(403)) | (E::PermissionDenied { .. }, _) => Kind::Denied,
-            (E::NotFound { .. }, _) | (_, Some(404)) => Kind::NotFound,
-            (E::AlreadyExists { .. } | E::Precondition { .. }, _) | (_, Some(409 | 412)) => Kind::Exists,
-            _ if text.contains("range") && text.contains("exceed") => Kind::Corrupt,
-            _ if text.contains("Requested range") || text.contains("InvalidRange") => Kind::Corrupt,
-            _ => Kind::Other,
-        },
+        _ => return None,
+    })
+}
+
+fn kind_of_status(status: u16) -> Option<Kind> {
+    Some(match status {
+        401 => Kind::BadCredentials,
+        403 => Kind::Denied,
+        404 => Kind::NotFound,
+        409 | 412 => Kind::Exists,
+        416 => Kind::Corrupt,
+        501 => Kind::Other,
+        507 => Kind::Full,
+        408 | 425 | 429 | 500..=599 => Kind::Unreachable,
+        _ => return None,
+    })
+}
+
+/// Classifies an answer that did not come through object_store.
+pub(super) fn classify_answer(
+    tried: &'static str,
+    target: String,
+    status: u16,
+    code: Option<&str>,
+    body: &str,
+) -> StoreError {
+    let found = code.map(str::to_owned).or_else(|| self::code(body)).unwrap_or_default();
+    let kind = kind_of_code(&found, body).or_else(|| kind_of_status(status)).unwrap_or(Kind::Other);
+    let words = if body.is_empty() { found.clone() } else { service_words(body) };
+    let error = StoreError::new(tried, target, kind, format!("{status} {words}").trim().to_owned());
+    match remedy(&found, body) {
+        Some(remedy) => error.with_remedy(remedy),
+        None => error,
     }
 }
 

@@ -111,21 +111,37 @@ pub(super) struct ForAzure {
     pub(super) only_tokens: bool,
 }
 
+impl ForAzure {
+    /// The credential of this moment, if the settings allow its kind.
+    pub(super) async fn current(&self) -> Result<CredentialValue, CredentialError> {
+        match self.fresh.current().await? {
+            value if self.only_tokens && !matches!(value, CredentialValue::Bearer(_)) => {
+                Err(self.fresh.unsuitable(&value, "a token, because config.useAAD is true"))
+            }
+            value => Ok(value),
+        }
+    }
+
+    pub(super) fn unsuitable(&self, value: &CredentialValue) -> CredentialError {
+        self.fresh.unsuitable(value, "a token, an account key in base64 or a signature")
+    }
+
+    pub(super) fn now(&self) -> jiff::Timestamp {
+        self.fresh.clock.now()
+    }
+}
+
 #[async_trait]
 impl CredentialProvider for ForAzure {
     type Credential = AzureCredential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<AzureCredential>> {
         let fail = wrapped("Azure");
-        let value = self.fresh.current().await.map_err(&fail)?;
+        let value = self.current().await.map_err(&fail)?;
         let credential = match &value {
             CredentialValue::Bearer(token) => AzureCredential::BearerToken(token.expose_secret().to_owned()),
-            other if self.only_tokens => {
-                return Err(fail(self.fresh.unsuitable(other, "a token, because config.useAAD is true")));
-            }
             CredentialValue::AzureAccountKey(key) => AzureCredential::AccessKey(
-                AzureAccessKey::try_new(key.expose_secret())
-                    .map_err(|_| fail(self.fresh.unsuitable(&value, "an account key in base64")))?,
+                AzureAccessKey::try_new(key.expose_secret()).map_err(|_| fail(self.unsuitable(&value)))?,
             ),
             CredentialValue::AzureSas(sas) => {
                 let pairs = url::form_urlencoded::parse(sas.expose_secret().as_bytes());

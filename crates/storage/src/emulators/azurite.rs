@@ -1,10 +1,11 @@
 //! Azurite's blob server, with the account that it is documented to have.
 
 use super::{Emulator, free_port, install, tied};
-use crate::{credential::CredentialValue, location::Provider};
-use aws_lc_rs::hmac;
-use base64::{Engine, engine::general_purpose::STANDARD};
-use jiff::{Timestamp, tz::TimeZone};
+use crate::{
+    cloud::azure_sign::{API_VERSION, authorization, date, sign},
+    credential::CredentialValue,
+    location::Provider,
+};
 use std::{path::Path, process::Command};
 use telemetry::{Clock, SystemClock};
 
@@ -14,7 +15,6 @@ pub(super) const ACCOUNT: &str = "devstoreaccount1";
 /// Its documented, public key.
 pub(super) const KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
-const API: &str = "2021-12-02";
 
 pub(super) async fn start() -> Emulator {
     let folder = install::installed("azurite", VERSION, |folder| {
@@ -36,16 +36,16 @@ pub(super) async fn start() -> Emulator {
 }
 
 pub(super) async fn create_container(endpoint: &str, name: &str) {
-    let date = now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    let headers = format!("x-ms-date:{date}\nx-ms-version:{API}\n");
-    let resource = format!("/{ACCOUNT}/{ACCOUNT}/{name}\nrestype:container");
-    let signature = sign(&format!("PUT\n\n\n\n\n\n\n\n\n\n\n\n{headers}{resource}"));
+    let date = date(SystemClock.now());
+    let path = format!("/{ACCOUNT}/{name}");
+    let signed =
+        authorization("PUT", &path, "\nrestype:container", &date, ACCOUNT, KEY).expect("the key is base64");
     let request = reqwest::Client::new().put(format!("{endpoint}/{name}?restype=container"));
     let response = request
         .header("x-ms-date", date)
-        .header("x-ms-version", API)
+        .header("x-ms-version", API_VERSION)
         .header("content-length", "0")
-        .header("authorization", format!("SharedKey {ACCOUNT}:{signature}"))
+        .header("authorization", signed)
         .send()
         .await
         .expect("azurite answers");
@@ -56,25 +56,15 @@ pub(super) async fn create_container(endpoint: &str, name: &str) {
 /// An account signature for blobs, their containers and the service, valid until 2099.
 pub(super) fn shared_access_signature(permissions: &str) -> CredentialValue {
     let expiry = "2099-01-01T00:00:00Z";
-    let signed = format!("{ACCOUNT}\n{permissions}\nb\nsco\n\n{expiry}\n\nhttps,http\n{API}\n\n");
+    let signed = format!("{ACCOUNT}\n{permissions}\nb\nsco\n\n{expiry}\n\nhttps,http\n{API_VERSION}\n\n");
     let query = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("sv", API)
+        .append_pair("sv", API_VERSION)
         .append_pair("ss", "b")
         .append_pair("srt", "sco")
         .append_pair("sp", permissions)
         .append_pair("se", expiry)
         .append_pair("spr", "https,http")
-        .append_pair("sig", &sign(&signed))
+        .append_pair("sig", &sign(KEY, &signed).expect("the key is base64"))
         .finish();
     CredentialValue::AzureSas(query.into())
-}
-
-fn sign(text: &str) -> String {
-    let key = STANDARD.decode(KEY).expect("the documented key is base64");
-    STANDARD.encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), text.as_bytes()))
-}
-
-fn now() -> jiff::Zoned {
-    let now: Timestamp = SystemClock.now();
-    now.to_zoned(TimeZone::UTC)
 }
