@@ -10,7 +10,7 @@ use storage::StorePath;
 
 /// The folder of the lists.
 const FOLDER: &str = "doomed";
-/// Bytes in front of the sealed index: seconds since 1970, little endian, sealed with it.
+/// Bytes in front of the sealed index: milliseconds since 1970, little endian, sealed with it.
 const TIME: usize = 8;
 
 /// Packs that leave, and since when.
@@ -54,7 +54,7 @@ fn encode(repo: &Repo, list: &DoomedList) -> Result<Vec<u8>, EngineError> {
     let nonce = Nonce::random(&mut rand::rng());
     let index =
         list.index.encode(repo.key(), nonce).map_err(EngineError::format("a list of leaving packs"))?;
-    let mut plain = list.since.as_second().to_le_bytes().to_vec();
+    let mut plain = list.since.as_millisecond().to_le_bytes().to_vec();
     plain.extend(index);
     Ok(repo.seal(&plain))
 }
@@ -63,7 +63,7 @@ fn decode(repo: &Repo, bytes: &[u8], what: &str) -> Result<DoomedList, EngineErr
     let plain = repo.open_sealed(bytes, what)?;
     let damaged = || EngineError::Damaged { path: what.to_owned() };
     let (time, index) = plain.split_first_chunk::<TIME>().ok_or_else(damaged)?;
-    let since = Timestamp::from_second(i64::from_le_bytes(*time)).map_err(|_| damaged())?;
+    let since = Timestamp::from_millisecond(i64::from_le_bytes(*time)).map_err(|_| damaged())?;
     let index = IndexFile::decode(repo.key(), index).map_err(EngineError::format(what))?;
     Ok(DoomedList { since, index })
 }

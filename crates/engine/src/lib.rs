@@ -45,8 +45,6 @@ pub use progress::{FileOutcome, Progress, Silent};
 pub use reader::Reader;
 pub use repo::Repo;
 pub use repository::{FileContent, Metadata, Node, NodeKind, Snapshot, SnapshotId, TreeId};
-pub use restore::{
-    Existing, Ownership, RestoreOptions, RestoreReport, Zeros, restore, write_content,
-};
+pub use restore::{Existing, Ownership, RestoreOptions, RestoreReport, Zeros, restore, write_content};
 pub use secret::RepositorySecret;
 pub use writer::{FileWriter, SnapshotDraft, Totals, Writer};

@@ -5,6 +5,7 @@ mod refresh;
 use crate::{EngineError, Repo, repo::path};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
+use refresh::Pace;
 use repository::{FileKind, LockFile, LockId, LockMode, Nonce};
 use std::sync::Arc;
 use storage::{StoreErrorKind, StorePath};
@@ -57,6 +58,15 @@ impl Lock {
     /// Writes a lock, then looks whether another one forbids it; if so, takes it back. Must be called in a tokio
     /// runtime. Others' locks are never deleted; stale ones are ignored.
     pub async fn acquire(repo: &Repo, mode: LockMode, clock: Arc<dyn Clock>) -> Result<Self, EngineError> {
+        Self::acquire_paced(repo, mode, clock, Pace::default()).await
+    }
+
+    async fn acquire_paced(
+        repo: &Repo,
+        mode: LockMode,
+        clock: Arc<dyn Clock>,
+        pace: Pace,
+    ) -> Result<Self, EngineError> {
         let now = clock.now();
         let id = write(repo, mode, now).await?;
         let state = Mutex::new(State { id, refreshed: now, lost: None });
@@ -68,8 +78,11 @@ impl Lock {
                 match others.into_iter().find(|other| !other.stale && other.file.forbids(mode)) {
                     None => {
                         lock.store_time = store_time;
-                        lock.task =
-                            Some(tokio::spawn(refresh::keep_fresh(lock.held.clone(), lock.stop.clone())));
+                        lock.task = Some(tokio::spawn(refresh::keep_fresh(
+                            lock.held.clone(),
+                            lock.stop.clone(),
+                            pace,
+                        )));
                         Ok(lock)
                     }
                     Some(other) => {

@@ -43,7 +43,9 @@ pub(super) fn save(
     if kind == FileType::RegularFile {
         match rooted::open_entry(directory, name) {
             Ok(file) => match fstat(&file) {
-                Ok(stat) if is(&stat, FileType::RegularFile) => return save_file(walk, name, &file, &stat, buffer),
+                Ok(stat) if is(&stat, FileType::RegularFile) => {
+                    return save_file(walk, name, &file, &stat, buffer);
+                }
                 Ok(_) => {}
                 Err(error) => return Ok(Entry::lost("examine", &error.into())),
             },
@@ -61,7 +63,9 @@ pub(super) fn save(
         FileType::RegularFile if kind != FileType::RegularFile => {
             save(walk, directory, name, FileType::RegularFile, buffer)
         }
-        FileType::RegularFile => Ok(Entry::Lost(FileOutcome::Failed("it is replaced again and again".into()))),
+        FileType::RegularFile => {
+            Ok(Entry::Lost(FileOutcome::Failed("it is replaced again and again".into())))
+        }
         other => Ok(save_special(directory, name, other, &stat)),
     }
 }
@@ -96,7 +100,9 @@ fn save_file(
             }
             Read::Complete(content) => {
                 match fstat(file) {
-                    Ok(after) if !metadata::content_changed(stat, &after) => walk.links.remember(stat, &content),
+                    Ok(after) if !metadata::content_changed(stat, &after) => {
+                        walk.links.remember(stat, &content)
+                    }
                     _ => outcome = FileOutcome::Changed,
                 }
                 content

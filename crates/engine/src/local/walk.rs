@@ -105,10 +105,9 @@ impl Walk {
         while let Some(work) = self.queue.take() {
             let done = match work {
                 Work::List(directory) => self.list(directory),
-                Work::Save { directory, open, entries } => {
-                    self.save_entries(&directory, &open, entries, &mut buffer)
-                        .and_then(|()| self.part_saved(directory))
-                }
+                Work::Save { directory, open, entries } => self
+                    .save_entries(&directory, &open, entries, &mut buffer)
+                    .and_then(|()| self.part_saved(directory)),
             };
             if let Err(error) = done {
                 self.queue.end(Err(error));

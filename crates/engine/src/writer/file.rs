@@ -162,22 +162,10 @@ impl FileWriter {
 
     /// Hands on a whole chunk of zeros. Only the first one of a writer is really saved.
     async fn flush_zeros(&self) -> Result<(), EngineError> {
-        let length = zero_chunk();
-        let mut state = self.file.state.lock();
-        if state.zeros < length {
-            return Ok(());
+        if let Some(task) = self.file.cut_zeros(self.shared.zero_chunk.get().copied()) {
+            self.shared.send_work(task).await?;
+            self.shared.zero_chunk.get_or_init(|| BlobId::of(&vec![0; zero_chunk()]));
         }
-        state.zeros -= length;
-        state.chunker.reset();
-        if let Some(id) = self.shared.zero_chunk.get() {
-            state.push(Pending::Known(*id));
-            return Ok(());
-        }
-        let (reply, receiver) = oneshot::channel();
-        state.push(Pending::Saving(receiver));
-        drop(state);
-        self.shared.send_work(Task { chunk: Chunk::Zeros(length), memory: Held::default(), reply }).await?;
-        self.shared.zero_chunk.get_or_init(|| BlobId::of(&vec![0; length]));
         Ok(())
     }
 }
@@ -230,6 +218,24 @@ impl OpenFile {
         let State { buffer, chunker, .. } = &mut *state;
         let length = chunker.scan(buffer)?;
         Some(state.take(length, ledger))
+    }
+
+    /// Takes a whole chunk of zeros, if there is one. It has to be saved only while its id is not `known`.
+    fn cut_zeros(&self, known: Option<BlobId>) -> Option<Task> {
+        let length = zero_chunk();
+        let mut state = self.state.lock();
+        if state.zeros < length {
+            return None;
+        }
+        state.zeros -= length;
+        state.chunker.reset();
+        if let Some(id) = known {
+            state.push(Pending::Known(id));
+            return None;
+        }
+        let (reply, receiver) = oneshot::channel();
+        state.push(Pending::Saving(receiver));
+        Some(Task { chunk: Chunk::Zeros(length), memory: Held::default(), reply })
     }
 
     /// Counts zeros instead of storing them, at most up to the end of the chunk. `None` when the chunk began

@@ -15,7 +15,7 @@ pub use shared::Totals;
 pub use snapshot::SnapshotDraft;
 
 use crate::{BlobIndex, EngineError, Job, Lock, Repo};
-use repository::{BlobKind, LockMode, Node, SnapshotId, TreeId};
+use repository::{LockMode, Node, SnapshotId, TreeId};
 pub(crate) use shared::Shared;
 use std::sync::Arc;
 use uploader::Uploader;
@@ -125,11 +125,6 @@ impl Writer {
             Err(EngineError::Cancelled | EngineError::Closed) => Ok(()),
             Err(error) => Err(error),
         }
-    }
-
-    /// Whether this blob is in the repository or on its way.
-    pub(crate) fn knows(&self, kind: BlobKind, id: repository::BlobId) -> bool {
-        self.shared.knows(kind, id)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
