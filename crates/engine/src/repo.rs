@@ -44,14 +44,19 @@ impl Repo {
         if keys.is_empty() {
             return Err(EngineError::NotARepository { store: store.describe(), path: "keys".to_owned() });
         }
+        let mut damaged = None;
         for id in &keys {
             let Some(key) = try_key(store.as_ref(), *id, secret).await? else { continue };
             match Config::decode(&key, &config) {
                 Ok(config) => return Ok(Self::assemble(store, key, config)),
                 // A key left by an `init` that lost a race opens nothing.
-                Err(repository::FormatError::Authentication { .. }) => {}
+                Err(error @ repository::FormatError::Authentication { .. }) => damaged = Some(error),
                 Err(error) => return Err(EngineError::format("config")(error)),
             }
+        }
+        // The password is right, so it is the config that is not.
+        if let Some(error) = damaged {
+            return Err(EngineError::format("config")(error));
         }
         Err(EngineError::WrongPassword { store: store.describe(), keys: keys.len() })
     }

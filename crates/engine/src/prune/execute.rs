@@ -8,7 +8,7 @@ use super::{
 use crate::{BlobIndex, EngineError, Job, Lock, Reader, Repo, doomed, doomed::DoomedList};
 use repository::{FileKind, IndexFile, IndexId, IndexPack, Nonce, PackId};
 use std::collections::{BTreeSet, HashSet};
-use storage::{StoreError, StoreErrorKind};
+use storage::{StoreError, StoreErrorKind, StorePath};
 
 /// Blobs per index file: about 6 MiB of JSON.
 const BLOBS: usize = 50_000;
@@ -79,7 +79,7 @@ async fn remember(
     repo: &Repo,
     plan: &PrunePlan,
     leaving: &HashSet<PackId>,
-) -> Result<Option<DoomedList>, EngineError> {
+) -> Result<Option<(StorePath, DoomedList)>, EngineError> {
     let mut seen = HashSet::new();
     let packs: Vec<IndexPack> = plan
         .index_files
@@ -92,8 +92,7 @@ async fn remember(
         return Ok(None);
     }
     let list = DoomedList { since: plan.now, index: IndexFile { packs } };
-    doomed::save(repo, &list).await?;
-    Ok(Some(list))
+    Ok(Some((doomed::save(repo, &list).await?, list)))
 }
 
 /// Writes index files for what stays, then deletes those that named what leaves.
@@ -117,12 +116,11 @@ async fn rewrite_index(
     let mut seen = HashSet::new();
     let packs: Vec<IndexPack> =
         staying.chain(rescued).filter(|pack| seen.insert(pack.id)).cloned().chain(new_packs).collect();
-    let mut kept: HashSet<String> = HashSet::new();
     for file in split(packs) {
         lock.check()?;
         let nonce = Nonce::random(&mut rand::rng());
         let bytes = file.encode(repo.key(), nonce).map_err(EngineError::format("a new index"))?;
-        kept.insert(repo.create::<IndexId>(FileKind::Index, bytes).await?.to_string());
+        repo.create::<IndexId>(FileKind::Index, bytes).await?;
     }
     for (id, _) in outdated {
         lock.check()?;
@@ -169,19 +167,26 @@ async fn delete(
 async fn retire_lists(
     repo: &Repo,
     plan: &PrunePlan,
-    fresh: Option<DoomedList>,
+    fresh: Option<(StorePath, DoomedList)>,
     gone: &HashSet<PackId>,
     report: &mut PruneReport,
 ) -> Result<(), EngineError> {
     let waits =
         |pack: &PackId| plan.waiting.contains(pack) || plan.delete.contains(pack) && !gone.contains(pack);
     let relisted: HashSet<PackId> =
-        fresh.iter().flat_map(|list| &list.index.packs).map(|pack| pack.id).collect();
+        fresh.iter().flat_map(|(_, list)| &list.index.packs).map(|pack| pack.id).collect();
+    let mut retired: Vec<&StorePath> = Vec::new();
     for (path, list) in &plan.lists {
-        let done = list.index.packs.iter().all(|pack| relisted.contains(&pack.id) || !waits(&pack.id));
-        if !done {
-            continue;
+        if list.index.packs.iter().all(|pack| relisted.contains(&pack.id) || !waits(&pack.id)) {
+            retired.push(path);
         }
+    }
+    if let Some((path, list)) = &fresh
+        && list.index.packs.iter().all(|pack| gone.contains(&pack.id))
+    {
+        retired.push(path);
+    }
+    for path in retired {
         match repo.store().delete(path).await {
             Ok(()) => {}
             Err(error) if error.kind == StoreErrorKind::Retained => report.later.push(path.to_string()),

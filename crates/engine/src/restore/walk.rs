@@ -65,6 +65,8 @@ pub(super) async fn run(
     job: &Job,
 ) -> Result<RestoreReport, EngineError> {
     let again = root.duplicate()?;
+    // Our own errors end the tasks the way a cancellation does, so that each removes what it has not finished.
+    let job = &Job { cancel: job.cancel.child_token(), ..job.clone() };
     let meta = options.root.clone();
     let context = Arc::new(Context {
         reader: reader.clone(),
@@ -82,14 +84,12 @@ pub(super) async fn run(
         batch_bytes: 0,
         waiting: Vec::new(),
     };
-    walk.fill(root, Some(tree)).await?;
-    while let Some((parent, node)) = walk.waiting.pop() {
-        walk.directory(parent, node).await?;
+    let ended = walk.run(root, tree).await;
+    if ended.is_err() {
+        job.cancel.cancel();
+        while walk.running.join_next().await.is_some() {}
     }
-    walk.flush().await?;
-    while let Some(done) = walk.running.join_next().await {
-        done??;
-    }
+    ended?;
     drop(walk);
     let context =
         Arc::into_inner(context).ok_or_else(|| EngineError::Internal("a task outlived its walk".into()))?;
@@ -100,6 +100,18 @@ pub(super) async fn run(
 }
 
 impl Walk {
+    async fn run(&mut self, root: Arc<Directory>, tree: TreeId) -> Result<(), EngineError> {
+        self.fill(root, Some(tree)).await?;
+        while let Some((parent, node)) = self.waiting.pop() {
+            self.directory(parent, node).await?;
+        }
+        self.flush().await?;
+        while let Some(done) = self.running.join_next().await {
+            done??;
+        }
+        Ok(())
+    }
+
     async fn directory(&mut self, parent: Arc<Directory>, node: Node) -> Result<(), EngineError> {
         let path = parent.path.join(OsStr::from_bytes(&node.name));
         match parent.place.make_directory(&node.name) {
