@@ -89,7 +89,9 @@ pub async fn serve(
     let serving = router.serve_with_incoming_shutdown(csi.stream, wait(closed.clone()));
     let registry = match &settings.registration_dir {
         None => None,
-        Some(dir) => Some(Socket::bind(&dir.join(format!("{}-reg.sock", settings.driver_name)))?),
+        // Kubelet sends the percent-encoded path as the request's authority, which HTTP libraries
+        // accept only before an `@`.
+        Some(dir) => Some(Socket::bind(&dir.join(format!("{}@reg.sock", settings.driver_name)))?),
     };
     tracing::info!(driver = settings.driver_name, endpoint = %settings.endpoint.display(), "serving");
     let registering = async {

@@ -57,7 +57,7 @@ fn drivers_of_two_names_do_not_see_one_another() {
 
     let made = volume(&one, "data");
 
-    assert_eq!(one.volumes().unwrap(), [made.clone()]);
+    assert_eq!(one.volumes().unwrap(), std::slice::from_ref(&made));
     assert_eq!(two.volumes().unwrap(), []);
     assert!(matches!(two.volume(&made.id), Err(Error::NotFound { .. })));
 }

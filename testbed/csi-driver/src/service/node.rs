@@ -135,7 +135,7 @@ impl Node for NodeService {
             let volume = volume_id_of(&request.volume_id)?;
             service.need_published(&volume, &at)?;
             let usage = vec![service.stats(&volume)?];
-            Ok(NodeGetVolumeStatsResponse { usage, ..NodeGetVolumeStatsResponse::default() })
+            Ok(NodeGetVolumeStatsResponse { usage })
         });
         answer.await.map(Response::new)
     }

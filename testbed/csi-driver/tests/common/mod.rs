@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -104,7 +105,7 @@ impl Driver {
             .unwrap();
         let mut driver = Self { child, endpoint };
         let deadline = Instant::now() + Duration::from_secs(20);
-        while !driver.endpoint.exists() {
+        while UnixStream::connect(&driver.endpoint).is_err() {
             assert_eq!(driver.child.try_wait().unwrap(), None, "the driver ended at once");
             assert!(Instant::now() < deadline, "the driver does not open its socket");
             sleep(Duration::from_millis(20));
