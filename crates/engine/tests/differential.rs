@@ -114,8 +114,9 @@ async fn what_stock_restic_writes_is_read_and_encodes_to_the_same_ids() {
         let repo = common::open(&repo_dir).await;
         let (trees, files) = decode_everything(&repo).await.unwrap();
 
+        // Stock restic keeps the folders above the source, but not the root.
         let entries = Command::new("find").arg(&source).args(["-printf", "x"]).output().unwrap().stdout.len();
-        assert_eq!(files + trees, entries + world.dir.path().components().count(), "seed {seed}");
+        assert_eq!(files + trees, entries + world.dir.path().components().count() - 1, "seed {seed}");
         assert_eq!(repo.snapshots().await.unwrap()[0].1.tags, ["x"]);
     }
 }

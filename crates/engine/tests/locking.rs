@@ -142,7 +142,7 @@ async fn stock_restic_obeys_our_locks_and_we_obey_its() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let while_it_works = prune(&world.repo, &PruneOptions::default(), &job()).await;
-    drop(restic.stdin.take());
+    std::io::Write::write_all(&mut restic.stdin.take().unwrap(), b"data").unwrap();
     assert!(restic.wait().unwrap().success());
     let afterwards = prune(&world.repo, &PruneOptions::default(), &job()).await;
 

@@ -5,9 +5,10 @@ mod oracle;
 
 use common::{World, job, open};
 use engine::{
-    Existing, FileOutcome, Ownership, Reader, RestoreOptions, TreeId, Zeros, restore, write_content,
+    BackupOptions, Existing, FileOutcome, Ownership, Reader, RestoreOptions, TreeId, Zeros, backup, restore,
+    write_content,
 };
-use oracle::{differences, noise, plant, survey};
+use oracle::{differences, noise, plant, plant_raw_link, survey};
 use repository::{
     BlobEncoder, BlobId, BlobKind, FileKind, IndexFile, IndexId, IndexPack, Nonce, PackBuilder,
 };
@@ -45,6 +46,26 @@ async fn what_stock_restic_saved_is_restored_bit_for_bit() {
         assert_eq!(report.problems, [], "seed {seed}");
         assert_eq!(differences(&source, &target), Vec::<String>::new(), "seed {seed}");
         assert_eq!(report.hard_links, 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_we_saved_is_restored_bit_for_bit_with_the_directorys_own_metadata() {
+    for seed in 10..13 {
+        let world = World::new().await;
+        let (source, target) = (world.dir.path().join("source"), world.dir.path().join("target"));
+        plant(&source, seed);
+        plant_raw_link(&source);
+        let options =
+            BackupOptions { source: source.clone(), time: None, hostname: "h".into(), tags: Vec::new() };
+
+        let saved = backup(&world.repo, job(), options).await.unwrap().saved;
+        let reader = Reader::open(&world.repo).await.unwrap();
+        let options = RestoreOptions { root: Some(saved.root), ..RestoreOptions::default() };
+        let report = restore(&reader, saved.tree, &target, options, &job()).await.unwrap();
+
+        assert_eq!(report.problems, [], "seed {seed}");
+        assert_eq!(differences(&source, &target), Vec::<String>::new(), "seed {seed}");
     }
 }
 
@@ -140,7 +161,8 @@ async fn what_is_there_already_is_kept_or_replaced_but_never_followed() {
     for existing in [Existing::Keep, Existing::Replace] {
         let options = RestoreOptions { existing, ..RestoreOptions::default() };
         let report = restore(&reader, tree, &target, options, &job()).await.unwrap();
-        let failed: Vec<&Path> = report.problems.iter().map(|(path, _)| path.as_path()).collect();
+        let mut failed: Vec<&Path> = report.problems.iter().map(|(path, _)| path.as_path()).collect();
+        failed.sort();
 
         assert_eq!(fs::read_to_string(outside.join("file")).unwrap(), "untouched");
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);

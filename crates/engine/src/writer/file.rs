@@ -256,6 +256,12 @@ impl State {
     /// Makes a task of the first `length` bytes of the buffer.
     fn take(&mut self, length: usize, ledger: &Ledger) -> Task {
         let rest = self.buffer.get(length..).unwrap_or_default().to_vec();
+        let rest = if is_zero(&rest) {
+            self.zeros = rest.len();
+            Vec::new()
+        } else {
+            rest
+        };
         let mut chunk = std::mem::replace(&mut self.buffer, rest);
         chunk.truncate(length);
         let keep = self.held.split(self.buffer.len());

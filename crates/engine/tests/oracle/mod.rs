@@ -163,7 +163,6 @@ fn curiosities(folder: &Path) {
         fs::write(folder.join(OsStr::from_bytes(name)), name).unwrap();
     }
     symlink("file that is not there", folder.join("dangling")).unwrap();
-    symlink(OsString::from_vec(b"caf\xe9".to_vec()), folder.join("link")).unwrap();
     symlink("/etc", folder.join("outside")).unwrap();
     fs::write(folder.join("one"), "linked").unwrap();
     fs::hard_link(folder.join("one"), folder.join("two")).unwrap();
@@ -198,6 +197,11 @@ fn curiosities(folder: &Path) {
     xattr::set(folder.join("attributes"), "system.posix_acl_access", &access_list()).unwrap();
     xattr::set(folder, "user.folder", b"yes").unwrap();
     fs::write(folder.join("set-user-id"), "x").unwrap();
+}
+
+/// A link whose target is not UTF-8, which stock restic before 0.17 cannot represent.
+pub fn plant_raw_link(folder: &Path) {
+    symlink(OsString::from_vec(b"caf\xe9/\xff".to_vec()), folder.join("raw link")).unwrap();
 }
 
 /// Owners, modes and times, children before their parents.
