@@ -245,7 +245,7 @@ mod tests {
         let places = Layout::of_this_machine().cluster(&name);
         let socket = places
             .kubelet()
-            .join("plugins_registry/plain.csi.cofferdam.test-reg.sock");
+            .join("plugins_registry/plain.csi.cofferdam.test@reg.sock");
 
         assert!(socket.as_os_str().len() < 108, "{}", socket.display());
     }

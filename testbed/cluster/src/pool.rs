@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{Error, Invocation};
 
 /// Size of a pool in bytes. The file is sparse: it takes what is written to it.
-const SIZE: u64 = 20 << 30;
+const SIZE: u64 = 64 << 30;
 
 /// Makes and mounts the pool `image` at `directory`; harmless when it is mounted.
 pub async fn ensure(image: &Path, directory: &Path) -> Result<(), Error> {
