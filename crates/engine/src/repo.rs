@@ -88,7 +88,7 @@ impl Repo {
             Ok::<_, EngineError>((id, snapshot))
         });
         let mut snapshots: Vec<_> = reads.buffer_unordered(PARALLEL_READS).try_collect().await?;
-        snapshots.sort_by(|a: &(SnapshotId, Snapshot), b| (a.1.time, a.0).cmp(&(b.1.time, b.0)));
+        snapshots.sort_by_key(|(id, snapshot): &(SnapshotId, Snapshot)| (snapshot.time, *id));
         Ok(snapshots)
     }
 

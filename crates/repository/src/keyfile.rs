@@ -98,6 +98,11 @@ impl KeyFile {
         }
     }
 
+    /// The work that [`KeyFile::open`] takes, as `N·r·p`.
+    pub fn cost(&self) -> u64 {
+        self.n.saturating_mul(self.r.into()).saturating_mul(self.p.into())
+    }
+
     /// The stored bytes of the file.
     pub fn encode(&self) -> Result<Vec<u8>, FormatError> {
         crate::gojson::to_vec(self).map_err(|source| FormatError::Json { what: WHAT, source })

@@ -14,6 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 
 /// What became of an entry.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // moved once and not kept
 pub(super) enum Entry {
     /// It goes into the directory's tree.
     Saved(Node, FileOutcome),

@@ -36,6 +36,7 @@ impl HardLinks {
     /// Remembers the content of a file that has more names.
     pub(super) fn remember(&self, stat: &Stat, content: &FileContent) {
         if stat.st_nlink > 1 {
+            #[allow(clippy::useless_conversion)] // narrower on other processors
             let left = u64::from(stat.st_nlink) - 1;
             self.seen.lock().entry(key(stat)).or_insert_with(|| (content.clone(), left));
         }

@@ -5,6 +5,7 @@ use repository::{FileMode, GenericAttributes, Metadata};
 use rustix::fs::Stat;
 
 /// The metadata of a file, without extended attributes.
+#[allow(clippy::useless_conversion)] // narrower on other processors
 pub(super) fn from_stat(stat: &Stat) -> Metadata {
     Metadata {
         mode: FileMode::from_unix(stat.st_mode),
