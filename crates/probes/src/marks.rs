@@ -1,0 +1,89 @@
+//! Objects that carry `velero.io` labels or annotations other than `exclude-from-backup`.
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::ListParams;
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+
+const NAMES_KEPT: usize = 20;
+const PAGE: u32 = 500;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    pub count: u64,
+    pub names: Vec<String>,
+}
+
+pub(crate) async fn look(client: &Client) -> Result<Marks, kube::Error> {
+    let mut marks = Marks::default();
+    scan::<Namespace>(client, &mut marks).await?;
+    scan::<PersistentVolumeClaim>(client, &mut marks).await?;
+    scan::<PersistentVolume>(client, &mut marks).await?;
+    scan::<Pod>(client, &mut marks).await?;
+    scan::<Service>(client, &mut marks).await?;
+    scan::<Deployment>(client, &mut marks).await?;
+    scan::<StatefulSet>(client, &mut marks).await?;
+    scan::<DaemonSet>(client, &mut marks).await?;
+    Ok(marks)
+}
+
+async fn scan<K>(client: &Client, marks: &mut Marks) -> Result<(), kube::Error>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::all(client.clone());
+    let mut page = ListParams::default().limit(PAGE);
+    loop {
+        let list = api.list_metadata(&page).await?;
+        for object in &list.items {
+            if is_marked(&object.metadata) {
+                marks.count += 1;
+                if marks.names.len() < NAMES_KEPT {
+                    marks.names.push(name(&K::plural(&()), &object.metadata));
+                }
+            }
+        }
+        match list.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => page = ListParams::default().limit(PAGE).continue_token(&token),
+            None => return Ok(()),
+        }
+    }
+}
+
+fn is_marked(metadata: &ObjectMeta) -> bool {
+    let keys =
+        metadata.labels.iter().flatten().chain(metadata.annotations.iter().flatten()).map(|(key, _)| key);
+    keys.filter_map(|key| key.split_once('/')).any(|(prefix, name)| {
+        (prefix == "velero.io" || prefix.ends_with(".velero.io")) && name != "exclude-from-backup"
+    })
+}
+
+fn name(plural: &str, metadata: &ObjectMeta) -> String {
+    let name = metadata.name.as_deref().unwrap_or_default();
+    match &metadata.namespace {
+        Some(namespace) => format!("{plural}/{namespace}/{name}"),
+        None => format!("{plural}/{name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_opt_out_is_not_a_mark() {
+        let with = |key: &str| ObjectMeta {
+            annotations: Some([(key.to_owned(), "true".to_owned())].into()),
+            ..ObjectMeta::default()
+        };
+
+        assert!(is_marked(&with("backup.velero.io/backup-volumes")));
+        assert!(is_marked(&with("velero.io/restore-status")));
+        assert!(!is_marked(&with("velero.io/exclude-from-backup")));
+        assert!(!is_marked(&with("notvelero.io/x")));
+    }
+}

@@ -1,0 +1,76 @@
+//! The snapshot API: what is served, who handles it, which classes exist.
+
+use crate::{is_absent, seen};
+use jiff::SignedDuration;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::{Api, Client, ResourceExt};
+use prerequisites::{Observed, SnapshotApi, SnapshotClassFacts};
+use telemetry::Clock;
+
+const GROUP_VERSION: &str = "snapshot.storage.k8s.io/v1";
+const LIVE: SignedDuration = SignedDuration::from_mins(2);
+
+pub(crate) async fn observe(client: &Client, clock: &dyn Clock) -> Observed<SnapshotApi> {
+    seen("looking at the snapshot API", look(client, clock).await)
+}
+
+async fn look(client: &Client, clock: &dyn Clock) -> Result<SnapshotApi, kube::Error> {
+    let served: Vec<String> = match client.list_api_group_resources(GROUP_VERSION).await {
+        Ok(list) => list.resources.into_iter().map(|r| r.name).filter(|n| !n.contains('/')).collect(),
+        Err(error) if is_absent(&error) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let classes =
+        if served.iter().any(|r| r == "volumesnapshotclasses") { classes(client).await? } else { Vec::new() };
+    Ok(SnapshotApi { served, controller: controller(client, clock).await?, classes })
+}
+
+async fn classes(client: &Client) -> Result<Vec<SnapshotClassFacts>, kube::Error> {
+    let resource = ApiResource {
+        group: "snapshot.storage.k8s.io".into(),
+        version: "v1".into(),
+        api_version: GROUP_VERSION.into(),
+        kind: "VolumeSnapshotClass".into(),
+        plural: "volumesnapshotclasses".into(),
+    };
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+    let list = api.list(&ListParams::default()).await?;
+    Ok(list
+        .items
+        .iter()
+        .map(|class| SnapshotClassFacts {
+            name: class.name_any(),
+            driver: class.data.get("driver").and_then(|d| d.as_str()).unwrap_or_default().to_owned(),
+            ours: class
+                .labels()
+                .keys()
+                .any(|key| key.starts_with("clusterbackup.dataprotection.microsoft.com/")),
+            velero: class.labels().contains_key("velero.io/csi-volumesnapshot-class"),
+        })
+        .collect())
+}
+
+/// A ready Deployment or a live Lease of a snapshot controller.
+async fn controller(client: &Client, clock: &dyn Clock) -> Result<Option<String>, kube::Error> {
+    let deployments: Api<Deployment> = Api::all(client.clone());
+    for deployment in deployments.list(&ListParams::default()).await?.items {
+        let ready = deployment.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or(0) > 0;
+        if ready && deployment.name_any().contains("snapshot-controller") {
+            let namespace = deployment.namespace().unwrap_or_default();
+            return Ok(Some(format!("Deployment {namespace}/{} is ready", deployment.name_any())));
+        }
+    }
+    let leases: Api<Lease> = Api::all(client.clone());
+    let now = clock.now();
+    for lease in leases.list(&ListParams::default()).await?.items {
+        let renewed = lease.spec.as_ref().and_then(|s| s.renew_time.as_ref()).map(|t| t.0);
+        let live = renewed.is_some_and(|renewed| now.duration_since(renewed) < LIVE);
+        if live && lease.name_any().contains("snapshot-controller") {
+            let namespace = lease.namespace().unwrap_or_default();
+            return Ok(Some(format!("Lease {namespace}/{} is being renewed", lease.name_any())));
+        }
+    }
+    Ok(None)
+}

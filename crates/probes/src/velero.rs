@@ -1,0 +1,56 @@
+//! Velero's traces: Deployments, CustomResourceDefinitions, storage locations, marked objects.
+
+use crate::{is_absent, marks, seen};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::{Api, Client, ResourceExt};
+use prerequisites::{Observed, VeleroFacts};
+
+pub(crate) async fn observe(client: &Client) -> Observed<VeleroFacts> {
+    seen("looking for Velero", look(client).await)
+}
+
+async fn look(client: &Client) -> Result<VeleroFacts, kube::Error> {
+    let deployments: Api<Deployment> = Api::all(client.clone());
+    let deployments = deployments
+        .list(&ListParams::default())
+        .await?
+        .items
+        .iter()
+        .filter(|d| d.name_any() == "velero" || d.labels().get("component").is_some_and(|c| c == "velero"))
+        .map(|d| format!("{}/{}", d.namespace().unwrap_or_default(), d.name_any()))
+        .collect();
+    let crds = match client.list_api_group_resources("velero.io/v1").await {
+        Ok(_) => true,
+        Err(error) if is_absent(&error) => false,
+        Err(error) => return Err(error),
+    };
+    let locations = if crds { locations(client).await? } else { Vec::new() };
+    let marks = marks::look(client).await?;
+    Ok(VeleroFacts { deployments, crds, locations, marked: marks.count, marked_names: marks.names })
+}
+
+async fn locations(client: &Client) -> Result<Vec<String>, kube::Error> {
+    let resource = ApiResource {
+        group: "velero.io".into(),
+        version: "v1".into(),
+        api_version: "velero.io/v1".into(),
+        kind: "BackupStorageLocation".into(),
+        plural: "backupstoragelocations".into(),
+    };
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+    let list = match api.list(&ListParams::default()).await {
+        Ok(list) => list.items,
+        Err(error) if is_absent(&error) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let text = |object: &DynamicObject, path: &str| {
+        object.data.pointer(path).and_then(|v| v.as_str()).unwrap_or_default().to_owned()
+    };
+    Ok(list
+        .iter()
+        .map(|o| {
+            format!("{}/{}", text(o, "/spec/objectStorage/bucket"), text(o, "/spec/objectStorage/prefix"))
+        })
+        .collect())
+}
