@@ -1,0 +1,81 @@
+//! The commit: manifest, root, one last look, and the snapshot file that makes the recovery point exist.
+
+use super::{
+    Run,
+    decide::{Commit, Step},
+    internal,
+    snapshots::records,
+};
+use crate::{
+    points::{self, TAG_BACKUP, TAG_CLUSTER, TAG_INSTANCE, TAG_POINT},
+    step::StepError,
+};
+use capture::PointIdentity;
+use engine::SnapshotDraft;
+use protection::{BackupUid, point::BackupIdentity};
+
+impl Run {
+    pub(super) async fn commit(&mut self) -> Result<(), StepError> {
+        self.stage(Step::Commit).await?;
+        let object = self.latest.borrow().clone();
+        let identity = PointIdentity {
+            recovery_point: self.point_id(),
+            backup: BackupIdentity { name: self.name.clone(), uid: BackupUid::new(self.uid.clone()) },
+            instance: object.spec.backup_instance.clone(),
+            selection: serde_json::to_value(&object.spec)
+                .map_err(|error| internal(&format!("the spec cannot be written: {error}")))?,
+        };
+        let (uid, cluster) = (self.uid.clone(), self.context.cluster.uid.clone());
+        let context = self.context.clone();
+        let session = self.session()?;
+        let location = session.location.clone().ok_or_else(|| internal("no location is open"))?;
+        let writer = session.writer.clone().ok_or_else(|| internal("no writer is open"))?;
+        let captured = session.captured.take().ok_or_else(|| internal("nothing was captured"))?;
+        context
+            .locations
+            .verify_owner(&location)
+            .await
+            .map_err(|error| StepError::from(error).unrepeatable())?;
+
+        let contents = session.copies.iter().filter_map(|(_, content)| content.clone()).collect();
+        let problems = std::mem::take(&mut session.problems);
+        let started = captured.started;
+        let assembled = capture::assemble(&writer, identity, captured, records(session), contents, problems)
+            .await
+            .map_err(|error| StepError::from(error).unrepeatable())?;
+
+        // Another process may have committed while this one believed to be the leader.
+        if let Some(point) = points::of_backup(&location.repo, &uid)
+            .await
+            .map_err(|error| StepError::from(error).unrepeatable())?
+        {
+            tracing::warn!(backup = self.name, uid, "the backup was committed by another process");
+            let session = self.session()?;
+            session.point = Some(point);
+            session.attempt.commit = Commit::Present;
+            return self.stop_capture().await;
+        }
+        let draft = SnapshotDraft {
+            hostname: cluster.clone(),
+            paths: vec!["/".to_owned()],
+            tags: vec![
+                format!("{TAG_POINT}={uid}"),
+                format!("{TAG_BACKUP}={uid}"),
+                format!("{TAG_CLUSTER}={cluster}"),
+                format!("{TAG_INSTANCE}={}", object.spec.backup_instance),
+            ],
+            ..SnapshotDraft::new(assembled.root, started)
+        };
+        // From here on only a search tells whether the recovery point exists.
+        let session = self.session()?;
+        session.attempt.commit = Commit::Unknown;
+        writer.commit(draft).await.map_err(|error| StepError::from(error).unrepeatable())?;
+        session.attempt.commit = Commit::Present;
+        let totals = writer.totals();
+        session.writer = None;
+        self.status.bytes_added = totals.stored;
+        self.adopt(&assembled.manifest);
+        tracing::info!(backup = self.name, uid, objects = self.status.objects, "committed");
+        Ok(())
+    }
+}

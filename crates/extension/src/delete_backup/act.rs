@@ -1,0 +1,199 @@
+//! Performs exactly one step.
+
+use super::{
+    FOUND, RETAINED, Run,
+    decide::{Attempt, Point, Step},
+};
+use crate::{
+    aside::aside,
+    locations::{Access, OpenLocation},
+    metrics::Ended,
+    points::{self, OpenPoint},
+    status::{set_condition, summarise},
+    step::StepError,
+};
+use engine::{Job, forget};
+use futures::{FutureExt, future::BoxFuture};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::Resource;
+use protection::{Problem, RecoveryPointId, Severity, code};
+use resources::Phase;
+use std::time::Duration;
+
+/// How long deleting snapshots may take before what is left is named.
+const REMOVE: Duration = Duration::from_secs(300);
+
+impl Run {
+    pub(super) fn act(&mut self, step: Step) -> BoxFuture<'_, Result<(), StepError>> {
+        match step {
+            Step::Begin => self.begin().boxed(),
+            Step::Find => self.find().boxed(),
+            Step::Forget => self.forget().boxed(),
+            Step::DeleteSnapshots => self.delete_snapshots().boxed(),
+            Step::Wait => self.note_retention().boxed(),
+            Step::Finish => self.finish().boxed(),
+            Step::Leave => std::future::ready(Ok(())).boxed(),
+        }
+    }
+
+    async fn begin(&mut self) -> Result<(), StepError> {
+        let now = self.context.clock.now();
+        self.status.phase = Phase::InProgress;
+        self.status.observed_generation = self.object.meta().generation.unwrap_or_default();
+        self.status.start_time.get_or_insert(Time(now));
+        self.writer.write(&self.status).await?;
+        self.attempt = Some(Attempt { point: Point::Unknown, snapshots_deleted: false });
+        Ok(())
+    }
+
+    async fn find(&mut self) -> Result<(), StepError> {
+        let location = self.location().await?;
+        let id = self.object.spec.recovery_point.id.clone();
+        let found = points::find(&location.repo, &id).await?;
+        let known = self.has(FOUND);
+        let state = match &found {
+            Some(point) => {
+                // Handles whose anchor someone deleted are only in the manifest; a damaged one must not keep
+                // the recovery point from being deleted.
+                match OpenPoint::open(&location.repo, point.clone()).await?.manifest().await {
+                    Ok(manifest) => self.records = manifest.volumes,
+                    Err(error) => self.problems.push(unread(&error)),
+                }
+                if !known {
+                    self.note(FOUND, "True", "Found", "").await?;
+                }
+                Point::Listed
+            }
+            None if known || self.has_leftovers(&id).await? => Point::Forgotten,
+            None => return Err(StepError::Permanent(not_found(&id, &location.record.name))),
+        };
+        self.point = found;
+        self.set(state)
+    }
+
+    /// A backup that never committed may have left snapshots; they are deleted too.
+    async fn has_leftovers(&self, id: &str) -> Result<bool, StepError> {
+        let id = RecoveryPointId::new(id);
+        Ok(!volumes::observe_leftovers(&self.context.client, Some(&id)).await?.is_empty())
+    }
+
+    async fn forget(&mut self) -> Result<(), StepError> {
+        let location = self.location().await?;
+        let Some(point) = &self.point else { return self.set(Point::Forgotten) };
+        let only = vec![(point.snapshot_id(), point.snapshot_file().clone())];
+        let plan = forget::plan_ids(only, &[point.snapshot_id()])?;
+        let job = Job::new(self.context.clock.clone());
+        let report = forget::execute(&location.repo, &plan, &job).await?;
+        if report.later.is_empty() {
+            self.context.prune.notify_one();
+            self.set(Point::Forgotten)
+        } else {
+            self.set(Point::Retained)
+        }
+    }
+
+    async fn delete_snapshots(&mut self) -> Result<(), StepError> {
+        let id = RecoveryPointId::new(self.object.spec.recovery_point.id.clone());
+        let (client, records) = (self.context.client.clone(), self.records.clone());
+        let removal =
+            aside(move || async move { volumes::remove_point(&client, &id, &records, REMOVE).await })
+                .await??;
+        self.status.snapshots_deleted += removal.deleted.len() as u64;
+        if let Some(kept) = removal.kept.iter().find(|kept| kept.retry) {
+            return Err(StepError::Temporary(kept.problem.clone()));
+        }
+        self.problems.extend(removal.kept.into_iter().map(|kept| kept.problem));
+        if let Some(attempt) = self.attempt.as_mut() {
+            attempt.snapshots_deleted = true;
+        }
+        Ok(())
+    }
+
+    async fn note_retention(&mut self) -> Result<(), StepError> {
+        let message =
+            "The store's retention keeps the recovery point; it is deleted when the retention ends.";
+        if !self.has(RETAINED) {
+            self.context.events.normal(&self.object, RETAINED, message).await;
+        }
+        self.note(RETAINED, "True", "Retention", message).await
+    }
+
+    async fn finish(&mut self) -> Result<(), StepError> {
+        self.problems.extend(self.failure.clone());
+        let weighty = self.problems.iter().any(|problem| problem.severity > Severity::Information);
+        self.status.phase = match (&self.failure, weighty) {
+            (Some(_), _) => Phase::Failed,
+            (None, true) => Phase::CompletedWithWarnings,
+            (None, false) => Phase::Completed,
+        };
+        let now = self.context.clock.now();
+        (self.status.problems, self.status.problem_count) = summarise(&self.problems);
+        self.status.completion_time = Some(Time(now));
+        if self.has(RETAINED) {
+            set_condition(&mut self.status.conditions, RETAINED, "False", "Deleted", "", now);
+        }
+        let verdict = if self.failure.is_some() { "False" } else { "True" };
+        let reason = format!("{:?}", self.status.phase);
+        set_condition(&mut self.status.conditions, "Succeeded", verdict, &reason, "", now);
+        self.writer.write(&self.status).await?;
+        let note = format!("{reason}: {} snapshots deleted", self.status.snapshots_deleted);
+        match self.status.phase {
+            Phase::Completed => self.context.events.normal(&self.object, &reason, &note).await,
+            _ => self.context.events.warning(&self.object, &reason, &note).await,
+        }
+        let ended = Ended { kind: "DeleteBackup", phase: reason };
+        self.context.health.metrics().ended.get_or_create(&ended).inc();
+        Ok(())
+    }
+
+    async fn location(&self) -> Result<OpenLocation, StepError> {
+        let name = &self.object.spec.recovery_point.location;
+        self.context.locations.open(name, Access::Write).await.map_err(|error| {
+            let mut problem = error.problem();
+            if problem.code == code::LOCATION_READ_ONLY {
+                problem.code = code::DELETE_LOCATION_READ_ONLY.to_owned();
+            }
+            StepError::of(error.is_temporary(), problem)
+        })
+    }
+
+    fn set(&mut self, point: Point) -> Result<(), StepError> {
+        if let Some(attempt) = self.attempt.as_mut() {
+            attempt.point = point;
+        }
+        Ok(())
+    }
+
+    fn has(&self, type_: &str) -> bool {
+        self.status.conditions.iter().any(|condition| condition.type_ == type_ && condition.status == "True")
+    }
+
+    async fn note(
+        &mut self,
+        type_: &str,
+        status: &str,
+        reason: &str,
+        message: &str,
+    ) -> Result<(), StepError> {
+        let now = self.context.clock.now();
+        set_condition(&mut self.status.conditions, type_, status, reason, message, now);
+        Ok(self.writer.write(&self.status).await?)
+    }
+}
+
+fn not_found(id: &str, location: &str) -> Problem {
+    Problem::error(
+        code::RECOVERY_POINT_NOT_FOUND,
+        format!("Location {location} holds no recovery point {id}, and the cluster no snapshot of it."),
+    )
+    .fix(format!("See what there is: `cofferdam recovery-point list --location {location}`."))
+}
+
+fn unread(error: &points::PointError) -> Problem {
+    Problem::warning(
+        code::REPOSITORY_DAMAGED,
+        format!(
+            "The manifest could not be read, so snapshots without an anchor in the cluster are not known: {error}"
+        ),
+    )
+}

@@ -1,0 +1,136 @@
+//! Why a storage location cannot be used, with the documented code and the next step.
+
+use super::{BadRecord, record::REPOSITORY_KEY};
+use engine::EngineError;
+use protection::{Problem, code};
+use storage::{StoreError, StoreErrorKind, credential::CredentialError};
+
+/// A location that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LocationError {
+    /// No ConfigMap describes it.
+    #[error("there is no storage location {0}")]
+    Unknown(String),
+    /// Its ConfigMap is wrong.
+    #[error(transparent)]
+    Bad(#[from] BadRecord),
+    /// It belongs to another cluster and is only for reading.
+    #[error("storage location {0} is a source location: it is only read, never written")]
+    ReadOnly(String),
+    /// The owner marker names another cluster.
+    #[error("storage location {name} belongs to the cluster with the UID {cluster}")]
+    OwnedByOther {
+        /// The location.
+        name: String,
+        /// The UID of that cluster's `kube-system`.
+        cluster: String,
+    },
+    /// Files lie in it that have nothing to do with backups, or a repository without an owner marker.
+    #[error("storage location {name} is not empty: it holds {found}")]
+    NotEmpty {
+        /// The location.
+        name: String,
+        /// What lies there.
+        found: String,
+    },
+    /// The repository's password is not to be had.
+    #[error("the repository password of location {name} is missing: {cause}")]
+    NoPassword {
+        /// The location.
+        name: String,
+        /// Which Secret or key is missing.
+        cause: String,
+    },
+    /// The credential is not to be had.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The repository failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The API server failed.
+    #[error("could not read {what}: {source}")]
+    Cluster {
+        /// Which object.
+        what: String,
+        /// What the API server said.
+        source: kube::Error,
+    },
+}
+
+impl LocationError {
+    /// Whether the same call can succeed later without anyone changing anything.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Credential(error) => error.temporary,
+            Self::Store(error) => error.temporary,
+            Self::Engine(error) => error.is_temporary(),
+            Self::Cluster { source, .. } => crate::api::is_temporary(source),
+            _ => false,
+        }
+    }
+
+    /// The problem as a status and a person see it.
+    pub fn problem(&self) -> Problem {
+        match self {
+            Self::Engine(EngineError::Store(error)) | Self::Store(error) => store_problem(error),
+            Self::Engine(error) => engine_problem(error),
+            Self::Unknown(name) => Problem::error(code::LOCATION_NOT_FOUND, self.to_string())
+                .fix(format!("List the locations with `cofferdam location list`, or add it with `cofferdam location add {name}`.")),
+            Self::Bad(_) => Problem::error(code::LOCATION_NOT_READY, self.to_string())
+                .fix("Correct the settings with `cofferdam location add`, which checks them first."),
+            Self::ReadOnly(_) => Problem::error(code::LOCATION_READ_ONLY, self.to_string())
+                .fix("Name an own location, for example `default`."),
+            Self::OwnedByOther { name, .. } => Problem::error(code::LOCATION_OWNED_BY_OTHER_CLUSTER, self.to_string())
+                .fix("Give each cluster a container or prefix of its own.")
+                .fix(format!("To restore from it, add it for reading: `cofferdam location add {name} --role source`.")),
+            Self::NotEmpty { .. } => Problem::error(code::LOCATION_NOT_EMPTY, self.to_string())
+                .fix("Use an empty container or another prefix.")
+                .fix("If the files may stay beside the backups, set `allowUnrelatedFiles=true`."),
+            Self::NoPassword { .. } => Problem::error(code::WRONG_REPOSITORY_KEY, self.to_string())
+                .fix(format!("Store the password under the key {REPOSITORY_KEY} of that Secret; without it no recovery point can be read.")),
+            Self::Credential(error) => {
+                Problem::error(code::LOCATION_NOT_READY, self.to_string()).fix(error.remedy.clone())
+            }
+            Self::Cluster { .. } => Problem::error(code::LOCATION_NOT_READY, self.to_string())
+                .fix("Check that the API server is reachable and that the extension may read its namespace."),
+        }
+    }
+}
+
+/// A failed store as a problem.
+pub fn store_problem(error: &StoreError) -> Problem {
+    let writing = matches!(error.tried, "create" | "replace" | "delete" | "write");
+    let code = match error.kind {
+        StoreErrorKind::Denied if writing => code::LOCATION_READ_ONLY,
+        StoreErrorKind::Denied | StoreErrorKind::BadCredentials => code::LOCATION_MISSING_PERMISSIONS,
+        StoreErrorKind::BucketMissing => code::LOCATION_NOT_FOUND,
+        StoreErrorKind::Full => code::STORE_FULL,
+        StoreErrorKind::Corrupt | StoreErrorKind::Exists | StoreErrorKind::NotFound => {
+            code::REPOSITORY_DAMAGED
+        }
+        StoreErrorKind::Retained | StoreErrorKind::Unreachable | StoreErrorKind::Other => {
+            code::LOCATION_NOT_READY
+        }
+    };
+    let mut shown = error.clone();
+    let remedy = std::mem::take(&mut shown.remedy);
+    let problem = Problem::error(code, shown.to_string());
+    if remedy.is_empty() { problem } else { problem.fix(remedy) }
+}
+
+/// A failed repository as a problem.
+pub fn engine_problem(error: &EngineError) -> Problem {
+    let code = match error {
+        EngineError::Store(error) => return store_problem(error),
+        EngineError::WrongPassword { .. } => code::WRONG_REPOSITORY_KEY,
+        EngineError::Cancelled => code::CANCELLED,
+        EngineError::Format { .. } | EngineError::Damaged { .. } | EngineError::MissingBlob { .. } => {
+            code::REPOSITORY_DAMAGED
+        }
+        _ => code::LOCATION_NOT_READY,
+    };
+    Problem::error(code, error.to_string())
+}

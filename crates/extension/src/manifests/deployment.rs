@@ -1,0 +1,80 @@
+//! The extension's Deployment: not root, nothing writable, no capabilities.
+
+use super::{APP, InstallSettings, NAME, PORT, labels};
+use serde_json::{Value, json};
+
+/// Seconds that a pod gets to thaw applications and put down its work.
+const GRACE: u32 = 90;
+
+pub(super) fn deployment(settings: &InstallSettings) -> Value {
+    let selector = json!({"app.kubernetes.io/name": APP});
+    let mut pod_labels = json!({"app.kubernetes.io/name": APP, "app.kubernetes.io/part-of": "cofferdam"});
+    if settings.client_id.is_some()
+        && let Some(labels) = pod_labels.as_object_mut()
+    {
+        labels.insert("azure.workload.identity/use".to_owned(), "true".into());
+    }
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": NAME, "namespace": settings.namespace, "labels": labels()},
+        "spec": {
+            "replicas": settings.replicas,
+            "selector": {"matchLabels": selector},
+            "template": {
+                "metadata": {
+                    "labels": pod_labels,
+                    "annotations": {
+                        "prometheus.io/scrape": "true",
+                        "prometheus.io/port": PORT.to_string(),
+                    },
+                },
+                "spec": pod(settings),
+            },
+        },
+    })
+}
+
+fn pod(settings: &InstallSettings) -> Value {
+    json!({
+        "serviceAccountName": NAME,
+        "terminationGracePeriodSeconds": GRACE,
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"key": "CriticalAddonsOnly", "operator": "Exists"}],
+        "securityContext": {
+            "runAsNonRoot": true,
+            "runAsUser": 65532,
+            "runAsGroup": 65532,
+            "fsGroup": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [{
+            "name": "extension",
+            "image": settings.image,
+            "imagePullPolicy": "IfNotPresent",
+            "args": [
+                "extension",
+                format!("--namespace={}", settings.namespace),
+                format!("--movers-namespace={}", settings.movers_namespace),
+                format!("--image={}", settings.image),
+                format!("--listen=0.0.0.0:{PORT}"),
+            ],
+            "env": [
+                {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+                {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+            ],
+            "ports": [{"name": "health", "containerPort": PORT}],
+            "resources": {
+                "requests": {"cpu": settings.resources.requests_cpu, "memory": settings.resources.requests_memory},
+                "limits": {"cpu": settings.resources.limits_cpu, "memory": settings.resources.limits_memory},
+            },
+            "securityContext": {
+                "allowPrivilegeEscalation": false,
+                "readOnlyRootFilesystem": true,
+                "capabilities": {"drop": ["ALL"]},
+            },
+            "livenessProbe": {"httpGet": {"path": "/healthz", "port": "health"}, "periodSeconds": 20, "timeoutSeconds": 5},
+            "readinessProbe": {"httpGet": {"path": "/readyz", "port": "health"}, "periodSeconds": 3},
+        }],
+    })
+}

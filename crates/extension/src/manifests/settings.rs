@@ -1,0 +1,125 @@
+//! Settings of an installation by the names of the original, its short forms, and a few of ours.
+
+use crate::locations::{
+    ALLOW_UNRELATED, CREDENTIAL_SECRET, DEFAULT, LocationRecord, REPOSITORY_SECRET, Role,
+};
+use std::collections::BTreeMap;
+use storage::location::SETTINGS_PREFIX;
+
+/// The short keys of the original and what they stand for.
+const SHORT: [(&str, &str); 8] = [
+    ("blobContainer", "configuration.backupStorageLocation.bucket"),
+    ("storageAccount", "configuration.backupStorageLocation.config.storageAccount"),
+    ("storageAccountResourceGroup", "configuration.backupStorageLocation.config.resourceGroup"),
+    ("storageAccountSubscriptionId", "configuration.backupStorageLocation.config.subscriptionId"),
+    ("useAAD", "configuration.backupStorageLocation.config.useAAD"),
+    ("storageAccountURI", "configuration.backupStorageLocation.config.storageAccountURI"),
+    ("cpuLimit", "resources.limits.cpu"),
+    ("memoryLimit", "resources.limits.memory"),
+];
+
+/// How an installation shall look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstallSettings {
+    /// Namespace of the extension.
+    pub namespace: String,
+    /// Namespace of the mover Jobs.
+    pub movers_namespace: String,
+    /// The product's image.
+    pub image: String,
+    /// Pods of the extension; one works, the others stand by.
+    pub replicas: u32,
+    /// CPU and memory.
+    pub resources: ResourceSettings,
+    /// The default location, when the settings describe one.
+    pub location: Option<LocationRecord>,
+    /// Whether the extension gets the rights that a restore needs.
+    pub restore: bool,
+    /// Client id of the workload identity.
+    pub client_id: Option<String>,
+    /// Tenant of the workload identity.
+    pub tenant_id: Option<String>,
+}
+
+/// CPU and memory, as Kubernetes quantities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)] // the names are those of the settings
+pub struct ResourceSettings {
+    pub requests_cpu: String,
+    pub requests_memory: String,
+    pub limits_cpu: String,
+    pub limits_memory: String,
+}
+
+impl Default for ResourceSettings {
+    /// The original's defaults.
+    fn default() -> Self {
+        Self {
+            requests_cpu: "500m".to_owned(),
+            requests_memory: "256Mi".to_owned(),
+            limits_cpu: "1000m".to_owned(),
+            limits_memory: "1280Mi".to_owned(),
+        }
+    }
+}
+
+/// Settings that cannot be used; every problem is named.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct BadSettings(pub Vec<String>);
+
+impl InstallSettings {
+    /// An installation without a location, with every default.
+    pub fn new(namespace: &str, image: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            movers_namespace: super::MOVERS_NAMESPACE.to_owned(),
+            image: image.to_owned(),
+            replicas: 1,
+            resources: ResourceSettings::default(),
+            location: None,
+            restore: true,
+            client_id: None,
+            tenant_id: None,
+        }
+    }
+
+    /// Takes over `settings`; returns a warning for every key that nobody knows. As in the original such keys
+    /// are dropped.
+    pub fn apply(&mut self, settings: &BTreeMap<String, String>) -> Result<Vec<String>, BadSettings> {
+        let (mut location, mut warnings, mut problems) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for (given, value) in settings {
+            let key =
+                SHORT.iter().find(|(short, _)| short == given).map_or(given.as_str(), |(_, full)| *full);
+            match key {
+                "resources.requests.cpu" => self.resources.requests_cpu.clone_from(value),
+                "resources.requests.memory" => self.resources.requests_memory.clone_from(value),
+                "resources.limits.cpu" => self.resources.limits_cpu.clone_from(value),
+                "resources.limits.memory" => self.resources.limits_memory.clone_from(value),
+                "credentials.tenantId" => self.tenant_id = Some(value.clone()),
+                "credentials.clientId" => self.client_id = Some(value.clone()),
+                "moversNamespace" => self.movers_namespace.clone_from(value),
+                "restore.enabled" => match value.parse() {
+                    Ok(enabled) => self.restore = enabled,
+                    Err(_) => problems.push(format!("setting {key}: {value:?} is neither true nor false")),
+                },
+                "replicas" => match value.parse() {
+                    Ok(replicas) if (1..=10).contains(&replicas) => self.replicas = replicas,
+                    _ => problems.push(format!("setting {key}: {value:?} is not a number from 1 to 10")),
+                },
+                CREDENTIAL_SECRET | REPOSITORY_SECRET | ALLOW_UNRELATED => {
+                    location.insert(key.to_owned(), value.clone());
+                }
+                _ if key.starts_with(SETTINGS_PREFIX) => drop(location.insert(key.to_owned(), value.clone())),
+                _ => warnings.push(format!("setting {given} is not known and was dropped")),
+            }
+        }
+        if !location.is_empty() {
+            match LocationRecord::from_settings(DEFAULT, Role::Own, &location) {
+                Ok(record) => self.location = Some(record),
+                Err(bad) => problems.extend(bad.problems),
+            }
+        }
+        if problems.is_empty() { Ok(warnings) } else { Err(BadSettings(problems)) }
+    }
+}

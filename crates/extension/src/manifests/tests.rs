@@ -1,0 +1,89 @@
+//! What an installation must never lose.
+
+use super::*;
+use std::collections::BTreeMap;
+
+fn settings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+fn find<'a>(documents: &'a [Value], kind: &str, name: &str) -> &'a Value {
+    documents.iter().find(|d| d["kind"] == kind && d["metadata"]["name"] == name).unwrap()
+}
+
+#[test]
+fn the_originals_setting_names_and_short_names_reach_the_manifests() {
+    let mut install = InstallSettings::new("dataprotection-microsoft", "cofferdam:1");
+    let given = settings(&[
+        ("blobContainer", "backups"),
+        ("storageAccount", "acct"),
+        ("configuration.backupStorageLocation.config.useAAD", "true"),
+        ("memoryLimit", "4400Mi"),
+        ("resources.requests.cpu", "100m"),
+        ("someKeyOfTheFuture", "x"),
+    ]);
+
+    let warnings = install.apply(&given).unwrap();
+    let documents = render(&install).unwrap();
+
+    assert_eq!(warnings, ["setting someKeyOfTheFuture is not known and was dropped"]);
+    let container = &find(&documents, "Deployment", NAME)["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["resources"]["limits"]["memory"], "4400Mi");
+    assert_eq!(container["resources"]["limits"]["cpu"], "1000m");
+    assert_eq!(container["resources"]["requests"]["cpu"], "100m");
+    let location = &find(&documents, "ConfigMap", "location-default")["data"];
+    assert_eq!(location["configuration.backupStorageLocation.bucket"], "backups");
+    assert_eq!(location["configuration.backupStorageLocation.config.storageAccount"], "acct");
+}
+
+#[test]
+fn the_extension_runs_restricted() {
+    let documents = render(&InstallSettings::new("dataprotection-microsoft", "cofferdam:1")).unwrap();
+
+    let pod = &find(&documents, "Deployment", NAME)["spec"]["template"]["spec"];
+    let container = &pod["containers"][0]["securityContext"];
+
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    assert_eq!(container["readOnlyRootFilesystem"], true);
+    assert_eq!(container["allowPrivilegeEscalation"], false);
+    assert_eq!(container["capabilities"]["drop"][0], "ALL");
+    let namespace = find(&documents, "Namespace", "dataprotection-microsoft");
+    assert_eq!(namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "restricted");
+}
+
+#[test]
+fn an_installation_without_restore_cannot_write_into_applications() {
+    let mut install = InstallSettings::new("dataprotection-microsoft", "cofferdam:1");
+    install.apply(&settings(&[("restore.enabled", "false")])).unwrap();
+
+    let documents = render(&install).unwrap();
+
+    let cluster_roles: Vec<&Value> = documents.iter().filter(|d| d["kind"] == "ClusterRole").collect();
+    assert_eq!(cluster_roles.len(), 1);
+    for rule in cluster_roles[0]["rules"].as_array().unwrap() {
+        if rule["resources"].as_array().unwrap().contains(&"*".into()) {
+            assert_eq!(rule["verbs"], serde_json::json!(["get", "list"]));
+        }
+    }
+}
+
+#[test]
+fn the_documented_permissions_are_the_granted_ones() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/permissions.md");
+    let documented = std::fs::read_to_string(path).unwrap();
+
+    for rule in explained_rules() {
+        let groups: Vec<&str> = rule.groups.iter().map(|g| if g.is_empty() { "core" } else { g }).collect();
+        let row = format!(
+            "| `{}` | `{}` | {} | {} |",
+            groups.join("`, `"),
+            rule.resources.join("`, `"),
+            rule.verbs.join(", "),
+            rule.reason
+        );
+        assert!(documented.contains(&row), "docs/permissions.md lacks the row\n{row}");
+    }
+    let rows = documented.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(rows, explained_rules().len(), "docs/permissions.md has rows that nothing grants");
+}

@@ -1,0 +1,3 @@
+//! `Restore`: observe, decide, act.
+
+pub mod decide;

@@ -1,0 +1,79 @@
+//! The full result of an operation: one JSON line per outcome, compressed and sealed with the repository's
+//! key, beside the repository's own files. Reference: `docs/formats/custom-resources.md`, "Result files".
+
+use engine::{EngineError, Repo};
+use serde::Serialize;
+use std::io::{Read, Write};
+use storage::{StoreError, StorePath};
+
+const LEVEL: i32 = 3;
+/// A result that inflates beyond this is refused.
+const LIMIT: u64 = 1 << 30;
+
+/// A failed result file.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultError {
+    /// The repository failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The content cannot be written or read.
+    #[error("the result file cannot be {0}")]
+    Content(String),
+}
+
+/// Collects the lines of a result; holds them compressed.
+pub struct ResultFile {
+    encoder: zstd::Encoder<'static, Vec<u8>>,
+}
+
+impl std::fmt::Debug for ResultFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ResultFile(…)")
+    }
+}
+
+impl ResultFile {
+    /// An empty result.
+    pub fn new() -> Result<Self, ResultError> {
+        let encoder = zstd::Encoder::new(Vec::new(), LEVEL).map_err(|error| written(&error))?;
+        Ok(Self { encoder })
+    }
+
+    /// Adds a line.
+    pub fn line(&mut self, line: &impl Serialize) -> Result<(), ResultError> {
+        serde_json::to_writer(&mut self.encoder, line).map_err(|error| written(&error))?;
+        self.encoder.write_all(b"\n").map_err(|error| written(&error))
+    }
+
+    /// Stores the result of the operation `uid`; `attempt` keeps a repeated attempt from meeting the file of
+    /// the one before. Returns the path for `status.resultFile`.
+    pub async fn store(self, repo: &Repo, uid: &str, attempt: u32) -> Result<String, ResultError> {
+        let compressed = self.encoder.finish().map_err(|error| written(&error))?;
+        let path = format!("results/{uid}-{attempt}");
+        let target = StorePath::parse(path.clone()).map_err(|error| written(&error))?;
+        repo.store().create(&target, repo.seal(&compressed).into()).await?;
+        Ok(path)
+    }
+}
+
+/// The lines of a result.
+pub async fn read(repo: &Repo, path: &str) -> Result<String, ResultError> {
+    let target = StorePath::parse(path).map_err(|error| ResultError::Content(format!("read: {error}")))?;
+    let sealed = repo.store().read(&target).await?;
+    let compressed = repo.open_sealed(&sealed, path)?;
+    let mut text = String::new();
+    let decoder = zstd::Decoder::new(compressed.as_slice()).map_err(|error| unread(&error))?;
+    decoder.take(LIMIT).read_to_string(&mut text).map_err(|error| unread(&error))?;
+    Ok(text)
+}
+
+fn written(error: &dyn std::fmt::Display) -> ResultError {
+    ResultError::Content(format!("written: {error}"))
+}
+
+fn unread(error: &dyn std::fmt::Display) -> ResultError {
+    ResultError::Content(format!("read: {error}"))
+}
