@@ -1,0 +1,280 @@
+//! Brings copied files back: a mover fills a fresh volume through a claim in its own namespace, then the
+//! volume is handed over to the claim that the application uses.
+
+use super::{
+    CopyOptions, Mover, Place,
+    copy::remove,
+    jobs::{self, Ended},
+    manifests::{Work, job, mode},
+};
+use crate::{
+    error::{Tried, VolumesError, is_conflict, persistently},
+    labels,
+    restore::{FillRequest, Filled},
+};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+    core::{ApiResource, DynamicObject},
+};
+use protection::{Problem, claims::VolumeMode, code};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::{Instant, sleep};
+
+const POLL: Duration = Duration::from_millis(500);
+/// Annotation on a volume that changes hands: its own reclaim policy.
+const RECLAIM: &str = "clusterbackup.dataprotection.microsoft.com/reclaim-policy";
+
+/// Restores the files of one claim. Repeatable after a crash: a volume that was filled is handed over, not
+/// filled again. The claim appears only when its data is there; classes that wait for the first consumer get
+/// their volume where the mover runs.
+pub async fn restore_files(
+    client: &Client,
+    mover: &Mover,
+    request: &FillRequest,
+    options: &CopyOptions,
+) -> Result<Filled, Problem> {
+    let work = Handover { client, mover, request, options, name: name(request) };
+    match work.run().await {
+        Ok(Ok(filled)) => Ok(filled),
+        Ok(Err(why)) => {
+            work.clean_up().await;
+            Err(failed(request, &why))
+        }
+        Err(error) => {
+            work.clean_up().await;
+            Err(match error {
+                VolumesError::Cancelled { .. } => {
+                    Problem::error(code::CANCELLED, "The restore was stopped.").about(request.target())
+                }
+                other => failed(request, &other.to_string()),
+            })
+        }
+    }
+}
+
+fn name(request: &FillRequest) -> String {
+    labels::restore_name(&request.restore_uid, request.namespace(), request.name())
+}
+
+struct Handover<'a> {
+    client: &'a Client,
+    mover: &'a Mover,
+    request: &'a FillRequest,
+    options: &'a CopyOptions,
+    name: String,
+}
+
+impl Handover<'_> {
+    /// `Err` inside `Ok` is a failure of this claim; `Err` outside is one of the cluster.
+    async fn run(&self) -> Result<Result<Filled, String>, VolumesError> {
+        if let Some(claim) =
+            self.target().get_opt(self.request.name()).await.tried(|| "read the claim".into())?
+        {
+            let manager = Some(&self.request.field_manager);
+            if !claim.managed_fields().iter().any(|entry| entry.manager.as_ref() == manager) {
+                return Ok(Err("a claim of this name exists, and data is never written onto it".to_owned()));
+            }
+            return self.settle(claim.uid().unwrap_or_default()).await;
+        }
+        let volume = match self.filled_volume().await? {
+            Some(volume) => volume,
+            None => match self.fill().await? {
+                Ok(volume) => volume,
+                Err(why) => return Ok(Err(why)),
+            },
+        };
+        self.hand_over(&volume).await
+    }
+
+    /// A volume that a mover of this restore filled before a crash.
+    async fn filled_volume(&self) -> Result<Option<String>, VolumesError> {
+        let volumes = Api::<PersistentVolume>::all(self.client.clone());
+        let ours =
+            kube::api::ListParams::default().labels(&format!("{}={}", labels::TARGET, self.name_label()));
+        let listed = persistently(|| volumes.list(&ours)).await.tried(|| "list filled volumes".into())?;
+        Ok(listed.items.first().map(ResourceExt::name_any))
+    }
+
+    /// Fills a fresh volume through a claim in the movers' namespace; gives the volume's name.
+    async fn fill(&self) -> Result<Result<String, String>, VolumesError> {
+        let namespace = &self.mover.namespace;
+        let claims = Api::<PersistentVolumeClaim>::namespaced(self.client.clone(), namespace);
+        jobs::ensure(&claims, self.own_claim(), &format!("the claim {namespace}/{}", self.name)).await?;
+        let manifest = job(&Work {
+            name: &self.name,
+            labels: self.labels(),
+            claim: &self.name,
+            block: self.request.record.block,
+            writes: true,
+            mover: self.mover,
+            place: &Place::default(),
+            deadline_seconds: self.options.timeout.as_secs().max(1),
+        });
+        match jobs::run(self.client, namespace, &self.name, manifest, self.options).await? {
+            Ended::Failed(why) => return Ok(Err(why)),
+            Ended::Done(report) => {
+                if let Some(why) = report.error {
+                    return Ok(Err(why));
+                }
+            }
+        }
+        let claim = claims.get(&self.name).await.tried(|| format!("read the claim {}", self.name))?;
+        let Some(volume) = claim.spec.and_then(|spec| spec.volume_name) else {
+            return Ok(Err("the mover's claim has no volume".to_owned()));
+        };
+        self.keep(&volume).await?;
+        Ok(Ok(volume))
+    }
+
+    /// From here on the filled volume outlives the mover's claim.
+    async fn keep(&self, volume: &str) -> Result<(), VolumesError> {
+        let volumes = Api::<PersistentVolume>::all(self.client.clone());
+        let found = volumes.get(volume).await.tried(|| format!("read the volume {volume}"))?;
+        let policy = found.spec.and_then(|spec| spec.persistent_volume_reclaim_policy);
+        let patch = Patch::Merge(json!({
+            "metadata": {
+                "labels": {(labels::TARGET): self.name_label()},
+                "annotations": {(RECLAIM): policy.unwrap_or_else(|| "Delete".to_owned())},
+            },
+            "spec": {"persistentVolumeReclaimPolicy": "Retain"},
+        }));
+        let params = PatchParams::default();
+        let kept = persistently(|| volumes.patch(volume, &params, &patch)).await;
+        kept.map(drop).tried(|| format!("retain the volume {volume}"))
+    }
+
+    /// Takes the volume from the mover's claim and gives it to the application's.
+    async fn hand_over(&self, volume: &str) -> Result<Result<Filled, String>, VolumesError> {
+        remove(self.client, &self.mover.namespace, &self.selector()).await?;
+        let volumes = Api::<PersistentVolume>::all(self.client.clone());
+        let patch = Patch::Merge(json!({"spec": {"claimRef": {
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "uid": null, "resourceVersion": null,
+            "namespace": self.request.namespace(), "name": self.request.name(),
+        }}}));
+        let params = PatchParams::default();
+        let given = persistently(|| volumes.patch(volume, &params, &patch)).await;
+        given.tried(|| format!("hand the volume {volume} over"))?;
+        let kind = ApiResource::erase::<PersistentVolumeClaim>(&());
+        let claims =
+            Api::<DynamicObject>::namespaced_with(self.client.clone(), self.request.namespace(), &kind);
+        let claim: DynamicObject = serde_json::from_value(self.final_claim(volume))
+            .map_err(kube::Error::SerdeError)
+            .tried(|| "read the claim".into())?;
+        let params =
+            PostParams { field_manager: Some(self.request.field_manager.clone()), ..PostParams::default() };
+        let uid = match persistently(|| claims.create(&params, &claim)).await {
+            Err(error) if is_conflict(&error) => {
+                let found = claims.get(self.request.name()).await.tried(|| "read the claim".into())?;
+                found.uid().unwrap_or_default()
+            }
+            other => other.tried(|| "create the claim".into())?.uid().unwrap_or_default(),
+        };
+        self.settle(uid).await
+    }
+
+    /// Waits until the claim is bound, and gives the volume its own reclaim policy back.
+    async fn settle(&self, uid: String) -> Result<Result<Filled, String>, VolumesError> {
+        let end = Instant::now() + self.options.timeout;
+        loop {
+            let claim = self.target().get_opt(self.request.name()).await.tried(|| "read the claim".into())?;
+            let Some(claim) = claim else { return Ok(Err("the claim was deleted meanwhile".to_owned())) };
+            let bound = claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound");
+            if let (true, Some(volume)) = (bound, claim.spec.and_then(|spec| spec.volume_name)) {
+                self.release(&volume).await?;
+                return Ok(Ok(Filled::Bound { uid, volume }));
+            }
+            if Instant::now() >= end {
+                return Ok(Err("the claim was not bound to the filled volume in time".to_owned()));
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    async fn release(&self, volume: &str) -> Result<(), VolumesError> {
+        let volumes = Api::<PersistentVolume>::all(self.client.clone());
+        let found = volumes.get(volume).await.tried(|| format!("read the volume {volume}"))?;
+        let Some(policy) = found.annotations().get(RECLAIM) else { return Ok(()) };
+        let patch = Patch::Merge(json!({
+            "metadata": {"labels": {(labels::TARGET): null}, "annotations": {(RECLAIM): null}},
+            "spec": {"persistentVolumeReclaimPolicy": policy},
+        }));
+        let params = PatchParams::default();
+        let released = persistently(|| volumes.patch(volume, &params, &patch)).await;
+        released.map(drop).tried(|| format!("give the volume {volume} its reclaim policy back"))
+    }
+
+    async fn clean_up(&self) {
+        if let Err(error) = remove(self.client, &self.mover.namespace, &self.selector()).await {
+            tracing::warn!(%error, name = self.name, "objects of a mover stay until the next clean-up");
+        }
+    }
+
+    /// The claim in the movers' namespace: class, size and modes of the one to restore.
+    fn own_claim(&self) -> Value {
+        let spec = self.request.claim.get("spec").cloned().unwrap_or_else(|| json!({}));
+        let mut own = json!({
+            "accessModes": spec.get("accessModes").cloned().unwrap_or_else(|| json!(["ReadWriteOnce"])),
+            "resources": {"requests": {"storage": self.size()}},
+            "volumeMode": mode(if self.request.record.block { VolumeMode::Block } else { VolumeMode::Filesystem }),
+        });
+        if let (Some(own), Some(class)) = (own.as_object_mut(), spec.get("storageClassName")) {
+            own.insert("storageClassName".into(), class.clone());
+        }
+        json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": self.name, "namespace": self.mover.namespace, "labels": self.labels()},
+            "spec": own,
+        })
+    }
+
+    /// The claim to restore, bound to the filled volume by name.
+    fn final_claim(&self, volume: &str) -> Value {
+        let mut claim = self.request.claim.clone();
+        if let Some(object) = claim.as_object_mut() {
+            object.insert("apiVersion".into(), "v1".into());
+            object.insert("kind".into(), "PersistentVolumeClaim".into());
+        }
+        if let Some(spec) = claim.pointer_mut("/spec").and_then(Value::as_object_mut) {
+            spec.insert("volumeName".into(), json!(volume));
+        }
+        claim
+    }
+
+    /// What the claim asks for, at least what the volume had.
+    fn size(&self) -> String {
+        let asked = self.request.claim.pointer("/spec/resources/requests/storage").and_then(Value::as_str);
+        let asked = asked.and_then(crate::restore::parse_quantity).unwrap_or_default();
+        asked.max(self.request.record.capacity).to_string()
+    }
+
+    fn labels(&self) -> BTreeMap<String, String> {
+        let labels = [
+            (labels::MANAGED_BY, labels::COFFERDAM.to_owned()),
+            (labels::PURPOSE, labels::FOR_COPY.to_owned()),
+            (labels::RESTORE, labels::label_value(&self.request.restore_uid)),
+            (labels::TARGET, self.name_label()),
+        ];
+        labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+
+    fn selector(&self) -> String {
+        format!("{}={},{}={}", labels::PURPOSE, labels::FOR_COPY, labels::TARGET, self.name_label())
+    }
+
+    fn name_label(&self) -> String {
+        labels::label_value(&self.name)
+    }
+
+    fn target(&self) -> Api<PersistentVolumeClaim> {
+        Api::namespaced(self.client.clone(), self.request.namespace())
+    }
+}
+
+fn failed(request: &FillRequest, why: &str) -> Problem {
+    Problem::error(code::DATA_NOT_RESTORED, format!("The copied files could not be restored: {why}."))
+        .about(request.target())
+        .fix("Check the mover's namespace, then restore again.")
+}
