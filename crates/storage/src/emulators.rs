@@ -135,7 +135,7 @@ impl Emulator {
         while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
             let exited = emulator.child.try_wait().expect("the emulator's state can be read");
             assert!(exited.is_none(), "{command:?} ended: {exited:?}");
-            assert!(began.elapsed() < Duration::from_secs(60), "{command:?} does not listen");
+            assert!(began.elapsed() < Duration::from_secs(180), "{command:?} does not listen");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         emulator

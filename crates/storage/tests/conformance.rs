@@ -8,6 +8,14 @@ use storage::{
     faults::{Fault, FaultStore, Operation},
 };
 
+/// How many files the listing rule creates in an emulator: more than a page of it, or 10,500 in the full run.
+fn listing(page: usize) -> usize {
+    match std::env::var("COFFERDAM_SCOPE") {
+        Ok(scope) if scope == "all" => 10_500,
+        _ => page + 50,
+    }
+}
+
 async fn local() -> (tempfile::TempDir, Arc<dyn Store>) {
     let folder = tempfile::tempdir().unwrap();
     let store = LocalStore::open(folder.path()).await.unwrap();
@@ -40,7 +48,7 @@ async fn s3_conforms() {
     moto.create_bucket("backups").await;
     let location = moto.open("backups").await;
 
-    let broken = violations(location.root, 10_500).await;
+    let broken = violations(location.root, listing(1_000)).await;
 
     assert_eq!(broken, []);
 }
@@ -51,7 +59,7 @@ async fn azure_blob_conforms() {
     azurite.create_bucket("backups").await;
     let location = azurite.open("backups").await;
 
-    let broken = violations(location.root, 10_500).await;
+    let broken = violations(location.root, listing(5_000)).await;
 
     assert_eq!(broken, []);
 }
