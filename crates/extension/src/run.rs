@@ -10,6 +10,7 @@ use crate::{
     health::{self, Health},
     leader::{Election, Timing},
     locations::Locations,
+    restore::Restores,
     validate::Validations,
 };
 use k8s_openapi::api::core::v1::Namespace;
@@ -139,6 +140,7 @@ fn start(context: &Arc<Context>, stop: &CancellationToken) -> JoinSet<()> {
     let at_once = context.config.at_once;
     let mut tasks = JoinSet::new();
     spawn(&mut tasks, context, Backups::new(context.clone()), at_once.backups, stop);
+    spawn(&mut tasks, context, Restores::new(context.clone()), at_once.restores, stop);
     spawn(&mut tasks, context, Deletions::new(context.clone()), at_once.deletions, stop);
     spawn(
         &mut tasks,

@@ -31,6 +31,8 @@ pub struct Attempt {
     pub planned: bool,
     /// The plan has been carried out, as far as it could be.
     pub executed: bool,
+    /// The restore hooks have run, or there are none.
+    pub hooked: bool,
     /// What a stopped restore leaves half done has been put in order.
     pub tidied: bool,
     /// The result file is written, or cannot be.
@@ -48,6 +50,8 @@ pub enum Step {
     Plan,
     /// Carry the plan out.
     Execute,
+    /// Run the restore hooks in newly started pods.
+    Hooks,
     /// Remove temporary objects of volumes that were being filled.
     Tidy,
     /// Write the result file.
@@ -60,11 +64,12 @@ pub enum Step {
 
 impl Step {
     /// Every step.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Begin,
         Self::Open,
         Self::Plan,
         Self::Execute,
+        Self::Hooks,
         Self::Tidy,
         Self::WriteResult,
         Self::Finish,
@@ -78,6 +83,7 @@ impl Step {
             Self::Open => "open",
             Self::Plan => "plan",
             Self::Execute => "execute",
+            Self::Hooks => "hooks",
             Self::Tidy => "tidy",
             Self::WriteResult => "write-result",
             Self::Finish => "finish",
@@ -107,6 +113,9 @@ pub fn decide(seen: &Observed) -> Step {
         if seen.operation == RestoreOperation::Restore && !attempt.executed {
             return Step::Execute;
         }
+        if seen.operation == RestoreOperation::Restore && !attempt.hooked {
+            return Step::Hooks;
+        }
     }
     if seen.operation == RestoreOperation::Restore && attempt.planned && !attempt.tidied {
         return Step::Tidy;
@@ -127,6 +136,7 @@ mod tests {
                 opened: false,
                 planned: false,
                 executed: false,
+                hooked: false,
                 tidied: false,
                 result_written: false,
             };
@@ -136,6 +146,7 @@ mod tests {
                 Step::Open => attempt.opened = true,
                 Step::Plan => attempt.planned = true,
                 Step::Execute => attempt.executed = true,
+                Step::Hooks => attempt.hooked = true,
                 Step::Tidy => attempt.tidied = true,
                 Step::WriteResult => attempt.result_written = true,
                 Step::Finish => seen.phase = Phase::Completed,
@@ -160,12 +171,12 @@ mod tests {
         let taken = run(RestoreOperation::Restore, None);
 
         use Step::*;
-        assert_eq!(taken, [Begin, Open, Plan, Execute, Tidy, WriteResult, Finish]);
+        assert_eq!(taken, [Begin, Open, Plan, Execute, Hooks, Tidy, WriteResult, Finish]);
     }
 
     #[test]
     fn a_cancelled_restore_still_tidies_and_reports() {
-        for stop in [Step::Begin, Step::Open, Step::Plan, Step::Execute] {
+        for stop in [Step::Begin, Step::Open, Step::Plan, Step::Execute, Step::Hooks] {
             let taken = run(RestoreOperation::Restore, Some(stop));
 
             assert_eq!(taken.last(), Some(&Step::Finish));

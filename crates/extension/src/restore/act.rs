@@ -1,0 +1,239 @@
+//! Performs exactly one step.
+
+use super::{
+    Run,
+    decide::{Attempt, MAX_ATTEMPTS, Step},
+    tree::tree,
+    volumes::Filler,
+    watch::Watch,
+};
+use crate::{locations::Access, points, results::ResultFile, status::set_condition, step::StepError};
+use engine::Reader;
+use futures::{FutureExt, future::BoxFuture};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::Resource;
+use protection::{Problem, code};
+use replay::{RecoveryPointSource, ReplayError, RestoreOptions, Target, api::Pacing};
+use resources::{Phase, RestoreOperation};
+use serde_json::json;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const REPORT: Duration = Duration::from_secs(3);
+
+impl Run {
+    pub(super) fn act(&mut self, step: Step) -> BoxFuture<'_, Result<(), StepError>> {
+        match step {
+            Step::Begin => self.begin().boxed(),
+            Step::Open => self.open().boxed(),
+            Step::Plan => self.plan().boxed(),
+            Step::Execute => self.execute().boxed(),
+            Step::Hooks => self.hooks().boxed(),
+            Step::Tidy => self.tidy().boxed(),
+            Step::WriteResult => self.write_result().boxed(),
+            Step::Finish => self.finish().boxed(),
+            Step::Leave => std::future::ready(Ok(())).boxed(),
+        }
+    }
+
+    async fn begin(&mut self) -> Result<(), StepError> {
+        let now = self.context.clock.now();
+        let earlier = self.status.attempt;
+        self.status.attempt = earlier.saturating_add(1);
+        self.status.observed_generation = self.latest.borrow().meta().generation.unwrap_or_default();
+        self.status.phase = Phase::InProgress;
+        self.status.stage = Step::Begin.name().to_owned();
+        self.status.start_time.get_or_insert(Time(now));
+        set_condition(&mut self.status.conditions, "Succeeded", "Unknown", "InProgress", "", now);
+        self.writer.write(&self.status).await?;
+        if earlier > 0 {
+            self.problems.push(Problem::information(
+                code::RESTARTED_DURING_RESTORE,
+                format!(
+                    "The extension was restarted during this restore; this is attempt {}.",
+                    self.status.attempt
+                ),
+            ));
+        } else {
+            let object = self.latest.borrow().clone();
+            self.context.events.normal(object.as_ref(), "Started", "the restore has begun").await;
+        }
+        if self.status.attempt > MAX_ATTEMPTS {
+            self.failure = Some(too_often());
+        }
+        self.attempt = Some(Attempt {
+            opened: false,
+            planned: false,
+            executed: false,
+            hooked: false,
+            tidied: false,
+            result_written: false,
+        });
+        Ok(())
+    }
+
+    async fn open(&mut self) -> Result<(), StepError> {
+        self.stage(Step::Open).await?;
+        let object = self.latest.borrow().clone();
+        let wanted = &object.spec.recovery_point;
+        let location = self.context.locations.open(&wanted.location, Access::Read).await?;
+        let point = points::find(&location.repo, &wanted.id).await?.ok_or_else(|| {
+            StepError::Permanent(
+                Problem::error(
+                    code::RECOVERY_POINT_NOT_FOUND,
+                    format!("Location {} holds no recovery point {}.", wanted.location, wanted.id),
+                )
+                .fix(format!(
+                    "See what there is: `cofferdam recovery-point list --location {}`.",
+                    wanted.location
+                )),
+            )
+        })?;
+        let requested = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        let requested = requested.unwrap_or_else(|| self.context.clock.now());
+        let mut options =
+            RestoreOptions::new(&self.uid, requested, &object.spec, &self.context.config.namespace)
+                .map_err(failed)?;
+        if let Some(reference) = &object.spec.resource_modifier_reference {
+            options.modifiers = self.target().load_modifiers(reference).await.map_err(failed)?;
+        }
+        self.read_hooks(&object.spec.restore_hook_references).await?;
+        self.location = Some(location);
+        self.point = Some(point);
+        self.options = Some(options);
+        self.mark(|attempt| attempt.opened = true);
+        Ok(())
+    }
+
+    /// A plan keeps every row; a restore decides again while it works, with the same rules, and keeps none.
+    async fn plan(&mut self) -> Result<(), StepError> {
+        if self.latest.borrow().spec.operation == RestoreOperation::Plan {
+            self.stage(Step::Plan).await?;
+            let (source, options) = (self.source().await?, self.options()?);
+            let (target, filler) = (self.target(), self.filler());
+            let cancel = CancellationToken::new();
+            let stopping = self.stopping();
+            let plan = tokio::select! {
+                plan = replay::plan(&target, &source, &options, &filler, &cancel) => plan.map_err(failed)?,
+                () = stopping => return Ok(()),
+            };
+            let mut file = ResultFile::new()?;
+            file.line(&json!({"tree": tree(&plan)}))?;
+            for row in &plan.rows {
+                file.line(row)?;
+            }
+            self.status.outcomes = plan.counts.into();
+            self.problems.extend(plan.problems);
+            self.watch = Some(Watch::new(file));
+        }
+        self.mark(|attempt| attempt.planned = true);
+        Ok(())
+    }
+
+    async fn execute(&mut self) -> Result<(), StepError> {
+        self.stage(Step::Execute).await?;
+        let (source, options) = (self.source().await?, self.options()?);
+        let (target, filler) = (self.target(), self.filler());
+        let watch = Watch::new(ResultFile::new()?);
+        self.watch = Some(watch.clone());
+        let cancel = CancellationToken::new();
+        let mut stopping = self.stopping().boxed();
+        let outcomes = {
+            let work = replay::execute(&target, &source, &options, &filler, &watch, &cancel);
+            let mut work = work.boxed();
+            let mut report = tokio::time::interval(REPORT);
+            loop {
+                tokio::select! {
+                    outcomes = &mut work => break outcomes.map_err(failed)?,
+                    () = &mut stopping, if !cancel.is_cancelled() => cancel.cancel(),
+                    _ = report.tick() => {
+                        let (counts, stage) = watch.so_far();
+                        self.status.outcomes = counts;
+                        if let Some(stage) = stage {
+                            self.status.stage = format!("execute: {stage:?}");
+                        }
+                        self.writer.write(&self.status).await?;
+                    }
+                }
+            }
+        };
+        self.status.outcomes = outcomes.counts.into();
+        self.problems.extend(outcomes.problems);
+        self.end = Some(outcomes.end);
+        self.mark(|attempt| attempt.executed = true);
+        Ok(())
+    }
+
+    async fn hooks(&mut self) -> Result<(), StepError> {
+        self.stage(Step::Hooks).await?;
+        let stopping = self.stopping();
+        tokio::select! {
+            done = self.run_hooks() => done,
+            () = stopping => Ok(()),
+        }
+    }
+
+    /// Removes temporary objects of volumes, except those that a claim still waits for.
+    async fn tidy(&mut self) -> Result<(), StepError> {
+        let (client, uid) = (self.context.client.clone(), self.uid.clone());
+        crate::aside::aside(move || async move { volumes::restore::abort(&client, &uid).await }).await??;
+        self.mark(|attempt| attempt.tidied = true);
+        Ok(())
+    }
+
+    pub(super) async fn stage(&mut self, step: Step) -> Result<(), StepError> {
+        self.status.stage = step.name().to_owned();
+        Ok(self.writer.write(&self.status).await?)
+    }
+
+    pub(super) fn mark(&mut self, change: impl FnOnce(&mut Attempt)) {
+        if let Some(attempt) = self.attempt.as_mut() {
+            change(attempt);
+        }
+    }
+
+    fn target(&self) -> Target {
+        Target::connect(self.context.client.clone(), Pacing::default())
+    }
+
+    fn filler(&self) -> Filler {
+        Filler { client: self.context.client.clone(), namespace: self.context.config.namespace.clone() }
+    }
+
+    async fn source(&self) -> Result<RecoveryPointSource, StepError> {
+        let (Some(location), Some(point)) = (&self.location, &self.point) else {
+            return Err(internal("no recovery point is open"));
+        };
+        let reader = Reader::open(&location.repo).await?;
+        Ok(RecoveryPointSource::new(reader, point.snapshot_file().tree))
+    }
+
+    fn options(&self) -> Result<RestoreOptions, StepError> {
+        self.options.clone().ok_or_else(|| internal("the options are not read"))
+    }
+}
+
+fn failed(error: ReplayError) -> StepError {
+    let temporary = match &error {
+        ReplayError::Source(source) => source.temporary,
+        ReplayError::Target(_) => true,
+        _ => false,
+    };
+    StepError::of(temporary, error.problem())
+}
+
+fn too_often() -> Problem {
+    Problem::error(
+        code::RESTARTED_DURING_RESTORE,
+        format!("The restore was begun {MAX_ATTEMPTS} times and never came to its end."),
+    )
+    .fix("See why with `kubectl describe pod` in the extension's namespace.")
+    .fix("If the pod ran out of memory, raise the setting resources.limits.memory.")
+}
+
+fn internal(what: &str) -> StepError {
+    StepError::Permanent(Problem::error(
+        code::GENERIC_WARNING,
+        format!("internal error: {what}; this is a defect, please report it"),
+    ))
+}

@@ -1,0 +1,65 @@
+//! Watches a restore: every outcome goes into the result file, and the counts into the status.
+
+use crate::results::ResultFile;
+use parking_lot::Mutex;
+use replay::{Ending, Progress, Row, Stage};
+use resources::OutcomeCounts;
+use std::sync::Arc;
+
+/// Collects outcomes while they come. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Watch(Arc<Mutex<Seen>>);
+
+#[derive(Debug)]
+struct Seen {
+    file: Option<ResultFile>,
+    counts: OutcomeCounts,
+    stage: Option<Stage>,
+    failed: Option<String>,
+}
+
+impl Watch {
+    /// Collects into `file`.
+    pub fn new(file: ResultFile) -> Self {
+        let counts = OutcomeCounts::default();
+        Self(Arc::new(Mutex::new(Seen { file: Some(file), counts, stage: None, failed: None })))
+    }
+
+    /// The counts and the stage of this moment.
+    pub fn so_far(&self) -> (OutcomeCounts, Option<Stage>) {
+        let seen = self.0.lock();
+        (seen.counts.clone(), seen.stage)
+    }
+
+    /// The collected file, or why a line could not be added to it.
+    pub fn take_file(&self) -> Result<Option<ResultFile>, String> {
+        let mut seen = self.0.lock();
+        match seen.failed.take() {
+            Some(why) => Err(why),
+            None => Ok(seen.file.take()),
+        }
+    }
+}
+
+impl Progress for Watch {
+    fn stage(&self, stage: Stage, _objects: usize) {
+        self.0.lock().stage = Some(stage);
+    }
+
+    fn object(&self, row: &Row) {
+        let mut seen = self.0.lock();
+        let counts = &mut seen.counts;
+        match row.action.ending() {
+            Ending::Created => counts.created += 1,
+            Ending::Updated => counts.updated += 1,
+            Ending::Skipped => counts.skipped += 1,
+            Ending::Unchanged => counts.unchanged += 1,
+            Ending::Failed => counts.failed += 1,
+            Ending::Left => {}
+        }
+        let added = seen.file.as_mut().map(|file| file.line(row));
+        if let Some(Err(error)) = added {
+            seen.failed = Some(error.to_string());
+        }
+    }
+}
