@@ -8,9 +8,10 @@ use crate::{
     contents::{self, ContentFacts},
     error::{Tried, VolumesError, persistently},
     labels,
+    parallel::in_parallel,
     storage::group_api,
 };
-use futures::StreamExt;
+use futures::future::BoxFuture;
 use kube::{
     Api, Client, ResourceExt,
     api::{ListParams, Patch, PatchParams},
@@ -41,13 +42,11 @@ pub async fn detach(
         .into_iter()
         .map(|one| (one.name.clone(), one))
         .collect();
-    let mut removals = futures::stream::iter(&snapshots)
-        .map(|snapshot| remove(client, snapshot, &anchors))
-        .buffer_unordered(PARALLEL);
-    while let Some(removed) = removals.next().await {
-        removed?;
+    let mut removals: Vec<BoxFuture<'_, Result<(), VolumesError>>> = Vec::new();
+    for snapshot in &snapshots {
+        removals.push(Box::pin(remove(client, snapshot, &anchors)));
     }
-    drop(removals);
+    in_parallel(PARALLEL, removals).await.into_iter().collect::<Result<(), _>>()?;
     let problems = wait(client, &selector, &groups, end).await?;
     late_contents(client, &snapshots, &anchors).await?;
     Ok(problems)

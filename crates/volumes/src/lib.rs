@@ -15,6 +15,7 @@ pub mod files;
 pub mod hooks;
 pub mod labels;
 mod leftovers;
+mod parallel;
 mod ready;
 mod remove;
 pub mod restore;

@@ -15,8 +15,9 @@ use crate::{
     contents::{self, ContentFacts},
     error::{Tried, VolumesError, is_absent, persistently},
     leftovers::{LeftGroup, Leftovers, observe_leftovers},
+    parallel::in_parallel,
 };
-use futures::StreamExt;
+use futures::future::BoxFuture;
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams},
@@ -73,19 +74,15 @@ pub async fn remove_point(
         .map(|content| (content, fate(content, &left.handles)))
         .collect();
     drop_snapshots(client, &left, &singles).await?;
-    let mut released = futures::stream::iter(&singles)
-        .map(|(content, fate)| async move {
-            match fate {
-                Fate::Delete => contents::release(client, content, DELETE).await,
-                Fate::LetGo { .. } => contents::release(client, content, RETAIN).await,
-                Fate::InUse { .. } => Ok(()),
-            }
-        })
-        .buffer_unordered(PARALLEL);
-    while let Some(released) = released.next().await {
-        released?;
+    let mut releases: Vec<BoxFuture<'_, Result<(), VolumesError>>> = Vec::new();
+    for (content, fate) in &singles {
+        match fate {
+            Fate::Delete => releases.push(Box::pin(contents::release(client, content, DELETE))),
+            Fate::LetGo { .. } => releases.push(Box::pin(contents::release(client, content, RETAIN))),
+            Fate::InUse { .. } => {}
+        }
     }
-    drop(released);
+    in_parallel(PARALLEL, releases).await.into_iter().collect::<Result<(), _>>()?;
     for (content, fate) in &singles {
         removal.kept.extend(fate.kept(content));
     }

@@ -12,8 +12,9 @@ use crate::{
     api::{RETAIN, VolumeSnapshot, VolumeSnapshotContent},
     contents::{self, ContentFacts},
     error::{is_absent, is_conflict, persistently, readable},
+    parallel::in_parallel,
 };
-use futures::StreamExt;
+use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::{
     Api, Client, ResourceExt,
@@ -74,11 +75,11 @@ pub async fn fill_all(
     target: &Target,
     options: &FillOptions,
 ) -> Vec<Result<Filled, Problem>> {
-    futures::stream::iter(&requests)
-        .map(|request| fill(client, request, target, options))
-        .buffered(options.parallel.max(1))
-        .collect()
-        .await
+    let mut work: Vec<BoxFuture<'_, Result<Filled, Problem>>> = Vec::new();
+    for request in &requests {
+        work.push(Box::pin(fill(client, request, target, options)));
+    }
+    in_parallel(options.parallel, work).await
 }
 
 /// Fills one claim. Repeatable after a crash: what this restore made is taken up where it was left. On failure

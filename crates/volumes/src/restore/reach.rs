@@ -16,8 +16,9 @@ use crate::{
     contents,
     error::{VolumesError, is_conflict, persistently, readable},
     labels,
+    parallel::in_parallel,
 };
-use futures::StreamExt;
+use futures::future::BoxFuture;
 use kube::{Api, Client, api::PostParams};
 use protection::Problem;
 use std::{collections::BTreeMap, time::Duration};
@@ -71,8 +72,11 @@ pub async fn reach_all(
     } else {
         BTreeMap::new()
     };
-    let checks = futures::stream::iter(requests).map(|request| reach(client, request, target, probe, &known));
-    Ok(checks.buffered(PARALLEL).collect().await)
+    let mut checks: Vec<BoxFuture<'_, Reach>> = Vec::new();
+    for request in requests {
+        checks.push(Box::pin(reach(client, request, target, probe, &known)));
+    }
+    Ok(in_parallel(PARALLEL, checks).await)
 }
 
 async fn reach(

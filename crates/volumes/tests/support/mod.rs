@@ -131,7 +131,8 @@ impl World {
                 "terminationGracePeriodSeconds": 0,
                 "containers": [{
                     "name": "shell", "image": shell_image(), "imagePullPolicy": "IfNotPresent",
-                    "command": ["/bin/sh", "-c", "while true; do sleep 1; done"],
+                    "command": ["/busybox", "sh", "-c", "while true; do /busybox sleep 1; done"],
+                    "securityContext": {"runAsUser": 0},
                     "volumeMounts": mounts.unwrap_or_else(|| json!([])),
                 }],
                 "volumes": volumes.unwrap_or_else(|| json!([])),
@@ -154,7 +155,7 @@ impl World {
             pod: pod.into(),
             pod_uid: facts.uid,
             container: facts.containers[0].clone(),
-            argv: ["/bin/sh", "-c", script].map(Into::into).to_vec(),
+            argv: ["/busybox", "sh", "-c", script].map(Into::into).to_vec(),
             timeout: Duration::from_secs(20),
             on_error: resources::OnError::Fail,
         };
@@ -197,7 +198,7 @@ impl World {
     pub async fn write(&self, claim: &str, text: &str) {
         let pod = format!("write-{claim}");
         self.shell(&pod, Some(claim)).await;
-        self.run(&pod, &format!("echo '{text}' > /data/file && sync")).await.unwrap();
+        self.run(&pod, &format!("echo '{text}' > /data/file && /busybox sync")).await.unwrap();
         self.delete_pod(&pod).await;
     }
 
@@ -205,7 +206,7 @@ impl World {
     pub async fn holds(&self, claim: &str, text: &str) -> Result<(), volumes::hooks::HookFailure> {
         let pod = format!("read-{claim}");
         self.shell(&pod, Some(claim)).await;
-        let same = self.run(&pod, &format!("test \"$(cat /data/file)\" = '{text}'")).await;
+        let same = self.run(&pod, &format!("test \"$(/busybox cat /data/file)\" = '{text}'")).await;
         self.delete_pod(&pod).await;
         same
     }
@@ -235,12 +236,12 @@ pub fn options() -> CutOptions {
 }
 
 pub fn shell_image() -> String {
-    std::env::var("COFFERDAM_TEST_SHELL_IMAGE").unwrap_or_else(|_| "localhost/cofferdam/shell:testbed".into())
+    std::env::var("COFFERDAM_TEST_SHELL_IMAGE").unwrap_or_else(|_| "cofferdam.test/pause:1".into())
 }
 
 /// The storage class of the driver with snapshots that binds at once.
 pub fn immediate() -> String {
-    std::env::var("COFFERDAM_TEST_CLASS").unwrap_or_else(|_| "fast".into())
+    std::env::var("COFFERDAM_TEST_CLASS").unwrap_or_else(|_| "standard".into())
 }
 
 /// Waits until the look gives something, at most a minute.
