@@ -95,20 +95,19 @@ impl Reader {
 
     /// The entry at `path` (names separated by `/`) below `root`; `None` when there is no such entry.
     pub async fn lookup(&self, root: TreeId, path: &str) -> Result<Option<Node>, EngineError> {
-        let mut names = path.split('/').filter(|name| !name.is_empty()).peekable();
-        let mut at = root;
-        while let Some(name) = names.next() {
-            let tree = self.tree(at).await?;
-            let Some(node) = tree.find(name.as_bytes()) else { return Ok(None) };
-            if names.peek().is_none() {
-                return Ok(Some(node.clone()));
+        let names: Vec<&str> = path.split('/').collect();
+        let mut at = Some(root);
+        let mut found = None;
+        for name in names {
+            if name.is_empty() {
+                continue;
             }
-            match node.subtree() {
-                Some(subtree) => at = subtree,
-                None => return Ok(None),
-            }
+            let Some(tree) = at else { return Ok(None) };
+            let Some(node) = self.tree(tree).await?.find(name.as_bytes()).cloned() else { return Ok(None) };
+            at = node.subtree();
+            found = Some(node);
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// Exactly the bytes of `range` of a file.

@@ -97,8 +97,8 @@ async fn write(repo: &engine::Repo) -> Result<(), EngineError> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn death_at_any_write_leaves_a_whole_repository() {
-    let mut completed = 0;
     for writes in 1.. {
+        let mut completed = 0;
         for last_arrives in [false, true] {
             let left = Arc::new(AtomicI64::new(1));
             let counter = left.clone();

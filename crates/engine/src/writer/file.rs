@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use repository::{BlobId, FileContent};
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 /// Bytes that are taken from the caller at once.
 const PIECE: usize = 256 * 1024;
@@ -48,6 +48,8 @@ struct State {
 enum Pending {
     Saving(oneshot::Receiver<BlobId>),
     Known(BlobId),
+    /// The work ended before it was saved; a closed receiver must not be asked again.
+    Lost,
 }
 
 impl FileWriter {
@@ -114,6 +116,7 @@ impl FileWriter {
             let id = match next {
                 None => break,
                 Some(Pending::Known(id)) => id,
+                Some(Pending::Lost) => return Err(self.shared.ended()),
                 Some(Pending::Saving(reply)) => self.wait(reply).await?,
             };
             self.file.state.lock().ids.push(id);
@@ -277,9 +280,14 @@ impl State {
         while let Some(front) = self.pending.front_mut() {
             let id = match front {
                 Pending::Known(id) => *id,
+                Pending::Lost => return,
                 Pending::Saving(reply) => match reply.try_recv() {
                     Ok(id) => id,
-                    Err(_) => return, // not yet, or never: `finish` finds out
+                    Err(TryRecvError::Empty) => return,
+                    Err(TryRecvError::Closed) => {
+                        *front = Pending::Lost;
+                        return;
+                    }
                 },
             };
             self.pending.pop_front();
