@@ -37,3 +37,32 @@ pub use claims::{Claims, claims};
 pub use error::CaptureError;
 pub use items::{Envelope, SplitError, Splitter};
 pub use progress::{Progress, Silent};
+
+#[cfg(test)]
+mod tests {
+    //! The public calls can be spawned on any runtime.
+
+    use super::*;
+    use protection::Selection;
+    use std::sync::Arc;
+    use tokio_util::sync::CancellationToken;
+
+    fn sendable<T: Send>(work: T) -> T {
+        work
+    }
+
+    /// Compiling this is the test: a caller may spawn these calls.
+    #[allow(dead_code)]
+    async fn every_public_call_can_be_spawned(
+        client: kube::Client,
+        selection: Selection,
+        writer: engine::Writer,
+        identity: PointIdentity,
+        cancel: CancellationToken,
+    ) -> Result<Assembled, CaptureError> {
+        let budget = Budget::default();
+        sendable(claims(&client, &selection, &budget, &cancel)).await?;
+        let captured = sendable(capture(&client, &selection, &writer, &budget, Arc::new(Silent))).await?;
+        sendable(assemble(&writer, identity, captured, Vec::new(), Vec::new(), Vec::new())).await
+    }
+}
