@@ -20,10 +20,7 @@ const POLL: Duration = Duration::from_millis(150);
 pub async fn client(kubeconfig: &Path) -> Result<Client, Error> {
     // Another part of the process may have chosen a provider already.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    let corrupt = |reason: String| Error::Corrupt {
-        path: kubeconfig.to_path_buf(),
-        reason,
-    };
+    let corrupt = |reason: String| Error::Corrupt { path: kubeconfig.to_path_buf(), reason };
     let file = Kubeconfig::read_from(kubeconfig).map_err(|error| corrupt(error.to_string()))?;
     let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
         .await

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize, SanType,
 };
 
 use crate::{AddressPlan, Error};
@@ -81,10 +81,7 @@ fn subjects(addresses: AddressPlan, node: &str) -> Result<Vec<Subject>, Error> {
     }
     let kubelet = vec![address(addresses.node()), dns_name(node)?];
     Ok(vec![
-        Subject {
-            purpose: Purpose::Server(api_server),
-            ..client("apiserver", "kube-apiserver", &[])
-        },
+        Subject { purpose: Purpose::Server(api_server), ..client("apiserver", "kube-apiserver", &[]) },
         Subject {
             purpose: Purpose::Server(kubelet),
             ..client("kubelet-server", &format!("system:node:{node}"), &["system:nodes"])
@@ -105,11 +102,8 @@ fn subjects(addresses: AddressPlan, node: &str) -> Result<Vec<Subject>, Error> {
 fn authority(name: &str, directory: &Path, file: &str) -> Result<Issuer<'static, KeyPair>, Error> {
     let mut params = params(name, &[]);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![
-        KeyUsagePurpose::KeyCertSign,
-        KeyUsagePurpose::CrlSign,
-        KeyUsagePurpose::DigitalSignature,
-    ];
+    params.key_usages =
+        vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
     let key = KeyPair::generate().map_err(failed(name))?;
     let certificate = params.self_signed(&key).map_err(failed(name))?;
     save(directory, &format!("{file}.crt"), &certificate.pem())?;
@@ -119,10 +113,7 @@ fn authority(name: &str, directory: &Path, file: &str) -> Result<Issuer<'static,
 
 fn sign(subject: &Subject, issuer: &Issuer<'_, KeyPair>, directory: &Path) -> Result<(), Error> {
     let mut params = params(&subject.name, subject.groups);
-    params.key_usages = vec![
-        KeyUsagePurpose::DigitalSignature,
-        KeyUsagePurpose::KeyEncipherment,
-    ];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
     params.use_authority_key_identifier_extension = true;
     match &subject.purpose {
         Purpose::Client => params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
@@ -132,9 +123,7 @@ fn sign(subject: &Subject, issuer: &Issuer<'_, KeyPair>, directory: &Path) -> Re
         }
     }
     let key = KeyPair::generate().map_err(failed(&subject.name))?;
-    let certificate = params
-        .signed_by(&key, issuer)
-        .map_err(failed(&subject.name))?;
+    let certificate = params.signed_by(&key, issuer).map_err(failed(&subject.name))?;
     save(directory, &format!("{}.crt", subject.file), &certificate.pem())?;
     save(directory, &format!("{}.key", subject.file), &key.serialize_pem())
 }
@@ -167,14 +156,8 @@ fn save(directory: &Path, name: &str, pem: &str) -> Result<(), Error> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let path = directory.join(name);
-    let file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&path);
-    file.and_then(|mut file| file.write_all(pem.as_bytes()))
-        .map_err(Error::file("write", &path))
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+    file.and_then(|mut file| file.write_all(pem.as_bytes())).map_err(Error::file("write", &path))
 }
 
 #[cfg(test)]

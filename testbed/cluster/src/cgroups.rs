@@ -28,11 +28,7 @@ impl Groups {
         let path = Path::new("/proc/self/mounts");
         let mounts = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
         let (hierarchies, unified) = hierarchies(&mounts);
-        Ok(Self {
-            hierarchies,
-            unified,
-            name: name.to_owned(),
-        })
+        Ok(Self { hierarchies, unified, name: name.to_owned() })
     }
 
     /// Creates the groups; harmless when they exist.
@@ -66,9 +62,7 @@ impl Groups {
     pub fn membership_files(&self) -> Vec<PathBuf> {
         let system = Path::new(&self.name).join(SYSTEM);
         let hierarchies = self.hierarchies.iter();
-        hierarchies
-            .map(|h| h.join(&system).join("cgroup.procs"))
-            .collect()
+        hierarchies.map(|h| h.join(&system).join("cgroup.procs")).collect()
     }
 
     /// Every process in the groups and below.

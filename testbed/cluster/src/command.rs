@@ -23,11 +23,7 @@ pub struct Invocation {
 impl Invocation {
     /// `program` without arguments.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        Self {
-            program: program.as_ref().to_owned(),
-            arguments: Vec::new(),
-            environment: Vec::new(),
-        }
+        Self { program: program.as_ref().to_owned(), arguments: Vec::new(), environment: Vec::new() }
     }
 
     /// Appends one argument.
@@ -45,8 +41,7 @@ impl Invocation {
 
     /// Sets a variable of the environment.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.environment
-            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self.environment.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -64,10 +59,7 @@ impl Invocation {
     /// The command line for a person to read.
     pub fn display(&self) -> String {
         let words = std::iter::once(&self.program).chain(&self.arguments);
-        words
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect::<Vec<_>>()
-            .join(" ")
+        words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
     }
 
     /// The command, ready to be started.
@@ -109,10 +101,7 @@ impl Invocation {
     /// Runs it and only says whether it succeeded; for questions whose "no" is an exit code.
     pub async fn succeeds(&self) -> bool {
         let mut command = self.command();
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         matches!(command.status().await, Ok(status) if status.success())
     }
 
@@ -128,12 +117,8 @@ impl Invocation {
     }
 
     async fn run(&self, input: &[u8]) -> std::io::Result<Output> {
-        let mut child = self
-            .command()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
+        let mut child =
+            self.command().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
             match stdin.write_all(input).await {
                 // A program that fails early does not read its input; its exit code says why.
@@ -165,10 +150,7 @@ mod tests {
 
         let inside = plain.inside(Path::new("/run/netns/x"));
 
-        assert_eq!(
-            inside.display(),
-            "nsenter --net=/run/netns/x -- etcd --version"
-        );
+        assert_eq!(inside.display(), "nsenter --net=/run/netns/x -- etcd --version");
         assert_eq!(inside.environment, [("A".into(), "b".into())]);
     }
 

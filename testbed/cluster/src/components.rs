@@ -35,23 +35,15 @@ pub fn control_plane(parts: &Parts<'_>) -> Vec<Process> {
     vec![
         parts.component("etcd", etcd(parts), vec![]),
         parts.component("kube-apiserver", api_server(parts), vec![Gate::Listening(ETCD)]),
-        parts.component(
-            "kube-controller-manager",
-            controller_manager(parts),
-            vec![parts.api_ready()],
-        ),
+        parts.component("kube-controller-manager", controller_manager(parts), vec![parts.api_ready()]),
     ]
 }
 
 /// Everything that makes the cluster run pods, and name resolution.
 pub fn node(parts: &Parts<'_>, programs: &NodeBinaries) -> Vec<Process> {
     let (places, config) = (parts.places, parts.places.config());
-    let containerd = Invocation::new("containerd")
-        .arg("--config")
-        .arg(config.join("containerd.toml"));
-    let coredns = Invocation::new(&programs.coredns)
-        .arg("-conf")
-        .arg(config.join("Corefile"));
+    let containerd = Invocation::new("containerd").arg("--config").arg(config.join("containerd.toml"));
+    let coredns = Invocation::new(&programs.coredns).arg("-conf").arg(config.join("Corefile"));
     vec![
         process("containerd", containerd, vec![]),
         parts.component("kube-scheduler", scheduler(parts), vec![parts.api_ready()]),
@@ -66,12 +58,7 @@ pub fn node(parts: &Parts<'_>, programs: &NodeBinaries) -> Vec<Process> {
 }
 
 /// Both CSI drivers and their sidecars.
-pub fn storage(
-    parts: &Parts<'_>,
-    programs: &NodeBinaries,
-    driver: &Path,
-    pool: &Path,
-) -> Vec<Process> {
+pub fn storage(parts: &Parts<'_>, programs: &NodeBinaries, driver: &Path, pool: &Path) -> Vec<Process> {
     let served = parts.snapshot_api();
     let controller = parts
         .sidecar(&programs.snapshot_controller)
@@ -81,10 +68,11 @@ pub fn storage(
         let socket = parts.places.driver_socket(name);
         let gates = vec![Gate::Exists(socket.clone()), served.clone()];
         let address = flag("--csi-address", &socket);
-        let provisioner = parts
-            .sidecar(&programs.csi_provisioner)
-            .arg(&address)
-            .args(["--retry-interval-max=10s", "--timeout=60s", "--extra-create-metadata"]);
+        let provisioner = parts.sidecar(&programs.csi_provisioner).arg(&address).args([
+            "--retry-interval-max=10s",
+            "--timeout=60s",
+            "--extra-create-metadata",
+        ]);
         processes.push(process(
             &format!("{short}-driver"),
             driver_process(parts, driver, pool, name),
@@ -97,10 +85,11 @@ pub fn storage(
         processes.push(process(&format!("{short}-provisioner"), provisioner, gates.clone()));
         processes.push(process(&format!("{short}-resizer"), resizer, gates.clone()));
         if name == DRIVER {
-            let snapshotter = parts
-                .sidecar(&programs.csi_snapshotter)
-                .arg(&address)
-                .args(["--worker-threads=20", "--retry-interval-max=10s", "--timeout=120s"]);
+            let snapshotter = parts.sidecar(&programs.csi_snapshotter).arg(&address).args([
+                "--worker-threads=20",
+                "--retry-interval-max=10s",
+                "--timeout=120s",
+            ]);
             processes.push(process(&format!("{short}-snapshotter"), snapshotter, gates));
         }
     }
@@ -283,11 +272,7 @@ fn driver_process(parts: &Parts<'_>, driver: &Path, pool: &Path, name: &str) -> 
 }
 
 fn process(name: &str, run: Invocation, after: Vec<Gate>) -> Process {
-    Process {
-        name: name.to_owned(),
-        run,
-        after,
-    }
+    Process { name: name.to_owned(), run, after }
 }
 
 /// `name=path` in one word.

@@ -68,19 +68,12 @@ impl Error {
     /// For `map_err` on file operations.
     pub(crate) fn file(tried: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.to_path_buf();
-        move |source| Error::File {
-            tried,
-            path,
-            source,
-        }
+        move |source| Error::File { tried, path, source }
     }
 
     /// For `map_err` on API requests.
     pub(crate) fn api(tried: impl Into<String>) -> impl FnOnce(kube::Error) -> Error {
         let tried = tried.into();
-        move |source| Error::Api {
-            tried,
-            source: Box::new(source),
-        }
+        move |source| Error::Api { tried, source: Box::new(source) }
     }
 }

@@ -91,12 +91,7 @@ pub async fn generate(client: &Client, mix: &Mix) -> Result<Summary, Error> {
         outcome = creates => outcome?,
         () = progress => (BTreeMap::new(), 0),
     };
-    Ok(Summary {
-        created,
-        existing,
-        namespaces,
-        took: started.elapsed(),
-    })
+    Ok(Summary { created, existing, namespaces, took: started.elapsed() })
 }
 
 /// Creates one object; `false` when it exists.
@@ -114,7 +109,9 @@ async fn create(client: &Client, planned: &Planned) -> Result<bool, Error> {
                 return Ok(false);
             }
             // Too many requests, or a namespace whose service account is on its way.
-            Err(kube::Error::Api(status)) if attempt < ATTEMPTS && matches!(status.code, 403 | 429 | 500..) => {
+            Err(kube::Error::Api(status))
+                if attempt < ATTEMPTS && matches!(status.code, 403 | 429 | 500..) =>
+            {
                 attempt += 1;
                 tokio::time::sleep(Duration::from_millis(50 * u64::from(attempt))).await;
             }
@@ -153,16 +150,13 @@ fn planned(mix: &Mix, index: usize) -> Planned {
         "name": format!("{}-{index}", kind.to_lowercase()),
         "labels": {"app.kubernetes.io/part-of": "generated", "app.kubernetes.io/name": format!("app-{}", index % 50)},
     });
-    Planned {
-        kind,
-        path: format!("{root}/namespaces/{namespace}/{resource}"),
-        body,
-    }
+    Planned { kind, path: format!("{root}/namespaces/{namespace}/{resource}"), body }
 }
 
 /// 2 KiB of settings, with values that do not repeat.
 fn config_map(index: usize) -> Value {
-    let lines = (0..48).map(|line| format!("setting-{line:02} = {:016x}{:04x}\n", noise(index, line), line * 7));
+    let lines =
+        (0..48).map(|line| format!("setting-{line:02} = {:016x}{:04x}\n", noise(index, line), line * 7));
     json!({"data": {"application.conf": lines.collect::<String>()}})
 }
 
@@ -211,7 +205,8 @@ fn role_binding(index: usize) -> Value {
 
 /// A number that looks random and is the same every time (the finaliser of SplitMix64).
 fn noise(index: usize, position: u64) -> u64 {
-    let mut x = (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ position.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mut x =
+        (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ position.wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
@@ -223,10 +218,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn mix(objects: usize) -> Mix {
-        Mix {
-            objects,
-            namespace_prefix: "generated".to_owned(),
-        }
+        Mix { objects, namespace_prefix: "generated".to_owned() }
     }
 
     #[test]

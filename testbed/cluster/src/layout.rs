@@ -243,9 +243,7 @@ mod tests {
         let name: ClusterName = "sixteen-letters1".parse().unwrap();
 
         let places = Layout::of_this_machine().cluster(&name);
-        let socket = places
-            .kubelet()
-            .join("plugins_registry/plain.csi.cofferdam.test@reg.sock");
+        let socket = places.kubelet().join("plugins_registry/plain.csi.cofferdam.test@reg.sock");
 
         assert!(socket.as_os_str().len() < 108, "{}", socket.display());
     }

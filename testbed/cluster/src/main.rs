@@ -149,12 +149,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Error> {
                 println!("{name:24} {}", path.display());
             }
         }
-        Verb::Up {
-            cluster,
-            control_plane_only,
-            foreign_pool,
-            kubernetes_version,
-        } => {
+        Verb::Up { cluster, control_plane_only, foreign_pool, kubernetes_version } => {
             let options = UpOptions {
                 name: cluster.name,
                 kind: kind(control_plane_only, foreign_pool),
@@ -181,29 +176,19 @@ async fn run(verb: Verb) -> Result<ExitCode, Error> {
         Verb::LoadImage { cluster, file } => {
             testbed::load_image(&layout, &cluster.name, &file).await?;
         }
-        Verb::Exec {
-            cluster,
-            hub,
-            command,
-        } => {
+        Verb::Exec { cluster, hub, command } => {
             let places = match hub {
                 true => layout.hub(),
                 false => layout.cluster(&cluster.name),
             };
-            let (program, arguments) = command.split_first().ok_or_else(|| Error::Usage("name a command".to_owned()))?;
+            let (program, arguments) =
+                command.split_first().ok_or_else(|| Error::Usage("name a command".to_owned()))?;
             let inside = Invocation::new(program).args(arguments).inside(&places.namespace_file());
             return inside.attached().await.map(exit_code);
         }
-        Verb::Generate {
-            cluster,
-            objects,
-            namespace_prefix,
-        } => {
+        Verb::Generate { cluster, objects, namespace_prefix } => {
             let client = testbed::client(&layout.cluster(&cluster.name).kubeconfig()).await?;
-            let mix = Mix {
-                objects,
-                namespace_prefix,
-            };
+            let mix = Mix { objects, namespace_prefix };
             let summary = testbed::generate(&client, &mix).await?;
             for (kind, count) in &summary.created {
                 println!("{kind:16} {count}");
@@ -269,7 +254,8 @@ fn print_status(layout: &Layout, json: bool) -> Result<(), Error> {
 }
 
 fn this_program() -> Result<PathBuf, Error> {
-    std::env::current_exe().map_err(|error| Error::Usage(format!("cannot find this program's own file: {error}")))
+    std::env::current_exe()
+        .map_err(|error| Error::Usage(format!("cannot find this program's own file: {error}")))
 }
 
 fn exit_code(code: i32) -> ExitCode {

@@ -25,10 +25,8 @@ pub fn full_cluster(addresses: AddressPlan, crds: &[String]) -> Result<Vec<Value
 }
 
 fn parse(name: &str, yaml: &str) -> Result<Vec<Value>, Error> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(yaml).map_err(|error| Error::Corrupt {
-        path: name.into(),
-        reason: error.to_string(),
-    })?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(yaml)
+        .map_err(|error| Error::Corrupt { path: name.into(), reason: error.to_string() })?;
     Ok(documents.into_iter().filter(Value::is_object).collect())
 }
 

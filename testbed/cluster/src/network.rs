@@ -45,11 +45,7 @@ pub async fn ensure_hub(layout: &Layout) -> Result<(), Error> {
 }
 
 /// Makes the namespace of one cluster and plugs it into the hub; harmless when it is there.
-pub async fn ensure_cluster(
-    layout: &Layout,
-    places: &Places,
-    addresses: AddressPlan,
-) -> Result<(), Error> {
+pub async fn ensure_cluster(layout: &Layout, places: &Places, addresses: AddressPlan) -> Result<(), Error> {
     if complete(places) {
         return Ok(());
     }
@@ -62,11 +58,7 @@ pub async fn ensure_cluster(
     }
     create_namespace(places).await?;
     let (node, bits, gateway) = (addresses.node(), Hub::PREFIX, Hub::ADDRESS);
-    inside(
-        &hub,
-        &format!("link add {cable} type veth peer name eth0 netns {}\n", places.namespace),
-    )
-    .await?;
+    inside(&hub, &format!("link add {cable} type veth peer name eth0 netns {}\n", places.namespace)).await?;
     inside(&hub, &format!("link set {cable} master hub\nlink set {cable} up\n")).await?;
     inside(
         places,

@@ -21,11 +21,7 @@ const NEEDED: &[(&str, &str)] = &[
 
 /// The packages among [`NEEDED`] whose program `exists` does not find.
 fn missing(exists: impl Fn(&Path) -> bool) -> Vec<&'static str> {
-    NEEDED
-        .iter()
-        .filter(|(program, _)| !exists(Path::new(program)))
-        .map(|(_, package)| *package)
-        .collect()
+    NEEDED.iter().filter(|(program, _)| !exists(Path::new(program))).map(|(_, package)| *package).collect()
 }
 
 /// Installs what is missing, as root; otherwise fails with the line to run.
@@ -34,15 +30,10 @@ pub async fn ensure_packages() -> Result<(), Error> {
     if missing.is_empty() {
         return Ok(());
     }
-    let line = format!(
-        "apt-get update && apt-get install --yes --no-install-recommends {}",
-        missing.join(" ")
-    );
+    let line =
+        format!("apt-get update && apt-get install --yes --no-install-recommends {}", missing.join(" "));
     if !nix::unistd::geteuid().is_root() {
-        return Err(Error::Usage(format!(
-            "this machine lacks {}; run as root: {line}",
-            missing.join(", ")
-        )));
+        return Err(Error::Usage(format!("this machine lacks {}; run as root: {line}", missing.join(", "))));
     }
     println!("installing {}", missing.join(" "));
     let apt = Invocation::new("sh").args(["-c", &line]);
@@ -56,7 +47,8 @@ pub fn ensure_root() -> Result<(), Error> {
     match nix::unistd::geteuid().is_root() {
         true => Ok(()),
         false => Err(Error::Usage(
-            "a cluster needs root, because it makes network namespaces and mounts; run this again with sudo".to_owned(),
+            "a cluster needs root, because it makes network namespaces and mounts; run this again with sudo"
+                .to_owned(),
         )),
     }
 }

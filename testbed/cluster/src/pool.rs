@@ -59,7 +59,8 @@ pub async fn unmount_below(directory: &Path) -> Result<(), Error> {
 
 /// Detaches the loop devices whose backing file is `path` or lies below it.
 pub async fn detach_loops(path: &Path) -> Result<(), Error> {
-    let list = Invocation::new("losetup").args(["--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE"]);
+    let list =
+        Invocation::new("losetup").args(["--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE"]);
     for line in list.text().await?.lines() {
         let Some((device, file)) = line.split_once(' ') else {
             continue;

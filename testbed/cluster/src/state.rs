@@ -98,7 +98,7 @@ impl Lock {
     /// Waits for the lock.
     pub async fn take(path: &Path) -> Result<Self, Error> {
         let path = path.to_path_buf();
-        let waiting = tokio::task::spawn_blocking(move || Self::lock(&path, FlockArg::LockExclusive));
+        let waiting = tokio::task::spawn_blocking(move || Self::acquire(&path, FlockArg::LockExclusive));
         match waiting.await {
             Ok(Ok(Some(lock))) => Ok(lock),
             Ok(Err(error)) => Err(error),
@@ -108,7 +108,7 @@ impl Lock {
 
     /// Takes the lock if nobody has it.
     pub fn try_take(path: &Path) -> Result<Option<Self>, Error> {
-        Self::lock(path, FlockArg::LockExclusiveNonblock)
+        Self::acquire(path, FlockArg::LockExclusiveNonblock)
     }
 
     /// Gives the lock back and removes its file. Whoever waits for the removed
@@ -117,7 +117,7 @@ impl Lock {
         std::fs::remove_file(&self.path).map_err(Error::file("remove", &self.path))
     }
 
-    fn lock(path: &Path, how: FlockArg) -> Result<Option<Self>, Error> {
+    fn acquire(path: &Path, how: FlockArg) -> Result<Option<Self>, Error> {
         use std::os::unix::fs::MetadataExt;
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(Error::file("create", parent))?;
@@ -156,10 +156,7 @@ impl ProcessId {
     /// The process that has this id now, if any.
     pub fn of(pid: i32) -> Option<Self> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        Some(Self {
-            pid,
-            started: start_time(&stat)?,
-        })
+        Some(Self { pid, started: start_time(&stat)? })
     }
 
     /// Whether this very process still runs (a zombie does not).
@@ -181,10 +178,7 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(error)
-            if matches!(
-                error.kind(),
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
-            ) =>
+            if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
         {
             return Ok(None);
         }
@@ -192,18 +186,13 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     };
     serde_json::from_slice(&text)
         .map(Some)
-        .map_err(|error| Error::Corrupt {
-            path: path.to_path_buf(),
-            reason: error.to_string(),
-        })
+        .map_err(|error| Error::Corrupt { path: path.to_path_buf(), reason: error.to_string() })
 }
 
 /// Writes a JSON file in one step: readers see the old or the new content.
 pub fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
-    let text = serde_json::to_vec_pretty(value).map_err(|error| Error::Corrupt {
-        path: path.to_path_buf(),
-        reason: error.to_string(),
-    })?;
+    let text = serde_json::to_vec_pretty(value)
+        .map_err(|error| Error::Corrupt { path: path.to_path_buf(), reason: error.to_string() })?;
     write(path, &text)
 }
 
@@ -235,10 +224,7 @@ mod tests {
     fn a_pid_that_another_process_has_taken_over_is_not_ours() {
         let me = ProcessId::of(std::process::id() as i32).unwrap();
 
-        let earlier = ProcessId {
-            started: me.started - 1,
-            ..me
-        };
+        let earlier = ProcessId { started: me.started - 1, ..me };
 
         assert!(me.alive());
         assert!(!earlier.alive());

@@ -92,11 +92,8 @@ pub async fn store_up(layout: &Layout, kind: StoreKind, supervisor: &Path) -> Re
     network::ensure_hub(layout).await?;
     let places = layout.store(kind.name());
     std::fs::create_dir_all(&places.data).map_err(Error::file("create", &places.data))?;
-    let process = Process {
-        name: kind.name().to_owned(),
-        run: process(kind, &program, &places),
-        after: Vec::new(),
-    };
+    let process =
+        Process { name: kind.name().to_owned(), run: process(kind, &program, &places), after: Vec::new() };
     let name = format!("hub/{}", kind.name());
     supervisor::launch(supervisor, &name, &places, &[process]).await?;
     let listening = Gate::Listening(kind.address());
@@ -130,11 +127,8 @@ pub async fn create_bucket(kind: StoreKind, bucket: &str) -> Result<(), Error> {
     let client = reqwest::Client::builder().no_proxy().build();
     let access = kind.access();
     let url = format!("{}/{bucket}", access.endpoint);
-    let refused = |outcome: String, detail: String| Error::Program {
-        program: format!("PUT {url}"),
-        outcome,
-        detail,
-    };
+    let refused =
+        |outcome: String, detail: String| Error::Program { program: format!("PUT {url}"), outcome, detail };
     let client = client.map_err(|error| refused("no client".to_owned(), error.to_string()))?;
     let request = match kind {
         // The emulator wants to see a signature but does not check it.
@@ -203,7 +197,8 @@ async fn install(layout: &Layout, kind: StoreKind) -> Result<PathBuf, Error> {
         StoreKind::S3 => MOTO,
         StoreKind::Azure => AZURITE,
     };
-    let directory: String = package.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    let directory: String =
+        package.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
     let directory = layout.cache().join(directory);
     let program = match kind {
         StoreKind::S3 => directory.join("bin/moto_server"),
@@ -242,10 +237,7 @@ mod tests {
     fn a_store_is_reached_under_one_address_from_everywhere() {
         let endpoints = ALL.map(|kind| kind.access().endpoint);
 
-        assert_eq!(
-            endpoints,
-            ["http://10.213.0.1:9000", "http://10.213.0.1:10000/devstoreaccount1"]
-        );
+        assert_eq!(endpoints, ["http://10.213.0.1:9000", "http://10.213.0.1:10000/devstoreaccount1"]);
     }
 
     #[test]

@@ -43,11 +43,7 @@ pub struct NodeBinaries {
 }
 
 /// Builds (or finds in the cache) what a cluster of this kind runs.
-pub async fn build(
-    layout: &Layout,
-    version: KubernetesVersion,
-    full: bool,
-) -> Result<BuiltBinaries, Error> {
+pub async fn build(layout: &Layout, version: KubernetesVersion, full: bool) -> Result<BuiltBinaries, Error> {
     let kubernetes = built(layout, &units::kubernetes(version)).await?;
     let node = match full {
         false => None,
@@ -63,10 +59,7 @@ pub async fn build(
             })
         }
     };
-    Ok(BuiltBinaries {
-        kubernetes: kubernetes.join("kubernetes"),
-        node,
-    })
+    Ok(BuiltBinaries { kubernetes: kubernetes.join("kubernetes"), node })
 }
 
 /// Builds everything that the tests use and returns each program's name and path.
@@ -171,10 +164,8 @@ async fn compile(unit: &Unit, program: &Program, source: &Path, into: &Path) -> 
     if let Some(stderr) = child.stderr.take() {
         let mut lines = BufReader::new(stderr).lines();
         let mut said = Instant::now();
-        while let Some(line) = lines
-            .next_line()
-            .await
-            .map_err(Error::file("read the compiler's output of", source))?
+        while let Some(line) =
+            lines.next_line().await.map_err(Error::file("read the compiler's output of", source))?
         {
             packages += 1;
             tail.push(line);
@@ -255,10 +246,8 @@ mod tests {
     fn every_unit_names_files_that_exist() {
         let units = units::all();
 
-        let keys: Vec<_> = units
-            .iter()
-            .map(|unit| key(unit, &source_directory().join(unit.directory), "go1"))
-            .collect();
+        let keys: Vec<_> =
+            units.iter().map(|unit| key(unit, &source_directory().join(unit.directory), "go1")).collect();
 
         assert!(keys.iter().all(Result::is_ok), "{keys:?}");
     }

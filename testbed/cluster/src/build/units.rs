@@ -66,10 +66,7 @@ pub fn kubernetes(version: KubernetesVersion) -> Unit {
         directory,
         files: &["go.mod", "go.sum", "main.go"],
         linker_flags,
-        programs: &[Program {
-            file: "kubernetes",
-            package: ".",
-        }],
+        programs: &[Program { file: "kubernetes", package: "." }],
     }
 }
 
@@ -80,10 +77,7 @@ pub fn services() -> Unit {
         files: &["go.mod", "go.sum", "coredns/main.go"],
         linker_flags: "-s -w",
         programs: &[
-            Program {
-                file: "coredns",
-                package: "./coredns",
-            },
+            Program { file: "coredns", package: "./coredns" },
             Program {
                 file: "snapshot-controller",
                 package: "github.com/kubernetes-csi/external-snapshotter/v8/cmd/snapshot-controller",
@@ -92,10 +86,7 @@ pub fn services() -> Unit {
                 file: "csi-snapshotter",
                 package: "github.com/kubernetes-csi/external-snapshotter/v8/cmd/csi-snapshotter",
             },
-            Program {
-                file: "csi-sanity",
-                package: "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity",
-            },
+            Program { file: "csi-sanity", package: "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity" },
         ],
     }
 }
@@ -106,22 +97,20 @@ pub fn provisioner() -> Unit {
         directory: "provisioner",
         files: &["go.mod", "go.sum"],
         linker_flags: "-s -w",
-        programs: &[Program {
-            file: "csi-provisioner",
-            package: "github.com/kubernetes-csi/external-provisioner/v6/cmd/csi-provisioner",
-        },
-        Program {
-            file: "csi-resizer",
-            package: "github.com/kubernetes-csi/external-resizer/v2/cmd/csi-resizer",
-        }],
+        programs: &[
+            Program {
+                file: "csi-provisioner",
+                package: "github.com/kubernetes-csi/external-provisioner/v6/cmd/csi-provisioner",
+            },
+            Program {
+                file: "csi-resizer",
+                package: "github.com/kubernetes-csi/external-resizer/v2/cmd/csi-resizer",
+            },
+        ],
     }
 }
 
 /// Every unit that `testbed build` builds.
 pub fn all() -> Vec<Unit> {
-    vec![
-        kubernetes(KubernetesVersion::V1_35),
-        services(),
-        provisioner(),
-    ]
+    vec![kubernetes(KubernetesVersion::V1_35), services(), provisioner()]
 }

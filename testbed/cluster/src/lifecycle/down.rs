@@ -21,12 +21,10 @@ pub async fn down(layout: &Layout, name: &ClusterName) -> Result<(), Error> {
         pool::detach(&device).await?;
     }
     network::remove(&places).await?;
-    {
-        let _alone = Lock::take(&layout.shared_lock()).await?;
-        remove_files(&places).await?;
-        clear_shared(layout).await?;
-    }
-    change.remove()
+    let alone = Lock::take(&layout.shared_lock()).await?;
+    remove_files(&places).await?;
+    change.remove()?;
+    clear_shared(layout, alone).await
 }
 
 /// Removes every cluster, every store, the hub and the pool.
@@ -39,13 +37,7 @@ pub async fn down_everything(layout: &Layout) -> Result<(), Error> {
         down(layout, &name).await?;
     }
     let alone = Lock::take(&layout.shared_lock()).await?;
-    clear_shared(layout).await?;
-    alone.remove()?;
-    for directory in [layout.run(), layout.data()] {
-        // Not empty when somebody has started something new meanwhile.
-        std::fs::remove_dir(directory).ok();
-    }
-    Ok(())
+    clear_shared(layout, alone).await
 }
 
 /// Removes the files of a cluster whose processes are gone.
@@ -80,8 +72,9 @@ fn leftovers(layout: &Layout) -> Result<Vec<ClusterName>, Error> {
     Ok(names)
 }
 
-/// Removes hub and pool when nobody uses them any more.
-async fn clear_shared(layout: &Layout) -> Result<(), Error> {
+/// Removes hub and pool when nobody uses them any more. The lock on what is
+/// shared goes last.
+async fn clear_shared(layout: &Layout, alone: Lock) -> Result<(), Error> {
     if !state::clusters(layout)?.is_empty() {
         return Ok(());
     }
@@ -89,8 +82,15 @@ async fn clear_shared(layout: &Layout) -> Result<(), Error> {
     if stores::any_running(layout)? {
         return Ok(());
     }
+    supervisor::remove_mount_points();
     network::remove_hub(layout).await?;
-    remove_files(&layout.hub()).await
+    remove_files(&layout.hub()).await?;
+    alone.remove()?;
+    for directory in [layout.run(), layout.data()] {
+        // Not empty when somebody has started something new meanwhile.
+        std::fs::remove_dir(directory).ok();
+    }
+    Ok(())
 }
 
 /// Loop devices that the cluster's pods have as raw block volumes: seen only

@@ -57,12 +57,7 @@ pub async fn up(layout: &Layout, options: &UpOptions) -> Result<PathBuf, Error> 
     let node = state.node();
     certificates::write(&places.pki(), addresses, &node)?;
     configs::write(&places, addresses)?;
-    let parts = Parts {
-        places: &places,
-        addresses,
-        node: &node,
-        kubernetes: &binaries.kubernetes,
-    };
+    let parts = Parts { places: &places, addresses, node: &node, kubernetes: &binaries.kubernetes };
     let processes = processes(&parts, &binaries, pool).await?;
     let program = &options.supervisor;
     supervisor::launch(program, options.name.as_str(), &places, &processes).await?;
@@ -89,10 +84,7 @@ pub(super) fn change_lock(layout: &Layout, name: &ClusterName) -> PathBuf {
 }
 
 /// Gives the cluster its number and makes what it shares with others.
-async fn reserve(
-    layout: &Layout,
-    options: &UpOptions,
-) -> Result<(ClusterState, Option<PathBuf>), Error> {
+async fn reserve(layout: &Layout, options: &UpOptions) -> Result<(ClusterState, Option<PathBuf>), Error> {
     let _alone = Lock::take(&layout.shared_lock()).await?;
     let places = layout.cluster(&options.name);
     let known = state::clusters(layout)?;

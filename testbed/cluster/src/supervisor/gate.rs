@@ -54,9 +54,5 @@ impl Gate {
 fn client(authority: &Path) -> Option<reqwest::Client> {
     let pem = std::fs::read(authority).ok()?;
     let certificate = reqwest::Certificate::from_pem(&pem).ok()?;
-    reqwest::Client::builder()
-        .tls_certs_only([certificate])
-        .no_proxy()
-        .build()
-        .ok()
+    reqwest::Client::builder().tls_certs_only([certificate]).no_proxy().build().ok()
 }

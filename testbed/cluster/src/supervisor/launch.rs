@@ -11,12 +11,24 @@ use crate::layout::Places;
 use crate::state::{self, Lock};
 use crate::{Error, Invocation};
 
-/// Joins the control groups, makes the data directory a shared mount (pods may
-/// ask for mount propagation) and becomes the program given.
+/// Directories whose names are fixed in containerd, the CNI library and kubelet.
+/// Each cluster sees its own in their place, so that none leaves anything there.
+const PRIVATE: [&str; 5] =
+    ["/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers", "/var/log/pods"];
+
+/// Joins the control groups, puts private directories in place, makes the data
+/// directory a shared mount (pods may ask for mount propagation) and becomes
+/// the program given.
 const ENTER: &str = r#"
 set -e
 data=$1; shift
 while [ "$1" != -- ]; do echo $$ > "$1"; shift; done
+shift
+while [ "$1" != -- ]; do
+  mkdir -p "$1" "$data/private$1"
+  mount --bind "$data/private$1" "$1"
+  shift
+done
 shift
 mount --rbind "$data" "$data"
 mount --make-rshared "$data"
@@ -25,12 +37,7 @@ exec "$@"
 
 /// Starts the supervisor of `name` unless it runs. All mounts that its
 /// processes make live in a mount namespace that dies with the last of them.
-pub async fn launch(
-    program: &Path,
-    name: &str,
-    places: &Places,
-    processes: &[Process],
-) -> Result<(), Error> {
+pub async fn launch(program: &Path, name: &str, places: &Places, processes: &[Process]) -> Result<(), Error> {
     if Lock::try_take(&lock_file(places))?.is_none() {
         return Ok(());
     }
@@ -46,6 +53,8 @@ pub async fn launch(
         .args(["--mount", "--propagation", "slave", "--", "setsid", "sh", "-c", ENTER, "sh"])
         .arg(&places.data)
         .args(groups.membership_files())
+        .arg("--")
+        .args(PRIVATE)
         .arg("--")
         .arg(program)
         .args(["supervise", name])
@@ -66,4 +75,12 @@ pub async fn launch(
 /// Kills everything that the supervisor and its processes started, containers included.
 pub async fn stop(places: &Places) -> Result<(), Error> {
     Groups::named(&places.group)?.kill_and_remove().await
+}
+
+/// Removes the empty directories that others were mounted on. What is not empty
+/// belongs to somebody else and stays.
+pub fn remove_mount_points() {
+    for directory in PRIVATE {
+        std::fs::remove_dir(directory).ok();
+    }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use gate::Gate;
-pub use launch::{launch, stop};
+pub use launch::{launch, remove_mount_points, stop};
 pub use run::supervise;
 
 use crate::layout::Places;

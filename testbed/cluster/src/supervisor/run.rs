@@ -31,16 +31,15 @@ pub async fn supervise(layout: &Layout, name: &str) -> Result<(), Error> {
         return Ok(());
     };
     let path = places.processes();
-    let processes: Vec<Process> = state::load(&path)?.ok_or_else(|| Error::Corrupt {
-        path,
-        reason: "it is not there".to_owned(),
-    })?;
+    let processes: Vec<Process> =
+        state::load(&path)?.ok_or_else(|| Error::Corrupt { path, reason: "it is not there".to_owned() })?;
     let stop = CancellationToken::new();
     let tasks: Vec<_> = processes
         .into_iter()
         .map(|process| tokio::spawn(keep(process, places.clone(), stop.clone())))
         .collect();
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::file("wait for SIGTERM of", &places.run))?;
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(Error::file("wait for SIGTERM of", &places.run))?;
     terminate.recv().await;
     stop.cancel();
     for task in tasks {
