@@ -1,0 +1,173 @@
+//! Deletes an object and creates it anew, unless that would cost data.
+
+use super::Walk;
+use super::settle::{Settled, Subject};
+use crate::api::{ApiError, Refusal, Shape};
+use crate::codes;
+use crate::decide::Class;
+use crate::item::Place;
+use crate::json;
+use crate::row::{Action, Checked};
+use crate::stop::Stopped;
+use crate::target::core;
+use protection::Problem;
+use serde_json::Value;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Owners of owners are followed this far.
+const DEPTH: usize = 6;
+
+impl Walk<'_> {
+    /// Deletes with a UID precondition, waits, creates.
+    pub(super) async fn replace(
+        &self,
+        subject: &Subject<'_>,
+        live: &Value,
+        fields: Vec<String>,
+    ) -> Result<Settled, Stopped> {
+        match self.delete_for_replace(subject, live).await? {
+            Err(problem) => Ok(Settled::blocked(problem)),
+            Ok(()) if self.write.dry_run => {
+                let reason = "it exists until it is replaced";
+                Ok(Settled::unchecked(Action::Replace { fields }, reason))
+            }
+            Ok(()) => Ok(match self.api.create(subject.place, subject.desired, &self.write).await {
+                Ok(written) => Settled {
+                    action: Action::Replace { fields },
+                    checked: Checked::ByServer,
+                    uid: Some(written.uid),
+                    created: true,
+                    notes: Vec::new(),
+                },
+                Err(error) => Settled::blocked(
+                    Problem::error(
+                        codes::REFUSED,
+                        format!(
+                            "It was deleted to be replaced, and creating it failed: {}.",
+                            error.explain(true)
+                        ),
+                    )
+                    .fix("Start the restore again: the object is in the recovery point."),
+                ),
+            }),
+        }
+    }
+
+    /// The first half. In a plan, everything but the deletion itself.
+    pub(super) async fn delete_for_replace(
+        &self,
+        subject: &Subject<'_>,
+        live: &Value,
+    ) -> Result<Result<(), Problem>, Stopped> {
+        match self.guard(subject, live).await {
+            Err(error) => return Ok(Err(failed(&error))),
+            Ok(Some(problem)) => return Ok(Err(problem)),
+            Ok(None) => {}
+        }
+        let uid = json::text(live, &["metadata", "uid"]).unwrap_or("");
+        match self.api.delete(subject.place, uid, &self.write).await {
+            Ok(()) => {}
+            Err(error) if error.refusal == Refusal::NotFound => {}
+            Err(error) if error.refusal == Refusal::DryRunNotSupported => {}
+            Err(error) => return Ok(Err(failed(&error))),
+        }
+        if self.write.dry_run {
+            return Ok(Ok(()));
+        }
+        self.wait_until_gone(subject.place, live).await
+    }
+
+    /// What would be lost.
+    async fn guard(&self, subject: &Subject<'_>, live: &Value) -> Result<Option<Problem>, ApiError> {
+        if let Class::Claim { .. } = subject.class {
+            return Ok(self.user_of_claim(subject.place).await?.map(|pod| {
+                Problem::error(codes::REPLACE_REFUSED, format!("Pod {pod} uses the claim."))
+                    .fix("Scale down what uses it, then start the restore again.")
+            }));
+        }
+        let deletes_claims =
+            json::text(live, &["spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted"])
+                == Some("Delete");
+        if deletes_claims && subject.place.kind.is("apps", "statefulsets") {
+            return Ok(Some(
+                Problem::error(
+                    codes::REPLACE_REFUSED,
+                    "Deleting it would delete its claims: their retention policy says so.",
+                )
+                .fix("Set persistentVolumeClaimRetentionPolicy.whenDeleted to Retain first."),
+            ));
+        }
+        let Some(uid) = json::text(live, &["metadata", "uid"]) else { return Ok(None) };
+        Ok(self.claim_owned_by(subject.place, uid).await?.map(|claim| {
+            Problem::error(
+                codes::REPLACE_REFUSED,
+                format!("Deleting it would delete claim {claim}, which it owns."),
+            )
+            .fix("Remove the owner reference from the claim first, or keep the live object.")
+        }))
+    }
+
+    async fn user_of_claim(&self, claim: &Place) -> Result<Option<String>, ApiError> {
+        let pods = self.api.list(&core("Pod", "pods", true), claim.namespace.as_deref(), Shape::Full).await?;
+        let user = pods.iter().find(|pod| {
+            let ended = matches!(json::text(pod, &["status", "phase"]), Some("Succeeded" | "Failed"));
+            !ended
+                && json::items(pod, &["spec", "volumes"]).iter().any(|volume| {
+                    json::text(volume, &["persistentVolumeClaim", "claimName"]) == Some(&*claim.name)
+                })
+        });
+        Ok(user.and_then(|pod| json::text(pod, &["metadata", "name"]).map(str::to_owned)))
+    }
+
+    /// A claim that goes when the object with this UID goes.
+    async fn claim_owned_by(&self, place: &Place, uid: &str) -> Result<Option<String>, ApiError> {
+        let kind = core("PersistentVolumeClaim", "persistentvolumeclaims", true);
+        let claims = self.api.list(&kind, place.namespace.as_deref(), Shape::Metadata).await?;
+        for claim in &claims {
+            if self.descends_from(claim, uid).await? {
+                return Ok(json::text(claim, &["metadata", "name"]).map(str::to_owned));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn descends_from(&self, object: &Value, uid: &str) -> Result<bool, ApiError> {
+        let namespace = json::text(object, &["metadata", "namespace"]);
+        let mut open: Vec<Value> = json::items(object, &["metadata", "ownerReferences"]).to_vec();
+        let mut seen = HashSet::new();
+        for _ in 0..DEPTH {
+            let mut next = Vec::new();
+            for reference in open {
+                let owner = json::text(&reference, &["uid"]).unwrap_or("");
+                if owner == uid {
+                    return Ok(true);
+                }
+                if seen.insert(owner.to_owned())
+                    && let Some(place) = self.owner_place(&reference, namespace)
+                    && let Some(found) = self.api.get(&place).await?
+                {
+                    next.extend(json::items(&found, &["metadata", "ownerReferences"]).iter().cloned());
+                }
+            }
+            open = next;
+        }
+        Ok(false)
+    }
+
+    /// Where an owner stands in the target, given the target namespace of what it owns.
+    pub(super) fn owner_place(&self, reference: &Value, namespace: Option<&str>) -> Option<Place> {
+        let (group, _) = crate::item::group_version(json::text(reference, &["apiVersion"])?);
+        let kind = self.discovery.read().any_version(group, json::text(reference, &["kind"])?)?;
+        Some(Place {
+            namespace: if kind.namespaced { Some(Arc::from(namespace?)) } else { None },
+            name: Arc::from(json::text(reference, &["name"])?),
+            kind,
+        })
+    }
+}
+
+fn failed(error: &ApiError) -> Problem {
+    Problem::error(codes::REFUSED, format!("It cannot be replaced: {}.", error.explain(true)))
+        .fix("Replace it by hand, or keep the live object.")
+}
