@@ -30,7 +30,7 @@ mod secret;
 mod trees;
 mod writer;
 
-pub use backup::{BackupOptions, BackupReport, backup};
+pub use backup::{BackupOptions, BackupReport, backup, backup_since};
 pub use budget::Budget;
 pub use check::{CheckProblem, CheckReport, check};
 pub use check_data::{Portion, check_data};
@@ -39,7 +39,7 @@ pub use index::{BlobIndex, Location};
 pub use init::InitOptions;
 pub use job::Job;
 pub use list::{Listed, list};
-pub use local::{SavedTree, save_directory, save_image};
+pub use local::{SavedTree, save_changes, save_directory, save_image};
 pub use locks::{Lock, OtherLock, locks, remove_stale};
 pub use progress::{FileOutcome, Progress, Silent};
 pub use reader::Reader;

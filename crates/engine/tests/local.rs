@@ -3,7 +3,7 @@
 mod common;
 
 use common::{World, job};
-use engine::{BackupOptions, EngineError, FileOutcome, Job, Progress, backup, save_image};
+use engine::{BackupOptions, EngineError, FileOutcome, Job, Progress, backup, backup_since, save_image};
 use parking_lot::Mutex;
 use repository::{FileKind, LockId};
 use std::fmt;
@@ -191,4 +191,46 @@ async fn an_image_is_saved_with_its_holes() {
 
     assert_eq!(content.size, 1 << 33);
     assert!(writer.finish().await.unwrap().stored < 1 << 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_did_not_change_since_the_parent_is_not_read() {
+    let world = World::new().await;
+    let source = world.folder("source");
+    fs::create_dir(source.join("below")).unwrap();
+    for name in ["same", "below/same", "longer", "touched", "below/swapped"] {
+        fs::write(source.join(name), name).unwrap();
+    }
+    let first = backup(&world.repo, job(), options(&source)).await.unwrap();
+    fs::write(source.join("longer"), "longer now").unwrap();
+    fs::write(source.join("new"), "new").unwrap();
+    File::options().write(true).open(source.join("touched")).unwrap().write_all_at(b"T", 0).unwrap();
+    // Another file under the name of the old one, with its length and its time.
+    let time = fs::metadata(source.join("below/swapped")).unwrap().modified().unwrap();
+    fs::write(source.join("other"), "xelow/swapped").unwrap();
+    File::options().write(true).open(source.join("other")).unwrap().set_modified(time).unwrap();
+    fs::rename(source.join("other"), source.join("below/swapped")).unwrap();
+
+    let second = backup_since(&world.repo, job(), options(&source), first.snapshot).await.unwrap();
+
+    assert_eq!((second.saved.files, second.saved.unchanged), (6, 2));
+    assert_eq!(second.totals.data_blobs, 4);
+    world.restic(&["check", "--read-data"]);
+    world.restic(&["restore", "latest", "--target", world.folder("out").to_str().unwrap()]);
+    assert_eq!(common::trees::differences(&source, &world.folder("out")), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_whose_blobs_are_gone_is_not_relied_on() {
+    let world = World::new().await;
+    let source = world.folder("source");
+    fs::write(source.join("file"), vec![7; 100_000]).unwrap();
+    let first = backup(&world.repo, job(), options(&source)).await.unwrap();
+    for id in world.repo.list::<repository::IndexId>(FileKind::Index).await.unwrap() {
+        world.repo.delete(FileKind::Index, id).await.unwrap();
+    }
+
+    let second = backup_since(&world.repo, job(), options(&source), first.snapshot).await.unwrap();
+
+    assert_eq!((second.saved.unchanged, second.totals.data_blobs), (0, 1));
 }

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The right sides are what Go 1.19's `strconv.Quote` prints.
+    /// The right sides are what Go's `strconv.Quote` prints.
     #[test]
     fn names_are_quoted_as_go_does() {
         let cases: [(&[u8], &str); 9] = [

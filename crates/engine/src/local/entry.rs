@@ -2,15 +2,16 @@
 
 use super::content::{self, Holes, Read, Source};
 use super::walk::Walk;
-use super::{attributes, metadata, rooted};
+use super::{attributes, metadata, previous, rooted};
 use crate::{EngineError, FileOutcome};
-use repository::{Metadata, Node, NodeKind};
+use repository::{Metadata, Node, NodeKind, Tree};
 use rustix::fs::{AtFlags, FileType, Stat, fstat, readlinkat, statat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::Ordering;
 
 /// What became of an entry.
 #[derive(Debug)]
@@ -39,13 +40,14 @@ pub(super) fn save(
     directory: &OwnedFd,
     name: &OsStr,
     kind: FileType,
+    last_time: Option<&Tree>,
     buffer: &mut Vec<u8>,
 ) -> Result<Entry, EngineError> {
     if kind == FileType::RegularFile {
         match rooted::open_entry(directory, name) {
             Ok(file) => match fstat(&file) {
                 Ok(stat) if is(&stat, FileType::RegularFile) => {
-                    return save_file(walk, name, &file, &stat, buffer);
+                    return save_file(walk, name, &file, &stat, last_time, buffer);
                 }
                 Ok(_) => {}
                 Err(error) => return Ok(Entry::lost("examine", &error.into())),
@@ -62,7 +64,7 @@ pub(super) fn save(
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => Ok(Entry::Directory),
         FileType::RegularFile if kind != FileType::RegularFile => {
-            save(walk, directory, name, FileType::RegularFile, buffer)
+            save(walk, directory, name, FileType::RegularFile, last_time, buffer)
         }
         FileType::RegularFile => {
             Ok(Entry::Lost(FileOutcome::Failed("it is replaced again and again".into())))
@@ -85,13 +87,20 @@ fn save_file(
     name: &OsStr,
     file: &OwnedFd,
     stat: &Stat,
+    last_time: Option<&Tree>,
     buffer: &mut Vec<u8>,
 ) -> Result<Entry, EngineError> {
     let attributes = attributes::of_open(file.as_fd());
     let mut meta = metadata::from_stat(stat);
     meta.extended_attributes = attributes.found;
     let mut outcome = outcome(attributes.problems);
-    let content = match walk.links.find(stat) {
+    let known = last_time.and_then(|tree| tree.find(name.as_bytes()));
+    let known = previous::content(&walk.shared, known, stat);
+    if let Some(content) = known {
+        walk.unchanged.fetch_add(1, Ordering::Relaxed);
+        walk.shared.add_read(content.size);
+    }
+    let content = match known.cloned().or_else(|| walk.links.find(stat)) {
         Some(content) => content,
         None => match read(walk, file, stat, buffer)? {
             Read::Failed(error) => return Ok(Entry::lost("read", &error)),

@@ -5,11 +5,12 @@ mod content;
 mod entry;
 mod links;
 mod metadata;
+mod previous;
 mod queue;
 mod rooted;
 mod walk;
 
-use crate::{EngineError, FileOutcome, Writer};
+use crate::{EngineError, FileOutcome, Reader, Writer};
 use repository::{FileContent, Metadata, TreeId};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ pub struct SavedTree {
     pub root: Metadata,
     /// Files saved, links and devices among them.
     pub files: u64,
+    /// How many of them were taken over from the previous tree without being read.
+    pub unchanged: u64,
     /// Directories saved, the root among them.
     pub directories: u64,
     /// Bytes of all files.
@@ -36,7 +39,18 @@ pub struct SavedTree {
 /// A file that cannot be read is a problem in the result; only a directory that cannot be opened at all, a
 /// store that fails, and cancellation are errors.
 pub async fn save_directory(writer: &Writer, directory: &Path) -> Result<SavedTree, EngineError> {
-    walk::save(writer.shared().clone(), directory.to_path_buf()).await
+    walk::save(writer.shared().clone(), directory.to_path_buf(), None).await
+}
+
+/// Like [`save_directory`], but takes over what has not changed since `previous` was saved: files whose length,
+/// times of change and inode are the same are not read again.
+pub async fn save_changes(
+    writer: &Writer,
+    directory: &Path,
+    reader: &Reader,
+    previous: TreeId,
+) -> Result<SavedTree, EngineError> {
+    walk::save(writer.shared().clone(), directory.to_path_buf(), Some((reader.clone(), previous))).await
 }
 
 /// Saves one file or block device as a stream of bytes, holes as holes.

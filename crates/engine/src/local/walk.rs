@@ -3,11 +3,11 @@
 use super::entry::{self, Entry};
 use super::links::HardLinks;
 use super::queue::Queue;
-use super::{SavedTree, attributes, metadata, rooted};
+use super::{SavedTree, attributes, metadata, previous, rooted};
 use crate::writer::Shared;
-use crate::{EngineError, FileOutcome};
+use crate::{EngineError, FileOutcome, Reader};
 use parking_lot::Mutex;
-use repository::{Metadata, Node, NodeKind, TreeId};
+use repository::{Metadata, Node, NodeKind, Tree, TreeId};
 use rustix::fs::{Dir, FileType, OFlags, fstat};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -27,12 +27,14 @@ pub(super) struct Walk {
     pub(super) shared: Arc<Shared>,
     pub(super) runtime: Handle,
     pub(super) links: HardLinks,
+    reader: Option<Reader>,
     root: OwnedFd,
     root_path: PathBuf,
     queue: Queue<Work>,
     saved: Mutex<Option<(TreeId, Metadata)>>,
     problems: Mutex<Vec<(PathBuf, FileOutcome)>>,
     files: AtomicU64,
+    pub(super) unchanged: AtomicU64,
     directories: AtomicU64,
     bytes: AtomicU64,
 }
@@ -51,6 +53,8 @@ struct Directory {
     /// Below the root of the walk.
     path: PathBuf,
     parent: Option<Arc<Directory>>,
+    /// The directory as it was saved last time.
+    previous: Option<TreeId>,
     state: Mutex<State>,
     /// Parts that are not saved yet: batches of entries, subdirectories, the listing itself.
     missing: AtomicUsize,
@@ -60,28 +64,37 @@ struct Directory {
 struct State {
     meta: Option<Metadata>,
     nodes: Vec<Node>,
+    /// The entries as they were saved last time, once they are read.
+    previous: Option<Arc<Tree>>,
 }
 
 impl Directory {
-    fn new(path: PathBuf, parent: Option<Arc<Directory>>) -> Arc<Self> {
-        Arc::new(Self { path, parent, state: Mutex::default(), missing: AtomicUsize::new(1) })
+    fn new(path: PathBuf, parent: Option<Arc<Directory>>, previous: Option<TreeId>) -> Arc<Self> {
+        Arc::new(Self { path, parent, previous, state: Mutex::default(), missing: AtomicUsize::new(1) })
     }
 }
 
 /// Saves the directory at `path`.
-pub(super) async fn save(shared: Arc<Shared>, path: PathBuf) -> Result<SavedTree, EngineError> {
+pub(super) async fn save(
+    shared: Arc<Shared>,
+    path: PathBuf,
+    previous: Option<(Reader, TreeId)>,
+) -> Result<SavedTree, EngineError> {
+    let (reader, previous) = previous.unzip();
     let root = rooted::open_root(&path).map_err(EngineError::io("open", &path))?;
     let readers = shared.job.budget.readers();
     let walk = Arc::new(Walk {
         shared,
         runtime: Handle::current(),
         links: HardLinks::default(),
+        reader,
         root,
         root_path: path,
-        queue: Queue::new(Work::List(Directory::new(PathBuf::new(), None))),
+        queue: Queue::new(Work::List(Directory::new(PathBuf::new(), None, previous))),
         saved: Mutex::default(),
         problems: Mutex::default(),
         files: AtomicU64::new(0),
+        unchanged: AtomicU64::new(0),
         directories: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
     });
@@ -125,6 +138,7 @@ impl Walk {
             tree,
             root,
             files: self.files.into_inner(),
+            unchanged: self.unchanged.into_inner(),
             directories: self.directories.into_inner(),
             bytes: self.bytes.into_inner(),
             problems,
@@ -136,7 +150,8 @@ impl Walk {
         self.shared.check()?;
         match open_and_list(&self.root, &directory.path) {
             Ok(Listing { open, meta, entries, outcome }) => {
-                directory.state.lock().meta = Some(meta);
+                let previous = previous::load(self.reader.as_ref(), &self.runtime, directory.previous);
+                *directory.state.lock() = State { meta: Some(meta), nodes: Vec::new(), previous };
                 self.report(directory.path.clone(), outcome);
                 self.spread(&directory, Arc::new(open), entries);
             }
@@ -180,7 +195,9 @@ impl Walk {
 
     fn subdirectory(&self, directory: &Arc<Directory>, name: &OsStr) -> Work {
         directory.missing.fetch_add(1, Ordering::AcqRel);
-        Work::List(Directory::new(directory.path.join(name), Some(directory.clone())))
+        let previous = directory.state.lock().previous.clone();
+        let previous = previous.and_then(|tree| tree.find(name.as_bytes())?.subtree());
+        Work::List(Directory::new(directory.path.join(name), Some(directory.clone()), previous))
     }
 
     fn save_entries(
@@ -191,9 +208,10 @@ impl Walk {
         buffer: &mut Vec<u8>,
     ) -> Result<(), EngineError> {
         let mut nodes = Vec::with_capacity(entries.len());
+        let previous = directory.state.lock().previous.clone();
         for (name, kind) in entries {
             self.shared.check()?;
-            let outcome = match entry::save(self, open, &name, kind, buffer)? {
+            let outcome = match entry::save(self, open, &name, kind, previous.as_deref(), buffer)? {
                 Entry::Saved(node, outcome) => {
                     self.files.fetch_add(1, Ordering::Relaxed);
                     self.bytes.fetch_add(node.content().map_or(0, |content| content.size), Ordering::Relaxed);
@@ -224,7 +242,7 @@ impl Walk {
     fn part_saved(&self, directory: Arc<Directory>) -> Result<(), EngineError> {
         let mut current = directory;
         while current.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let State { meta, nodes } = std::mem::take(&mut *current.state.lock());
+            let State { meta, nodes, previous: _ } = std::mem::take(&mut *current.state.lock());
             let saved = match meta {
                 Some(meta) => Some((self.shared.save_tree(nodes)?, meta)),
                 None => None, // vanished, or nothing is known about it
