@@ -1,0 +1,45 @@
+//! The arguments that all commands share, and the list of commands.
+
+use crate::{cluster::ClusterArgs, commands, output::Format};
+use clap::{Parser, Subcommand};
+
+/// Backs up and restores Kubernetes clusters; compatible with AKS backup.
+#[derive(Debug, Parser)]
+#[command(name = "cofferdam", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// How results are printed
+    #[arg(short = 'o', long, global = true, value_enum, default_value = "table")]
+    pub output: Format,
+    /// What is logged to standard error, in the syntax of RUST_LOG
+    #[arg(long, global = true, default_value = "warn", value_name = "FILTER")]
+    pub log: String,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Install the extension into a cluster, or print its manifests
+    Install(commands::install::InstallArgs),
+    /// Make, list, watch, stop and delete backups
+    #[command(subcommand)]
+    Backup(commands::backup::BackupCommand),
+    /// Plan, make, list and watch restores
+    #[command(subcommand)]
+    Restore(commands::restore::RestoreCommand),
+    /// See what recovery points hold
+    #[command(subcommand, visible_alias = "rp")]
+    RecoveryPoint(commands::recovery_point::RecoveryPointCommand),
+    /// Add, list and check storage locations
+    #[command(subcommand)]
+    Location(commands::location::LocationCommand),
+    /// Work with a repository directly, without a cluster
+    Repository(commands::repository::RepositoryArgs),
+    /// Run the Backup Extension (in a cluster, this is the Deployment)
+    Extension(commands::extension::ExtensionArgs),
+    /// Print a completion script for a shell
+    Completion(commands::completion::CompletionArgs),
+}

@@ -1,0 +1,109 @@
+//! `cofferdam backup logs`: what the extension's pods logged about one backup.
+
+use crate::{
+    cluster::ClusterArgs,
+    exit::{Exit, Failure, Outcome},
+    operation::problems_text,
+};
+use clap::Args;
+use extension::manifests::APP;
+use futures::{AsyncBufReadExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ListParams, LogParams},
+};
+use resources::Backup;
+use serde_json::Value;
+
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// Name of the backup
+    name: String,
+    /// Keep printing while new lines come
+    #[arg(short, long)]
+    follow: bool,
+}
+
+pub async fn run(args: LogsArgs, cluster: &ClusterArgs) -> Outcome {
+    let client = cluster.client().await?;
+    let api: Api<Backup> = Api::namespaced(client.clone(), &cluster.namespace);
+    let backup = api
+        .get(&args.name)
+        .await
+        .map_err(|error| Failure::api(format!("read backup {}", args.name), &error))?;
+    let uid = backup.uid().unwrap_or_default();
+    let pods = pods(&client, &cluster.namespace).await?;
+    if pods.is_empty() {
+        eprintln!("no pod of the extension runs in namespace {}; what the status says:", cluster.namespace);
+        print!("{}", problems_text(&backup));
+        return Ok(Exit::Done);
+    }
+    for pod in pods {
+        print_pod(&client, &cluster.namespace, &pod, &uid, args.follow).await?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn pods(client: &Client, namespace: &str) -> Result<Vec<String>, Failure> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let selector = ListParams::default().labels(&format!("app.kubernetes.io/name={APP}"));
+    let pods =
+        api.list(&selector).await.map_err(|error| Failure::api("list the extension's pods", &error))?;
+    Ok(pods.items.iter().map(ResourceExt::name_any).collect())
+}
+
+async fn print_pod(
+    client: &Client,
+    namespace: &str,
+    pod: &str,
+    uid: &str,
+    follow: bool,
+) -> Result<(), Failure> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let params = LogParams { follow, ..LogParams::default() };
+    let stream = api
+        .log_stream(pod, &params)
+        .await
+        .map_err(|error| Failure::api(format!("read the log of {pod}"), &error))?;
+    let mut lines = stream.lines();
+    while let Some(line) = lines.try_next().await.map_err(Failure::failed)? {
+        if line.contains(uid) {
+            println!("{}", readable(&line).unwrap_or(line));
+        }
+    }
+    Ok(())
+}
+
+/// A JSON log line as a person reads it.
+fn readable(line: &str) -> Option<String> {
+    let record: Value = serde_json::from_str(line).ok()?;
+    let time = record.get("timestamp")?.as_str()?;
+    let level = record.get("level")?.as_str()?;
+    let fields = record.get("fields")?.as_object()?;
+    let message = fields.get("message").and_then(Value::as_str).unwrap_or_default();
+    let rest: Vec<String> = fields
+        .iter()
+        .filter(|(key, _)| *key != "message")
+        .map(|(key, value)| match value {
+            Value::String(text) => format!("{key}={text}"),
+            value => format!("{key}={value}"),
+        })
+        .collect();
+    Some(format!("{time} {level:<5} {message} {}", rest.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable;
+
+    #[test]
+    fn a_json_line_becomes_one_sentence_with_fields() {
+        let line = r#"{"timestamp":"2026-01-01T00:00:00Z","level":"INFO","fields":{"message":"committed","uid":"u","objects":3},"target":"x"}"#;
+
+        let text = readable(line).unwrap();
+
+        assert_eq!(text, "2026-01-01T00:00:00Z INFO  committed objects=3 uid=u");
+        assert_eq!(readable("plain text"), None);
+    }
+}

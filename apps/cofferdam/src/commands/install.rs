@@ -1,0 +1,118 @@
+//! `cofferdam install`: puts the extension into a cluster, or prints its manifests.
+
+mod apply;
+mod ready;
+
+use super::location::{setting, settings};
+use crate::{
+    cluster::ClusterArgs,
+    exit::{Exit, Failure, Outcome},
+    output::{self, Format},
+    secret::{credential_secret, ensure_repository_secret, read_file},
+};
+use clap::Args;
+use extension::{
+    locations::CREDENTIAL_SECRET,
+    manifests::{INSTALLER, InstallSettings, render},
+};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use std::{path::PathBuf, time::Duration};
+
+/// The Secret that `--credential-file` makes.
+const STORE_SECRET: &str = "store-default";
+
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    /// Setting by the original's names, for example configuration.backupStorageLocation.bucket=backups or
+    /// resources.limits.memory=4400Mi; may be repeated
+    #[arg(long = "set", value_parser = setting, value_name = "KEY=VALUE")]
+    set: Vec<(String, String)>,
+    /// The product's image
+    #[arg(long, default_value = concat!("cofferdam:", env!("CARGO_PKG_VERSION")), value_name = "IMAGE")]
+    image: String,
+    /// Credential for the store, as key=file; stored in a Secret; may be repeated
+    #[arg(long = "credential-file", value_parser = setting, value_name = "KEY=FILE")]
+    credential_files: Vec<(String, String)>,
+    /// File with the repository's password; made up when absent
+    #[arg(long, value_name = "FILE")]
+    repository_password_file: Option<PathBuf>,
+    /// Print the manifests (without Secrets) instead of applying them
+    #[arg(long)]
+    dry_run: bool,
+    /// Apply everything but the Deployment: the extension is run elsewhere
+    #[arg(long)]
+    without_deployment: bool,
+    /// How long to wait until the extension is ready
+    #[arg(long, default_value = "3m", value_parser = crate::selection::seconds, value_name = "DURATION")]
+    timeout: u32,
+}
+
+pub async fn run(args: InstallArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
+    let mut given = settings(&args.set)?;
+    if !args.credential_files.is_empty() {
+        given.entry(CREDENTIAL_SECRET.to_owned()).or_insert_with(|| STORE_SECRET.to_owned());
+    }
+    let mut install = InstallSettings::new(&cluster.namespace, &args.image);
+    let warnings = install.apply(&given).map_err(|bad| {
+        Failure::usage(bad.to_string().replace('\n', "\n       "))
+            .next("Correct the settings; `--dry-run` shows the result.")
+    })?;
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+    let mut documents = render(&install).map_err(Failure::failed)?;
+    if args.without_deployment {
+        documents.retain(|document| document.get("kind").is_none_or(|kind| kind != "Deployment"));
+    }
+    if args.dry_run {
+        return print(&documents, format);
+    }
+    let client = cluster.client().await?;
+    // Namespaces and Secrets come before what needs them: the extension shall find its location complete.
+    apply::apply(&client, &documents, apply::is_prerequisite).await?;
+    if let Some(location) = &install.location {
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), &cluster.namespace);
+        if !args.credential_files.is_empty() {
+            let name = given.get(CREDENTIAL_SECRET).map_or(STORE_SECRET, String::as_str);
+            let secret = credential_secret(name, &cluster.namespace, &args.credential_files)?;
+            secrets
+                .patch(name, &PatchParams::apply(INSTALLER).force(), &Patch::Apply(&secret))
+                .await
+                .map_err(|error| Failure::api(format!("write Secret {name}"), &error))?;
+        }
+        let password = args.repository_password_file.as_deref().map(read_file).transpose()?;
+        ensure_repository_secret(&secrets, location, &cluster.namespace, password).await?;
+    }
+    apply::apply(&client, &documents, |document| !apply::is_prerequisite(document)).await?;
+    apply::established(&client).await?;
+    println!("installed into namespace {}", cluster.namespace);
+    if args.without_deployment {
+        println!("no Deployment was applied; run the extension with `cofferdam extension`");
+        return Ok(Exit::Done);
+    }
+    let timeout = Duration::from_secs(u64::from(args.timeout));
+    ready::wait(&client, &cluster.namespace, install.location.is_some(), timeout).await?;
+    println!("the extension is ready");
+    if install.location.is_none() {
+        println!("next: add a storage location with `cofferdam location add default --set …`");
+    } else {
+        println!("next: `cofferdam backup create --wait`");
+    }
+    Ok(Exit::Done)
+}
+
+fn print(documents: &[serde_json::Value], format: Format) -> Outcome {
+    if format == Format::Json {
+        let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": documents});
+        output::print(format, &list, |_| String::new())?;
+        return Ok(Exit::Done);
+    }
+    for document in documents {
+        println!("---\n{}", output::to_yaml(document)?.trim_end());
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,35 @@
+//! One file per command.
+
+pub mod backup;
+pub mod completion;
+pub mod extension;
+pub mod install;
+pub mod location;
+pub mod recovery_point;
+pub mod repository;
+pub mod restore;
+
+use crate::{
+    args::{Arguments, Command},
+    exit::Outcome,
+};
+use telemetry::{LogFormat, init_logging};
+
+/// Runs the command.
+pub async fn run(arguments: Arguments) -> Outcome {
+    let Arguments { cluster, output, log, command } = arguments;
+    match &command {
+        Command::Extension(_) => init_logging(LogFormat::Json, if log == "warn" { "info" } else { &log }),
+        _ => init_logging(LogFormat::Text, &log),
+    }
+    match command {
+        Command::Install(args) => install::run(args, &cluster, output).await,
+        Command::Backup(command) => backup::run(command, &cluster, output).await,
+        Command::Restore(command) => restore::run(command, &cluster, output).await,
+        Command::RecoveryPoint(command) => recovery_point::run(command, &cluster, output).await,
+        Command::Location(command) => location::run(command, &cluster, output).await,
+        Command::Repository(args) => repository::run(args, output).await,
+        Command::Extension(args) => extension::run(args, &cluster).await,
+        Command::Completion(args) => completion::run(args),
+    }
+}

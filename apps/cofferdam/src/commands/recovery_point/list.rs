@@ -1,0 +1,44 @@
+//! `cofferdam recovery-point list`.
+
+use super::From;
+use crate::{
+    cluster::ClusterArgs,
+    exit::{Exit, Failure, Outcome},
+    output::{self, Format},
+};
+use clap::Args;
+use extension::points;
+use telemetry::{Clock, SystemClock};
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    from: From,
+    /// Only those of this backup instance
+    #[arg(long, value_name = "NAME")]
+    instance: Option<String>,
+}
+
+pub async fn run(args: ListArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
+    let repo = args.from.repo(cluster).await?;
+    let mut found = points::list(&repo).await.map_err(Failure::failed)?;
+    if let Some(instance) = &args.instance {
+        found.retain(|point| point.instance == *instance);
+    }
+    found.reverse();
+    let now = SystemClock.now();
+    output::print(format, &found, |found| {
+        let rows = found.iter().map(|point| {
+            [
+                point.id.clone(),
+                point.instance.clone(),
+                point.time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+                output::age(Some(point.time), now),
+                point.bytes.map_or_else(|| "-".to_owned(), output::bytes),
+                point.cluster.clone(),
+            ]
+        });
+        output::table(["id", "instance", "time (utc)", "age", "size", "cluster"], rows)
+    })?;
+    Ok(Exit::Done)
+}

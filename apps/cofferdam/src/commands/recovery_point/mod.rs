@@ -1,0 +1,89 @@
+//! `cofferdam recovery-point`: see what recovery points hold.
+
+mod browse;
+mod diff;
+mod download;
+mod list;
+
+use crate::{
+    cluster::ClusterArgs,
+    commands::location::locations,
+    exit::{Failure, Outcome},
+    output::Format,
+};
+use clap::{Args, Subcommand};
+use engine::Repo;
+use extension::{
+    locations::Access,
+    points::{self, OpenPoint},
+};
+
+#[derive(Debug, Subcommand)]
+pub enum RecoveryPointCommand {
+    /// List the recovery points of a location
+    List(list::ListArgs),
+    /// Show what a recovery point holds, down to one object or the files of a volume
+    Browse(browse::BrowseArgs),
+    /// Write a recovery point, or a part of it, to a directory
+    Download(download::DownloadArgs),
+    /// Show how two recovery points differ
+    Diff(diff::DiffArgs),
+}
+
+/// Where recovery points are read from.
+#[derive(Debug, Args)]
+pub struct From {
+    /// Storage location
+    #[arg(long, default_value = "default", value_name = "NAME")]
+    location: String,
+}
+
+pub async fn run(command: RecoveryPointCommand, cluster: &ClusterArgs, format: Format) -> Outcome {
+    match command {
+        RecoveryPointCommand::List(args) => list::run(args, cluster, format).await,
+        RecoveryPointCommand::Browse(args) => browse::run(args, cluster, format).await,
+        RecoveryPointCommand::Download(args) => download::run(args, cluster, format).await,
+        RecoveryPointCommand::Diff(args) => diff::run(args, cluster, format).await,
+    }
+}
+
+impl From {
+    /// The repository, opened with the person's own rights in the cluster.
+    async fn repo(&self, cluster: &ClusterArgs) -> Result<Repo, Failure> {
+        let client = cluster.client().await?;
+        let locations = locations(&client, &cluster.namespace).await?;
+        let open = locations
+            .open(&self.location, Access::Read)
+            .await
+            .map_err(|error| Failure::problem(&error.problem()))?;
+        Ok(open.repo)
+    }
+
+    /// One recovery point; the beginning of its id suffices when it is unambiguous.
+    async fn point(&self, cluster: &ClusterArgs, id: &str) -> Result<OpenPoint, Failure> {
+        let repo = self.repo(cluster).await?;
+        open(&repo, id, &self.location).await
+    }
+}
+
+async fn open(repo: &Repo, id: &str, location: &str) -> Result<OpenPoint, Failure> {
+    let mut found = points::list(repo).await.map_err(Failure::failed)?;
+    found.retain(|point| point.id.starts_with(id));
+    let exact = found.iter().position(|point| point.id == id);
+    let position = match (exact, found.len()) {
+        (Some(position), _) => position,
+        (None, 1) => 0,
+        (None, 0) => {
+            return Err(Failure::precondition(format!(
+                "there is no recovery point {id} in location {location}"
+            ))
+            .next(format!("See what there is: `cofferdam recovery-point list --location {location}`.")));
+        }
+        (None, several) => {
+            return Err(Failure::precondition(format!("{several} recovery points begin with {id}"))
+                .next("Write more of the id."));
+        }
+    };
+    let point = found.swap_remove(position);
+    OpenPoint::open(repo, point).await.map_err(Failure::failed)
+}

@@ -1,0 +1,154 @@
+//! Where a repository is and how it is opened. Passwords and credentials come from files or the environment,
+//! never from arguments, which every user of the machine can see.
+
+use crate::{
+    commands::location::{setting, settings},
+    exit::Failure,
+    secret::read_file,
+};
+use clap::Args;
+use engine::{Job, Repo, RepositorySecret};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use storage::{
+    Store,
+    credential::{AwsWebIdentity, AzureWorkloadIdentity, CredentialSource, NoCredential, StaticCredential},
+    location::{LocationSettings, Provider, SETTINGS_PREFIX},
+};
+use telemetry::{Clock, SystemClock};
+
+/// Where the repository is.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// Directory of a location on the local disk; the repository lies in its folder `cofferdam`
+    #[arg(long, value_name = "DIR", conflicts_with = "set")]
+    directory: Option<PathBuf>,
+    /// Setting of a location, for example configuration.backupStorageLocation.bucket=backups; may be repeated
+    #[arg(long = "set", value_parser = setting, value_name = "KEY=VALUE")]
+    set: Vec<(String, String)>,
+    /// Credential for the store, as key=file; may be repeated
+    #[arg(long = "credential-file", value_parser = setting, value_name = "KEY=FILE")]
+    credential_files: Vec<(String, String)>,
+    /// File with the repository's password
+    #[arg(long, env = "COFFERDAM_REPOSITORY_PASSWORD_FILE", value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+impl Place {
+    /// The repository's part of the location.
+    pub async fn store(&self) -> Result<Arc<dyn Store>, Failure> {
+        let settings = self.settings()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let location =
+            settings.open(self.credentials(&settings, &clock)?, clock).await.map_err(Failure::failed)?;
+        Ok(location.repository)
+    }
+
+    /// The password: from the file, else from the environment.
+    pub fn password(&self) -> Result<RepositorySecret, Failure> {
+        if let Some(path) = &self.password_file {
+            return Ok(RepositorySecret::new(read_file(path)?.into_bytes()));
+        }
+        match std::env::var("COFFERDAM_REPOSITORY_PASSWORD") {
+            Ok(password) if !password.is_empty() => Ok(RepositorySecret::new(password.into_bytes())),
+            _ => Err(Failure::usage("the repository's password is not given").next(
+                "Pass `--password-file FILE`, or set COFFERDAM_REPOSITORY_PASSWORD_FILE or COFFERDAM_REPOSITORY_PASSWORD.",
+            )),
+        }
+    }
+
+    /// The opened repository.
+    pub async fn repo(&self) -> Result<Repo, Failure> {
+        let password = self.password()?;
+        Repo::open(self.store().await?, &password).await.map_err(Failure::failed)
+    }
+
+    fn settings(&self) -> Result<LocationSettings, Failure> {
+        let given: BTreeMap<String, String> = match &self.directory {
+            Some(directory) => {
+                let absolute = std::path::absolute(directory).map_err(Failure::failed)?;
+                let text =
+                    absolute.to_str().ok_or_else(|| Failure::usage("the directory's name is not UTF-8"))?;
+                [
+                    (format!("{SETTINGS_PREFIX}provider"), "local".to_owned()),
+                    (format!("{SETTINGS_PREFIX}bucket"), text.to_owned()),
+                ]
+                .into()
+            }
+            None if self.set.is_empty() => {
+                return Err(Failure::usage("the repository's place is not given").next(
+                    "Pass `--directory DIR`, or the settings of a location with `--set`; `cofferdam location show` prints them.",
+                ));
+            }
+            None => settings(&self.set)?,
+        };
+        LocationSettings::from_settings(&given).map_err(|bad| {
+            let problems: Vec<String> = bad.iter().map(ToString::to_string).collect();
+            Failure::usage(problems.join("\n       ")).next("Correct the settings.")
+        })
+    }
+
+    fn credentials(
+        &self,
+        settings: &LocationSettings,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Arc<dyn CredentialSource>, Failure> {
+        let failed = |error: storage::credential::CredentialError| {
+            Failure::precondition(&error).next(error.remedy.clone())
+        };
+        if settings.provider == Provider::Local {
+            return Ok(Arc::new(NoCredential));
+        }
+        if !self.credential_files.is_empty() {
+            let mut data = BTreeMap::new();
+            for (key, file) in &self.credential_files {
+                data.insert(key.clone(), read_file(file.as_ref())?.into_bytes());
+            }
+            let source = StaticCredential::from_secret(settings.provider, settings.storage_account(), &data);
+            return Ok(Arc::new(source.map_err(failed)?));
+        }
+        // The environment is as explicit as a file when it holds a credential of the location's provider.
+        let variables: BTreeMap<String, Vec<u8>> =
+            std::env::vars().map(|(key, value)| (key, value.into_bytes())).collect();
+        if let Ok(source) =
+            StaticCredential::from_secret(settings.provider, settings.storage_account(), &variables)
+        {
+            return Ok(Arc::new(source));
+        }
+        let variable = |name: &str| std::env::var(name).ok();
+        let http = extension::locations::http();
+        match settings.provider {
+            Provider::Azure => {
+                Ok(Arc::new(AzureWorkloadIdentity::from_env(variable, http, clock.clone()).map_err(failed)?))
+            }
+            Provider::Aws => {
+                Ok(Arc::new(AwsWebIdentity::from_env(variable, http, clock.clone()).map_err(failed)?))
+            }
+            provider => Err(Failure::usage(format!("no credential for provider {provider} is given"))
+                .next("Pass `--credential-file KEY=FILE`.")),
+        }
+    }
+}
+
+/// A job with the default budget that ctrl-c stops.
+pub fn job() -> Job {
+    let job = Job::new(Arc::new(SystemClock));
+    let cancel = job.cancel.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            eprintln!("stopping …");
+            cancel.cancel();
+        }
+    });
+    job
+}
+
+/// A failed verb; stopped on request is its own exit code.
+pub fn failed(error: engine::EngineError) -> Failure {
+    match error {
+        engine::EngineError::Cancelled => Failure::cancelled(),
+        error => {
+            let problem = extension::locations::engine_problem(&error);
+            Failure::problem(&problem)
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! `cofferdam restore`: plan, make, list and watch restores.
+
+mod create;
+mod list;
+mod show;
+
+use crate::{cluster::ClusterArgs, exit::Outcome, output::Format};
+use clap::Subcommand;
+use resources::RestoreOperation;
+
+#[derive(Debug, Subcommand)]
+pub enum RestoreCommand {
+    /// Show what a restore would do; nothing is written
+    Plan(create::CreateArgs),
+    /// Restore a recovery point
+    Create(create::CreateArgs),
+    /// List restores and plans
+    List,
+    /// Show one restore with its problems, or every outcome
+    Show(show::ShowArgs),
+}
+
+pub async fn run(command: RestoreCommand, cluster: &ClusterArgs, format: Format) -> Outcome {
+    match command {
+        RestoreCommand::Plan(args) => create::run(args, RestoreOperation::Plan, cluster, format).await,
+        RestoreCommand::Create(args) => create::run(args, RestoreOperation::Restore, cluster, format).await,
+        RestoreCommand::List => list::run(cluster, format).await,
+        RestoreCommand::Show(args) => show::run(args, cluster, format).await,
+    }
+}

@@ -1,0 +1,126 @@
+//! How a command ends: the exit code and, when it failed, what went wrong and the next step.
+//! Reference: `docs/command-line.md`.
+
+use extension::api;
+use protection::Problem;
+use resources::Phase;
+use std::fmt;
+
+/// Exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, nothing left out.
+    Done,
+    /// Failed.
+    Failed,
+    /// Wrong arguments (clap uses the same code).
+    Usage,
+    /// Done; what was left out was named.
+    Warnings,
+    /// Stopped on request.
+    Cancelled,
+    /// Something that the command needs does not exist or is not as it must be; nothing was done.
+    Precondition,
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Warnings => 3,
+            Self::Cancelled => 4,
+            Self::Precondition => 5,
+        }
+    }
+
+    /// The code for an operation that ended in `phase`.
+    pub fn of(phase: Phase) -> Self {
+        match phase {
+            Phase::CompletedWithWarnings => Self::Warnings,
+            Phase::Failed => Self::Failed,
+            Phase::Cancelled => Self::Cancelled,
+            Phase::Accepted | Phase::InProgress | Phase::Cancelling | Phase::Completed => Self::Done,
+        }
+    }
+}
+
+/// A command that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// Its exit code.
+    pub exit: Exit,
+    message: String,
+    next: Vec<String>,
+}
+
+/// What a command returns.
+pub type Outcome = Result<Exit, Failure>;
+
+impl Failure {
+    /// It was tried and failed.
+    pub fn failed(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Failed, message: message.to_string(), next: Vec::new() }
+    }
+
+    /// Something needed is not there; nothing was done.
+    pub fn precondition(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Precondition, message: message.to_string(), next: Vec::new() }
+    }
+
+    /// The arguments make no sense together.
+    pub fn usage(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Usage, message: message.to_string(), next: Vec::new() }
+    }
+
+    /// Stopped on request.
+    pub fn cancelled() -> Self {
+        Self { exit: Exit::Cancelled, message: "stopped on request".to_owned(), next: Vec::new() }
+    }
+
+    /// The same failure with a next step.
+    pub fn next(mut self, step: impl Into<String>) -> Self {
+        self.next.push(step.into());
+        self
+    }
+
+    /// A problem that ended the command.
+    pub fn problem(problem: &Problem) -> Self {
+        Self {
+            exit: Exit::Failed,
+            message: format!("{}: {}", problem.code, problem.message),
+            next: problem.recommended_action.clone(),
+        }
+    }
+
+    /// A refusal of the API server while `tried` was tried.
+    pub fn api(tried: impl fmt::Display, error: &kube::Error) -> Self {
+        let failure = Self::failed(format!("could not {tried}: {}", api::readable(error)));
+        match error {
+            kube::Error::Api(status) if status.code == 404 && status.message.contains("could not find the requested resource") => {
+                Self { exit: Exit::Precondition, ..failure }
+                    .next("Cofferdam is not installed in this cluster: run `cofferdam install`.")
+            }
+            kube::Error::Api(status) if status.code == 404 => Self { exit: Exit::Precondition, ..failure }
+                .next("Check the name and the namespace (`-n`); the `list` command shows what there is."),
+            kube::Error::Api(status) if matches!(status.code, 401 | 403) => failure.next(
+                "Ask for the right to do this, or use another context: `kubectl auth can-i --list -n dataprotection-microsoft`.",
+            ),
+            kube::Error::Api(status) if status.code == 422 => failure.next("Correct the field that the message names."),
+            kube::Error::Api(_) => failure.next("See the message of the API server."),
+            _ => failure.next("Check that the cluster is reachable: `kubectl version`."),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "error: {}", self.message.trim_end())?;
+        for step in &self.next {
+            writeln!(f, "next: {step}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! What commands print: tables for people, JSON and YAML for programs.
+
+use crate::exit::Failure;
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+use jiff::{Timestamp, Unit};
+use serde::Serialize;
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns.
+    Table,
+    /// One JSON document.
+    Json,
+    /// One YAML document.
+    Yaml,
+}
+
+/// Prints `value` as JSON or YAML, or what `table` makes of it.
+pub fn print<T: Serialize>(
+    format: Format,
+    value: &T,
+    table: impl FnOnce(&T) -> String,
+) -> Result<(), Failure> {
+    let text = match format {
+        Format::Table => table(value),
+        Format::Json => serde_json::to_string_pretty(value).map_err(Failure::failed)?,
+        Format::Yaml => to_yaml(value)?,
+    };
+    println!("{}", text.trim_end());
+    Ok(())
+}
+
+/// A value as YAML. It goes through JSON first, so that both show the same.
+pub fn to_yaml<T: Serialize>(value: &T) -> Result<String, Failure> {
+    let json = serde_json::to_value(value).map_err(Failure::failed)?;
+    serde_saphyr::to_string(&json).map_err(Failure::failed)
+}
+
+/// Aligned columns without lines, as the cluster's own tools print them.
+pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(head.map(str::to_uppercase));
+    let mut empty = true;
+    for row in rows {
+        table.add_row(row);
+        empty = false;
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    if empty {
+        return "nothing found".to_owned();
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// `12s`, `5m`, `3h`, `8d`: how long ago.
+pub fn age(since: Option<Timestamp>, now: Timestamp) -> String {
+    let Some(since) = since else { return "?".to_owned() };
+    let seconds = now.duration_since(since).as_secs().max(0);
+    match seconds {
+        0..=119 => format!("{seconds}s"),
+        120..=7199 => format!("{}m", seconds / 60),
+        7200..=172_799 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// How long something took, or `-`.
+pub fn duration(from: Option<Timestamp>, to: Option<Timestamp>) -> String {
+    let (Some(from), Some(to)) = (from, to) else { return "-".to_owned() };
+    match from.until((Unit::Hour, to)) {
+        Ok(span) => format!("{span:#}"),
+        Err(_) => "-".to_owned(),
+    }
+}
+
+/// `1.5 MiB`: a size.
+pub fn bytes(size: u64) -> String {
+    indicatif::BinaryBytes(size).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_align_and_nothing_is_said_to_be_nothing() {
+        let rows = [["a".to_owned(), "1".to_owned()], ["long-name".to_owned(), "2".to_owned()]];
+
+        let text = table(["name", "count"], rows);
+
+        assert_eq!(text, "NAME       COUNT\na          1\nlong-name  2");
+        assert_eq!(table(["name"], []), "nothing found");
+    }
+
+    #[test]
+    fn ages_use_one_unit() {
+        let now: Timestamp = "2026-01-10T00:00:00Z".parse().unwrap();
+
+        let ages =
+            ["2026-01-09T23:59:30Z", "2026-01-09T23:00:00Z", "2026-01-09T12:00:00Z", "2026-01-01T00:00:00Z"]
+                .map(|then| age(Some(then.parse().unwrap()), now));
+
+        assert_eq!(ages, ["30s", "60m", "12h", "9d"]);
+    }
+}
