@@ -129,7 +129,7 @@ impl Planter<'_> {
             if self.privileged {
                 xattr::set(path, "trusted.test", b"\0binary\xff").unwrap();
             }
-            if depth % 2 == 0 {
+            if depth.is_multiple_of(2) {
                 xattr::set(path, "system.posix_acl_access", &acl(self.rng.random_range(1..60_000))).unwrap();
             }
         }
