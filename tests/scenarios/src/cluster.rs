@@ -85,6 +85,13 @@ impl Cluster {
 
     /// Deletes a namespace and waits until it is gone.
     pub fn delete_namespace(&self, namespace: &str) {
-        self.kubectl(&["delete", "namespace", namespace, "--ignore-not-found", "--wait=true", "--timeout=120s"]);
+        self.kubectl(&[
+            "delete",
+            "namespace",
+            namespace,
+            "--ignore-not-found",
+            "--wait=true",
+            "--timeout=120s",
+        ]);
     }
 }

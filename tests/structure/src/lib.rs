@@ -20,8 +20,11 @@ pub fn root() -> PathBuf {
 
 /// The arrows that cargo sees; test-only dependencies do not count.
 pub fn arrows_of_the_workspace() -> Result<BTreeSet<Arrow>, cargo_metadata::Error> {
-    let metadata =
-        MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().other_options(vec!["--offline".into()]).exec()?;
+    let metadata = MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .no_deps()
+        .other_options(vec!["--offline".into()])
+        .exec()?;
     let ours: BTreeSet<String> = metadata.packages.iter().map(|p| p.name.to_string()).collect();
     let mut arrows = BTreeSet::new();
     for package in &metadata.packages {

@@ -45,7 +45,9 @@ fn no_source_file_is_longer_than_800_lines() {
     let long: Vec<_> = files()
         .unwrap()
         .into_iter()
-        .filter(|path| path.extension().is_some_and(|e| ["rs", "go", "sh", "py", "ts"].iter().any(|x| e == *x)))
+        .filter(|path| {
+            path.extension().is_some_and(|e| ["rs", "go", "sh", "py", "ts"].iter().any(|x| e == *x))
+        })
         .filter_map(|path| {
             let lines = std::fs::read_to_string(&path).ok()?.lines().count();
             (lines > 800).then_some((path, lines))

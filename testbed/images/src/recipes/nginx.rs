@@ -16,7 +16,7 @@ const NGINX: Account = Account { name: "nginx", number: 101, home: "/nonexistent
 /// What it is made of.
 pub const INGREDIENTS: Ingredients = Ingredients {
     seeds: &["nginx", "busybox-static"],
-    parts: &["nginx-common", "gcc-12-base"],
+    parts: &["nginx-common", "gcc-12-base", "zlib1g"],
     without: &[],
 };
 

@@ -22,7 +22,7 @@ const UNWANTED: [&str; 2] = ["usr/lib/postgresql/15/lib/llvmjit", "usr/lib/postg
 /// What it is made of.
 pub const INGREDIENTS: Ingredients = Ingredients {
     seeds: &["postgresql-15", "busybox-static"],
-    parts: &["postgresql-client-15", "tzdata", "libc-bin", "gcc-12-base"],
+    parts: &["postgresql-client-15", "tzdata", "libc-bin", "gcc-12-base", "zlib1g"],
     without: &["libllvm14", "libz3-4", "libperl5.36"],
 };
 

@@ -26,8 +26,12 @@ pub async fn run(args: BackupArgs, place: &Place, format: Format) -> Outcome {
     let repo = place.repo().await?;
     let options = BackupOptions { source: args.source, time: None, hostname: args.host, tags: args.tag };
     let report = backup(&repo, job(), options).await.map_err(failed)?;
-    let problems: Vec<String> =
-        report.saved.problems.iter().map(|(path, outcome)| format!("{}: {outcome:?}", path.display())).collect();
+    let problems: Vec<String> = report
+        .saved
+        .problems
+        .iter()
+        .map(|(path, outcome)| format!("{}: {outcome:?}", path.display()))
+        .collect();
     let value = json!({
         "problems": problems,
         "snapshot": report.snapshot.to_string(),
