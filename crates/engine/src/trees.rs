@@ -29,6 +29,9 @@ impl Visit {
     }
 }
 
+/// A directory that is being read.
+type Load<'a> = BoxFuture<'a, (Visit, Result<Arc<Tree>, EngineError>)>;
+
 /// Calls `visit` once for every directory reachable from `roots`, in no particular order. A directory that
 /// cannot be read is passed on as the error; a temporary error ends the walk.
 pub(crate) async fn each_tree(
@@ -41,8 +44,7 @@ pub(crate) async fn each_tree(
     let mut waiting: Vec<Visit> =
         roots.into_iter().map(|(snapshot, tree)| Visit { snapshot, path: root.clone(), tree }).collect();
     let mut seen = HashSet::new();
-    let mut running: FuturesUnordered<BoxFuture<'_, (Visit, Result<Arc<Tree>, EngineError>)>> =
-        FuturesUnordered::new();
+    let mut running: FuturesUnordered<Load<'_>> = FuturesUnordered::new();
     loop {
         while running.len() < job.budget.readers() * 2 {
             // The last found first: depth before breadth keeps the list short.

@@ -76,7 +76,8 @@ async fn the_comparison_notices_every_kind_of_difference() {
     plant(&one, 7);
     let folder = survey(&one).into_keys().find(|path| path.ends_with("attributes")).unwrap();
     let folder = folder.parent().unwrap();
-    let defects: [(&str, fn(&Path)); 9] = [
+    type Defect = (&'static str, fn(&Path));
+    let defects: [Defect; 9] = [
         ("content", |f| fs::write(f.join("-rf"), b"-rF").unwrap()),
         ("mode", |f| fs::set_permissions(f.join("one"), fs::Permissions::from_mode(0o641)).unwrap()),
         ("owner", |f| std::os::unix::fs::lchown(f.join("dangling"), Some(7), None).unwrap()),
