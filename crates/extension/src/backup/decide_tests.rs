@@ -108,6 +108,7 @@ impl World {
             Step::PreHook => attempt.hooks = Hooks::PreHooksDone,
             Step::RequestSnapshots => {
                 attempt.snapshots = Snapshots::Waiting;
+                attempt.dropped = false;
                 self.snapshots.push(attempt.number);
             }
             Step::StartCapture => attempt.capture = Work::Running,

@@ -38,6 +38,10 @@ impl Run {
             failing: timeout.min(Patience::default().failing),
             group: timeout.min(Patience::default().group),
         };
+        // Dropping what an earlier attempt left behind stopped its cut; this one is another, and what it cuts has
+        // to be dropped by itself if the backup fails.
+        session.cut_cancel = CancellationToken::new();
+        session.attempt.dropped = false;
         let options = CutOptions { patience, parallel: PARALLEL, cancel: session.cut_cancel.clone() };
         let cutting = async move { volumes::cut(&client, &tag, &plan, &options).await };
         session.cutting = Some(AbortOnDropHandle::new(tokio::spawn(cutting)));
