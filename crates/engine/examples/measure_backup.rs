@@ -1,6 +1,6 @@
 //! Backs a directory up into a new repository on local disk and prints how long it took and how much memory.
 //!
-//! `cargo run --release -p engine --example measure -- SOURCE NEW_REPOSITORY [MEMORY_MIB]`
+//! `cargo run --release -p engine --example measure_backup -- SOURCE NEW_REPOSITORY [MEMORY_MIB]`
 
 use engine::{BackupOptions, Budget, InitOptions, Job, Repo, RepositorySecret, backup};
 use std::path::PathBuf;
