@@ -156,7 +156,7 @@ fn planned(mix: &Mix, index: usize) -> Planned {
 /// 2 KiB of settings, with values that do not repeat.
 fn config_map(index: usize) -> Value {
     let lines =
-        (0..48).map(|line| format!("setting-{line:02} = {:016x}{:04x}\n", noise(index, line), line * 7));
+        (0..60).map(|line| format!("setting-{line:02} = {:016x}{:04x}\n", noise(index, line), line * 7));
     json!({"data": {"application.conf": lines.collect::<String>()}})
 }
 

@@ -288,7 +288,10 @@ pub fn decide(seen: &Observed) -> Step {
 }
 
 fn towards_commit(seen: &Observed, attempt: &Attempt) -> Step {
-    if attempt.leftovers == Leftovers::Drop && !attempt.dropped {
+    if attempt.leftovers == Leftovers::Drop
+        && !attempt.dropped
+        && attempt.snapshots == Snapshots::NotRequested
+    {
         return Step::DropSnapshots;
     }
     if !attempt.prepared {

@@ -84,6 +84,7 @@ fn the_documented_permissions_are_the_granted_ones() {
         );
         assert!(documented.contains(&row), "docs/permissions.md lacks the row\n{row}");
     }
-    let rows = documented.lines().filter(|line| line.starts_with("| `")).count();
+    let rows =
+        documented.lines().filter(|line| line.starts_with("| `") && line.matches(" | ").count() == 3).count();
     assert_eq!(rows, explained_rules().len(), "docs/permissions.md has rows that nothing grants");
 }
