@@ -3,10 +3,12 @@
 
 mod cluster;
 mod command;
+mod installation;
 mod store;
 
 pub use cluster::Cluster;
 pub use command::{Ran, binary, run, wait_until};
+pub use installation::{IMAGE, Installation, NAMESPACE, load_product, load_workload};
 pub use store::Store;
 
 /// Whether the long forms of the stories run (`make test-all`).

@@ -32,4 +32,18 @@ impl Store {
             format!("{prefix}.config.s3ForcePathStyle=true"),
         ]
     }
+
+    /// The arguments of `install` and `location add` that point at this bucket, with credentials that work.
+    pub fn arguments(&self) -> Vec<String> {
+        let mut arguments = Vec::new();
+        for setting in self.settings() {
+            arguments.extend(["--set".to_owned(), setting]);
+        }
+        for key in ["aws_access_key_id", "aws_secret_access_key"] {
+            let file = std::env::temp_dir().join(format!("cofferdam-{key}-{}", std::process::id()));
+            std::fs::write(&file, "testing").expect("a file in the temporary directory");
+            arguments.extend(["--credential-file".to_owned(), format!("{key}={}", file.display())]);
+        }
+        arguments
+    }
 }
