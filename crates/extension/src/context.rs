@@ -1,6 +1,6 @@
 //! What every reconciler works with.
 
-use crate::{events::Events, health::Health, locations::Locations};
+use crate::{events::Events, health::Health, locations::Locations, turns::Turns};
 use kube::Client;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use telemetry::Clock;
@@ -73,6 +73,8 @@ pub struct Context {
     pub health: Arc<Health>,
     /// Wakes the background prune.
     pub prune: Notify,
+    /// Which backup may freeze which pods.
+    pub(crate) turns: Turns,
 }
 
 impl std::fmt::Debug for Context {

@@ -1,31 +1,80 @@
-//! Named points at which a test can make the process kill itself.
+//! Named points at which a test can kill or hold the process: before and after every step of a reconciler.
 //!
-//! With the cargo feature `fault-injection`, `COFFERDAM_FAULT_KILL=<point>` sends SIGKILL to the process when
-//! it reaches that point, `<point>@<n>` when it reaches it for the n-th time. Without the feature, which no
-//! product build enables, [`point`] does nothing and reads nothing.
+//! Only in development builds: a product build (release) contains nothing of it and reads no variable.
+//!
+//! | Variable | At the named point |
+//! |---|---|
+//! | `COFFERDAM_FAULT_KILL=<point>` | the process sends SIGKILL to itself |
+//! | `COFFERDAM_FAULT_HOLD=<point>=<file>` | the file is created, and the step waits until it is gone |
+//!
+//! A point is `<reconciler>/<step>/before` or `…/after`; `<point>@<n>` means its n-th passing.
 
-/// Marks a point, such as `backup/cut/before`.
-#[cfg(not(feature = "fault-injection"))]
-pub fn point(_name: &str) {}
+#[cfg(debug_assertions)]
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Marks a point, such as `backup/cut/before`.
-#[cfg(feature = "fault-injection")]
-pub fn point(name: &str) {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static REACHED: AtomicU64 = AtomicU64::new(0);
+/// Passes a point, such as `backup/commit/before`.
+#[cfg(not(debug_assertions))]
+pub async fn point(_reconciler: &str, _step: &str, _side: &str) {}
 
-    let Ok(wanted) = std::env::var("COFFERDAM_FAULT_KILL") else { return };
-    let (point, nth) = match wanted.split_once('@') {
-        Some((point, nth)) => (point, nth.parse().unwrap_or(1)),
-        None => (wanted.as_str(), 1),
-    };
-    if point == name && REACHED.fetch_add(1, Ordering::SeqCst) + 1 == nth {
+/// Passes a point inside a step, such as `restore/stage-claims/before`; only kills.
+#[cfg(not(debug_assertions))]
+pub fn inside(_reconciler: &str, _what: &str) {}
+
+/// Passes a point, such as `backup/commit/before`.
+#[cfg(debug_assertions)]
+pub async fn point(reconciler: &str, step: &str, side: &str) {
+    static HOLDS: AtomicU64 = AtomicU64::new(0);
+
+    let name = format!("{reconciler}/{step}/{side}");
+    if let Ok(wanted) = std::env::var("COFFERDAM_FAULT_HOLD")
+        && let Some((point, file)) = wanted.split_once('=')
+        && is_due(point, &name, &HOLDS)
+    {
+        hold(&name, std::path::Path::new(file)).await;
+    }
+    kill(&name);
+}
+
+/// Passes a point inside a step, such as `restore/stage-claims/before`; only kills.
+#[cfg(debug_assertions)]
+pub fn inside(reconciler: &str, what: &str) {
+    kill(&format!("{reconciler}/{what}/before"));
+}
+
+#[cfg(debug_assertions)]
+fn kill(name: &str) {
+    static KILLS: AtomicU64 = AtomicU64::new(0);
+
+    if let Ok(wanted) = std::env::var("COFFERDAM_FAULT_KILL")
+        && is_due(&wanted, name, &KILLS)
+    {
         tracing::error!(point = name, "killing this process, as the test asked");
-        if let Err(error) =
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
-        {
+        let me = rustix::process::getpid();
+        if let Err(error) = rustix::process::kill_process(me, rustix::process::Signal::KILL) {
             tracing::error!(%error, "could not kill this process");
         }
+    }
+}
+
+/// Whether `name` is passed for the time that `wanted` asks for.
+#[cfg(debug_assertions)]
+fn is_due(wanted: &str, name: &str, passed: &AtomicU64) -> bool {
+    let (point, nth) = match wanted.split_once('@') {
+        Some((point, nth)) => (point, nth.parse().unwrap_or(1)),
+        None => (wanted, 1),
+    };
+    point == name && passed.fetch_add(1, Ordering::SeqCst) + 1 == nth
+}
+
+#[cfg(debug_assertions)]
+async fn hold(name: &str, file: &std::path::Path) {
+    tracing::warn!(point = name, file = %file.display(), "holding, as the test asked");
+    if let Err(error) = std::fs::write(file, name) {
+        tracing::error!(%error, "could not tell the test that the point is reached");
+        return;
+    }
+    while file.exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
 
@@ -35,4 +84,21 @@ pub fn points(reconciler: &str, steps: &[&str]) -> Vec<String> {
         .iter()
         .flat_map(|step| ["before", "after"].map(|side| format!("{reconciler}/{step}/{side}")))
         .collect()
+}
+
+#[cfg(all(test, debug_assertions))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_is_due_at_the_passing_that_was_asked_for() {
+        let (first, second) = (AtomicU64::new(0), AtomicU64::new(0));
+        let names = ["backup/thaw/before", "backup/begin/before", "backup/thaw/before", "backup/thaw/before"];
+
+        let at_once = names.map(|name| is_due("backup/thaw/before", name, &first));
+        let at_the_second = names.map(|name| is_due("backup/thaw/before@2", name, &second));
+
+        assert_eq!(at_once, [true, false, false, false]);
+        assert_eq!(at_the_second, [false, false, true, false]);
+    }
 }

@@ -10,7 +10,6 @@
 )]
 
 pub mod api;
-mod aside;
 mod background;
 pub mod backup;
 mod checks;
@@ -32,7 +31,9 @@ mod run;
 pub mod status;
 pub mod step;
 pub mod stop;
+mod turns;
 pub mod validate;
+mod work;
 
 pub use background::READY;
 pub use run::{RunError, run};

@@ -29,8 +29,10 @@ pub struct Point {
     pub cluster: String,
     /// The UID of the `Backup` object.
     pub backup_uid: String,
-    /// Bytes captured.
+    /// Bytes of its objects and copied files; what volume snapshots hold lies in the storage system.
     pub bytes: Option<u64>,
+    /// Bytes that it added to the repository; the rest was there already.
+    pub stored: Option<u64>,
     /// The snapshot in the repository.
     pub snapshot: String,
     #[serde(skip)]
@@ -48,6 +50,7 @@ impl Point {
             cluster: tag(TAG_CLUSTER),
             backup_uid: tag(TAG_BACKUP),
             bytes: snapshot.summary.as_ref().map(|summary| summary.total_bytes_processed),
+            stored: snapshot.summary.as_ref().map(|summary| summary.data_added_packed),
             snapshot: id.to_string(),
             file: (id, snapshot),
         })

@@ -11,6 +11,7 @@ use crate::{
     leader::{Election, Timing},
     locations::Locations,
     restore::Restores,
+    turns::Turns,
     validate::Validations,
 };
 use k8s_openapi::api::core::v1::Namespace;
@@ -106,6 +107,7 @@ async fn work(
         events,
         health: health.clone(),
         prune: Notify::new(),
+        turns: Turns::default(),
     });
 
     // The Lease is held until the last task has put down its work.

@@ -1,6 +1,8 @@
 //! Why work ends before it is complete.
 
 use jiff::{SignedDuration, Timestamp};
+use kube::Resource;
+use resources::{Backup, Restore};
 
 /// Why work ends before it is complete, the most important reason first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +32,46 @@ pub struct Circumstances {
     pub deadline_seconds: u32,
 }
 
+/// An object whose work can be stopped by a person or by its deadline.
+pub trait Stoppable: Resource<DynamicType = ()> {
+    /// `spec.cancel`.
+    fn cancel(&self) -> bool;
+    /// `spec.deadlineSeconds`.
+    fn deadline_seconds(&self) -> u32;
+}
+
+impl Stoppable for Backup {
+    fn cancel(&self) -> bool {
+        self.spec.cancel
+    }
+
+    fn deadline_seconds(&self) -> u32 {
+        self.spec.deadline_seconds
+    }
+}
+
+impl Stoppable for Restore {
+    fn cancel(&self) -> bool {
+        self.spec.cancel
+    }
+
+    fn deadline_seconds(&self) -> u32 {
+        self.spec.deadline_seconds
+    }
+}
+
 impl Circumstances {
+    /// What can stop the work of `object`, as it was last seen.
+    pub fn of(object: &impl Stoppable, started: Option<Timestamp>, failed: bool, shutdown: bool) -> Self {
+        Self {
+            shutdown,
+            failed,
+            cancelled: object.cancel() || object.meta().deletion_timestamp.is_some(),
+            started,
+            deadline_seconds: object.deadline_seconds(),
+        }
+    }
+
     /// When the operation runs out of time; never before it has begun.
     pub fn deadline(&self) -> Option<Timestamp> {
         let allowed = SignedDuration::from_secs(i64::from(self.deadline_seconds));

@@ -7,7 +7,6 @@ use super::{
     session::Session,
 };
 use crate::{
-    aside::aside,
     points,
     status::{MANAGER, set_condition},
     step::StepError,
@@ -38,6 +37,7 @@ impl Run {
             Step::FindCommit => self.find_commit().boxed(),
             Step::DropSnapshots => self.drop_snapshots().boxed(),
             Step::Prepare => self.prepare().boxed(),
+            Step::AwaitTurn => self.await_turn().boxed(),
             Step::RecordIntent => self.record_intent().boxed(),
             Step::PreHook => self.pre_hook().boxed(),
             Step::RequestSnapshots => self.request_snapshots().boxed(),
@@ -111,8 +111,7 @@ impl Run {
         {
             tracing::warn!(%error, "the cut ended unexpectedly");
         }
-        let removal =
-            aside(move || async move { volumes::remove_point(&client, &id, &[], DROP).await }).await??;
+        let removal = volumes::remove_point(&client, &id, &[], DROP).await?;
         session.problems.extend(removal.kept.into_iter().map(|kept| kept.problem));
         session.attempt.dropped = true;
         Ok(())

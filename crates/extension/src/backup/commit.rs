@@ -11,8 +11,13 @@ use crate::{
     step::StepError,
 };
 use capture::PointIdentity;
-use engine::SnapshotDraft;
-use protection::{BackupUid, point::BackupIdentity};
+use engine::{SnapshotDraft, Totals};
+use jiff::Timestamp;
+use protection::{
+    BackupUid,
+    point::{BackupIdentity, Manifest, VolumeProtection},
+};
+use repository::SnapshotSummary;
 
 impl Run {
     pub(super) async fn commit(&mut self) -> Result<(), StepError> {
@@ -64,6 +69,7 @@ impl Run {
                 format!("{TAG_CLUSTER}={cluster}"),
                 format!("{TAG_INSTANCE}={}", object.spec.backup_instance),
             ],
+            summary: Some(summary(&assembled.manifest, self.context.clock.now(), writer.totals())),
             ..SnapshotDraft::new(assembled.root, started)
         };
         // From here on only a search tells whether the recovery point exists.
@@ -77,5 +83,31 @@ impl Run {
         self.adopt(&assembled.manifest);
         tracing::info!(backup = self.name, uid, objects = self.status.objects, "committed");
         Ok(())
+    }
+}
+
+/// The sizes that lists of recovery points show, ours and those of other restic clients. What file copies added
+/// is counted by the movers that wrote it.
+fn summary(manifest: &Manifest, end: Timestamp, totals: Totals) -> SnapshotSummary {
+    let copied = manifest.volumes.iter().filter_map(|volume| match volume.protection {
+        VolumeProtection::Files { files, bytes, .. } => Some((files, bytes)),
+        VolumeProtection::Snapshot { .. } | VolumeProtection::None { .. } => None,
+    });
+    let (files, bytes) = copied.fold((0, manifest.bytes), |(f, b), (files, bytes)| (f + files, b + bytes));
+    SnapshotSummary {
+        backup_start: manifest.started,
+        backup_end: end,
+        files_new: files,
+        files_changed: 0,
+        files_unmodified: 0,
+        dirs_new: 0,
+        dirs_changed: 0,
+        dirs_unmodified: 0,
+        data_blobs: totals.data_blobs,
+        tree_blobs: totals.tree_blobs,
+        data_added: totals.added,
+        data_added_packed: totals.stored,
+        total_files_processed: files,
+        total_bytes_processed: bytes,
     }
 }

@@ -112,7 +112,9 @@ impl Leftovers {
 pub enum Hooks {
     /// There are none.
     None,
-    /// Their intent is not in the status yet.
+    /// Another backup may have frozen the same pods.
+    NotOurTurn,
+    /// No other backup freezes these pods; the intent is not in the status yet.
     NotRecorded,
     /// Pre-hooks are left to run.
     PreHooksLeft,
@@ -155,6 +157,8 @@ pub enum Step {
     DropSnapshots,
     /// Resolve selection and hooks, run the blocking checks, decide about each volume.
     Prepare,
+    /// Wait until no other backup has frozen the same pods.
+    AwaitTurn,
     /// Write `status.frozen`.
     RecordIntent,
     /// Run the next pre-hook.
@@ -191,12 +195,13 @@ pub enum Step {
 
 impl Step {
     /// Every step.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Begin,
         Self::Thaw,
         Self::FindCommit,
         Self::DropSnapshots,
         Self::Prepare,
+        Self::AwaitTurn,
         Self::RecordIntent,
         Self::PreHook,
         Self::RequestSnapshots,
@@ -223,6 +228,7 @@ impl Step {
             Self::FindCommit => "find-commit",
             Self::DropSnapshots => "drop-snapshots",
             Self::Prepare => "prepare",
+            Self::AwaitTurn => "await-turn",
             Self::RecordIntent => "record-intent",
             Self::PreHook => "pre-hook",
             Self::RequestSnapshots => "request-snapshots",
@@ -249,6 +255,7 @@ impl Step {
             self,
             Self::FindCommit
                 | Self::Prepare
+                | Self::AwaitTurn
                 | Self::PreHook
                 | Self::AwaitCut
                 | Self::AwaitCapture
@@ -298,6 +305,7 @@ fn towards_commit(seen: &Observed, attempt: &Attempt) -> Step {
         return Step::Prepare;
     }
     match attempt.hooks {
+        Hooks::NotOurTurn => return Step::AwaitTurn,
         Hooks::NotRecorded => return Step::RecordIntent,
         Hooks::PreHooksLeft => return Step::PreHook,
         Hooks::None | Hooks::PreHooksDone => {}

@@ -98,9 +98,10 @@ impl World {
             }
             Step::Prepare => {
                 attempt.prepared = true;
-                attempt.hooks = if self.has_hooks { Hooks::NotRecorded } else { Hooks::None };
+                attempt.hooks = if self.has_hooks { Hooks::NotOurTurn } else { Hooks::None };
                 attempt.copies_left = true;
             }
+            Step::AwaitTurn => attempt.hooks = Hooks::NotRecorded,
             Step::RecordIntent => {
                 self.frozen = true;
                 attempt.hooks = Hooks::PreHooksLeft;
@@ -184,6 +185,7 @@ fn an_undisturbed_backup_takes_each_step_once_and_in_order() {
         Begin,
         FindCommit,
         Prepare,
+        AwaitTurn,
         RecordIntent,
         PreHook,
         RequestSnapshots,

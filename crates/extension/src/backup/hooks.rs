@@ -19,6 +19,18 @@ const THAW_TRIES: u32 = 3;
 const THAW_PAUSE: Duration = Duration::from_secs(2);
 
 impl Run {
+    /// Waits until no other backup has frozen the same pods: its post-hooks would thaw them under ours.
+    pub(super) async fn await_turn(&mut self) -> Result<(), StepError> {
+        self.stage(Step::AwaitTurn).await?;
+        let turns = self.context.turns.clone();
+        let session = self.session()?;
+        let prepared = session.prepared.as_ref().ok_or_else(|| internal("nothing is prepared"))?;
+        let pods = prepared.runs.iter().map(|run| run.pod_uid.clone()).collect();
+        session.turn = Some(turns.take(pods).await);
+        session.attempt.hooks = Hooks::NotRecorded;
+        Ok(())
+    }
+
     pub(super) async fn record_intent(&mut self) -> Result<(), StepError> {
         let session = self.session.as_ref().ok_or_else(|| internal("no attempt has begun"))?;
         let prepared = session.prepared.as_ref().ok_or_else(|| internal("nothing is prepared"))?;
@@ -65,6 +77,7 @@ impl Run {
     /// Runs the post-hooks of everything that may be frozen. A post-hook that fails never costs the recovery
     /// point: it is a warning that names the container.
     pub(super) async fn thaw(&mut self) -> Result<(), StepError> {
+        self.take_turn_of_an_earlier_attempt().await;
         let known = self.session.as_ref().and_then(|session| session.prepared.as_ref());
         let (runs, mut problems) = match known {
             Some(prepared) => (prepared.runs.clone(), Vec::new()),
@@ -93,8 +106,19 @@ impl Run {
                 self.context.health.metrics().frozen_seconds.observe(since.elapsed().as_secs_f64());
             }
             session.problems.extend(problems);
+            session.turn = None;
         }
         Ok(())
+    }
+
+    /// What an earlier attempt froze is thawed when no other backup has frozen it since.
+    async fn take_turn_of_an_earlier_attempt(&mut self) {
+        let pods = self.status.frozen.iter().map(|frozen| frozen.pod_uid.clone()).collect();
+        if let Some(session) = self.session.as_mut()
+            && session.turn.is_none()
+        {
+            session.turn = Some(self.context.turns.take(pods).await);
+        }
     }
 
     /// After a crash, what thaws is read again from the hooks.

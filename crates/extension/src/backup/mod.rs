@@ -15,22 +15,20 @@ pub use observe::FINALIZER;
 use crate::{
     context::Context,
     driver::{Latest, Operation, TryAgain},
-    fault,
     status::StatusWriter,
     step::StepError,
     stop::Stop,
+    work::{self, After, Work, internal},
 };
 use async_trait::async_trait;
 use decide::{Step, decide};
+use futures::{FutureExt, future::BoxFuture};
 use kube::{Api, ResourceExt};
 use protection::Problem;
 use resources::{Backup, BackupStatus};
 use session::Session;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The reconciler of `Backup`.
 #[derive(Debug)]
@@ -55,28 +53,20 @@ impl Operation for Backups {
     }
 
     async fn run(&self, latest: Latest<Backup>, stop: CancellationToken) -> Result<(), TryAgain> {
-        let name = latest.borrow().name_any();
-        let api: Api<Backup> = Api::namespaced(self.context.client.clone(), &self.context.config.namespace);
-        // The watch may lag behind what an earlier attempt of this process wrote.
-        let object = match api.get_opt(&name).await {
-            Ok(Some(object)) if object.uid() == latest.borrow().uid() => object,
-            Ok(_) => return Ok(()),
-            Err(error) => return Err(TryAgain(crate::api::readable(&error))),
-        };
-        let uid = object.uid().unwrap_or_default();
+        let Some((api, object, writer)) = work::current(&self.context, &latest).await? else { return Ok(()) };
         let mut run = Run {
             context: self.context.clone(),
+            name: object.name_any(),
+            uid: object.uid().unwrap_or_default(),
             finalizer: has_finalizer(&object),
-            status: object.status.clone().unwrap_or_default(),
-            writer: StatusWriter::new(api.clone(), &object),
+            status: object.status.unwrap_or_default(),
             session: None,
             latest,
             stop,
             api,
-            name,
-            uid,
+            writer,
         };
-        run.to_the_end().await
+        work::to_the_end(&mut run).await
     }
 }
 
@@ -99,47 +89,58 @@ pub(crate) struct Run {
     session: Option<Session>,
 }
 
-impl Run {
-    async fn to_the_end(&mut self) -> Result<(), TryAgain> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let seen = self.observe();
-            let step = decide(&seen);
-            if step == Step::Leave {
-                return Ok(());
-            }
-            tracing::info!(backup = self.name, uid = self.uid, step = step.name(), "step");
-            fault::point(&format!("backup/{}/before", step.name()));
-            let done = self.take(step).await;
-            fault::point(&format!("backup/{}/after", step.name()));
-            match done {
-                Ok(()) => pause = FIRST_PAUSE,
-                Err(StepError::Leave(error)) => {
-                    tracing::warn!(backup = self.name, uid = self.uid, %error, "leaving the backup");
-                    return Ok(());
-                }
-                // Whoever is about to stop does not wait for better times.
-                Err(StepError::Temporary(problem) | StepError::StartOver(problem)) if seen.stop.is_some() => {
-                    self.fail(step, problem);
-                }
-                Err(StepError::Temporary(problem)) => {
-                    tracing::warn!(
-                        backup = self.name,
-                        uid = self.uid,
-                        step = step.name(),
-                        problem = problem.message,
-                        ?pause,
-                        "trying the step again"
-                    );
-                    self.rest(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-                Err(StepError::StartOver(problem)) => return self.start_over(&problem).await,
-                Err(StepError::Permanent(problem)) => self.fail(step, problem),
-            }
+#[async_trait]
+impl Work for Run {
+    type Step = Step;
+    const KIND: &'static str = "backup";
+
+    fn object(&self) -> (&str, &str) {
+        (&self.name, &self.uid)
+    }
+
+    fn next(&self) -> Option<Step> {
+        Some(decide(&self.observe())).filter(|step| *step != Step::Leave)
+    }
+
+    fn name(step: Step) -> &'static str {
+        step.name()
+    }
+
+    /// One that may be interrupted ends early when the backup shall stop.
+    async fn take(&mut self, step: Step) -> Result<(), StepError> {
+        if !step.is_interruptible() || self.stop_reason().is_some() {
+            return self.act(step).await;
+        }
+        let stopping = self.stopping();
+        tokio::select! {
+            biased;
+            () = stopping => Ok(()),
+            done = self.act(step) => done,
         }
     }
 
+    async fn failed(&mut self, step: Step, error: StepError) -> After {
+        let stopping = self.stop_reason().is_some();
+        match error {
+            StepError::Leave(_) => return After::Leave,
+            // Whoever is about to stop does not wait for better times.
+            StepError::Temporary(problem) | StepError::StartOver(problem) if stopping => {
+                self.fail(step, problem);
+            }
+            StepError::Temporary(problem) => return After::Pause(problem),
+            StepError::StartOver(problem) => return After::TryAgain(self.start_over(&problem).await),
+            StepError::Permanent(problem) => self.fail(step, problem),
+        }
+        After::GoOn
+    }
+
+    fn stopping(&self) -> BoxFuture<'static, ()> {
+        let started = self.status.start_time.as_ref().map(|time| time.0);
+        work::stopping(self.latest.clone(), started, self.stop.clone(), self.context.clock.clone()).boxed()
+    }
+}
+
+impl Run {
     fn observe(&self) -> decide::Observed {
         observe::observe(
             &self.latest.borrow(),
@@ -151,68 +152,9 @@ impl Run {
         )
     }
 
-    /// Takes a step; one that may be interrupted ends early when the backup shall stop.
-    async fn take(&mut self, step: Step) -> Result<(), StepError> {
-        if !step.is_interruptible() || self.observe().stop.is_some() {
-            return self.act(step).await;
-        }
-        let interrupted = self.interrupted();
-        tokio::select! {
-            biased;
-            () = interrupted => Ok(()),
-            done = self.act(step) => done,
-        }
-    }
-
-    /// Resolves when the backup shall stop.
-    fn interrupted(&self) -> impl Future<Output = ()> + use<> {
-        let (mut latest, stop, clock) = (self.latest.clone(), self.stop.clone(), self.context.clock.clone());
-        let status = self.status.clone();
-        async move {
-            loop {
-                let circumstances = {
-                    let object = latest.borrow_and_update();
-                    observe::circumstances(&object, &status, false, stop.is_cancelled())
-                };
-                let now = clock.now();
-                if circumstances.stop(now).is_some() {
-                    return;
-                }
-                let left = circumstances
-                    .deadline()
-                    .and_then(|deadline| Duration::try_from(deadline.duration_since(now)).ok())
-                    .unwrap_or(LONGEST_PAUSE);
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    changed = latest.changed() => if changed.is_err() {
-                        // The watch has ended, and with it this process' work.
-                        return stop.cancelled().await;
-                    },
-                    () = tokio::time::sleep(left) => {}
-                }
-            }
-        }
-    }
-
-    async fn rest(&self, pause: Duration) {
-        let interrupted = self.interrupted();
-        tokio::select! {
-            () = interrupted => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
-
     /// Notes why the attempt cannot succeed. What a stopping backup still does (thawing, dropping, reporting) is
     /// marked as done, so that a failure there never keeps it from its end.
     fn fail(&mut self, step: Step, problem: Problem) {
-        tracing::error!(
-            backup = self.name,
-            uid = self.uid,
-            step = step.name(),
-            code = problem.code,
-            problem = problem.message,
-            "step failed"
-        );
         let Some(session) = self.session.as_mut() else { return };
         let attempt = &mut session.attempt;
         match step {
@@ -233,7 +175,7 @@ impl Run {
     }
 
     /// Gives up this attempt, so that another one begins after a pause.
-    async fn start_over(&mut self, problem: &Problem) -> Result<(), TryAgain> {
+    async fn start_over(&mut self, problem: &Problem) -> TryAgain {
         let frozen = !self.status.frozen.is_empty();
         if frozen && let Err(error) = self.act(Step::Thaw).await {
             tracing::warn!(backup = self.name, uid = self.uid, %error, "could not thaw before starting over");
@@ -248,7 +190,7 @@ impl Run {
         if let Err(error) = self.writer.write(&self.status).await {
             tracing::warn!(backup = self.name, uid = self.uid, %error, "could not report that the work starts over");
         }
-        Err(TryAgain(problem.message.clone()))
+        TryAgain(problem.message.clone())
     }
 
     /// The session; steps after `Begin` have one.
@@ -259,12 +201,4 @@ impl Run {
     fn stop_reason(&self) -> Option<Stop> {
         self.observe().stop
     }
-}
-
-/// A state that cannot occur; reported instead of a panic, so that the application is thawed.
-fn internal(what: &str) -> StepError {
-    StepError::Permanent(Problem::error(
-        protection::code::GENERIC_WARNING,
-        format!("internal error: {what}; this is a defect, please report it"),
-    ))
 }

@@ -52,7 +52,7 @@ impl Run {
         problems.extend(unreadable);
         let session = self.session.as_mut().ok_or_else(|| internal("no attempt has begun"))?;
         session.problems.extend(problems);
-        session.attempt.hooks = if runs.is_empty() { Hooks::None } else { Hooks::NotRecorded };
+        session.attempt.hooks = if runs.is_empty() { Hooks::None } else { Hooks::NotOurTurn };
         session.attempt.copies_left =
             decisions.iter().any(|decision| matches!(decision.method, Method::FileCopy));
         session.attempt.prepared = true;

@@ -2,7 +2,7 @@
 //! to continue.
 
 use super::decide::{Attempt, Leftovers};
-use crate::{locations::OpenLocation, points::Point};
+use crate::{locations::OpenLocation, points::Point, turns::Turn};
 use capture::{CaptureError, Captured, VolumeContent};
 use engine::Writer;
 use protection::{Problem, Selection, point::VolumeRecord};
@@ -29,6 +29,8 @@ pub struct Session {
     pub prepared: Option<Prepared>,
     /// Position of the next hook run whose pre-hooks are due.
     pub next_hook: usize,
+    /// The right to freeze and thaw the pods of the hooks.
+    pub turn: Option<Turn>,
     /// When the first pre-hook ran.
     pub frozen_since: Option<Instant>,
     /// Adds to the repository; holds its lock.
@@ -76,6 +78,7 @@ impl Session {
             location: None,
             prepared: None,
             next_hook: 0,
+            turn: None,
             frozen_since: None,
             writer: None,
             cut_cancel: CancellationToken::new(),

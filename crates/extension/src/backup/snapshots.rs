@@ -6,7 +6,7 @@ use super::{
     internal,
     session::Session,
 };
-use crate::{aside::aside, step::StepError};
+use crate::step::StepError;
 use protection::{
     Problem, code,
     point::{VolumeProtection, VolumeRecord},
@@ -121,7 +121,7 @@ impl Run {
     /// Removes the snapshots' objects from the application's namespaces; the anchors stay.
     pub(super) async fn detach(&mut self) -> Result<(), StepError> {
         let (client, id) = (self.context.client.clone(), self.point_id());
-        let problems = aside(move || async move { volumes::detach(&client, &id, DETACH).await }).await??;
+        let problems = volumes::detach(&client, &id, DETACH).await?;
         let session = self.session()?;
         session.problems.extend(problems);
         session.attempt.detached = true;

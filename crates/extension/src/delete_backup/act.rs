@@ -1,11 +1,10 @@
 //! Performs exactly one step.
 
 use super::{
-    FOUND, RETAINED, Run,
+    ASK_AGAIN, FOUND, RETAINED, Run,
     decide::{Attempt, Point, Step},
 };
 use crate::{
-    aside::aside,
     locations::{Access, OpenLocation},
     metrics::Ended,
     points::{self, OpenPoint},
@@ -95,9 +94,7 @@ impl Run {
     async fn delete_snapshots(&mut self) -> Result<(), StepError> {
         let id = RecoveryPointId::new(self.object.spec.recovery_point.id.clone());
         let (client, records) = (self.context.client.clone(), self.records.clone());
-        let removal =
-            aside(move || async move { volumes::remove_point(&client, &id, &records, REMOVE).await })
-                .await??;
+        let removal = volumes::remove_point(&client, &id, &records, REMOVE).await?;
         self.status.snapshots_deleted += removal.deleted.len() as u64;
         if let Some(kept) = removal.kept.iter().find(|kept| kept.retry) {
             return Err(StepError::Temporary(kept.problem.clone()));
@@ -115,7 +112,12 @@ impl Run {
         if !self.has(RETAINED) {
             self.context.events.normal(&self.object, RETAINED, message).await;
         }
-        self.note(RETAINED, "True", "Retention", message).await
+        self.note(RETAINED, "True", "Retention", message).await?;
+        // The task keeps the object until the store is asked again; another process continues after a restart.
+        tokio::select! {
+            () = self.stop.cancelled() => Ok(()),
+            () = tokio::time::sleep(ASK_AGAIN) => self.set(Point::Unknown),
+        }
     }
 
     async fn finish(&mut self) -> Result<(), StepError> {

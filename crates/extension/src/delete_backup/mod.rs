@@ -7,14 +7,15 @@ mod observe;
 use crate::{
     context::Context,
     driver::{Latest, Operation, TryAgain},
-    fault,
     points::Point,
     status::StatusWriter,
     step::StepError,
+    work::{self, After, Work},
 };
 use async_trait::async_trait;
 use decide::{Attempt, Step, decide};
-use kube::{Api, ResourceExt};
+use futures::{FutureExt, future::BoxFuture};
+use kube::ResourceExt;
 use protection::{Problem, point::VolumeRecord};
 use resources::{DeleteBackup, DeleteBackupStatus};
 use std::{sync::Arc, time::Duration};
@@ -49,18 +50,13 @@ impl Operation for Deletions {
     }
 
     async fn run(&self, latest: Latest<DeleteBackup>, stop: CancellationToken) -> Result<(), TryAgain> {
-        let name = latest.borrow().name_any();
-        let api: Api<DeleteBackup> =
-            Api::namespaced(self.context.client.clone(), &self.context.config.namespace);
-        let object = match api.get_opt(&name).await {
-            Ok(Some(object)) if object.uid() == latest.borrow().uid() => object,
-            Ok(_) => return Ok(()),
-            Err(error) => return Err(TryAgain(crate::api::readable(&error))),
-        };
+        let Some((_, object, writer)) = work::current(&self.context, &latest).await? else { return Ok(()) };
         let mut run = Run {
             context: self.context.clone(),
+            name: object.name_any(),
+            uid: object.uid().unwrap_or_default(),
             status: object.status.clone().unwrap_or_default(),
-            writer: StatusWriter::new(api, &object),
+            writer,
             object,
             stop,
             attempt: None,
@@ -69,13 +65,15 @@ impl Operation for Deletions {
             point: None,
             records: Vec::new(),
         };
-        run.to_the_end().await
+        work::to_the_end(&mut run).await
     }
 }
 
 /// One deletion in the hands of this process.
 struct Run {
     context: Arc<Context>,
+    name: String,
+    uid: String,
     object: DeleteBackup,
     status: DeleteBackupStatus,
     writer: StatusWriter<DeleteBackup>,
@@ -87,38 +85,45 @@ struct Run {
     records: Vec<VolumeRecord>,
 }
 
-impl Run {
-    async fn to_the_end(&mut self) -> Result<(), TryAgain> {
-        loop {
-            let step = decide(&self.observe());
-            if step == Step::Leave {
-                return Ok(());
+#[async_trait]
+impl Work for Run {
+    type Step = Step;
+    const KIND: &'static str = "delete-backup";
+
+    fn object(&self) -> (&str, &str) {
+        (&self.name, &self.uid)
+    }
+
+    fn next(&self) -> Option<Step> {
+        Some(decide(&self.observe())).filter(|step| *step != Step::Leave)
+    }
+
+    fn name(step: Step) -> &'static str {
+        step.name()
+    }
+
+    async fn take(&mut self, step: Step) -> Result<(), StepError> {
+        self.act(step).await
+    }
+
+    async fn failed(&mut self, step: Step, error: StepError) -> After {
+        match error {
+            StepError::Leave(_) => After::Leave,
+            StepError::Temporary(problem) | StepError::StartOver(problem) => {
+                After::TryAgain(TryAgain(problem.message))
             }
-            tracing::info!(deletion = self.object.name_any(), step = step.name(), "step");
-            fault::point(&format!("delete-backup/{}/before", step.name()));
-            let done = self.act(step).await;
-            fault::point(&format!("delete-backup/{}/after", step.name()));
-            match done {
-                Ok(()) if step == Step::Wait => return self.wait().await,
-                Ok(()) => {}
-                Err(StepError::Leave(_)) => return Ok(()),
-                Err(StepError::Temporary(problem) | StepError::StartOver(problem)) => {
-                    return Err(TryAgain(problem.message));
-                }
-                // A final status that cannot be written is tried again: there is nothing after it.
-                Err(StepError::Permanent(problem)) if step == Step::Finish => {
-                    return Err(TryAgain(problem.message));
-                }
-                Err(StepError::Permanent(problem)) => self.failure = Some(problem),
+            // A final status that cannot be written is tried again: there is nothing after it.
+            StepError::Permanent(problem) if step == Step::Finish => {
+                After::TryAgain(TryAgain(problem.message))
+            }
+            StepError::Permanent(problem) => {
+                self.failure = Some(problem);
+                After::GoOn
             }
         }
     }
 
-    /// Keeps the task until the store is asked again; another process continues after a restart.
-    async fn wait(&self) -> Result<(), TryAgain> {
-        tokio::select! {
-            () = self.stop.cancelled() => Ok(()),
-            () = tokio::time::sleep(ASK_AGAIN) => Err(TryAgain("the store keeps the recovery point".to_owned())),
-        }
+    fn stopping(&self) -> BoxFuture<'static, ()> {
+        self.stop.clone().cancelled_owned().boxed()
     }
 }

@@ -7,7 +7,14 @@ use super::{
     volumes::Filler,
     watch::Watch,
 };
-use crate::{locations::Access, points, results::ResultFile, status::set_condition, step::StepError};
+use crate::{
+    locations::Access,
+    points,
+    results::ResultFile,
+    status::set_condition,
+    step::StepError,
+    work::{Work, internal},
+};
 use engine::Reader;
 use futures::{FutureExt, future::BoxFuture};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -137,7 +144,7 @@ impl Run {
         let watch = Watch::new(ResultFile::new()?);
         self.watch = Some(watch.clone());
         let cancel = CancellationToken::new();
-        let mut stopping = self.stopping().boxed();
+        let mut stopping = self.stopping();
         let outcomes = {
             let work = replay::execute(&target, &source, &options, &filler, &watch, &cancel);
             let mut work = work.boxed();
@@ -176,7 +183,7 @@ impl Run {
     /// Removes temporary objects of volumes, except those that a claim still waits for.
     async fn tidy(&mut self) -> Result<(), StepError> {
         let (client, uid) = (self.context.client.clone(), self.uid.clone());
-        crate::aside::aside(move || async move { volumes::restore::abort(&client, &uid).await }).await??;
+        volumes::restore::abort(&client, &uid).await?;
         self.mark(|attempt| attempt.tidied = true);
         Ok(())
     }
@@ -229,11 +236,4 @@ fn too_often() -> Problem {
     )
     .fix("See why with `kubectl describe pod` in the extension's namespace.")
     .fix("If the pod ran out of memory, raise the setting resources.limits.memory.")
-}
-
-fn internal(what: &str) -> StepError {
-    StepError::Permanent(Problem::error(
-        code::GENERIC_WARNING,
-        format!("internal error: {what}; this is a defect, please report it"),
-    ))
 }

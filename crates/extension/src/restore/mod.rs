@@ -12,24 +12,22 @@ mod watch;
 use crate::{
     context::Context,
     driver::{Latest, Operation, TryAgain},
-    fault,
     locations::OpenLocation,
     points::Point,
     status::StatusWriter,
     step::StepError,
+    work::{self, After, Work},
 };
 use async_trait::async_trait;
 use decide::{Attempt, Step, decide};
-use kube::{Api, ResourceExt};
+use futures::{FutureExt, future::BoxFuture};
+use kube::ResourceExt;
 use protection::Problem;
 use replay::{End, RestoreOptions};
 use resources::{Restore, RestoreStatus};
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use watch::Watch;
-
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The reconciler of `Restore`.
 #[derive(Debug)]
@@ -53,19 +51,13 @@ impl Operation for Restores {
     }
 
     async fn run(&self, latest: Latest<Restore>, stop: CancellationToken) -> Result<(), TryAgain> {
-        let name = latest.borrow().name_any();
-        let api: Api<Restore> = Api::namespaced(self.context.client.clone(), &self.context.config.namespace);
-        let object = match api.get_opt(&name).await {
-            Ok(Some(object)) if object.uid() == latest.borrow().uid() => object,
-            Ok(_) => return Ok(()),
-            Err(error) => return Err(TryAgain(crate::api::readable(&error))),
-        };
+        let Some((_, object, writer)) = work::current(&self.context, &latest).await? else { return Ok(()) };
         let mut run = Run {
             context: self.context.clone(),
+            name: object.name_any(),
             uid: object.uid().unwrap_or_default(),
-            status: object.status.clone().unwrap_or_default(),
-            writer: StatusWriter::new(api, &object),
-            name,
+            status: object.status.unwrap_or_default(),
+            writer,
             latest,
             stop,
             attempt: None,
@@ -77,7 +69,7 @@ impl Operation for Restores {
             end: None,
             watch: None,
         };
-        run.to_the_end().await
+        work::to_the_end(&mut run).await
     }
 }
 
@@ -100,69 +92,53 @@ struct Run {
     watch: Option<Watch>,
 }
 
+#[async_trait]
+impl Work for Run {
+    type Step = Step;
+    const KIND: &'static str = "restore";
+
+    fn object(&self) -> (&str, &str) {
+        (&self.name, &self.uid)
+    }
+
+    fn next(&self) -> Option<Step> {
+        Some(decide(&self.observe())).filter(|step| *step != Step::Leave)
+    }
+
+    fn name(step: Step) -> &'static str {
+        step.name()
+    }
+
+    async fn take(&mut self, step: Step) -> Result<(), StepError> {
+        self.act(step).await
+    }
+
+    async fn failed(&mut self, step: Step, error: StepError) -> After {
+        let stopping = self.observe().stop.is_some();
+        match error {
+            StepError::Leave(_) => return After::Leave,
+            StepError::Temporary(problem) | StepError::StartOver(problem) if !stopping => {
+                return After::Pause(problem);
+            }
+            // A final status that cannot be written is tried again: there is nothing after it.
+            StepError::Temporary(problem) | StepError::StartOver(problem) if step == Step::Finish => {
+                return After::TryAgain(TryAgain(problem.message));
+            }
+            StepError::Temporary(problem) | StepError::StartOver(problem) | StepError::Permanent(problem) => {
+                self.fail(step, problem)
+            }
+        }
+        After::GoOn
+    }
+
+    fn stopping(&self) -> BoxFuture<'static, ()> {
+        let started = self.status.start_time.as_ref().map(|time| time.0);
+        work::stopping(self.latest.clone(), started, self.stop.clone(), self.context.clock.clone()).boxed()
+    }
+}
+
 impl Run {
-    async fn to_the_end(&mut self) -> Result<(), TryAgain> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let seen = self.observe();
-            let step = decide(&seen);
-            if step == Step::Leave {
-                return Ok(());
-            }
-            tracing::info!(restore = self.name, uid = self.uid, step = step.name(), "step");
-            fault::point(&format!("restore/{}/before", step.name()));
-            let done = self.act(step).await;
-            fault::point(&format!("restore/{}/after", step.name()));
-            match done {
-                Ok(()) => pause = FIRST_PAUSE,
-                Err(StepError::Leave(error)) => {
-                    tracing::warn!(restore = self.name, uid = self.uid, %error, "leaving the restore");
-                    return Ok(());
-                }
-                Err(StepError::Temporary(problem) | StepError::StartOver(problem)) if seen.stop.is_none() => {
-                    tracing::warn!(
-                        restore = self.name,
-                        uid = self.uid,
-                        step = step.name(),
-                        problem = problem.message,
-                        ?pause,
-                        "trying the step again"
-                    );
-                    self.rest(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-                // A final status that cannot be written is tried again: there is nothing after it.
-                Err(StepError::Temporary(problem) | StepError::StartOver(problem))
-                    if step == Step::Finish =>
-                {
-                    return Err(TryAgain(problem.message));
-                }
-                Err(
-                    StepError::Temporary(problem)
-                    | StepError::StartOver(problem)
-                    | StepError::Permanent(problem),
-                ) => self.fail(step, problem),
-            }
-        }
-    }
-
-    async fn rest(&self, pause: Duration) {
-        let stopping = self.stopping();
-        tokio::select! {
-            () = stopping => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
-
     fn fail(&mut self, step: Step, problem: Problem) {
-        tracing::error!(
-            restore = self.name,
-            uid = self.uid,
-            step = step.name(),
-            code = problem.code,
-            problem = problem.message,
-            "step failed"
-        );
         if let Some(attempt) = self.attempt.as_mut() {
             match step {
                 Step::Tidy => attempt.tidied = true,

@@ -1,6 +1,6 @@
 //! Watches a restore: every outcome goes into the result file, and the counts into the status.
 
-use crate::results::ResultFile;
+use crate::{fault, results::ResultFile};
 use parking_lot::Mutex;
 use replay::{Ending, Progress, Row, Stage};
 use resources::OutcomeCounts;
@@ -43,6 +43,7 @@ impl Watch {
 
 impl Progress for Watch {
     fn stage(&self, stage: Stage, _objects: usize) {
+        fault::inside("restore", &format!("stage-{stage:?}").to_lowercase());
         self.0.lock().stage = Some(stage);
     }
 

@@ -116,9 +116,9 @@ impl<K: Validation> Run<K> {
             if step == Step::Leave {
                 return Ok(());
             }
-            fault::point(&format!("validate/{}/before", step.name()));
+            fault::point("validate", step.name(), "before").await;
             let done = self.act(step).await;
-            fault::point(&format!("validate/{}/after", step.name()));
+            fault::point("validate", step.name(), "after").await;
             match done {
                 Ok(()) => {}
                 Err(StepError::Leave(_)) => return Ok(()),
