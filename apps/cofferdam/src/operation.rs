@@ -7,6 +7,22 @@ use resources::{Backup, DeleteBackup, Phase, Restore, StatusProblem};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 
+/// The stages of a backup as a person reads them.
+const STAGES: [(&str, &str); 12] = [
+    ("begin", "beginning"),
+    ("find-commit", "opening the location"),
+    ("prepare", "finding out what to back up"),
+    ("await-turn", "waiting for another backup of the same pods"),
+    ("record-intent", "running pre-hooks"),
+    ("start-capture", "requesting snapshots"),
+    ("await-cut", "waiting for snapshots"),
+    ("await-capture", "reading API objects"),
+    ("await-ready", "waiting until the snapshots are usable"),
+    ("copy-files", "copying files of volumes"),
+    ("commit", "committing"),
+    ("starting over", "starting over"),
+];
+
 /// An operation with a phase.
 pub trait Operation:
     Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
@@ -46,20 +62,23 @@ impl Operation for Backup {
     }
 
     fn stage(&self) -> &str {
-        self.status.as_ref().map(|status| status.stage.as_str()).unwrap_or_default()
+        let stage = self.status.as_ref().map(|status| status.stage.as_str()).unwrap_or_default();
+        STAGES.iter().find(|(name, _)| *name == stage).map_or(stage, |(_, said)| *said)
     }
 
     fn progress(&self) -> String {
         let Some(status) = &self.status else { return String::new() };
         let volumes = &status.volumes;
-        format!(
-            "{} objects, {}, {} snapshots, {} file copies, {} volumes not protected",
-            status.objects,
-            bytes(status.bytes_read),
-            volumes.snapshots,
-            volumes.file_copies,
-            volumes.not_protected
-        )
+        let mut parts = vec![count(status.objects, "object"), bytes(status.bytes_read)];
+        let others = [
+            (volumes.snapshots, "snapshot"),
+            (volumes.file_copies, "file copy"),
+            (volumes.not_protected, "volume not protected"),
+        ];
+        parts.extend(
+            others.iter().filter(|(number, _)| *number > 0).map(|(number, what)| count(*number, what)),
+        );
+        parts.join(", ")
     }
 
     fn problems(&self) -> (&[StatusProblem], u64) {
@@ -149,6 +168,18 @@ impl Operation for DeleteBackup {
     }
 }
 
+/// `1 snapshot`, `3 snapshots`, `2 file copies`, `2 volumes not protected`.
+fn count(number: u64, what: &str) -> String {
+    if number == 1 {
+        return format!("1 {what}");
+    }
+    match what.split_once(' ') {
+        Some((noun, rest)) if noun == "volume" => format!("{number} {noun}s {rest}"),
+        _ if what.ends_with("copy") => format!("{number} {}ies", what.trim_end_matches('y')),
+        _ => format!("{number} {what}s"),
+    }
+}
+
 /// One problem per paragraph: gravity, code, sentence, then the next steps.
 pub fn problems_text(operation: &impl Operation) -> String {
     let (problems, total) = operation.problems();
@@ -169,4 +200,17 @@ pub fn problems_text(operation: &impl Operation) -> String {
         text.push_str(&format!("… and {} more in the result file\n", total - problems.len() as u64));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_nouns_agree() {
+        let said = [(1, "object"), (12, "object"), (2, "file copy"), (3, "volume not protected")]
+            .map(|(number, what)| count(number, what));
+
+        assert_eq!(said, ["1 object", "12 objects", "2 file copies", "3 volumes not protected"]);
+    }
 }

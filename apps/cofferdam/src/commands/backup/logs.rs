@@ -78,19 +78,21 @@ async fn print_pod(
 /// A JSON log line as a person reads it.
 fn readable(line: &str) -> Option<String> {
     let record: Value = serde_json::from_str(line).ok()?;
-    let time = record.get("timestamp")?.as_str()?;
+    // To the second: `2026-01-01T00:00:00`.
+    let time = record.get("timestamp")?.as_str()?.get(..19)?;
     let level = record.get("level")?.as_str()?;
     let fields = record.get("fields")?.as_object()?;
     let message = fields.get("message").and_then(Value::as_str).unwrap_or_default();
     let rest: Vec<String> = fields
         .iter()
-        .filter(|(key, _)| *key != "message")
+        // These are the same in every line, because the lines of one backup are shown.
+        .filter(|(key, _)| !["message", "uid", "kind", "object", "backup"].contains(&key.as_str()))
         .map(|(key, value)| match value {
             Value::String(text) => format!("{key}={text}"),
             value => format!("{key}={value}"),
         })
         .collect();
-    Some(format!("{time} {level:<5} {message} {}", rest.join(" ")))
+    Some(format!("{time} {level:<5} {message} {}", rest.join(" ")).trim_end().to_owned())
 }
 
 #[cfg(test)]
@@ -99,11 +101,11 @@ mod tests {
 
     #[test]
     fn a_json_line_becomes_one_sentence_with_fields() {
-        let line = r#"{"timestamp":"2026-01-01T00:00:00Z","level":"INFO","fields":{"message":"committed","uid":"u","objects":3},"target":"x"}"#;
+        let line = r#"{"timestamp":"2026-01-01T00:00:00.123456Z","level":"INFO","fields":{"message":"committed","uid":"u","objects":3},"target":"x"}"#;
 
         let text = readable(line).unwrap();
 
-        assert_eq!(text, "2026-01-01T00:00:00Z INFO  committed objects=3 uid=u");
+        assert_eq!(text, "2026-01-01T00:00:00 INFO  committed objects=3");
         assert_eq!(readable("plain text"), None);
     }
 }

@@ -20,8 +20,13 @@ pub struct ListArgs {
 }
 
 pub async fn run(args: ListArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
-    let repo = args.from.repo(cluster).await?;
-    let mut found = points::list(&repo).await.map_err(Failure::failed)?;
+    let mut found = match args.from.repo_if_created(cluster).await? {
+        Some(repo) => points::list(&repo).await.map_err(Failure::failed)?,
+        None => {
+            eprintln!("location {} holds no repository yet; the first backup creates it", args.from.location);
+            Vec::new()
+        }
+    };
     if let Some(instance) = &args.instance {
         found.retain(|point| point.instance == *instance);
     }
@@ -35,10 +40,11 @@ pub async fn run(args: ListArgs, cluster: &ClusterArgs, format: Format) -> Outco
                 point.time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
                 output::age(Some(point.time), now),
                 point.bytes.map_or_else(|| "-".to_owned(), output::bytes),
+                point.stored.map_or_else(|| "-".to_owned(), output::bytes),
                 point.cluster.clone(),
             ]
         });
-        output::table(["id", "instance", "time (utc)", "age", "size", "cluster"], rows)
+        output::table(["id", "instance", "time (utc)", "age", "size", "added", "cluster"], rows)
     })?;
     Ok(Exit::Done)
 }

@@ -12,9 +12,9 @@ use crate::{
     output::Format,
 };
 use clap::{Args, Subcommand};
-use engine::Repo;
+use engine::{EngineError, Repo};
 use extension::{
-    locations::Access,
+    locations::{Access, LocationError},
     points::{self, OpenPoint},
 };
 
@@ -57,6 +57,17 @@ impl From {
             .await
             .map_err(|error| Failure::problem(&error.problem()))?;
         Ok(open.repo)
+    }
+
+    /// The repository, or nothing when no backup has created it yet.
+    async fn repo_if_created(&self, cluster: &ClusterArgs) -> Result<Option<Repo>, Failure> {
+        let client = cluster.client().await?;
+        let locations = locations(&client, &cluster.namespace).await?;
+        match locations.open(&self.location, Access::Read).await {
+            Ok(open) => Ok(Some(open.repo)),
+            Err(LocationError::Engine(EngineError::NotARepository { .. })) => Ok(None),
+            Err(error) => Err(Failure::problem(&error.problem())),
+        }
     }
 
     /// One recovery point; the beginning of its id suffices when it is unambiguous.
