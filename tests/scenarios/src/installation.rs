@@ -28,10 +28,23 @@ impl Installation {
         installation
     }
 
+    /// A first installation without the Deployment: the test runs the extension beside the cluster.
+    pub fn beside(cluster: &Cluster, purpose: &str) -> Self {
+        let installation = Self::emptied(cluster, purpose);
+        installation.install(&["--without-deployment"]).ok();
+        installation
+    }
+
     /// Everything but `cofferdam install` itself: image loaded, bucket made, namespace gone.
     pub fn prepared(cluster: &Cluster, purpose: &str) -> Self {
-        cluster.delete_namespace(NAMESPACE);
         load_product(cluster);
+        Self::emptied(cluster, purpose)
+    }
+
+    /// Bucket made, namespace gone.
+    fn emptied(cluster: &Cluster, purpose: &str) -> Self {
+        release_backups(cluster);
+        cluster.delete_namespace(NAMESPACE);
         // The bucket is new in every run, because nothing in a repository is ever changed.
         let store = Store::bucket(&format!("{purpose}-{}-{}", cluster.name, std::process::id()));
         Self { cluster: cluster.clone(), store }
@@ -68,6 +81,17 @@ impl Installation {
             let phase = found["status"]["phase"].as_str().unwrap_or("none");
             if phases.contains(&phase) { Ok(found) } else { Err(found["status"].to_string()) }
         })
+    }
+}
+
+/// Takes our finalizer off backups that a failed test left behind: without an extension nobody else would.
+fn release_backups(cluster: &Cluster) {
+    let kind = "backups.clusterbackup.dataprotection.microsoft.com";
+    let names = cluster.try_kubectl(&["get", kind, "-n", NAMESPACE, "-o", "name"], "").stdout;
+    for name in names.lines() {
+        let free =
+            ["patch", name, "-n", NAMESPACE, "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#];
+        cluster.try_kubectl(&free, "");
     }
 }
 

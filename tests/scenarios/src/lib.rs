@@ -1,15 +1,20 @@
 //! End-to-end stories, named as sentences, played against the real clusters of the testbed by the same
 //! programs that a person uses: `cofferdam`, `kubectl`, `restic`.
 
+pub mod checks;
 mod cluster;
 mod command;
 mod installation;
+mod process;
 mod store;
+mod world;
 
 pub use cluster::Cluster;
 pub use command::{Ran, binary, run, wait_until};
 pub use installation::{IMAGE, Installation, NAMESPACE, load_product, load_workload};
+pub use process::{Extension, Hold, Start};
 pub use store::Store;
+pub use world::{ENDED, LONG, World};
 
 /// Whether the long forms of the stories run (`make test-all`).
 pub fn everything() -> bool {
