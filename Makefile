@@ -5,7 +5,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cofferdam
 export COFFERDAM_CACHE := $(CACHE)
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
-.PHONY: help demo test test-all  packages build down
+.PHONY: help demo test test-all bench bench-all packages build down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,12 @@ test: ## run all tests
 
 test-all: ## run the full matrices too
 	@./tests/run all
+
+bench: packages ## measure speed and memory beside Velero; writes docs/benchmarks.md
+	@./tests/bench/run
+
+bench-all: packages ## the same with 300,000 objects too
+	@./tests/bench/run --capture 2000,20000,100000,300000
 
 packages: ## install the Debian packages that demo and tests need
 	@./tests/packages

@@ -26,7 +26,7 @@ mod supervisor;
 
 pub use addresses::{AddressPlan, Hub};
 pub use api::client;
-pub use build::{BuiltBinaries, KubernetesVersion, build, build_everything};
+pub use build::{BuiltBinaries, KubernetesVersion, build, build_everything, build_velero};
 pub use command::Invocation;
 pub use error::Error;
 pub use generate::{Mix, Summary, generate};

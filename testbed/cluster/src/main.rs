@@ -21,7 +21,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     /// Build every program into the cache.
-    Build,
+    Build {
+        /// Velero with its plugin for S3 instead: what the benchmarks compare with.
+        #[arg(long)]
+        velero: bool,
+    },
     /// Bring a cluster up; continues where an interrupted one stopped.
     Up {
         #[command(flatten)]
@@ -144,7 +148,10 @@ async fn main() -> ExitCode {
 async fn run(verb: Verb) -> Result<ExitCode, Error> {
     let layout = Layout::of_this_machine();
     match verb {
-        Verb::Build => {
+        Verb::Build { velero: true } => {
+            println!("{}", testbed::build_velero(&layout).await?.display());
+        }
+        Verb::Build { velero: false } => {
             for (name, path) in testbed::build_everything(&layout).await? {
                 println!("{name:24} {}", path.display());
             }

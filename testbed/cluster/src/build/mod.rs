@@ -73,6 +73,11 @@ pub async fn build_everything(layout: &Layout) -> Result<Vec<(&'static str, Path
     Ok(found)
 }
 
+/// Builds Velero and its plugin for S3, which only comparisons need, and returns the directory of both.
+pub async fn build_velero(layout: &Layout) -> Result<PathBuf, Error> {
+    built(layout, &units::velero()).await
+}
+
 /// The CRDs of the snapshot API, read out of the module that publishes them.
 pub async fn snapshot_crds() -> Result<Vec<String>, Error> {
     let module = format!("{}@{}", units::SNAPSHOT_CLIENT, units::SNAPSHOT_CLIENT_VERSION);
@@ -137,7 +142,9 @@ async fn built(layout: &Layout, unit: &Unit) -> Result<PathBuf, Error> {
 async fn compile(unit: &Unit, program: &Program, source: &Path, into: &Path) -> Result<(), Error> {
     println!("building {} (minutes when cold, then cached)", program.file);
     let go = Invocation::new("nice")
-        .args(["go", "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags"])
+        .args(["go", "build", "-v", "-trimpath", "-buildvcs=false"])
+        .args((unit.at_once > 0).then(|| format!("-p={}", unit.at_once)))
+        .arg("-ldflags")
         .arg(unit.linker_flags)
         .arg("-o")
         .arg(into.join(program.file))
@@ -244,7 +251,8 @@ mod tests {
 
     #[test]
     fn every_unit_names_files_that_exist() {
-        let units = units::all();
+        let older = units::kubernetes(KubernetesVersion::V1_33);
+        let units: Vec<_> = units::all().into_iter().chain([units::velero(), older]).collect();
 
         let keys: Vec<_> =
             units.iter().map(|unit| key(unit, &source_directory().join(unit.directory), "go1")).collect();

@@ -37,6 +37,8 @@ pub struct Unit {
     pub files: &'static [&'static str],
     /// For `go build -ldflags`.
     pub linker_flags: &'static str,
+    /// Packages that are compiled at once; 0 for as many as there are processors.
+    pub at_once: usize,
     /// What comes out.
     pub programs: &'static [Program],
 }
@@ -66,6 +68,7 @@ pub fn kubernetes(version: KubernetesVersion) -> Unit {
         directory,
         files: &["go.mod", "go.sum", "main.go"],
         linker_flags,
+        at_once: 0,
         programs: &[Program { file: "kubernetes", package: "." }],
     }
 }
@@ -76,6 +79,7 @@ pub fn services() -> Unit {
         directory: "services",
         files: &["go.mod", "go.sum", "coredns/main.go"],
         linker_flags: "-s -w",
+        at_once: 0,
         programs: &[
             Program { file: "coredns", package: "./coredns" },
             Program {
@@ -97,6 +101,7 @@ pub fn provisioner() -> Unit {
         directory: "provisioner",
         files: &["go.mod", "go.sum"],
         linker_flags: "-s -w",
+        at_once: 0,
         programs: &[
             Program {
                 file: "csi-provisioner",
@@ -105,6 +110,23 @@ pub fn provisioner() -> Unit {
             Program {
                 file: "csi-resizer",
                 package: "github.com/kubernetes-csi/external-resizer/v2/cmd/csi-resizer",
+            },
+        ],
+    }
+}
+
+/// Velero and its plugin for S3, for comparisons only: nothing of a cluster waits for it, so it builds gently.
+pub fn velero() -> Unit {
+    Unit {
+        directory: "velero",
+        files: &["go.mod", "go.sum"],
+        linker_flags: "-s -w -X github.com/vmware-tanzu/velero/pkg/buildinfo.Version=v1.18.3",
+        at_once: 1,
+        programs: &[
+            Program { file: "velero", package: "github.com/vmware-tanzu/velero/cmd/velero" },
+            Program {
+                file: "velero-plugin-for-aws",
+                package: "github.com/vmware-tanzu/velero-plugin-for-aws/velero-plugin-for-aws",
             },
         ],
     }
