@@ -101,6 +101,11 @@ where
         self.api.patch_status(&self.name, &params, &Patch::Apply(body)).await
     }
 
+    /// Looks whether the object is still there and no other process has begun a later attempt.
+    pub async fn still_ours(&mut self) -> Result<(), StatusError> {
+        self.read_again().await
+    }
+
     /// After a conflict: the object may have changed (a cancellation), but it must still be ours.
     async fn read_again(&mut self) -> Result<(), StatusError> {
         let found = self.api.get_opt(&self.name).await.map_err(|error| self.failed(error))?;

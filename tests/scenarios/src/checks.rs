@@ -3,16 +3,16 @@
 use crate::World;
 use serde_json::Value;
 
-/// Why a recovery point that is listed may not be.
-pub fn incomplete(world: &World) -> Vec<String> {
+/// Why the recovery point of the backup with this UID may not be listed, if it is.
+pub fn incomplete(world: &World, uid: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     let listed = world.points();
-    for point in &listed {
+    let ours: Vec<&Value> = listed.iter().filter(|point| point["backupUid"] == uid).collect();
+    if ours.len() > 1 {
+        wrong.push(format!("backup {uid} has {} recovery points", ours.len()));
+    }
+    for point in ours {
         let id = point["id"].as_str().expect("an id");
-        let backup = point["backupUid"].as_str().expect("the backup");
-        if listed.iter().filter(|other| other["backupUid"] == backup).count() > 1 {
-            wrong.push(format!("backup {backup} has more than one recovery point"));
-        }
         let shown = world.cluster.cofferdam(&["recovery-point", "browse", id, "-o", "json"]);
         if shown.code != 0 {
             wrong.push(format!("recovery point {id} is listed but cannot be read: {}", shown.stderr));

@@ -94,13 +94,15 @@ impl World {
         Start::new(&self.cluster, &self.app)
     }
 
-    /// Asks for a backup of the application.
-    pub fn backup(&self, name: &str, more: &[&str]) {
+    /// Asks for a backup of the application; returns the UID of its object.
+    pub fn backup(&self, name: &str, more: &[&str]) -> String {
         let hook = format!("{}/freeze", self.app);
         let mut all = vec!["backup", "create", name, "--include-namespaces", &self.app, "--hook", &hook];
         all.extend(["--cluster-scope", "false"]);
         all.extend(more);
         self.cluster.cofferdam(&all).ok();
+        let object = self.installed.resource("backups", name);
+        object["metadata"]["uid"].as_str().expect("a uid").to_owned()
     }
 
     /// Waits until an operation has ended and nothing holds its object any more.

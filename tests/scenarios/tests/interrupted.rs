@@ -33,7 +33,7 @@ fn a_backup_can_be_cancelled_at_any_step() {
 
     for (step, committed) in CORE.iter().chain(more) {
         let name = format!("after-{step}");
-        world.backup(&name, &[]);
+        let uid = world.backup(&name, &[]);
         let (start, hold) = world.extension().hold_at(&format!("backup/{step}/after"));
         let running = start.run();
         hold.reached(LONG);
@@ -45,10 +45,9 @@ fn a_backup_can_be_cancelled_at_any_step() {
 
         let phase = backup["status"]["phase"].as_str().unwrap_or_default();
         assert_eq!(phase, if *committed { "Completed" } else { "Cancelled" }, "{step}: {}", backup["status"]);
-        let uid = backup["metadata"]["uid"].as_str().expect("a uid");
-        assert_eq!(world.contents(uid).len(), usize::from(*committed), "{step}: snapshots");
+        assert_eq!(world.contents(&uid).len(), usize::from(*committed), "{step}: snapshots");
         nothing(&left_behind(&world, &backup));
-        nothing(&incomplete(&world));
+        nothing(&incomplete(&world, &uid));
     }
 
     world.down();
@@ -87,7 +86,7 @@ fn a_hook_that_hangs_is_interrupted_by_a_cancellation_and_by_the_deadline() {
 #[test]
 fn a_terminated_extension_thaws_before_it_ends_and_its_successor_completes_the_backup() {
     let world = World::new("terminated", "standard");
-    world.backup("interrupted", &[]);
+    let uid = world.backup("interrupted", &[]);
     let (start, hold) = world.extension().hold_at("backup/start-capture/after");
     let first = start.run();
     hold.reached(LONG);
@@ -111,7 +110,7 @@ fn a_terminated_extension_thaws_before_it_ends_and_its_successor_completes_the_b
     assert_eq!(backup["status"]["phase"], "Completed", "{}", backup["status"]);
     assert_eq!(backup["status"]["attempt"], 2, "{}", backup["status"]);
     nothing(&left_behind(&world, &backup));
-    nothing(&incomplete(&world));
+    nothing(&incomplete(&world, &uid));
     world.down();
 }
 

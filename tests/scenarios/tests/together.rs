@@ -33,6 +33,7 @@ fn backups_at_the_same_time_do_not_disturb_each_other() {
     for backup in &ended {
         assert_eq!(backup["status"]["phase"], "Completed", "{}", backup["status"]);
         nothing(&left_behind(&world, backup));
+        nothing(&incomplete(&world, backup["metadata"]["uid"].as_str().expect("a uid")));
     }
     let handles: BTreeSet<String> = ended[..3]
         .iter()
@@ -40,7 +41,6 @@ fn backups_at_the_same_time_do_not_disturb_each_other() {
         .map(|content| content["status"]["snapshotHandle"].to_string())
         .collect();
     assert_eq!(handles.len(), 3, "each backup has a snapshot of its own: {handles:?}");
-    nothing(&incomplete(&world));
     world.cluster.delete_namespace("neighbour");
     world.down();
 }
@@ -110,7 +110,7 @@ fn the_second_extension_takes_over_when_the_leader_is_killed() {
     leads(&leader, first);
     let other = start("led-second", second).run();
     ready(&other, second);
-    world.backup("handed-over", &[]);
+    let uid = world.backup("handed-over", &[]);
     hold.reached(LONG);
 
     let before = (get(first, "/metrics"), get(second, "/metrics"));
@@ -127,7 +127,7 @@ fn the_second_extension_takes_over_when_the_leader_is_killed() {
     assert_eq!(backup["status"]["phase"], "Completed", "{}", backup["status"]);
     assert_eq!(backup["status"]["attempt"], 2, "{}", backup["status"]);
     nothing(&left_behind(&world, &backup));
-    nothing(&incomplete(&world));
+    nothing(&incomplete(&world, &uid));
     world.down();
 }
 

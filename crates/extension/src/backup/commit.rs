@@ -72,6 +72,8 @@ impl Run {
             summary: Some(summary(&assembled.manifest, self.context.clock.now(), writer.totals())),
             ..SnapshotDraft::new(assembled.root, started)
         };
+        // A later attempt drops the snapshots that this recovery point would refer to: the last look before the commit.
+        self.writer.still_ours().await.map_err(|error| StepError::from(error).unrepeatable())?;
         // From here on only a search tells whether the recovery point exists.
         let session = self.session()?;
         session.attempt.commit = Commit::Unknown;

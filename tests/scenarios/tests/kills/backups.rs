@@ -36,9 +36,9 @@ fn a_backup_that_copies_files_ends_as_without_a_kill() {
 
     at_each(&all, |point| {
         let name = name_of(point);
-        world.backup(&name, &["--file-copy-volumes"]);
+        let uid = world.backup(&name, &["--file-copy-volumes"]);
         world.extension().kill_at(point).run().killed(LONG).expect("it kills itself");
-        nothing(&incomplete(&world));
+        nothing(&incomplete(&world, &uid));
 
         let second = world.extension().run();
         let backup = world.ended("backups", &name);
@@ -48,7 +48,7 @@ fn a_backup_that_copies_files_ends_as_without_a_kill() {
             backup["status"]["phase"].as_str().is_some_and(|phase| phase.starts_with("Completed")),
             "{backup}"
         );
-        nothing(&incomplete(&world));
+        nothing(&incomplete(&world, &uid));
         nothing(&left_behind(&world, &backup));
     });
 
@@ -57,9 +57,9 @@ fn a_backup_that_copies_files_ends_as_without_a_kill() {
 
 fn completed(world: &World, point: &str) {
     let name = name_of(point);
-    world.backup(&name, &[]);
+    let uid = world.backup(&name, &[]);
     world.extension().kill_at(point).run().killed(LONG).expect("it kills itself");
-    nothing(&incomplete(world));
+    nothing(&incomplete(world, &uid));
 
     let second = world.extension().run();
     let backup = world.ended("backups", &name);
@@ -67,16 +67,15 @@ fn completed(world: &World, point: &str) {
 
     assert_eq!(backup["status"]["phase"], "Completed", "{}", backup["status"]);
     assert_eq!(backup["status"]["volumes"]["snapshots"], 1, "{}", backup["status"]);
-    let uid = backup["metadata"]["uid"].as_str().expect("a uid");
-    assert_eq!(world.contents(uid).len(), 1, "one snapshot is retained");
-    nothing(&incomplete(world));
+    assert_eq!(world.contents(&uid).len(), 1, "one snapshot is retained");
+    nothing(&incomplete(world, &uid));
     nothing(&left_behind(world, &backup));
 }
 
 /// Cancelled while the application is frozen, its snapshots are being cut and its objects captured.
 fn cancelled(world: &World, point: &str) {
     let name = name_of(point);
-    world.backup(&name, &[]);
+    let uid = world.backup(&name, &[]);
     let (start, hold) = world.extension().kill_at(point).hold_at("backup/start-capture/after");
     let first = start.run();
     hold.reached(LONG);
@@ -84,15 +83,14 @@ fn cancelled(world: &World, point: &str) {
     std::thread::sleep(Duration::from_millis(500));
     hold.release();
     first.killed(LONG).expect("it kills itself");
-    nothing(&incomplete(world));
+    nothing(&incomplete(world, &uid));
 
     let second = world.extension().run();
     let backup = world.ended("backups", &name);
     second.kill();
 
     assert_eq!(backup["status"]["phase"], "Cancelled", "{}", backup["status"]);
-    let uid = backup["metadata"]["uid"].as_str().expect("a uid");
-    assert_eq!(world.contents(uid).len(), 0, "its snapshots are dropped");
-    nothing(&incomplete(world));
+    assert_eq!(world.contents(&uid).len(), 0, "its snapshots are dropped");
+    nothing(&incomplete(world, &uid));
     nothing(&left_behind(world, &backup));
 }

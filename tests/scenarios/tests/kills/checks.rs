@@ -21,7 +21,7 @@ fn the_checks_see_a_frozen_application_and_an_orphaned_snapshot() {
     let orphaned = left_behind(&world, &uncommitted);
     let label = format!("clusterbackup.dataprotection.microsoft.com/recovery-point={uid}");
     world.cluster.kubectl(&["delete", "volumesnapshotcontents", "-l", &label, "--wait=false"]);
-    let torn = incomplete(&world);
+    let torn = incomplete(&world, &uid);
 
     nothing(&before);
     assert!(frozen.iter().any(|wrong| wrong.contains("frozen")), "{frozen:?}");

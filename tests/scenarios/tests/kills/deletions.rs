@@ -29,7 +29,7 @@ fn a_deletion_ends_as_without_a_kill() {
         let id = backup["status"]["recoveryPoint"]["id"].as_str().expect("a recovery point").to_owned();
         world.cluster.cofferdam(&["backup", "delete", &name, "--yes"]).ok();
         world.extension().kill_at(at).run().killed(LONG).expect("it kills itself");
-        nothing(&incomplete(&world));
+        nothing(&incomplete(&world, &id));
 
         let second = world.extension().run();
         let deletion = world.ended("deletebackups", &format!("delete-{id}"));
@@ -38,7 +38,7 @@ fn a_deletion_ends_as_without_a_kill() {
         assert_eq!(deletion["status"]["phase"], "Completed", "{}", deletion["status"]);
         assert!(!world.points().iter().any(|point| point["id"] == id.as_str()), "it is still listed");
         assert_eq!(world.contents(&id).len(), 0, "its snapshots are still there");
-        nothing(&incomplete(&world));
+        nothing(&incomplete(&world, &id));
     });
 
     world.down();
