@@ -10,10 +10,23 @@ pub struct Arguments {
     #[command(flatten)]
     pub cluster: ClusterArgs,
     /// How results are printed
-    #[arg(short = 'o', long, global = true, value_enum, default_value = "table")]
+    #[arg(
+        short = 'o',
+        long,
+        global = true,
+        help_heading = "Common options",
+        value_enum,
+        default_value = "table"
+    )]
     pub output: Format,
     /// What is logged to standard error, in the syntax of RUST_LOG
-    #[arg(long, global = true, default_value = "warn", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Common options",
+        default_value = "warn",
+        value_name = "FILTER"
+    )]
     pub log: String,
     #[command(subcommand)]
     pub command: Command,

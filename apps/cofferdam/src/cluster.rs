@@ -12,13 +12,13 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 pub struct ClusterArgs {
     /// Kubeconfig file; else $KUBECONFIG, ~/.kube/config, or the pod's own account
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = "Common options", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig; else its current one
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, help_heading = "Common options", value_name = "NAME")]
     pub context: Option<String>,
     /// Namespace of the extension
-    #[arg(short = 'n', long, global = true, default_value = resources::DEFAULT_NAMESPACE, value_name = "NAME")]
+    #[arg(short = 'n', long, global = true, help_heading = "Common options", default_value = resources::DEFAULT_NAMESPACE, value_name = "NAME")]
     pub namespace: String,
 }
 

@@ -15,7 +15,6 @@ use std::sync::atomic::Ordering;
 
 /// What became of an entry.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant)] // moved once and not kept
 pub(super) enum Entry {
     /// It goes into the directory's tree.
     Saved(Node, FileOutcome),

@@ -1,0 +1,1 @@
+//! What Debian's restic is too old for is compared with `rustic_core`: see `tests/`.
