@@ -95,7 +95,7 @@ impl<K: Validation> Operation for Validations<K> {
             stop,
             checks: None,
         };
-        run.to_the_end().await
+        run.finish().await
     }
 }
 
@@ -110,7 +110,7 @@ struct Run<K> {
 }
 
 impl<K: Validation> Run<K> {
-    async fn to_the_end(&mut self) -> Result<(), TryAgain> {
+    async fn finish(&mut self) -> Result<(), TryAgain> {
         loop {
             let step = decide(&self.observe());
             if step == Step::Leave {

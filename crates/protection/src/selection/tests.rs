@@ -62,7 +62,8 @@ fn system_namespaces_and_our_own_are_never_selected() {
 
 #[test]
 fn namespaces_are_names_and_globs_and_exclusion_wins() {
-    let table: &[(&[&str], &[&str], &[&str], &[&str])] = &[
+    type Names = &'static [&'static str];
+    let table: &[(Names, Names, Names, Names)] = &[
         (&[], &[], &["a", "b"], &[]),
         (&["*"], &[], &["a"], &[]),
         (&["a"], &[], &["a"], &["b", "ab", "a-b"]),

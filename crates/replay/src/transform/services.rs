@@ -10,11 +10,10 @@ use serde_json::Value;
 pub(super) fn apply(draft: &mut Draft, original_lives: bool) {
     let chosen = Chosen::of(&draft.object);
     let spec = &["spec"];
-    if json::text(&draft.object, &["spec", "clusterIP"]) != Some("None") {
-        if let Some(spec) = json::map_mut(&mut draft.object, spec) {
-            spec.remove("clusterIP");
-            spec.remove("clusterIPs");
-        }
+    let headless = json::text(&draft.object, &["spec", "clusterIP"]) == Some("None");
+    if !headless && let Some(spec) = json::map_mut(&mut draft.object, spec) {
+        spec.remove("clusterIP");
+        spec.remove("clusterIPs");
     }
     if !chosen.health_check || original_lives {
         json::take(&mut draft.object, &["spec", "healthCheckNodePort"]);
