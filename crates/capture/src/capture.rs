@@ -63,7 +63,7 @@ pub async fn capture(
 ) -> Result<Captured, CaptureError> {
     let job = writer.job();
     let (clock, started) = (job.clock.clone(), job.clock.now());
-    let api = Api::new(client.clone(), job.cancel.clone());
+    let api = Api::new(client.clone(), job.cancel.clone(), budget.connections());
     let desk = Desk { writer: writer.clone(), budget: *budget, progress };
     let namespaces = Namespaces::read(&api, budget).await?;
     let cluster = identify(&api, &namespaces).await?;

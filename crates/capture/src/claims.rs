@@ -32,7 +32,7 @@ pub async fn claims(
     budget: &Budget,
     cancel: &CancellationToken,
 ) -> Result<Claims, CaptureError> {
-    let api = Api::new(client.clone(), cancel.clone());
+    let api = Api::new(client.clone(), cancel.clone(), budget.connections());
     let claims = Kind::core("PersistentVolumeClaim", "persistentvolumeclaims", true);
     let volumes = Kind::core("PersistentVolume", "persistentvolumes", false);
     let closing = Arc::new(Namespaces::read(&api, budget).await?.closing());

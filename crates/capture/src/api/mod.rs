@@ -7,7 +7,7 @@ mod retry;
 pub(crate) use failure::{Failure, Status};
 
 use bytes::Bytes;
-use gate::Gate;
+use gate::{Gate, Place};
 use http::{HeaderMap, Request, header};
 use http_body_util::BodyExt;
 use kube::client::Body;
@@ -34,18 +34,22 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    pub(crate) fn new(client: kube::Client, cancel: CancellationToken) -> Self {
-        Self { client, gate: Arc::default(), cancel }
+    /// The server of this client, with so many requests under way at once at most.
+    pub(crate) fn new(client: kube::Client, cancel: CancellationToken, connections: usize) -> Self {
+        Self { client, gate: Gate::new(connections), cancel }
     }
 
     /// Begins to read what `path` (with query) answers. Tries again what is worth it, at the server's pace.
     pub(crate) async fn get(&self, path: &str, accept: &str) -> Result<Answer, Failure> {
         let mut tries = 0;
         loop {
-            self.or_cancelled(self.gate.wait()).await?;
+            let place = self.or_cancelled(self.gate.enter()).await?;
             tries += 1;
-            let (failure, trouble) = match self.once(path, accept).await {
-                Ok(answer) => return Ok(answer),
+            let (failure, trouble) = match self.once(path, accept, place).await {
+                Ok(answer) => {
+                    self.gate.answered();
+                    return Ok(answer);
+                }
                 Err(failed) => failed,
             };
             match retry::next(tries, &trouble) {
@@ -53,7 +57,7 @@ impl Api {
                 Next::Again(pause) => {
                     tracing::debug!(path, %failure, ?pause, "trying again");
                     if trouble.is_overload() {
-                        self.gate.close_for(pause);
+                        self.gate.overloaded(pause);
                     } else {
                         self.or_cancelled(tokio::time::sleep(pause)).await?;
                     }
@@ -75,7 +79,7 @@ impl Api {
         serde_json::from_slice(&whole).map_err(|error| Failure::Nonsense(error.to_string()))
     }
 
-    async fn once(&self, path: &str, accept: &str) -> Result<Answer, (Failure, Trouble)> {
+    async fn once(&self, path: &str, accept: &str, place: Place) -> Result<Answer, (Failure, Trouble)> {
         let request = Request::get(path)
             .header(header::ACCEPT, accept)
             .body(Body::empty())
@@ -89,7 +93,7 @@ impl Api {
         };
         let status = response.status();
         let after = retry_after(response.headers());
-        let mut answer = Answer { body: response.into_body(), cancel: self.cancel.clone() };
+        let mut answer = Answer { body: response.into_body(), cancel: self.cancel.clone(), _place: place };
         if status.is_success() {
             return Ok(answer);
         }
@@ -110,6 +114,8 @@ impl Api {
 pub(crate) struct Answer {
     body: Body,
     cancel: CancellationToken,
+    /// Counts the request as under way until the answer is read or given up.
+    _place: Place,
 }
 
 impl Answer {

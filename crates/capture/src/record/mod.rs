@@ -18,11 +18,14 @@ use bytes::Bytes;
 use engine::{EngineError, FileContent, Writer};
 use file::ListFile;
 use index::IndexLines;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tokio::task::{JoinError, JoinSet};
 
 /// Objects that progress hears of at once.
 const REPORT_EVERY: u64 = 200;
+/// Files that wait for their last bytes to be stored while the list is read on.
+const CLOSING: usize = 16;
 
 /// How the objects of a list stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,9 @@ pub(crate) struct Recorder<'a> {
     filter: &'a Filter,
     order: Order,
     open: BTreeMap<String, ListFile>,
+    /// Every place that was closed, and the files that are not stored to their ends yet.
+    closed: BTreeSet<String>,
+    closing: JoinSet<(String, Result<FileContent, EngineError>)>,
     index: IndexLines,
     recorded: Recorded,
     reported: (u64, u64),
@@ -77,6 +83,8 @@ impl<'a> Recorder<'a> {
             filter,
             order,
             open: BTreeMap::new(),
+            closed: BTreeSet::new(),
+            closing: JoinSet::new(),
             index: IndexLines::new(&desk.writer, desk.budget.batch_bytes()),
             recorded: Recorded::default(),
             reported: (0, 0),
@@ -87,7 +95,10 @@ impl<'a> Recorder<'a> {
     pub(crate) async fn finish(mut self) -> Result<Recorded, EngineError> {
         self.report();
         while let Some((place, file)) = self.open.pop_first() {
-            self.recorded.files.insert(place, file.close().await?);
+            self.close(place, file).await?;
+        }
+        while let Some(stored) = self.closing.join_next().await {
+            self.stored(stored)?;
         }
         self.recorded.index = self.index.finish().await?;
         Ok(self.recorded)
@@ -112,19 +123,40 @@ impl<'a> Recorder<'a> {
     /// The file of this place, opened when it is not.
     async fn file(&mut self, place: &str) -> Result<&mut ListFile, Refusal> {
         if !self.open.contains_key(place) {
-            if self.recorded.files.contains_key(place) {
+            if self.closed.contains(place) {
                 return Err(Refusal::Scattered);
             }
             if self.order == Order::ByNamespace
                 && let Some((earlier, file)) = self.open.pop_first()
             {
-                self.recorded.files.insert(earlier, file.close().await.map_err(stop)?);
+                self.close(earlier, file).await.map_err(stop)?;
             }
             let (writer, batch_bytes) = (&self.desk.writer, self.desk.budget.batch_bytes());
             let file = ListFile::open(writer, batch_bytes, self.kind).await.map_err(stop)?;
             self.open.insert(place.to_owned(), file);
         }
         self.open.get_mut(place).ok_or(Refusal::Scattered)
+    }
+
+    /// Ends a file. Its last bytes are stored beside the reading of what follows: the next namespace does not wait.
+    async fn close(&mut self, place: String, file: ListFile) -> Result<(), EngineError> {
+        if self.closing.len() >= CLOSING
+            && let Some(stored) = self.closing.join_next().await
+        {
+            self.stored(stored)?;
+        }
+        self.closed.insert(place.clone());
+        self.closing.spawn(async move { (place, file.close().await) });
+        Ok(())
+    }
+
+    fn stored(
+        &mut self,
+        ended: Result<(String, Result<FileContent, EngineError>), JoinError>,
+    ) -> Result<(), EngineError> {
+        let (place, content) = ended?;
+        self.recorded.files.insert(place, content?);
+        Ok(())
     }
 
     /// Where an object belongs. A namespace becomes a file's name, so it must look like one.
