@@ -95,7 +95,7 @@ impl<K: Validation> Operation for Validations<K> {
             stop,
             checks: None,
         };
-        run.finish().await
+        run.steps().await
     }
 }
 
@@ -110,7 +110,7 @@ struct Run<K> {
 }
 
 impl<K: Validation> Run<K> {
-    async fn finish(&mut self) -> Result<(), TryAgain> {
+    async fn steps(&mut self) -> Result<(), TryAgain> {
         loop {
             let step = decide(&self.observe());
             if step == Step::Leave {
