@@ -35,6 +35,8 @@ pub struct Arguments {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Check every prerequisite, before or after the installation
+    Preflight(commands::preflight::PreflightArgs),
     /// Install the extension into a cluster, or print its manifests
     Install(commands::install::InstallArgs),
     /// Make, list, watch, stop and delete backups

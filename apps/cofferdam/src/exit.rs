@@ -80,6 +80,11 @@ impl Failure {
         Self { exit: Exit::Cancelled, message: "stopped on request".to_owned(), next: Vec::new() }
     }
 
+    /// What went wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The same failure with a next step.
     pub fn next(mut self, step: impl Into<String>) -> Self {
         self.next.push(step.into());

@@ -12,7 +12,7 @@
 pub mod api;
 mod background;
 pub mod backup;
-mod checks;
+pub mod checks;
 pub mod context;
 pub mod delete_backup;
 pub mod difference;

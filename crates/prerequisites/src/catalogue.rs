@@ -1,7 +1,7 @@
 //! The table of checks. Order is the order in which a person should mend things.
 
 use crate::rules::{cluster, location, policies, velero, volumes};
-use crate::{Facts, Observed, Outcome, Profile, Severity};
+use crate::{Facts, Observed, Outcome, Profile, Purpose, Severity};
 
 /// What a rule says of the facts: outcome, evidence, fix.
 pub(crate) type Verdict = (Outcome, String, Option<String>);
@@ -19,10 +19,16 @@ pub struct Check {
     pub observed_by: &'static str,
     /// What a failure means at worst.
     pub severity: Severity,
+    /// What depends on it.
+    pub purposes: &'static [Purpose],
     /// Checks that must have passed before this one makes sense.
     pub depends_on: &'static [&'static str],
     pub(crate) rule: fn(&Facts, Profile) -> Verdict,
 }
+
+const ALWAYS: &[Purpose] = &[Purpose::Install, Purpose::Backup, Purpose::Restore];
+/// A restore neither writes to the location nor cares for other volumes than its own.
+const NOT_RESTORE: &[Purpose] = &[Purpose::Install, Purpose::Backup];
 
 /// The checks that a kubeconfig and the store's credentials can observe.
 pub fn catalogue() -> &'static [Check] {
@@ -36,6 +42,7 @@ static CATALOGUE: [Check; 11] = [
         reason: "Snapshots of volumes are made by CSI drivers.",
         observed_by: "/version, CSIDriver objects, the volumes behind claims",
         severity: Severity::Block,
+        purposes: ALWAYS,
         depends_on: &[],
         rule: cluster::version_and_drivers,
     },
@@ -45,6 +52,7 @@ static CATALOGUE: [Check; 11] = [
         reason: "It reads every object for a backup and creates objects in every namespace for a restore.",
         observed_by: "SelfSubjectAccessReview for each right",
         severity: Severity::Block,
+        purposes: ALWAYS,
         depends_on: &[],
         rule: cluster::rights,
     },
@@ -54,6 +62,7 @@ static CATALOGUE: [Check; 11] = [
         reason: "Volumes are protected by CSI snapshots.",
         observed_by: "discovery of snapshot.storage.k8s.io/v1, snapshot-controller, VolumeSnapshotClasses",
         severity: Severity::Block,
+        purposes: ALWAYS,
         depends_on: &["P11"],
         rule: volumes::snapshot_api,
     },
@@ -63,6 +72,7 @@ static CATALOGUE: [Check; 11] = [
         reason: "Other volumes are not protected; they are named in each backup.",
         observed_by: "claims, volumes and snapshot classes",
         severity: Severity::Warn,
+        purposes: NOT_RESTORE,
         depends_on: &["P12"],
         rule: volumes::kinds,
     },
@@ -72,6 +82,7 @@ static CATALOGUE: [Check; 11] = [
         reason: "Recovery points are written there, and locks are removed again.",
         observed_by: "a probe object",
         severity: Severity::Block,
+        purposes: ALWAYS,
         depends_on: &[],
         rule: location::rights,
     },
@@ -81,6 +92,7 @@ static CATALOGUE: [Check; 11] = [
         reason: "Two writers with different keys in one place end in loss.",
         observed_by: "the location's top level and owner marker",
         severity: Severity::Block,
+        purposes: NOT_RESTORE,
         depends_on: &[],
         rule: location::empty_or_ours,
     },
@@ -90,6 +102,7 @@ static CATALOGUE: [Check; 11] = [
         reason: "Behind a firewall the installation otherwise hangs without a word.",
         observed_by: "the state of pods that use the image",
         severity: Severity::Block,
+        purposes: ALWAYS,
         depends_on: &[],
         rule: policies::image,
     },
@@ -99,6 +112,7 @@ static CATALOGUE: [Check; 11] = [
         reason: "A rejected pod makes the installation hang.",
         observed_by: "a server-side dry run of the pod, policy engines, pod security labels",
         severity: Severity::Block,
+        purposes: ALWAYS,
         depends_on: &["P4"],
         rule: policies::admission,
     },
@@ -108,6 +122,7 @@ static CATALOGUE: [Check; 11] = [
         reason: "It must not share the bucket prefix or our snapshot class; AKS allows none at all.",
         observed_by: "Deployments, CustomResourceDefinitions and storage locations of velero.io",
         severity: Severity::Block,
+        purposes: NOT_RESTORE,
         depends_on: &[],
         rule: velero::installation,
     },
@@ -117,6 +132,7 @@ static CATALOGUE: [Check; 11] = [
         reason: "On AKS it changes which class takes the snapshots; here it only names the default choice.",
         observed_by: "labels of VolumeSnapshotClasses",
         severity: Severity::Warn,
+        purposes: NOT_RESTORE,
         depends_on: &["P12"],
         rule: velero::snapshot_class,
     },
@@ -126,6 +142,7 @@ static CATALOGUE: [Check; 11] = [
         reason: "Only exclude-from-backup is obeyed; whoever set others expects more than will happen.",
         observed_by: "metadata of namespaces, claims, volumes, pods, workloads and services",
         severity: Severity::Warn,
+        purposes: NOT_RESTORE,
         depends_on: &[],
         rule: velero::annotations,
     },

@@ -22,6 +22,17 @@ pub enum Profile {
     Aks,
 }
 
+/// What the checks are run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// Installing the extension, or seeing whether an installed one can do its work.
+    Install,
+    /// One backup.
+    Backup,
+    /// One restore.
+    Restore,
+}
+
 /// How a check ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "result")]

@@ -1,11 +1,11 @@
 //! Runs the catalogue over the facts: dependencies first, nothing judged twice.
 
-use crate::{Facts, Finding, Outcome, Profile, Report, catalogue};
+use crate::{Facts, Finding, Outcome, Profile, Purpose, Report, catalogue};
 
-/// Judges every check of the catalogue.
-pub fn evaluate(facts: &Facts, profile: Profile) -> Report {
+/// Judges the checks of the catalogue that `purpose` depends on.
+pub fn evaluate(facts: &Facts, profile: Profile, purpose: Purpose) -> Report {
     let mut findings: Vec<Finding> = Vec::new();
-    for check in catalogue() {
+    for check in catalogue().iter().filter(|check| check.purposes.contains(&purpose)) {
         let unmet = check.depends_on.iter().find(|id| {
             findings.iter().any(|f| {
                 f.id == **id

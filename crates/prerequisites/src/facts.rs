@@ -26,14 +26,16 @@ impl<T> Observed<T> {
 pub struct Facts {
     /// The cluster itself.
     pub cluster: Observed<Cluster>,
-    /// Rights that are missing, as `verb resource.group` or `verb resource.group in namespace`.
-    pub missing_rights: Observed<Vec<String>>,
+    /// Rights that the extension needs and somebody lacks.
+    pub rights: Observed<Rights>,
     /// The snapshot API.
     pub snapshots: Observed<SnapshotApi>,
     /// The volumes behind claims.
     pub volumes: Observed<Vec<ClusterVolume>>,
     /// Velero's traces.
     pub velero: Observed<VeleroFacts>,
+    /// Objects that carry Velero's labels or annotations.
+    pub marks: Observed<Marks>,
     /// Admission policies.
     pub policies: Observed<Policies>,
     /// The image.
@@ -57,6 +59,24 @@ pub struct Cluster {
     pub extension_namespace: String,
     /// Whether that namespace exists.
     pub namespace_exists: bool,
+}
+
+/// Who was asked about, and what they lack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rights {
+    /// Whose rights were looked at.
+    pub whose: Whose,
+    /// What is missing, as `verb resource.group` or `verb resource.group in namespace`.
+    pub missing: Vec<String>,
+}
+
+/// Whose rights were looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of whoever runs the checks and would grant them, by user name.
+    Asking(String),
+    /// Those of the installed extension's account, by user name.
+    Extension(String),
 }
 
 /// Which snapshot resources are served, and by whom they are handled.
@@ -113,23 +133,40 @@ pub struct VeleroFacts {
     pub crds: bool,
     /// Its storage locations, as `<bucket>/<prefix>`.
     pub locations: Vec<String>,
-    /// Objects with labels or annotations of `velero.io` other than `exclude-from-backup`: how many of
-    /// those looked at, and the first few by name.
-    pub marked: u64,
-    /// The first few marked objects.
-    pub marked_names: Vec<String>,
+}
+
+/// Objects with labels or annotations of `velero.io` other than `exclude-from-backup`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// How many.
+    pub count: u64,
+    /// The first few by name.
+    pub names: Vec<String>,
 }
 
 /// Admission policies that can reject the extension's pods.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policies {
-    /// What the API server said to a dry run of the extension's pod; `None` when the namespace does not
-    /// exist yet.
-    pub dry_run: Option<Result<(), String>>,
+    /// What the API server said to a dry run of the extension's pod.
+    pub dry_run: DryRun,
     /// Policy engines that were seen, with the number of their rules.
     pub engines: BTreeMap<String, u64>,
     /// Pod security level that the namespace enforces.
     pub pod_security: Option<String>,
+}
+
+/// A server-side dry run of the extension's pod.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum DryRun {
+    /// The namespace does not exist yet.
+    #[default]
+    NoNamespace,
+    /// It could not be asked for.
+    NotPossible(String),
+    /// The pod would be admitted.
+    Admitted,
+    /// It would be rejected, and why.
+    Rejected(String),
 }
 
 /// Whether nodes can fetch the image.
@@ -137,8 +174,8 @@ pub struct Policies {
 pub struct Registry {
     /// The image.
     pub image: String,
-    /// What a pod with it reported: running, or the reason for which it waits.
-    pub pulled: Result<(), String>,
+    /// Who has it, or the reason for which a pod waits for it.
+    pub pulled: Result<String, String>,
 }
 
 /// What was found in the storage location.
@@ -148,12 +185,25 @@ pub struct LocationFacts {
     pub describe: String,
     /// `<bucket>/<prefix>`.
     pub bucket_path: String,
-    /// Whose it is.
-    pub owner: Owner,
-    /// Top-level names that are not ours.
-    pub unrelated: Vec<String>,
+    /// What lies there.
+    pub contents: Observed<Contents>,
+    /// Whether the settings say that unrelated files may stay.
+    pub unrelated_allowed: bool,
     /// What creating, reading, listing and deleting a probe object gave.
     pub probe: StoreProbe,
+    /// What the installed extension noted about it the last time it looked.
+    pub noted: Option<String>,
+}
+
+/// What lies in a location.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// Whose it is.
+    pub owner: Owner,
+    /// Whether a repository lies there.
+    pub has_repository: bool,
+    /// Top-level names that are not ours.
+    pub unrelated: Vec<String>,
 }
 
 /// Whose a location is.
@@ -165,13 +215,25 @@ pub enum Owner {
     ThisCluster,
     /// Another cluster's, by UID.
     Other(String),
+    /// There is a marker, and it cannot be understood.
+    Unreadable(String),
+    /// There is a marker, but it is not known which cluster asks.
+    UnknownAsker(String),
 }
 
-/// The result of a probe object: the first operation that failed, with its reason and remedy.
+/// The result of a probe object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreProbe {
     /// Created, read, listed and deleted.
     Works,
+    /// Created, read and listed; a retention rule keeps the probe object for now.
+    WorksRetained,
+    /// Listed and read; nothing was to be written.
+    Reads,
+    /// Not tried, and why.
+    NotTried(String),
+    /// Whoever runs the checks does not reach the store; from inside the cluster this can be different.
+    OutOfReach(String),
     /// The first operation that failed.
     Failed {
         /// `create`, `read`, `list` or `delete`.

@@ -11,9 +11,9 @@ mod facts;
 mod rules;
 
 pub use catalogue::{Check, catalogue};
-pub use check::{Finding, Outcome, Profile, Report, Severity};
+pub use check::{Finding, Outcome, Profile, Purpose, Report, Severity};
 pub use evaluate::evaluate;
 pub use facts::{
-    Cluster, ClusterVolume, Facts, LocationFacts, Observed, Owner, Policies, Registry, SnapshotApi,
-    SnapshotClassFacts, StoreProbe, VeleroFacts, VolumeKind,
+    Cluster, ClusterVolume, Contents, DryRun, Facts, LocationFacts, Marks, Observed, Owner, Policies,
+    Registry, Rights, SnapshotApi, SnapshotClassFacts, StoreProbe, VeleroFacts, VolumeKind, Whose,
 };

@@ -11,6 +11,9 @@ mod snapshots;
 mod velero;
 mod volumes;
 
+pub use location::put_and_take;
+
+use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::Client;
 use prerequisites::{Facts, Observed};
 use serde_json::Value;
@@ -26,10 +29,32 @@ pub struct Subject {
     /// The extension's pod (`apiVersion`, `kind`, `metadata`, `spec`), for the dry run; its image is the
     /// one that nodes must be able to fetch.
     pub pod: Option<Value>,
-    /// The rights that the extension needs: the rules of its cluster role.
-    pub rules: Vec<k8s_openapi::api::rbac::v1::PolicyRule>,
-    /// The storage location, opened at its root (beside the repository's folder).
-    pub location: Option<Location>,
+    /// The rights that the extension needs, and whose rights are looked at.
+    pub needed: Needed,
+    /// The storage location, or why there is none to look at.
+    pub location: Observed<Location>,
+}
+
+/// Rights that the extension needs.
+#[derive(Debug)]
+pub struct Needed {
+    /// Whose rights are looked at.
+    pub account: Account,
+    /// Rights in the whole cluster: the rules of its cluster roles.
+    pub rules: Vec<PolicyRule>,
+    /// Rights in single namespaces: the rules of its roles.
+    pub in_namespaces: Vec<(String, Vec<PolicyRule>)>,
+}
+
+/// Whose rights are looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Account {
+    /// Whoever runs the checks: only somebody who holds a right can grant it.
+    Asker,
+    /// The installed extension's account, asked about by somebody else.
+    Extension(String),
+    /// The extension's own account, which runs the checks.
+    ThisExtension(String),
 }
 
 /// A storage location to look at.
@@ -39,41 +64,67 @@ pub struct Location {
     pub root: Arc<dyn Store>,
     /// `<bucket>/<prefix>`, to compare with the locations of a Velero.
     pub bucket_path: String,
+    /// Whether recovery points will be written.
+    pub writes: bool,
+    /// Whether the settings say that unrelated files may stay.
+    pub unrelated_allowed: bool,
+    /// What the extension noted about it.
+    pub noted: Option<String>,
+    /// Whether this process runs where the extension does; if not, a store out of reach proves nothing.
+    pub inside: bool,
 }
 
 /// Looks at everything that the catalogue judges. `client` is whoever runs the checks.
 pub async fn observe(client: Observed<Client>, subject: &Subject, clock: &dyn Clock) -> Facts {
     let client = match client {
         Observed::Seen(client) => client,
-        Observed::NotObservable(why) => return unreachable_cluster(&why, subject).await,
+        Observed::NotObservable(why) => {
+            let facts = nothing(&format!("the cluster could not be reached: {why}"));
+            return Facts { location: location::observe(&subject.location, None).await, ..facts };
+        }
     };
     let cluster = cluster::observe(&client, &subject.namespace).await;
     let uid = cluster.seen().map(|c| c.uid.clone());
-    let (missing_rights, snapshots, volumes, velero, policies, registry, location) = futures::join!(
-        rights::observe(&client, &subject.rules),
+    let (rights, snapshots, volumes, velero, marks, policies, registry, location) = futures::join!(
+        rights::observe(&client, &subject.needed),
         snapshots::observe(&client, clock),
         volumes::observe(&client),
         velero::observe(&client),
+        marks::observe(&client),
         policies::observe(&client, subject),
         policies::registry(&client, subject),
-        location::observe(subject.location.as_ref(), uid.as_deref()),
+        location::observe(&subject.location, uid.as_deref()),
     );
-    Facts { cluster, missing_rights, snapshots, volumes, velero, policies, registry, location }
+    Facts { cluster, rights, snapshots, volumes, velero, marks, policies, registry, location }
 }
 
-async fn unreachable_cluster(why: &str, subject: &Subject) -> Facts {
+/// Looks only at what can stop a single backup and is cheap to see: rights, the snapshot API, the location, a
+/// colliding Velero. Nothing of it grows with the cluster.
+pub async fn glance(client: &Client, subject: &Subject, cluster: &str, clock: &dyn Clock) -> Facts {
+    let (rights, snapshots, velero, location) = futures::join!(
+        rights::observe(client, &subject.needed),
+        snapshots::observe(client, clock),
+        velero::observe(client),
+        location::observe(&subject.location, Some(cluster)),
+    );
+    Facts { rights, snapshots, velero, location, ..nothing("it was not looked at") }
+}
+
+/// No fact was observed.
+fn nothing(why: &str) -> Facts {
     fn no<T>(why: &str) -> Observed<T> {
-        Observed::NotObservable(format!("the cluster could not be reached: {why}"))
+        Observed::NotObservable(why.to_owned())
     }
     Facts {
         cluster: no(why),
-        missing_rights: no(why),
+        rights: no(why),
         snapshots: no(why),
         volumes: no(why),
         velero: no(why),
+        marks: no(why),
         policies: no(why),
         registry: no(why),
-        location: location::observe(subject.location.as_ref(), None).await,
+        location: no(why),
     }
 }
 

@@ -1,24 +1,23 @@
 //! Objects that carry `velero.io` labels or annotations other than `exclude-from-backup`.
 
+use crate::seen;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource};
+use prerequisites::{Marks, Observed};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 
 const NAMES_KEPT: usize = 20;
 const PAGE: u32 = 500;
 
-/// What was found.
-#[derive(Debug, Default)]
-pub(crate) struct Marks {
-    pub count: u64,
-    pub names: Vec<String>,
+pub(crate) async fn observe(client: &Client) -> Observed<Marks> {
+    seen("looking for velero.io labels and annotations", look(client).await)
 }
 
-pub(crate) async fn look(client: &Client) -> Result<Marks, kube::Error> {
+async fn look(client: &Client) -> Result<Marks, kube::Error> {
     let mut marks = Marks::default();
     scan::<Namespace>(client, &mut marks).await?;
     scan::<PersistentVolumeClaim>(client, &mut marks).await?;

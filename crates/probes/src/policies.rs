@@ -1,12 +1,14 @@
 //! Admission: policy engines, pod security, a dry run of the extension's pod; and its image.
 
-use crate::{Subject, is_absent, seen, short};
+use crate::{Subject, is_absent, rights::may_create_pods, seen, short};
 use http::Request;
-use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingWebhookConfiguration,
+};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
-use prerequisites::{Observed, Policies, Registry};
+use prerequisites::{DryRun, Observed, Policies, Registry};
 use std::collections::BTreeMap;
 
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
@@ -24,8 +26,12 @@ async fn look(client: &Client, subject: &Subject) -> Result<Policies, kube::Erro
         Err(error) => return Err(error),
     };
     let dry_run = match (&namespace, &subject.pod) {
-        (Some(_), Some(pod)) => Some(dry_run(client, subject, pod).await?),
-        _ => None,
+        (None, _) => DryRun::NoNamespace,
+        (Some(_), None) => DryRun::NotPossible("the pod is not known".into()),
+        (Some(_), Some(_)) if !may_create_pods(client, &subject.namespace).await? => {
+            DryRun::NotPossible(format!("pods may not be created in {}", subject.namespace))
+        }
+        (Some(_), Some(pod)) => dry_run(client, subject, pod).await?,
     };
     Ok(Policies {
         dry_run,
@@ -34,25 +40,36 @@ async fn look(client: &Client, subject: &Subject) -> Result<Policies, kube::Erro
     })
 }
 
-async fn dry_run(
-    client: &Client,
-    subject: &Subject,
-    pod: &serde_json::Value,
-) -> Result<Result<(), String>, kube::Error> {
+/// What admission says to the pod. A pod whose account does not exist yet is judged with the namespace's
+/// default account: the refusal of the account would hide what the policies say.
+async fn dry_run(client: &Client, subject: &Subject, pod: &serde_json::Value) -> Result<DryRun, kube::Error> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), &subject.namespace);
-    let pod: Pod = match serde_json::from_value(pod.clone()) {
+    let mut pod: Pod = match serde_json::from_value(pod.clone()) {
         Ok(pod) => pod,
-        Err(error) => return Ok(Err(format!("the extension's own pod is not valid: {error}"))),
-    };
-    match pods.create(&PostParams { dry_run: true, ..PostParams::default() }, &pod).await {
-        Ok(_) => Ok(Ok(())),
-        // The service account is made by the installation itself.
-        Err(error) if short(&error).contains("serviceaccount") && short(&error).contains("not found") => {
-            Ok(Ok(()))
+        Err(error) => {
+            return Ok(DryRun::NotPossible(format!("the extension's own pod is not valid: {error}")));
         }
-        Err(kube::Error::Api(status)) => Ok(Err(status.message.clone())),
+    };
+    let params = PostParams { dry_run: true, ..PostParams::default() };
+    let mut answer = pods.create(&params, &pod).await;
+    if answer.as_ref().is_err_and(|error| is_about_the_account(&short(error))) {
+        if let Some(spec) = pod.spec.as_mut() {
+            spec.service_account_name = None;
+            spec.automount_service_account_token = Some(false);
+        }
+        answer = pods.create(&params, &pod).await;
+    }
+    match answer {
+        Ok(_) => Ok(DryRun::Admitted),
+        Err(kube::Error::Api(status)) if (400..500).contains(&status.code) && status.code != 429 => {
+            Ok(DryRun::Rejected(status.message.clone()))
+        }
         Err(error) => Err(error),
     }
+}
+
+fn is_about_the_account(text: &str) -> bool {
+    text.contains("serviceaccount") && text.contains("not found")
 }
 
 async fn engines(client: &Client) -> Result<BTreeMap<String, u64>, kube::Error> {
@@ -61,6 +78,10 @@ async fn engines(client: &Client) -> Result<BTreeMap<String, u64>, kube::Error> 
     if let Some(count) = counted(policies.list_metadata(&ListParams::default()).await.map(|l| l.items.len()))?
     {
         engines.insert("ValidatingAdmissionPolicy".to_owned(), count);
+    }
+    let hooks = webhooks_for_pods(client).await?;
+    if hooks > 0 {
+        engines.insert("webhooks that judge pods".to_owned(), hooks);
     }
     let gatekeeper = "constraints.gatekeeper.sh/v1beta1";
     if let Ok(kinds) = client.list_api_group_resources(gatekeeper).await {
@@ -80,6 +101,20 @@ async fn engines(client: &Client) -> Result<BTreeMap<String, u64>, kube::Error> 
     }
     engines.retain(|_, rules| *rules > 0);
     Ok(engines)
+}
+
+/// Validating webhooks whose rules match pods.
+async fn webhooks_for_pods(client: &Client) -> Result<u64, kube::Error> {
+    let api: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
+    let configurations = api.list(&ListParams::default()).await?;
+    let webhooks =
+        configurations.items.iter().flat_map(|configuration| configuration.webhooks.iter().flatten());
+    let matching = webhooks.filter(|webhook| {
+        webhook.rules.iter().flatten().any(|rule| {
+            rule.resources.iter().flatten().any(|resource| matches!(resource.as_str(), "pods" | "*" | "*/*"))
+        })
+    });
+    Ok(matching.count() as u64)
 }
 
 async fn items(client: &Client, path: &str) -> Result<usize, kube::Error> {
@@ -113,26 +148,48 @@ pub(crate) async fn registry(client: &Client, subject: &Subject) -> Observed<Reg
         Ok(pods) => pods.items,
         Err(error) => return Observed::NotObservable(format!("listing pods: {}", short(&error))),
     };
-    let states =
-        pods.iter().flat_map(|pod| pod.status.iter()).flat_map(|s| s.container_statuses.iter().flatten());
-    let mut runs = false;
-    for state in states.filter(|state| state.image == image || state.image.ends_with(&format!("/{image}"))) {
-        let waiting = state.state.as_ref().and_then(|s| s.waiting.as_ref());
-        if let Some(waiting) = waiting.filter(|w| w.reason.as_deref().is_some_and(|r| REFUSALS.contains(&r)))
-        {
-            let reason = waiting.reason.clone().unwrap_or_default();
-            let message = waiting.message.clone().unwrap_or_default();
-            return Observed::Seen(Registry {
-                image: image.to_owned(),
-                pulled: Err(format!("{reason}: {message}")),
-            });
-        }
-        runs = runs || !state.image_id.is_empty();
+    let statuses = || {
+        pods.iter()
+            .flat_map(|pod| pod.status.iter())
+            .flat_map(|status| status.container_statuses.iter().flatten())
+            .filter(|status| is_named(&status.image, image))
+    };
+    let found = |pulled| Observed::Seen(Registry { image: image.to_owned(), pulled });
+    if statuses().any(|status| !status.image_id.is_empty()) {
+        return found(Ok("a pod runs".into()));
     }
-    if runs {
-        return Observed::Seen(Registry { image: image.to_owned(), pulled: Ok(()) });
+    if let Ok((all, with)) = nodes_with(client, image).await
+        && all > 0
+        && with == all
+    {
+        return found(Ok(format!("all {all} Linux nodes hold")));
+    }
+    let refusals = statuses().filter_map(|status| status.state.as_ref()?.waiting.as_ref());
+    for waiting in refusals {
+        let reason = waiting.reason.as_deref().unwrap_or_default();
+        if REFUSALS.contains(&reason) {
+            let message = waiting.message.as_deref().unwrap_or_default();
+            return found(Err(format!("{reason}: {message}")));
+        }
     }
     Observed::NotObservable(format!(
-        "no pod uses {image} yet; run preflight again after the installation, which waits for it and reports the reason"
+        "no pod uses {image} yet; the installation waits for it and reports why it cannot be fetched"
     ))
+}
+
+/// Container runtimes put a registry in front of short names.
+fn is_named(full: &str, image: &str) -> bool {
+    full == image || full.strip_suffix(image).is_some_and(|before| before.ends_with('/'))
+}
+
+/// How many Linux nodes there are, and how many of them hold the image already.
+async fn nodes_with(client: &Client, image: &str) -> Result<(usize, usize), kube::Error> {
+    let nodes: Api<Node> = Api::all(client.clone());
+    let linux = ListParams::default().labels("kubernetes.io/os=linux");
+    let nodes = nodes.list(&linux).await?.items;
+    let holds = |node: &&Node| {
+        let images = node.status.iter().flat_map(|status| status.images.iter().flatten());
+        images.flat_map(|held| held.names.iter().flatten()).any(|name| is_named(name, image))
+    };
+    Ok((nodes.len(), nodes.iter().filter(holds).count()))
 }

@@ -1,6 +1,6 @@
-//! Velero's traces: Deployments, CustomResourceDefinitions, storage locations, marked objects.
+//! Velero's traces: Deployments, CustomResourceDefinitions, storage locations.
 
-use crate::{is_absent, marks, seen};
+use crate::{is_absent, seen};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client, ResourceExt};
@@ -26,8 +26,7 @@ async fn look(client: &Client) -> Result<VeleroFacts, kube::Error> {
         Err(error) => return Err(error),
     };
     let locations = if crds { locations(client).await? } else { Vec::new() };
-    let marks = marks::look(client).await?;
-    Ok(VeleroFacts { deployments, crds, locations, marked: marks.count, marked_names: marks.names })
+    Ok(VeleroFacts { deployments, crds, locations })
 }
 
 async fn locations(client: &Client) -> Result<Vec<String>, kube::Error> {

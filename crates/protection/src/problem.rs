@@ -100,6 +100,7 @@ pub mod code {
     pub const REPOSITORY_DAMAGED: &str = "RepositoryDamaged";
     pub const STORE_FULL: &str = "UserErrorBackupStorageLocationFull";
     pub const CLOCK_SKEW: &str = "ClockSkewDetected";
+    pub const PREREQUISITE_NOT_MET: &str = "UserErrorPrerequisiteNotMet";
     pub const RECOVERY_POINT_NOT_FOUND: &str = "UserErrorRecoveryPointNotFound";
     pub const VOLUME_NOT_PROTECTED: &str = "VolumeNotProtected";
     pub const RESOURCE_NOT_LISTED: &str = "ResourceNotListed";

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The marker's name, beside the repository's folder.
 pub const OWNER_FILE: &str = "cofferdam-owner.json";
+/// What the names of probe objects begin with; they lie beside the marker and mean nothing.
+pub const PROBE_PREFIX: &str = "cofferdam-probe-";
 /// How many unrelated names a survey shows.
 const NAMES_SHOWN: usize = 10;
 
@@ -92,8 +94,8 @@ pub async fn survey(root: &dyn Store) -> Result<Survey, StoreError> {
     let folder = format!("{REPOSITORY_FOLDER}/");
     let names = root.top_level(NAMES_SHOWN + 3).await?;
     let has_repository = names.contains(&folder);
-    let mut unrelated: Vec<String> =
-        names.into_iter().filter(|name| *name != folder && name != OWNER_FILE).collect();
+    let ours = |name: &String| *name == folder || name == OWNER_FILE || name.starts_with(PROBE_PREFIX);
+    let mut unrelated: Vec<String> = names.into_iter().filter(|name| !ours(name)).collect();
     let more_unrelated = unrelated.len() > NAMES_SHOWN;
     unrelated.truncate(NAMES_SHOWN);
     Ok(Survey { owner: read(root).await?, has_repository, unrelated, more_unrelated })

@@ -1,9 +1,13 @@
 //! `cofferdam install`: puts the extension into a cluster, or prints its manifests.
 
 mod apply;
+mod gate;
 mod ready;
 
-use super::location::{setting, settings};
+use super::{
+    location::{setting, settings},
+    preflight::{self, ProfileArg, Wanted},
+};
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
@@ -12,7 +16,7 @@ use crate::{
 };
 use clap::Args;
 use extension::{
-    locations::CREDENTIAL_SECRET,
+    locations::{CREDENTIAL_SECRET, DEFAULT},
     manifests::{INSTALLER, InstallSettings, render},
 };
 use k8s_openapi::api::core::v1::Secret;
@@ -20,26 +24,41 @@ use kube::{
     Api,
     api::{Patch, PatchParams},
 };
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// The Secret that `--credential-file` makes.
 const STORE_SECRET: &str = "store-default";
+/// The image of this version.
+const IMAGE: &str = concat!("cofferdam:", env!("CARGO_PKG_VERSION"));
 
+/// How an installation shall look; the checks before it take the same arguments.
 #[derive(Debug, Args)]
-pub struct InstallArgs {
+pub struct Wish {
     /// Setting by the original's names, for example configuration.backupStorageLocation.bucket=backups or
     /// resources.limits.memory=4400Mi; may be repeated
     #[arg(long = "set", value_parser = setting, value_name = "KEY=VALUE")]
-    set: Vec<(String, String)>,
-    /// The product's image
-    #[arg(long, default_value = concat!("cofferdam:", env!("CARGO_PKG_VERSION")), value_name = "IMAGE")]
-    image: String,
+    pub set: Vec<(String, String)>,
+    /// The product's image; that of this version by default
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
     /// Credential for the store, as key=file; stored in a Secret; may be repeated
     #[arg(long = "credential-file", value_parser = setting, value_name = "KEY=FILE")]
-    credential_files: Vec<(String, String)>,
+    pub credential_files: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    #[command(flatten)]
+    wish: Wish,
     /// File with the repository's password; made up when absent
     #[arg(long, value_name = "FILE")]
     repository_password_file: Option<PathBuf>,
+    /// Checks that may block without stopping the installation, by id, or `all`
+    #[arg(long, value_delimiter = ',', value_parser = gate::check_id, value_name = "ID")]
+    skip_preflight: Vec<String>,
+    /// Whose rules the checks follow
+    #[arg(long, value_enum, default_value = "generic")]
+    profile: ProfileArg,
     /// Print the manifests (without Secrets) instead of applying them
     #[arg(long)]
     dry_run: bool,
@@ -51,19 +70,29 @@ pub struct InstallArgs {
     timeout: u32,
 }
 
-pub async fn run(args: InstallArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
-    let mut given = settings(&args.set)?;
-    if !args.credential_files.is_empty() {
+/// The installation that the arguments describe, and the settings behind it. Unknown settings are warned of.
+pub fn wished(
+    wish: &Wish,
+    cluster: &ClusterArgs,
+) -> Result<(InstallSettings, BTreeMap<String, String>), Failure> {
+    let mut given = settings(&wish.set)?;
+    if !wish.credential_files.is_empty() {
         given.entry(CREDENTIAL_SECRET.to_owned()).or_insert_with(|| STORE_SECRET.to_owned());
     }
-    let mut install = InstallSettings::new(&cluster.namespace, &args.image);
+    let image = wish.image.as_deref().unwrap_or(IMAGE);
+    let mut install = InstallSettings::new(&cluster.namespace, image);
     let warnings = install.apply(&given).map_err(|bad| {
         Failure::usage(bad.to_string().replace('\n', "\n       "))
-            .next("Correct the settings; `--dry-run` shows the result.")
+            .next("Correct the settings; `install --dry-run` shows the result.")
     })?;
     for warning in warnings {
         eprintln!("warning: {warning}");
     }
+    Ok((install, given))
+}
+
+pub async fn run(args: InstallArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
+    let (install, given) = wished(&args.wish, cluster)?;
     let mut documents = render(&install).map_err(Failure::failed)?;
     if args.without_deployment {
         documents.retain(|document| document.get("kind").is_none_or(|kind| kind != "Deployment"));
@@ -72,13 +101,16 @@ pub async fn run(args: InstallArgs, cluster: &ClusterArgs, format: Format) -> Ou
         return print(&documents, format);
     }
     let client = cluster.client().await?;
+    let wanted = Wanted { install: &install, wish: &args.wish, location: DEFAULT, installing: true };
+    let report = preflight::look(cluster, &wanted, args.profile.into()).await?;
+    gate::pass(&report, &args.skip_preflight)?;
     // Namespaces and Secrets come before what needs them: the extension shall find its location complete.
     apply::apply(&client, &documents, apply::is_prerequisite).await?;
     if let Some(location) = &install.location {
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &cluster.namespace);
-        if !args.credential_files.is_empty() {
+        if !args.wish.credential_files.is_empty() {
             let name = given.get(CREDENTIAL_SECRET).map_or(STORE_SECRET, String::as_str);
-            let secret = credential_secret(name, &cluster.namespace, &args.credential_files)?;
+            let secret = credential_secret(name, &cluster.namespace, &args.wish.credential_files)?;
             secrets
                 .patch(name, &PatchParams::apply(INSTALLER).force(), &Patch::Apply(&secret))
                 .await

@@ -5,6 +5,7 @@ pub mod completion;
 pub mod extension;
 pub mod install;
 pub mod location;
+pub mod preflight;
 pub mod recovery_point;
 pub mod repository;
 pub mod restore;
@@ -23,6 +24,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         _ => init_logging(LogFormat::Text, &log),
     }
     match command {
+        Command::Preflight(args) => preflight::run(args, &cluster, output).await,
         Command::Install(args) => install::run(args, &cluster, output).await,
         Command::Backup(command) => backup::run(command, &cluster, output).await,
         Command::Restore(command) => restore::run(command, &cluster, output).await,

@@ -1,30 +1,122 @@
 //! Opens every location and notes at its ConfigMap whether it can be used: own ones for writing, which claims
 //! them and creates the repository, source ones for reading.
+//!
+//! Looks again as soon as a Secret or a location of the namespace changes, within seconds while something cannot
+//! be used, and every few minutes otherwise.
 
 use crate::{
     context::Context,
-    locations::{Access, LocationRecord, Role, STATE},
+    locations::{Access, LABEL, LocationRecord, Role, STATE},
     status::MANAGER,
 };
-use k8s_openapi::api::core::v1::ConfigMap;
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, ResourceExt,
-    api::{Patch, PatchParams},
+    api::{PartialObjectMeta, Patch, PatchParams},
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event},
+    },
 };
 use serde_json::json;
+use std::{collections::HashMap, pin::pin, time::Duration};
 
 /// The note at a location that can be used.
 pub const READY: &str = "Ready";
 
-/// Looks at every location once.
-pub async fn look(context: &Context) {
+/// The pauses after the first, second, … look at which something could not be used.
+const SOON: [Duration; 4] =
+    [Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8), Duration::from_secs(15)];
+/// The pause while everything can be used.
+const LATER: Duration = Duration::from_secs(300);
+/// Several changes in a row, as an installation makes them, are one reason to look.
+const GATHER: Duration = Duration::from_millis(300);
+
+/// Keeps looking, for ever.
+pub async fn keep_looking(context: &Context) {
+    let mut changes = pin!(changes(context));
+    let mut failures = 0;
+    loop {
+        failures = if look(context).await { 0 } else { failures + 1 };
+        tokio::select! {
+            () = tokio::time::sleep(pause(failures)) => {}
+            () = changed(&mut changes) => {
+                failures = 0;
+                tokio::time::sleep(GATHER).await;
+            }
+        }
+    }
+}
+
+/// How long to wait after `failures` looks in a row that found something unusable.
+fn pause(failures: usize) -> Duration {
+    match failures.checked_sub(1) {
+        None => LATER,
+        Some(earlier) => SOON.get(earlier).or(SOON.last()).copied().unwrap_or(LATER),
+    }
+}
+
+/// Waits for the next change; a watch that ended leaves the timer.
+async fn changed(changes: &mut (impl Stream<Item = ()> + Unpin)) {
+    if changes.next().await.is_none() {
+        std::future::pending().await
+    }
+}
+
+/// Changes of Secrets and locations in the extension's namespace. The notes that `look` writes are none.
+fn changes(context: &Context) -> impl Stream<Item = ()> {
+    let (client, namespace) = (context.client.clone(), &context.config.namespace);
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    // Only their metadata: what the Secrets hold is read where it is used.
+    let secrets: Api<PartialObjectMeta<Secret>> = Api::namespaced(client, namespace);
+    let maps = watcher::watcher(maps, watcher::Config::default().labels(LABEL)).default_backoff();
+    let maps = fresh(maps, |map: &ConfigMap| (map.uid(), map.data.clone(), map.metadata.labels.clone()));
+    let secrets = watcher::watcher(secrets, watcher::Config::default()).default_backoff();
+    let secrets =
+        fresh(secrets, |secret: &PartialObjectMeta<Secret>| (secret.uid(), secret.resource_version()));
+    futures::stream::select(maps, secrets)
+}
+
+/// The events of a watch that show something new about an object.
+fn fresh<K, V>(
+    events: impl Stream<Item = Result<Event<K>, watcher::Error>>,
+    about: impl Fn(&K) -> V,
+) -> impl Stream<Item = ()>
+where
+    K: ResourceExt,
+    V: PartialEq,
+{
+    let mut known: HashMap<String, V> = HashMap::new();
+    events.filter_map(move |event| {
+        let new = match event {
+            Ok(Event::Apply(object) | Event::InitApply(object)) => {
+                let (name, value) = (object.name_any(), about(&object));
+                let same = known.get(&name) == Some(&value);
+                known.insert(name, value);
+                !same
+            }
+            Ok(Event::Delete(object)) => known.remove(&object.name_any()).is_some(),
+            Ok(Event::Init | Event::InitDone) => false,
+            Err(error) => {
+                tracing::debug!(%error, "watching for changed locations failed, retrying");
+                false
+            }
+        };
+        std::future::ready(new.then_some(()))
+    })
+}
+
+/// Looks at every location once; whether all can be used.
+async fn look(context: &Context) -> bool {
     let records = match context.locations.list().await {
         Ok(records) => records,
         Err(error) => {
             tracing::warn!(%error, "could not list the storage locations");
-            return;
+            return false;
         }
     };
+    let mut all = true;
     for (map, record) in records {
         let state = match record {
             Ok(record) => state(context, &record).await,
@@ -32,9 +124,11 @@ pub async fn look(context: &Context) {
         };
         if state != READY {
             tracing::warn!(location = map, state, "the storage location cannot be used");
+            all = false;
         }
         note(context, &map, &state).await;
     }
+    all
 }
 
 async fn state(context: &Context, record: &LocationRecord) -> String {
@@ -69,5 +163,39 @@ async fn note(context: &Context, map: &str, state: &str) {
     };
     if let Err(error) = noted.await {
         tracing::warn!(location = map, %error, "could not note the state of the location");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_used_is_looked_at_again_within_seconds() {
+        let pauses: Vec<u64> = (0..7).map(|failures| pause(failures).as_secs()).collect();
+
+        assert_eq!(pauses, [300, 2, 4, 8, 15, 15, 15]);
+    }
+
+    #[tokio::test]
+    async fn only_what_is_new_about_an_object_wakes() {
+        let map = |colour: &str, note: &str| {
+            let mut map =
+                ConfigMap { data: Some([("colour".into(), colour.into())].into()), ..ConfigMap::default() };
+            map.metadata.name = Some("location-default".into());
+            map.metadata.annotations = Some([(STATE.into(), note.into())].into());
+            map
+        };
+        let events = [
+            Event::InitApply(map("red", "a")),
+            Event::Apply(map("red", "b")),
+            Event::Apply(map("blue", "b")),
+            Event::Delete(map("blue", "b")),
+            Event::Delete(map("blue", "b")),
+        ];
+
+        let woken = fresh(futures::stream::iter(events.map(Ok)), |map: &ConfigMap| map.data.clone());
+
+        assert_eq!(woken.count().await, 3);
     }
 }

@@ -10,8 +10,6 @@ use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How often every location is looked at.
-const LOCATIONS: Duration = Duration::from_secs(300);
 /// How often space is freed when nobody asks for it.
 const PRUNE: Duration = Duration::from_secs(6 * 3600);
 /// How long a deletion's request for pruning waits for further deletions.
@@ -22,13 +20,7 @@ pub fn start(tasks: &mut JoinSet<()>, context: &Arc<Context>, stop: &Cancellatio
     let (of_locations, of_prune) = (context.clone(), context.clone());
     let (stop_locations, stop_prune) = (stop.clone(), stop.clone());
     tasks.spawn(async move {
-        let work = async {
-            loop {
-                locations::look(&of_locations).await;
-                tokio::time::sleep(LOCATIONS).await;
-            }
-        };
-        stop_locations.run_until_cancelled(work).await;
+        stop_locations.run_until_cancelled(locations::keep_looking(&of_locations)).await;
     });
     tasks.spawn(async move {
         loop {

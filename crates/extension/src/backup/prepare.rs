@@ -24,10 +24,10 @@ impl Run {
         let spec = self.latest.borrow().spec.clone();
         let client = self.context.client.clone();
         let selection = selection(&spec, &self.context.config.namespace)?;
-        checks::gate_backup(&self.context, &spec).await?;
         let claims =
             capture::claims(&client, &selection, &capture::Budget::default(), &CancellationToken::new())
                 .await?;
+        checks::gate_backup(&self.context, &spec, &claims.claims).await?;
         let storage = volumes::observe_storage(&client).await?;
         let decisions = decide_all(claims.claims, &storage, &policy(&spec));
         let mut problems: Vec<Problem> = decisions

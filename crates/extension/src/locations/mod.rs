@@ -104,6 +104,16 @@ impl Locations {
         Ok(location)
     }
 
+    /// The settings of a location and its store; nothing in the store is read, written or claimed.
+    pub async fn look(&self, name: &str) -> Result<(LocationRecord, Location), LocationError> {
+        let map_name = LocationRecord::config_map_name(name);
+        let map =
+            self.read(&self.maps, &map_name).await?.ok_or_else(|| LocationError::Unknown(name.to_owned()))?;
+        let record = LocationRecord::decode(&map)?;
+        let location = open_store(&record, &self.secrets, &self.clock).await?;
+        Ok((record, location))
+    }
+
     /// Checks once more that this cluster owns the location.
     pub async fn verify_owner(&self, location: &OpenLocation) -> Result<(), LocationError> {
         match owner::verify(location.root.as_ref(), &self.cluster).await? {

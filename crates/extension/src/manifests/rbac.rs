@@ -140,6 +140,13 @@ const RULES: &[Explained] = &[
         reason: "Notes at a storage location whether it can be used.",
     },
     Explained {
+        scope: Scope::Own,
+        groups: &[""],
+        resources: &["configmaps", "secrets"],
+        verbs: &["watch"],
+        reason: "A corrected location or credential counts at once.",
+    },
+    Explained {
         scope: Scope::Movers,
         groups: &["batch"],
         resources: &["jobs"],

@@ -1,8 +1,8 @@
 //! Version, drivers and rights.
 
 use super::some;
-use crate::catalogue::{Verdict, failed, passed, when_seen};
-use crate::{Facts, Profile, Severity, VolumeKind};
+use crate::catalogue::{Verdict, failed, passed, unseen, when_seen};
+use crate::{Facts, Observed, Profile, Severity, VolumeKind, Whose};
 use std::collections::BTreeSet;
 
 const OLDEST: (u32, u32) = (1, 21);
@@ -16,11 +16,17 @@ pub(crate) fn version_and_drivers(facts: &Facts, _: Profile) -> Verdict {
                 "Upgrade the cluster to a supported Kubernetes version.",
             );
         }
-        let used: BTreeSet<&String> = facts
-            .volumes
-            .seen()
-            .into_iter()
-            .flatten()
+        let volumes = match &facts.volumes {
+            Observed::Seen(volumes) => volumes,
+            Observed::NotObservable(why) => {
+                return unseen(format!(
+                    "{}; which drivers are used is not known: {why}",
+                    cluster.git_version
+                ));
+            }
+        };
+        let used: BTreeSet<&String> = volumes
+            .iter()
             .filter_map(|volume| match &volume.kind {
                 VolumeKind::Csi(driver) => Some(driver),
                 VolumeKind::InTree(_) | VolumeKind::Unbound => None,
@@ -41,16 +47,27 @@ pub(crate) fn version_and_drivers(facts: &Facts, _: Profile) -> Verdict {
 }
 
 pub(crate) fn rights(facts: &Facts, _: Profile) -> Verdict {
-    when_seen(&facts.missing_rights, |missing| {
-        if missing.is_empty() {
-            return passed("every right that the extension needs is granted or can be granted");
+    when_seen(&facts.rights, |rights| {
+        let (who, fix) = match &rights.whose {
+            Whose::Extension(user) => (user, "cofferdam install".to_owned()),
+            Whose::Asking(user) => (user, grant(user)),
+        };
+        if rights.missing.is_empty() {
+            return passed(format!("{who} holds every right that the extension needs"));
         }
-        failed(
-            Severity::Block,
-            format!("missing: {}", some(missing)),
-            "kubectl auth can-i --list; ask a cluster administrator to run `cofferdam install`.",
-        )
+        failed(Severity::Block, format!("{who} lacks: {}", some(&rights.missing)), fix)
     })
+}
+
+/// Only somebody who holds a right can grant it.
+fn grant(user: &str) -> String {
+    let subject = match user.strip_prefix("system:serviceaccount:") {
+        Some(account) => format!("--serviceaccount={account}"),
+        None => format!("--user={user}"),
+    };
+    format!(
+        "Have a cluster administrator run cofferdam install, or: kubectl create clusterrolebinding cofferdam-installer --clusterrole=cluster-admin {subject}"
+    )
 }
 
 fn list(names: &[String]) -> String {

@@ -1,11 +1,11 @@
 //! Admission policies and images.
 
 use crate::catalogue::{Verdict, failed, passed, unseen, when_seen};
-use crate::{Facts, Profile, Severity};
+use crate::{DryRun, Facts, Profile, Severity};
 
 pub(crate) fn image(facts: &Facts, _: Profile) -> Verdict {
     when_seen(&facts.registry, |registry| match &registry.pulled {
-        Ok(()) => passed(format!("a pod runs {}", registry.image)),
+        Ok(who) => passed(format!("{who} {}", registry.image)),
         Err(reason) => failed(
             Severity::Block,
             format!("{}: {reason}", registry.image),
@@ -28,16 +28,19 @@ pub(crate) fn admission(facts: &Facts, _: Profile) -> Verdict {
             .seen()
             .map_or_else(|| "the extension's namespace".to_owned(), |c| c.extension_namespace.clone());
         match &policies.dry_run {
-            Some(Ok(())) => passed(format!("a dry run of the pod was admitted; {engines}")),
-            Some(Err(reason)) => failed(
+            DryRun::Admitted => passed(format!("a dry run of the pod was admitted; {engines}")),
+            DryRun::Rejected(reason) => failed(
                 Severity::Block,
                 format!("a dry run of the pod was rejected: {reason}; {engines}"),
-                format!("Exclude the namespace {namespace} from the policy that rejected it."),
+                format!(
+                    "Exclude the namespace {namespace} from the policy that rejected it; see which: kubectl get validatingadmissionpolicies,validatingwebhookconfigurations; kubectl get namespace {namespace} --show-labels"
+                ),
             ),
-            None if policies.engines.is_empty() => {
-                passed(format!("{engines} found; the namespace {namespace} does not exist yet"))
+            DryRun::NoNamespace if policies.engines.is_empty() => {
+                passed(format!("{engines} was found; the namespace {namespace} does not exist yet"))
             }
-            None => unseen(format!(
+            DryRun::NotPossible(why) => unseen(format!("no dry run of the pod: {why}; seen: {engines}")),
+            DryRun::NoNamespace => unseen(format!(
                 "the namespace {namespace} does not exist yet, so no dry run was possible; seen: {engines}. Run preflight again once it exists"
             )),
         }

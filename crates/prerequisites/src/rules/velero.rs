@@ -1,17 +1,26 @@
 //! Velero beside us.
 
 use super::some;
-use crate::catalogue::{Verdict, failed, passed, when_seen};
+use crate::catalogue::{Verdict, failed, passed, unseen, when_seen};
 use crate::{Facts, Profile, Severity};
 
 pub(crate) fn installation(facts: &Facts, profile: Profile) -> Verdict {
     when_seen(&facts.velero, |velero| {
-        let shared = facts.location.seen().filter(|ours| velero.locations.contains(&ours.bucket_path));
-        if let Some(ours) = shared {
+        let ours = facts.location.seen().map(|location| location.bucket_path.as_str());
+        if let Some(theirs) =
+            velero.locations.iter().find(|theirs| ours.is_some_and(|ours| holds(theirs, ours)))
+        {
             return failed(
                 Severity::Block,
-                format!("a Velero storage location uses {} too", ours.bucket_path),
-                "Give one of the two another bucket or prefix.",
+                format!("a Velero storage location uses {theirs} too"),
+                "Use another bucket, or a prefix outside of Velero's: --set configuration.backupStorageLocation.prefix=FOLDER",
+            );
+        }
+        if let Some(class) = shared_class(facts) {
+            return failed(
+                Severity::Block,
+                format!("Velero takes snapshots with our class {class}"),
+                format!("kubectl label volumesnapshotclass {class} velero.io/csi-volumesnapshot-class-"),
             );
         }
         if velero.deployments.is_empty() && !velero.crds {
@@ -23,16 +32,31 @@ pub(crate) fn installation(facts: &Facts, profile: Profile) -> Verdict {
             some(&velero.deployments)
         };
         match profile {
+            Profile::Generic if ours.is_none() && !velero.locations.is_empty() => unseen(format!(
+                "Velero is there ({found}); without a storage location of ours nothing can be compared"
+            )),
             Profile::Generic => {
                 passed(format!("Velero is there ({found}) and collides with nothing of ours"))
             }
             Profile::Aks => failed(
                 Severity::Block,
                 format!("Velero is there: {found}"),
-                "velero uninstall; kubectl delete crd -l component=velero",
+                "velero uninstall --force, or: kubectl delete deployment -A -l component=velero; kubectl delete crd -l component=velero",
             ),
         }
     })
+}
+
+/// Whether one place is the other or lies inside it. Velero marks a bucket as broken in which it meets folders
+/// that are not its own.
+fn holds(outer: &str, inner: &str) -> bool {
+    let (outer, inner) = (outer.trim_end_matches('/'), inner.trim_end_matches('/'));
+    inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn shared_class(facts: &Facts) -> Option<&str> {
+    let classes = &facts.snapshots.seen()?.classes;
+    classes.iter().find(|class| class.ours && class.velero).map(|class| class.name.as_str())
 }
 
 pub(crate) fn snapshot_class(facts: &Facts, _: Profile) -> Verdict {
@@ -54,13 +78,13 @@ pub(crate) fn snapshot_class(facts: &Facts, _: Profile) -> Verdict {
 }
 
 pub(crate) fn annotations(facts: &Facts, _: Profile) -> Verdict {
-    when_seen(&facts.velero, |velero| {
-        if velero.marked == 0 {
+    when_seen(&facts.marks, |marks| {
+        if marks.count == 0 {
             return passed("none among the objects looked at");
         }
         failed(
             Severity::Warn,
-            format!("{} objects carry them: {}", velero.marked, some(&velero.marked_names)),
+            format!("{} objects carry them: {}", marks.count, some(&marks.names)),
             "Remove the labels and annotations, or accept that they change nothing here.",
         )
     })

@@ -2,8 +2,9 @@
 
 use super::some;
 use crate::catalogue::{Verdict, failed, passed, when_seen};
-use crate::{Facts, Profile, Severity, SnapshotApi, VolumeKind};
+use crate::{ClusterVolume, Facts, Profile, Severity, SnapshotApi, VolumeKind};
 
+const SNAPSHOT_FIX: &str = "Install the snapshot CRDs and the snapshot controller: kubectl kustomize https://github.com/kubernetes-csi/external-snapshotter/client/config/crd | kubectl create -f - (controller: deploy/kubernetes/snapshot-controller of the same repository); on AKS: az aks update --enable-snapshot-controller";
 const NEEDED: [&str; 3] = ["volumesnapshots", "volumesnapshotcontents", "volumesnapshotclasses"];
 
 pub(crate) fn snapshot_api(facts: &Facts, _: Profile) -> Verdict {
@@ -17,7 +18,7 @@ pub(crate) fn snapshot_api(facts: &Facts, _: Profile) -> Verdict {
             return failed(
                 Severity::Block,
                 format!("snapshot.storage.k8s.io/v1 does not serve {}", some(&absent)),
-                "Install the snapshot CRDs and the snapshot controller of kubernetes-csi/external-snapshotter; on AKS: az aks update --enable-snapshot-controller",
+                SNAPSHOT_FIX,
             );
         }
         match &snapshots.controller {
@@ -33,35 +34,42 @@ pub(crate) fn snapshot_api(facts: &Facts, _: Profile) -> Verdict {
 
 pub(crate) fn kinds(facts: &Facts, _: Profile) -> Verdict {
     when_seen(&facts.volumes, |volumes| {
-        let unprotected: Vec<String> = volumes
-            .iter()
-            .filter_map(|volume| {
-                why_unprotected(&volume.kind, facts.snapshots.seen())
-                    .map(|why| format!("{} ({why})", volume.claim))
-            })
-            .collect();
-        if unprotected.is_empty() {
-            return passed(format!("{} claims, all of drivers with a snapshot class", volumes.len()));
-        }
-        failed(
-            Severity::Warn,
-            format!(
-                "{} of {} claims are not protected: {}",
-                unprotected.len(),
-                volumes.len(),
-                some(&unprotected)
-            ),
-            "Migrate in-tree volumes to CSI; give the driver a VolumeSnapshotClass; or opt in to file copies with fileCopyVolumes: true.",
-        )
+        when_seen(&facts.snapshots, |snapshots| protected(volumes, snapshots))
     })
 }
 
-fn why_unprotected(kind: &VolumeKind, snapshots: Option<&SnapshotApi>) -> Option<String> {
+fn protected(volumes: &[ClusterVolume], snapshots: &SnapshotApi) -> Verdict {
+    let unprotected: Vec<String> = volumes
+        .iter()
+        .filter_map(|volume| {
+            why_unprotected(&volume.kind, snapshots).map(|why| format!("{} ({why})", volume.claim))
+        })
+        .collect();
+    if unprotected.is_empty() {
+        return passed(match volumes.len() {
+            0 => "there are no claims".to_owned(),
+            1 => "1 claim, of a driver with a snapshot class".to_owned(),
+            many => format!("{many} claims, all of drivers with a snapshot class"),
+        });
+    }
+    failed(
+        Severity::Warn,
+        format!(
+            "{} of {} claims are not protected: {}",
+            unprotected.len(),
+            volumes.len(),
+            some(&unprotected)
+        ),
+        "Migrate in-tree volumes to CSI; give the driver a VolumeSnapshotClass; or opt in to file copies with fileCopyVolumes: true.",
+    )
+}
+
+fn why_unprotected(kind: &VolumeKind, snapshots: &SnapshotApi) -> Option<String> {
     match kind {
         VolumeKind::Unbound => Some("no volume yet".to_owned()),
         VolumeKind::InTree(name) => Some(format!("{name} is not a CSI volume")),
         VolumeKind::Csi(driver) => {
-            let known = snapshots.is_some_and(|s| s.classes.iter().any(|class| class.driver == *driver));
+            let known = snapshots.classes.iter().any(|class| class.driver == *driver && !class.ours);
             (!known).then(|| format!("no VolumeSnapshotClass for {driver}"))
         }
     }

@@ -3,26 +3,45 @@
 use super::observe;
 use crate::Location;
 use jiff::Timestamp;
-use prerequisites::{LocationFacts, Observed, Owner, StoreProbe};
+use prerequisites::{Contents, LocationFacts, Observed, Owner, StoreProbe};
 use std::sync::Arc;
-use storage::{LocalStore, owner};
+use storage::{
+    LocalStore, Store, StoreErrorKind,
+    faults::{Fault, FaultStore, Operation},
+    owner,
+};
 
-async fn look(dir: &std::path::Path, cluster: &str) -> LocationFacts {
-    let root = Arc::new(LocalStore::open(dir).await.unwrap());
-    let location = Location { root, bucket_path: "b/".into() };
-    match observe(Some(&location), Some(cluster)).await {
+async fn local(dir: &std::path::Path) -> Arc<dyn Store> {
+    Arc::new(LocalStore::open(dir).await.unwrap())
+}
+
+async fn facts(root: Arc<dyn Store>, inside: bool, writes: bool) -> LocationFacts {
+    let location =
+        Location { root, bucket_path: "b/".into(), writes, unrelated_allowed: false, noted: None, inside };
+    match observe(&Observed::Seen(location), Some("me")).await {
         Observed::Seen(facts) => facts,
         Observed::NotObservable(why) => panic!("{why}"),
     }
+}
+
+async fn look(dir: &std::path::Path) -> LocationFacts {
+    facts(local(dir).await, true, true).await
+}
+
+fn contents(facts: &LocationFacts) -> Contents {
+    facts.contents.seen().unwrap().clone()
 }
 
 #[tokio::test]
 async fn an_empty_location_works_and_the_probe_leaves_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
 
-    let facts = look(dir.path(), "me").await;
+    let facts = look(dir.path()).await;
 
-    assert_eq!((facts.owner, facts.probe), (Owner::Nobody, StoreProbe::Works));
+    assert_eq!(contents(&facts).owner, Owner::Nobody);
+    assert_eq!(facts.probe, StoreProbe::Works);
+    let again = owner::survey(local(dir.path()).await.as_ref()).await.unwrap();
+    assert!(again.is_empty(), "{again:?}");
     assert_eq!(files(dir.path()), 0);
 }
 
@@ -32,9 +51,10 @@ async fn nothing_is_written_into_another_clusters_location() {
     let root = LocalStore::open(dir.path()).await.unwrap();
     owner::claim(&root, "other", Timestamp::UNIX_EPOCH).await.unwrap();
 
-    let facts = look(dir.path(), "me").await;
+    let facts = look(dir.path()).await;
 
-    assert_eq!(facts.owner, Owner::Other("other".into()));
+    assert_eq!(contents(&facts).owner, Owner::Other("other".into()));
+    assert!(matches!(facts.probe, StoreProbe::NotTried(_)), "{:?}", facts.probe);
     assert_eq!(files(dir.path()), 1, "only the other cluster's marker");
 }
 
@@ -43,9 +63,79 @@ async fn unrelated_files_are_named() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("holiday.jpg"), b"x").unwrap();
 
-    let facts = look(dir.path(), "me").await;
+    let facts = look(dir.path()).await;
 
-    assert_eq!(facts.unrelated, ["holiday.jpg"]);
+    assert_eq!(contents(&facts).unrelated, ["holiday.jpg"]);
+    assert_eq!(files(dir.path()), 1, "nothing was written beside it");
+}
+
+#[tokio::test]
+async fn an_owner_marker_that_cannot_be_understood_is_not_nobodys() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join(owner::OWNER_FILE), b"{").unwrap();
+
+    let facts = look(dir.path()).await;
+
+    assert!(matches!(contents(&facts).owner, Owner::Unreadable(_)), "{facts:?}");
+    assert!(matches!(facts.probe, StoreProbe::NotTried(_)), "{facts:?}");
+}
+
+#[tokio::test]
+async fn each_refused_operation_is_named() {
+    let cases = [
+        (Fault::ReadOnly, "create"),
+        (Fault::FullAfter(0), "create"),
+        (Fault::Lie { pattern: owner::PROBE_PREFIX.into(), offset: 0 }, "read"),
+        (Fault::DenyDeletes, "delete"),
+    ];
+
+    for (fault, expected) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FaultStore::new(local(dir.path()).await).with(fault.clone());
+        let found = facts(Arc::new(store), true, true).await.probe;
+        let StoreProbe::Failed { operation, .. } = found else { panic!("{fault:?}: {found:?}") };
+        assert_eq!(operation, expected, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_retains_the_probe_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = FaultStore::new(local(dir.path()).await).with(Fault::RetainAll);
+
+    let found = facts(Arc::new(store), true, true).await;
+    let next = look(dir.path()).await;
+
+    assert_eq!(found.probe, StoreProbe::WorksRetained);
+    assert!(contents(&next).unrelated.is_empty(), "a probe that stayed is not a stranger: {next:?}");
+}
+
+#[tokio::test]
+async fn out_of_reach_is_a_failure_only_inside_the_cluster() {
+    let dir = tempfile::tempdir().unwrap();
+    let gone = Fault::FailPath {
+        operation: Operation::List,
+        pattern: String::new(),
+        kind: StoreErrorKind::Unreachable,
+    };
+    let store = Arc::new(FaultStore::new(local(dir.path()).await).with(gone));
+
+    let inside = facts(store.clone(), true, true).await;
+    let outside = facts(store, false, true).await;
+
+    assert!(matches!(inside.probe, StoreProbe::Failed { .. }), "{inside:?}");
+    assert!(matches!(outside.probe, StoreProbe::OutOfReach(_)), "{outside:?}");
+    assert!(outside.contents.seen().is_none());
+}
+
+#[tokio::test]
+async fn a_location_that_is_only_read_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+
+    let facts = facts(local(dir.path()).await, true, false).await;
+
+    assert_eq!(facts.probe, StoreProbe::Reads);
+    assert_eq!(files(dir.path()), 0);
 }
 
 fn files(dir: &std::path::Path) -> usize {

@@ -9,6 +9,8 @@ mod open;
 mod prune;
 mod restore;
 
+pub use open::static_credential;
+
 use crate::{exit::Outcome, output::Format};
 use clap::{Args, Subcommand};
 use open::Place;

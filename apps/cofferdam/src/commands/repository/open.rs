@@ -99,12 +99,7 @@ impl Place {
             return Ok(Arc::new(NoCredential));
         }
         if !self.credential_files.is_empty() {
-            let mut data = BTreeMap::new();
-            for (key, file) in &self.credential_files {
-                data.insert(key.clone(), read_file(file.as_ref())?.into_bytes());
-            }
-            let source = StaticCredential::from_secret(settings.provider, settings.storage_account(), &data);
-            return Ok(Arc::new(source.map_err(failed)?));
+            return static_credential(settings, &self.credential_files);
         }
         // The environment is as explicit as a file when it holds a credential of the location's provider.
         let variables: BTreeMap<String, Vec<u8>> =
@@ -127,6 +122,20 @@ impl Place {
                 .next("Pass `--credential-file KEY=FILE`.")),
         }
     }
+}
+
+/// The credential in `key=file` arguments.
+pub fn static_credential(
+    settings: &LocationSettings,
+    files: &[(String, String)],
+) -> Result<Arc<dyn CredentialSource>, Failure> {
+    let mut data = BTreeMap::new();
+    for (key, file) in files {
+        data.insert(key.clone(), read_file(file.as_ref())?.into_bytes());
+    }
+    let source = StaticCredential::from_secret(settings.provider, settings.storage_account(), &data)
+        .map_err(|error| Failure::precondition(&error).next(error.remedy.clone()))?;
+    Ok(Arc::new(source))
 }
 
 /// A job with the default budget that ctrl-c stops.

@@ -1,0 +1,164 @@
+//! What the checks look at: the settings on the command line, else what is installed.
+
+use crate::{
+    cluster::ClusterArgs, commands::install::Wish, commands::repository::static_credential, exit::Failure,
+};
+use extension::{
+    checks::{account, bucket_path, needed, pod_of},
+    locations::{CredentialKind, LocationRecord, Role, STATE, open_store},
+    manifests::{InstallSettings, NAME, render},
+};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ConfigMap, Secret},
+    rbac::v1::ClusterRole,
+};
+use kube::{Api, Client, ResourceExt};
+use prerequisites::{Observed, Profile, Purpose, Report, evaluate};
+use probes::{Account, Location, Subject, observe};
+use std::sync::Arc;
+use storage::credential::CredentialSource;
+use telemetry::{Clock, SystemClock};
+
+/// What is to be judged.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// The installation as the settings describe it.
+    pub install: &'a InstallSettings,
+    /// The arguments behind it.
+    pub wish: &'a Wish,
+    /// The location to look at when the settings describe none.
+    pub location: &'a str,
+    /// Whether whoever asks is about to install.
+    pub installing: bool,
+}
+
+/// Observes and judges.
+pub async fn look(cluster: &ClusterArgs, wanted: &Wanted<'_>, profile: Profile) -> Result<Report, Failure> {
+    let client = match cluster.client().await {
+        Ok(client) => Observed::Seen(client),
+        Err(failure) => Observed::NotObservable(failure.message().to_owned()),
+    };
+    let subject = subject(client.seen(), &cluster.namespace, wanted).await?;
+    let facts = observe(client, &subject, &SystemClock).await;
+    Ok(evaluate(&facts, profile, Purpose::Install))
+}
+
+async fn subject(client: Option<&Client>, namespace: &str, wanted: &Wanted<'_>) -> Result<Subject, Failure> {
+    let installed = match client {
+        Some(client) => installed(client, namespace).await,
+        None => None,
+    };
+    let rendered = || {
+        let documents = render(wanted.install).ok()?;
+        documents.iter().find(|d| d.get("kind").is_some_and(|kind| kind == "Deployment")).and_then(pod_of)
+    };
+    let pod = match &installed {
+        Some(deployment) if wanted.wish.image.is_none() && !wanted.installing => pod_of(deployment),
+        _ => rendered(),
+    };
+    let (account, restore) = match (&installed, client) {
+        (Some(_), Some(client)) if !wanted.installing => {
+            (Account::Extension(account(namespace)), restores(client).await)
+        }
+        _ => (Account::Asker, wanted.install.restore),
+    };
+    Ok(Subject {
+        namespace: namespace.to_owned(),
+        pod,
+        needed: needed(account, namespace, &wanted.install.movers_namespace, restore),
+        location: location(client, namespace, wanted).await?,
+    })
+}
+
+/// The Deployment of an installed extension.
+async fn installed(client: &Client, namespace: &str) -> Option<serde_json::Value> {
+    let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let mut deployment = api.get_opt(NAME).await.ok().flatten()?;
+    deployment.metadata.managed_fields = None;
+    serde_json::to_value(deployment).ok()
+}
+
+/// Whether the extension was installed with the rights for restores.
+async fn restores(client: &Client) -> bool {
+    let api: Api<ClusterRole> = Api::all(client.clone());
+    let name = format!("{NAME}-{}", extension::manifests::Scope::Restore.name());
+    // Not readable: then the rights are asked for and what is missing is named.
+    api.get_opt(&name).await.map_or(true, |role| role.is_some())
+}
+
+async fn location(
+    client: Option<&Client>,
+    namespace: &str,
+    wanted: &Wanted<'_>,
+) -> Result<Observed<Location>, Failure> {
+    let map = match client {
+        Some(client) => noted(client, namespace, wanted.location).await,
+        None => None,
+    };
+    let recorded = map.as_ref().map(LocationRecord::decode);
+    let record = match (&wanted.install.location, recorded) {
+        (Some(record), _) => record.clone(),
+        (None, Some(Ok(record))) => record,
+        (None, Some(Err(bad))) => return Ok(Observed::NotObservable(bad.to_string())),
+        (None, None) => {
+            return Ok(Observed::NotObservable(
+                "no storage location is given (--set) and none is installed".to_owned(),
+            ));
+        }
+    };
+    // What the extension noted counts only for the location that it looked at.
+    let noted = map.as_ref().filter(|map| LocationRecord::decode(map).is_ok_and(|known| known == record));
+    let noted = noted.and_then(|map| map.annotations().get(STATE).cloned());
+    let opened = open(client, namespace, wanted, &record).await?;
+    Ok(match opened {
+        Observed::NotObservable(why) => Observed::NotObservable(match noted {
+            Some(noted) => format!("{why}; the extension says: {noted}"),
+            None => why,
+        }),
+        Observed::Seen(root) => Observed::Seen(Location {
+            root,
+            bucket_path: bucket_path(&record.settings),
+            writes: record.role == Role::Own,
+            unrelated_allowed: record.allow_unrelated,
+            noted,
+            inside: false,
+        }),
+    })
+}
+
+async fn noted(client: &Client, namespace: &str, location: &str) -> Option<ConfigMap> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    api.get_opt(&LocationRecord::config_map_name(location)).await.ok().flatten()
+}
+
+/// Opens the store with the credential on the command line, else with that in the cluster.
+async fn open(
+    client: Option<&Client>,
+    namespace: &str,
+    wanted: &Wanted<'_>,
+    record: &LocationRecord,
+) -> Result<Observed<Arc<dyn storage::Store>>, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let no = |why: &str| Ok(Observed::NotObservable(why.to_owned()));
+    if !wanted.wish.credential_files.is_empty() {
+        let source: Arc<dyn CredentialSource> =
+            static_credential(&record.settings, &wanted.wish.credential_files)?;
+        let opened = record.settings.open(source, clock).await;
+        return Ok(opened
+            .map_or_else(|error| Observed::NotObservable(error.to_string()), |l| Observed::Seen(l.root)));
+    }
+    match (&record.credential, client) {
+        (CredentialKind::WorkloadIdentity, _) => {
+            no("the location is opened with the identity of the extension's pod, which nobody else has")
+        }
+        (CredentialKind::None, _) => no("the directory is one of the extension's pod"),
+        (CredentialKind::Secret(_), None) => no("the credential lies in the cluster; pass --credential-file"),
+        (CredentialKind::Secret(_), Some(client)) => {
+            let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+            let opened = open_store(record, &secrets, &clock).await;
+            Ok(opened
+                .map_or_else(|error| Observed::NotObservable(error.to_string()), |l| Observed::Seen(l.root)))
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The seam to the catalogue of prerequisites: the checks that a validation lists, and those of them that stop a
+//! backup before anything has happened.
+
+mod gate;
+mod report;
+mod subject;
+
+pub use gate::gate_backup;
+pub use subject::{INSTALLER_RULES, account, bucket_path, needed, pod_of};
+
+use crate::{
+    context::Context,
+    locations::{Access, LocationError, Role},
+};
+use prerequisites::{Observed, Profile, Purpose, evaluate};
+use probes::Account;
+use resources::{BackupSpec, CheckReport, CheckResult, RestoreSpec};
+
+/// What the checks are run for.
+#[derive(Debug, Clone, Copy)]
+pub enum Subject<'a> {
+    /// A backup with this configuration.
+    Backup(&'a BackupSpec),
+    /// A restore with this configuration.
+    Restore(&'a RestoreSpec),
+}
+
+impl Subject<'_> {
+    fn location(&self) -> &str {
+        match self {
+            Self::Backup(spec) => &spec.storage_location,
+            Self::Restore(spec) => &spec.recovery_point.location,
+        }
+    }
+
+    fn purpose(&self) -> Purpose {
+        match self {
+            Self::Backup(_) => Purpose::Backup,
+            Self::Restore(_) => Purpose::Restore,
+        }
+    }
+}
+
+/// Runs every check that exists for `subject`.
+pub async fn run(context: &Context, subject: Subject<'_>) -> Vec<CheckReport> {
+    // Opening it claims a new location, so this comes before the question whose it is.
+    let mut checks = vec![location(context, subject).await];
+    let seen = probes::Subject {
+        namespace: context.config.namespace.clone(),
+        pod: subject::own_pod(&context.client, &context.config.namespace).await,
+        needed: needed(
+            Account::ThisExtension(account(&context.config.namespace)),
+            &context.config.namespace,
+            &context.config.movers_namespace,
+            matches!(subject, Subject::Restore(_)),
+        ),
+        location: seen_location(context, subject).await,
+    };
+    let client = Observed::Seen(context.client.clone());
+    let facts = probes::observe(client, &seen, context.clock.as_ref()).await;
+    let report = evaluate(&facts, Profile::Generic, subject.purpose());
+    checks.extend(report.findings.into_iter().map(report::listed));
+    checks
+}
+
+async fn seen_location(context: &Context, subject: Subject<'_>) -> Observed<probes::Location> {
+    match context.locations.look(subject.location()).await {
+        Ok((record, location)) => Observed::Seen(probes::Location {
+            root: location.root,
+            bucket_path: bucket_path(&record.settings),
+            writes: matches!(subject, Subject::Backup(_)) && record.role == Role::Own,
+            unrelated_allowed: record.allow_unrelated,
+            noted: None,
+            inside: true,
+        }),
+        Err(error) => Observed::NotObservable(error.to_string()),
+    }
+}
+
+/// Whether the location opens: settings, credential, owner marker, repository and its password.
+async fn location(context: &Context, subject: Subject<'_>) -> CheckReport {
+    let name = subject.location();
+    let access = match subject {
+        Subject::Backup(_) => Access::Write,
+        Subject::Restore(_) => Access::Read,
+    };
+    let opened = context.locations.open(name, access).await;
+    let (result, evidence, fix) = match &opened {
+        Ok(open) => (CheckResult::Passed, open.root.describe(), None),
+        Err(error @ LocationError::Cluster { .. }) => (CheckResult::NotObservable, error.to_string(), None),
+        Err(error) => {
+            let problem = error.problem();
+            let fix = problem.recommended_action.join(" ");
+            let evidence = format!("{}: {}", problem.code, problem.message);
+            (CheckResult::Failed, evidence, Some(fix).filter(|fix| !fix.is_empty()))
+        }
+    };
+    CheckReport {
+        id: "location".to_owned(),
+        title: format!("The storage location {name} can be used."),
+        severity: "Block".to_owned(),
+        result,
+        evidence,
+        fix,
+    }
+}
