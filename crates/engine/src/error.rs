@@ -128,6 +128,20 @@ impl EngineError {
         }
     }
 
+    /// Whether something that was stored is missing or no longer what it was.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(
+                error.kind,
+                storage::StoreErrorKind::NotFound
+                    | storage::StoreErrorKind::Corrupt
+                    | storage::StoreErrorKind::Exists
+            ),
+            Self::Damaged { .. } | Self::Format { .. } | Self::MissingBlob { .. } => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn format(what: impl Into<String>) -> impl FnOnce(FormatError) -> Self {
         let what = what.into();
         move |source| Self::Format { what, source: Arc::new(source) }

@@ -19,6 +19,8 @@ pub enum StoreErrorKind {
     Full,
     /// The store does not accept the credential, or the credential could not be obtained.
     BadCredentials,
+    /// The store refuses because the clock of this machine, or its own, is wrong.
+    WrongClock,
     /// The bucket, container or directory does not exist.
     BucketMissing,
     /// What came back cannot be what was written (for example fewer bytes than the file has).
@@ -98,6 +100,7 @@ impl StoreErrorKind {
             }
             Self::Full => "Free space or raise the quota of the store, then run the operation again.",
             Self::BadCredentials => "Check the credential of the backup storage location and renew it.",
+            Self::WrongClock => "The clock of this node is wrong: correct it (NTP), then try again.",
             Self::BucketMissing => {
                 "Create the bucket, container or directory, or correct its name in the settings."
             }

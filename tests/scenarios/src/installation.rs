@@ -52,7 +52,12 @@ impl Installation {
 
     /// `cofferdam install` with the settings of the bucket, small resource requests and these arguments.
     pub fn install(&self, more: &[&str]) -> Ran {
-        let mut arguments = vec!["install".to_owned(), "--image".to_owned(), IMAGE.to_owned()];
+        self.install_as(IMAGE, more)
+    }
+
+    /// The same with another image.
+    pub fn install_as(&self, image: &str, more: &[&str]) -> Ran {
+        let mut arguments = vec!["install".to_owned(), "--image".to_owned(), image.to_owned()];
         for setting in ["resources.requests.cpu=50m", "resources.limits.cpu=2000m"] {
             arguments.extend(["--set".to_owned(), setting.to_owned()]);
         }

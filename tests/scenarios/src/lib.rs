@@ -1,18 +1,24 @@
 //! End-to-end stories, named as sentences, played against the real clusters of the testbed by the same
 //! programs that a person uses: `cofferdam`, `kubectl`, `restic`.
 
+pub mod azure;
 pub mod checks;
 mod cluster;
 mod command;
 mod installation;
+mod objects;
+mod preflight;
 mod process;
+mod skewed;
 mod store;
 mod world;
 
 pub use cluster::Cluster;
 pub use command::{Ran, binary, run, wait_until};
 pub use installation::{IMAGE, Installation, NAMESPACE, load_product, load_workload};
+pub use preflight::Preflight;
 pub use process::{Extension, Hold, Start};
+pub use skewed::skewed_store;
 pub use store::Store;
 pub use world::{ENDED, LONG, World};
 

@@ -74,7 +74,10 @@ impl Run {
         let stop = self.stop_reason();
         let session = self.session.as_mut().ok_or_else(|| internal("no attempt has begun"))?;
         let committed = session.attempt.commit == Commit::Present;
-        session.problems.extend(session.failure.clone());
+        // What ended the attempt comes first; what else failed because of it comes after.
+        let mut problems: Vec<Problem> = session.failure.clone().into_iter().collect();
+        problems.append(&mut session.problems);
+        session.problems = problems;
         if !committed && stop == Some(Stop::Deadline) {
             session.problems.push(out_of_time());
         }

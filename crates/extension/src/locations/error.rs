@@ -106,6 +106,7 @@ pub fn store_problem(error: &StoreError) -> Problem {
     let code = match error.kind {
         StoreErrorKind::Denied if writing => code::LOCATION_READ_ONLY,
         StoreErrorKind::Denied | StoreErrorKind::BadCredentials => code::LOCATION_MISSING_PERMISSIONS,
+        StoreErrorKind::WrongClock => code::CLOCK_SKEW,
         StoreErrorKind::BucketMissing => code::LOCATION_NOT_FOUND,
         StoreErrorKind::Full => code::STORE_FULL,
         StoreErrorKind::Corrupt | StoreErrorKind::Exists | StoreErrorKind::NotFound => {
@@ -123,14 +124,48 @@ pub fn store_problem(error: &StoreError) -> Problem {
 
 /// A failed repository as a problem.
 pub fn engine_problem(error: &EngineError) -> Problem {
-    let code = match error {
+    let (code, fix) = match error {
         EngineError::Store(error) => return store_problem(error),
-        EngineError::WrongPassword { .. } => code::WRONG_REPOSITORY_KEY,
-        EngineError::Cancelled => code::CANCELLED,
-        EngineError::Format { .. } | EngineError::Damaged { .. } | EngineError::MissingBlob { .. } => {
-            code::REPOSITORY_DAMAGED
-        }
-        _ => code::LOCATION_NOT_READY,
+        EngineError::WrongPassword { .. } => (
+            code::WRONG_REPOSITORY_KEY,
+            "Put the repository's own password back into the Secret that the location names; another password never opens it.",
+        ),
+        EngineError::Cancelled => (code::CANCELLED, "Start it again when it shall run to its end."),
+        error if error.is_damage() => (
+            code::REPOSITORY_DAMAGED,
+            "See what is affected with `cofferdam repository check`; other recovery points may be whole.",
+        ),
+        EngineError::Locked { .. } => (code::LOCATION_NOT_READY, "Wait for the other work to end."),
+        _ => (code::LOCATION_NOT_READY, "See the location with `cofferdam location show`, then start again."),
     };
-    Problem::error(code, error.to_string())
+    Problem::error(code, error.to_string()).fix(fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use storage::StoreErrorKind::*;
+
+    #[test]
+    fn every_refusal_has_its_code_and_a_next_step() {
+        let cases = [
+            (Denied, "create", code::LOCATION_READ_ONLY),
+            (Denied, "read", code::LOCATION_MISSING_PERMISSIONS),
+            (BadCredentials, "read", code::LOCATION_MISSING_PERMISSIONS),
+            (WrongClock, "read", code::CLOCK_SKEW),
+            (BucketMissing, "list", code::LOCATION_NOT_FOUND),
+            (Full, "create", code::STORE_FULL),
+            (NotFound, "read", code::REPOSITORY_DAMAGED),
+            (Corrupt, "read", code::REPOSITORY_DAMAGED),
+            (Unreachable, "read", code::LOCATION_NOT_READY),
+        ];
+
+        for (kind, tried, expected) in cases {
+            let problem = engine_problem(&EngineError::Store(StoreError::new(tried, "x", kind, "y")));
+            assert_eq!(problem.code, expected, "{kind:?}");
+            assert!(!problem.recommended_action.is_empty(), "{kind:?}");
+        }
+        let wrong = engine_problem(&EngineError::WrongPassword { store: "s".into(), keys: 1 });
+        assert_eq!((wrong.code.as_str(), wrong.recommended_action.len()), (code::WRONG_REPOSITORY_KEY, 1));
+    }
 }

@@ -95,13 +95,7 @@ fn failed(what: &str, error: &EngineError) -> SourceError {
         what: what.to_owned(),
         cause: error.to_string(),
         temporary: error.is_temporary(),
-        damaged: matches!(
-            error,
-            EngineError::Damaged { .. }
-                | EngineError::Format { .. }
-                | EngineError::MissingBlob { .. }
-                | EngineError::OutOfRange { .. }
-                | EngineError::NotAFile { .. }
-        ),
+        damaged: error.is_damage()
+            || matches!(error, EngineError::OutOfRange { .. } | EngineError::NotAFile { .. }),
     }
 }

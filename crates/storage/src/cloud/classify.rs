@@ -86,6 +86,8 @@ fn kind(error: &object_store::Error, status: Option<u16>, code: &str, text: &str
 fn kind_of_code(code: &str, text: &str) -> Option<Kind> {
     Some(match code {
         "NoSuchBucket" | "ContainerNotFound" => Kind::BucketMissing,
+        "RequestTimeTooSkewed" => Kind::WrongClock,
+        "AuthenticationFailed" if text.contains("date header too old") => Kind::WrongClock,
         "InvalidAccessKeyId"
         | "SignatureDoesNotMatch"
         | "AuthenticationFailed"
@@ -96,7 +98,6 @@ fn kind_of_code(code: &str, text: &str) -> Option<Kind> {
         | "InvalidToken"
         | "InvalidClientTokenId"
         | "KeyBasedAuthenticationNotPermitted"
-        | "RequestTimeTooSkewed"
         | "AuthorizationHeaderMalformed" => Kind::BadCredentials,
         "AuthorizationFailure" if text.contains("failed to authenticate") => Kind::BadCredentials,
         "BlobImmutableDueToPolicy"
@@ -155,14 +156,11 @@ fn remedy(code: &str, text: &str) -> Option<&'static str> {
         "KeyBasedAuthenticationNotPermitted" => Some(
             "The storage account forbids account keys: use workload identity (config.useAAD) or allow key access.",
         ),
-        "RequestTimeTooSkewed" => Some("The clock of this node is wrong: correct it (NTP), then try again."),
-        "AuthenticationFailed" if text.contains("date header too old") => {
-            Some("The clock of this node is wrong: correct it (NTP), then try again.")
-        }
         "AuthorizationPermissionMismatch" => Some(
             "Assign the role Storage Blob Data Contributor on the container to the identity; it takes effect within minutes.",
         ),
-        "AuthorizationFailure" => {
+        // Azure's word for both a wrong key and a closed network.
+        "AuthorizationFailure" if !text.contains("failed to authenticate") => {
             Some("Check the network rules of the storage account and the role of the identity.")
         }
         "NotImplemented" => Some(
@@ -253,6 +251,7 @@ mod tests {
             (answer("404 Not Found", &xml("ContainerNotFound")), Kind::BucketMissing, false),
             (answer("404 Not Found", &xml("NoSuchKey")), Kind::NotFound, false),
             (answer("403 Forbidden", &xml("SignatureDoesNotMatch")), Kind::BadCredentials, false),
+            (answer("403 Forbidden", &xml("RequestTimeTooSkewed")), Kind::WrongClock, false),
             (answer("403 Forbidden", &xml("AccessDenied")), Kind::Denied, false),
             (answer("403 Forbidden", ""), Kind::Denied, false),
             (answer("401 Unauthorized", ""), Kind::BadCredentials, false),

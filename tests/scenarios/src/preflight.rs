@@ -1,0 +1,59 @@
+//! What `cofferdam preflight` says, check by check.
+
+use crate::{Cluster, Ran};
+use serde_json::Value;
+
+/// The checks of one run.
+#[derive(Debug, Clone)]
+pub struct Preflight {
+    /// The exit code.
+    pub code: i32,
+    /// The printed document.
+    pub document: Value,
+}
+
+impl Preflight {
+    /// Runs the checks with these arguments.
+    pub fn run(cluster: &Cluster, arguments: &[&str]) -> Self {
+        let mut all = vec!["preflight", "-o", "json"];
+        all.extend(arguments);
+        Self::of(&cluster.cofferdam(&all))
+    }
+
+    /// What a run printed.
+    pub fn of(ran: &Ran) -> Self {
+        Self { code: ran.code, document: ran.json() }
+    }
+
+    /// One check.
+    pub fn check(&self, id: &str) -> &Value {
+        let checks = self.document["checks"].as_array().expect("a list of checks");
+        checks.iter().find(|check| check["id"] == id).unwrap_or_else(|| panic!("no {id} in {self:?}"))
+    }
+
+    /// `Passed`, `Failed Block`, `Failed Warn`, `Skipped` or `NotObservable`.
+    pub fn result(&self, id: &str) -> String {
+        let check = self.check(id);
+        let result = check["result"].as_str().unwrap_or_default();
+        match result {
+            "Failed" => format!("Failed {}", check["severity"].as_str().unwrap_or_default()),
+            other => other.to_owned(),
+        }
+    }
+
+    /// What was seen.
+    pub fn evidence(&self, id: &str) -> &str {
+        self.check(id)["evidence"].as_str().unwrap_or_default()
+    }
+
+    /// What to do.
+    pub fn fix(&self, id: &str) -> &str {
+        self.check(id)["fix"].as_str().unwrap_or_default()
+    }
+
+    /// Panics unless the check ended so, with this in its evidence.
+    pub fn expect(&self, id: &str, result: &str, evidence: &str) {
+        assert_eq!(self.result(id), result, "{:#}", self.check(id));
+        assert!(self.evidence(id).contains(evidence), "{evidence:?} is not in {:#}", self.check(id));
+    }
+}
