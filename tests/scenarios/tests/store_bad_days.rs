@@ -163,6 +163,7 @@ fn a_corrected_secret_counts_within_seconds_and_a_waiting_installation_goes_on()
     noted("default", "UserErrorExtensionMSIMissingPermissionsOnBackupStorageLocation");
     let corrected =
         serde_json::json!({"stringData": {"AZURE_STORAGE_ACCOUNT_ACCESS_KEY": azure::KEY}}).to_string();
+    assert!(!installing.is_finished(), "the installation did not wait for its own location");
     let now = Instant::now();
     installed().cluster.kubectl(&["patch", "secret", "-n", NAMESPACE, "store-default", "-p", &corrected]);
     let ran = installing.join().expect("the installation ends");
@@ -295,6 +296,47 @@ fn a_store_that_refuses_the_time_of_requests_is_a_wrong_clock() {
     assert!(shown.stderr.contains("correct it (NTP)"), "{}", shown.stderr);
 }
 
+/// Creates a validation and returns it finished.
+fn validated(kind: &str, name: &str, spec: &Value) -> Value {
+    let resource = serde_json::json!({
+        "apiVersion": "clusterbackup.dataprotection.microsoft.com/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": spec,
+    });
+    installed().cluster.apply(&resource.to_string());
+    let ended = ["Completed", "CompletedWithWarnings", "Failed"];
+    installed().wait_phase(&format!("{}s", kind.to_lowercase()), name, &ended, Duration::from_secs(60))
+}
+
+/// One check of a validation.
+fn check(resource: &Value, id: &str) -> Value {
+    let checks = resource["status"]["checks"].as_array().cloned().unwrap_or_default();
+    checks.into_iter().find(|check| check["id"] == id).unwrap_or_default()
+}
+
+#[test]
+fn a_validation_of_a_restore_reads_the_location_and_names_a_wrong_one() {
+    let store = Store::bucket(&unique("validate"));
+    installed();
+    add("validate", &store.arguments(), &[]);
+    noted("validate", "Ready");
+    let spec =
+        |location: &str| serde_json::json!({"restore": {"recoveryPoint": {"location": location, "id": "x"}}});
+    let before = store.objects("");
+
+    let good = validated("ValidateForRestore", &unique("v3"), &spec("validate"));
+    let wrong = validated("ValidateForRestore", &unique("v4"), &spec("nowhere"));
+
+    for id in ["location", "P4", "P6", "P11"] {
+        assert_eq!(check(&good, id)["result"], "Passed", "{:#}", good["status"]);
+    }
+    assert_eq!(check(&good, "P10"), Value::Null, "whose a location is does not matter to a restore");
+    assert_eq!(store.objects(""), before, "something was written");
+    assert_eq!(wrong["status"]["phase"], "Failed");
+    assert!(check(&wrong, "location")["fix"].to_string().contains("location list"), "{:#}", wrong["status"]);
+}
+
 /// A packet filter in the cluster's own network; taken away when the story ends, however it ends.
 struct Blocked(Cluster);
 
@@ -326,19 +368,8 @@ fn a_store_behind_a_packet_filter_is_named_by_a_validation_and_a_backup_waits_fo
     let name = unique("blocked");
     add("blocked", &store.arguments(), &[]);
     noted("blocked", "Ready");
-    let validate = |name: &str| {
-        cluster.apply(&format!(
-            r#"{{"apiVersion":"clusterbackup.dataprotection.microsoft.com/v1alpha1","kind":"ValidateForBackup",
-            "metadata":{{"name":"{name}","namespace":"{NAMESPACE}"}},
-            "spec":{{"backup":{{"storageLocation":"blocked","includedNamespaces":["{SMALL}"]}}}}}}"#
-        ));
-        let ended = ["Completed", "CompletedWithWarnings", "Failed"];
-        installed().wait_phase("validateforbackups", name, &ended, Duration::from_secs(60))
-    };
-    let check = |resource: &Value, id: &str| {
-        let checks = resource["status"]["checks"].as_array().cloned().unwrap_or_default();
-        checks.into_iter().find(|check| check["id"] == id).unwrap_or_default()
-    };
+    let spec = serde_json::json!({"backup": {"storageLocation": "blocked", "includedNamespaces": [SMALL]}});
+    let validate = |name: &str| validated("ValidateForBackup", name, &spec);
 
     let open = validate(&unique("v1"));
     let filter = Blocked::store(&cluster);

@@ -5,7 +5,7 @@ mod gate;
 mod ready;
 
 use super::{
-    location::{setting, settings},
+    location::{forget_state, setting, settings},
     preflight::{self, ProfileArg, Wanted},
 };
 use crate::{
@@ -121,6 +121,9 @@ pub async fn run(args: InstallArgs, cluster: &ClusterArgs, format: Format) -> Ou
     }
     apply::apply(&client, &documents, |document| !apply::is_prerequisite(document)).await?;
     apply::established(&client).await?;
+    if install.location.is_some() {
+        forget_state(&Api::namespaced(client.clone(), &cluster.namespace), DEFAULT).await?;
+    }
     println!("installed into namespace {}", cluster.namespace);
     if args.without_deployment {
         println!("no Deployment was applied; run the extension with `cofferdam extension`");

@@ -64,14 +64,16 @@ async fn changed(changes: &mut (impl Stream<Item = ()> + Unpin)) {
     }
 }
 
-/// Changes of Secrets and locations in the extension's namespace. The notes that `look` writes are none.
+/// Changes of Secrets and locations in the extension's namespace. What a note says is none; that it was taken away
+/// is one.
 fn changes(context: &Context) -> impl Stream<Item = ()> {
     let (client, namespace) = (context.client.clone(), &context.config.namespace);
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     // Only their metadata: what the Secrets hold is read where it is used.
     let secrets: Api<PartialObjectMeta<Secret>> = Api::namespaced(client, namespace);
     let maps = watcher::watcher(maps, watcher::Config::default().labels(LABEL)).default_backoff();
-    let maps = fresh(maps, |map: &ConfigMap| (map.uid(), map.data.clone(), map.metadata.labels.clone()));
+    let noted = |map: &ConfigMap| map.annotations().contains_key(STATE);
+    let maps = fresh(maps, move |map| (map.uid(), map.data.clone(), map.metadata.labels.clone(), noted(map)));
     let secrets = watcher::watcher(secrets, watcher::Config::default()).default_backoff();
     let secrets =
         fresh(secrets, |secret: &PartialObjectMeta<Secret>| (secret.uid(), secret.resource_version()));

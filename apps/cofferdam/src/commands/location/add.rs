@@ -1,6 +1,6 @@
 //! `cofferdam location add`.
 
-use super::{setting, settings};
+use super::{forget_state, setting, settings};
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
@@ -74,6 +74,7 @@ pub async fn run(args: AddArgs, cluster: &ClusterArgs, format: Format) -> Outcom
     maps.patch(&name, &apply, &Patch::Apply(&map))
         .await
         .map_err(|error| Failure::api(format!("write ConfigMap {name}"), &error))?;
+    forget_state(&maps, &args.name).await?;
     println!("location {0} added; check it: cofferdam location show {0}", args.name);
     Ok(Exit::Done)
 }

@@ -10,9 +10,12 @@ use crate::{
     output::Format,
 };
 use clap::Subcommand;
-use extension::locations::Locations;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, Client, ResourceExt};
+use extension::locations::{LocationRecord, Locations, STATE};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams},
+};
 use std::{collections::BTreeMap, sync::Arc};
 use telemetry::SystemClock;
 
@@ -46,6 +49,17 @@ pub async fn cluster_uid(client: &Client) -> Result<String, Failure> {
     let system =
         api.get("kube-system").await.map_err(|error| Failure::api("read namespace kube-system", &error))?;
     Ok(system.uid().unwrap_or_default())
+}
+
+/// Takes away what the extension noted at a location earlier: it looks again at once, and what it says then is
+/// about the settings and Secrets of now.
+pub async fn forget_state(maps: &Api<ConfigMap>, location: &str) -> Result<(), Failure> {
+    let name = LocationRecord::config_map_name(location);
+    let nothing = serde_json::json!({"metadata": {"annotations": {STATE: null}}});
+    maps.patch(&name, &PatchParams::default(), &Patch::Merge(&nothing))
+        .await
+        .map(drop)
+        .map_err(|error| Failure::api(format!("write ConfigMap {name}"), &error))
 }
 
 /// Reads `key=value`.
