@@ -29,7 +29,11 @@ fn before_an_installation_nothing_blocks_a_fit_cluster() {
     let cluster = Cluster::one();
     let prepared = Installation::prepared(&cluster, "preflight-fit");
 
-    let found = preflight_at(&cluster, &prepared.store, &["--image", IMAGE]);
+    // The kubelet lists a loaded image with its next report.
+    let found = scenarios::wait_until("the node lists the image", std::time::Duration::from_secs(60), || {
+        let found = preflight_at(&cluster, &prepared.store, &["--image", IMAGE]);
+        if found.result("P15") == "Passed" { Ok(found) } else { Err(found.evidence("P15").to_owned()) }
+    });
     let arguments = prepared.store.arguments();
     let mut table = vec!["preflight", "--image", IMAGE];
     table.extend(arguments.iter().map(String::as_str));
