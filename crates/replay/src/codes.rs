@@ -28,5 +28,9 @@ pub const REPLACE_REFUSED: &str = "UserErrorReplaceWouldLoseData";
 pub const GROUP_UNAVAILABLE: &str = "ApiGroupUnavailable";
 /// The target cluster could not be observed.
 pub const TARGET_UNREACHABLE: &str = "TargetClusterNotObserved";
+/// Admission in the target took an object otherwise than it was sent.
+pub const CHANGED_BY_ADMISSION: &str = "ObjectChangedByAdmission";
+/// An object counts as created, and may have been deleted by an earlier attempt to be replaced.
+pub const MAY_HAVE_BEEN_REPLACED: &str = "MayHaveBeenReplaced";
 /// Objects exist, differ, and stay as they are because the conflict policy says so.
 pub const SKIPPED: &str = "ObjectsSkipped";

@@ -41,7 +41,7 @@ impl Class {
     }
 
     /// Whether `Replace` leaves it alone unless its type is named.
-    fn is_spared(self) -> bool {
+    pub(crate) fn is_spared(self) -> bool {
         matches!(self, Self::Namespace | Self::Definition | Self::Claim { .. } | Self::Volume)
     }
 }
@@ -53,16 +53,34 @@ pub enum Origin {
     Foreign,
     /// This restore, in an earlier attempt: it created the object.
     Created,
+    /// This restore, in an earlier attempt: it deleted what was there and created the object in its place.
+    Replaced,
     /// This restore, in an earlier attempt: it changed the object.
     Changed,
+}
+
+impl Origin {
+    /// Whether this restore created the object, in place of another or not.
+    pub fn is_made_here(self) -> bool {
+        matches!(self, Self::Created | Self::Replaced)
+    }
+}
+
+/// The field manager of objects that were created in the place of others: an attempt that comes later tells
+/// by it that they were not absent before.
+pub fn replacing(manager: &str) -> String {
+    format!("{manager}/replaced")
 }
 
 /// Tells from a live object's field managers whether this restore wrote it before. `requested` is when the
 /// API server took in the request to restore.
 pub fn origin(live: &Value, manager: &str, requested: Timestamp) -> Origin {
-    let written = json::items(live, &["metadata", "managedFields"])
-        .iter()
-        .any(|entry| json::text(entry, &["manager"]) == Some(manager));
+    let managers = json::items(live, &["metadata", "managedFields"]).iter();
+    let managers: Vec<&str> = managers.filter_map(|entry| json::text(entry, &["manager"])).collect();
+    if managers.contains(&replacing(manager).as_str()) {
+        return Origin::Replaced;
+    }
+    let written = managers.contains(&manager);
     let created = json::text(live, &["metadata", "creationTimestamp"])
         .and_then(|text| text.parse::<Timestamp>().ok())
         .is_some_and(|created| created.as_second() >= requested.as_second());
@@ -97,6 +115,8 @@ pub struct Conflict<'a> {
 pub enum Decision {
     /// Nothing; this restore created it in an earlier attempt.
     CreatedBefore,
+    /// Nothing; this restore replaced another one with it in an earlier attempt.
+    ReplacedBefore,
     /// Nothing; it already is as in the recovery point.
     Unchanged,
     /// Nothing; it differs in these fields and stays as it is.
@@ -114,8 +134,10 @@ pub enum Decision {
 /// Decides.
 pub fn decide(policy: ConflictPolicy, conflict: &Conflict<'_>) -> Decision {
     let replaces = policy == ConflictPolicy::Replace && (!conflict.class.is_spared() || conflict.named);
-    if conflict.origin == Origin::Created {
-        return Decision::CreatedBefore;
+    match conflict.origin {
+        Origin::Created => return Decision::CreatedBefore,
+        Origin::Replaced => return Decision::ReplacedBefore,
+        Origin::Foreign | Origin::Changed => {}
     }
     if let Some(freed) = freed_volume(conflict) {
         return Decision::Patch(freed);

@@ -160,7 +160,7 @@ fn without_nulls(value: &Value) -> Value {
 }
 
 /// Keys with dots stand in brackets, so that a path reads in one way only.
-fn path(parent: &str, key: &str) -> String {
+pub(crate) fn path(parent: &str, key: &str) -> String {
     match (parent, key.contains('.')) {
         ("", _) => key.to_owned(),
         (parent, true) => format!("{parent}[{key}]"),

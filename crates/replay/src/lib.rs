@@ -12,7 +12,7 @@ pub mod codes;
 pub mod decide;
 pub mod diff;
 mod error;
-#[cfg(feature = "testing")]
+#[cfg(test)]
 mod fake;
 pub mod item;
 mod json;
@@ -34,8 +34,8 @@ mod walk;
 
 pub use apply::execute;
 pub use error::{ReplayError, SourceError};
-#[cfg(feature = "testing")]
-pub use fake::{FakeCluster, FakeVolumes};
+#[cfg(test)]
+pub(crate) use fake::{FakeCluster, FakeVolumes};
 pub use mapping::Mapping;
 pub use modifiers::Modifiers;
 pub use options::{Budget, Patience, RestoreOptions};
@@ -43,11 +43,9 @@ pub use order::Stage;
 pub use outcome::{Counts, End, JsonLines, Outcomes, Progress, Unwatched};
 pub use plan::{Plan, plan};
 pub use row::{Action, Checked, Ending, Row};
-#[cfg(any(test, feature = "testing"))]
-pub use source::MemorySource;
-pub use source::{PointSource, RecoveryPointSource};
+pub use source::{MemorySource, PointSource, RecoveryPointSource};
 pub use target::Target;
 pub use volumes::{ClaimToRestore, NoVolumes, Reach, VolumeRestorer};
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;

@@ -36,6 +36,8 @@ pub struct RestoreOptions {
     pub patience: Patience,
     /// When the whole must be over.
     pub deadline: Option<Instant>,
+    /// Whether an earlier attempt of this restore was interrupted.
+    pub resumed: bool,
 }
 
 /// What a restore may use.
@@ -123,6 +125,7 @@ impl RestoreOptions {
             budget: Budget::default(),
             patience: Patience::default(),
             deadline: None,
+            resumed: false,
         })
     }
 

@@ -101,6 +101,7 @@ impl Run {
         let mut options =
             RestoreOptions::new(&self.uid, requested, &object.spec, &self.context.config.namespace)
                 .map_err(failed)?;
+        options.resumed = self.status.attempt > 1;
         if let Some(reference) = &object.spec.resource_modifier_reference {
             options.modifiers = self.target().load_modifiers(reference).await.map_err(failed)?;
         }

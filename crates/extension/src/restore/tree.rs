@@ -1,4 +1,5 @@
-//! A plan as a person reads it: by namespace, then kind, one line per object.
+//! A plan as a person reads it: by namespace, then kind, one line per object. Objects of one kind that are left
+//! for the same reason share a line; the rows of the plan name each of them.
 
 use replay::{Action, Checked, Plan, Row};
 use std::collections::BTreeMap;
@@ -28,8 +29,8 @@ pub fn tree(plan: &Plan) -> String {
         }
         for (kind, rows) in kinds {
             text.push_str(&format!("  {kind}\n"));
-            for row in rows {
-                text.push_str(&format!("    {}\n", line(row)));
+            for line in lines(rows) {
+                text.push_str(&format!("    {line}\n"));
             }
         }
     }
@@ -40,8 +41,41 @@ pub fn tree(plan: &Plan) -> String {
     text
 }
 
+/// More objects than this, left for one reason, are counted instead of named.
+const NAMED: usize = 3;
+
+fn lines(rows: &[&Row]) -> Vec<String> {
+    let mut left: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
+    for row in rows {
+        if let Action::Leave { why } = &row.action {
+            left.entry(why).or_default().push(row);
+        }
+    }
+    let folded = |row: &Row| match &row.action {
+        Action::Leave { why } => left.get(why.as_str()).is_some_and(|rows| rows.len() > NAMED),
+        _ => false,
+    };
+    let single = rows.iter().filter(|row| !folded(row)).map(|row| line(row));
+    let many = left.iter().filter(|(_, rows)| rows.len() > NAMED);
+    let many =
+        many.map(|(why, rows)| format!("{} {:<15} {} objects: {why}", mark("leave"), "leave", rows.len()));
+    single.chain(many).collect()
+}
+
+/// One character for what happens.
+fn mark(word: &str) -> char {
+    match word {
+        "create" => '+',
+        "patch" | "replace" => '~',
+        "blocked" | "dataNotRestored" => '!',
+        "unchanged" => '=',
+        _ => '.',
+    }
+}
+
 fn line(row: &Row) -> String {
-    let mut line = format!("{:<15} {}", row.action.word(), row.place.name);
+    let word = row.action.word();
+    let mut line = format!("{} {word:<15} {}", mark(word), row.place.name);
     if row.with_data {
         line.push_str(" with its data");
     }
@@ -58,5 +92,53 @@ fn line(row: &Row) -> String {
         Checked::NotCheckable { reason } => line.push_str(&format!("  (not checkable: {reason})")),
         Checked::NothingToCheck => {}
     }
+    for note in &row.notes {
+        line.push_str(&format!("\n        {}", note.message));
+    }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use replay::Stage;
+    use replay::item::{Place, ResourceType};
+    use std::sync::Arc;
+
+    fn row(name: &str, action: Action) -> Row {
+        let kind = ResourceType {
+            group: "rbac.authorization.k8s.io".to_owned(),
+            version: "v1".to_owned(),
+            kind: "ClusterRole".to_owned(),
+            resource: "clusterroles".to_owned(),
+            namespaced: false,
+        };
+        Row {
+            place: Place { kind: Arc::new(kind), namespace: None, name: name.into() },
+            original_namespace: None,
+            stage: Stage::Accounts,
+            action,
+            checked: Checked::NothingToCheck,
+            with_data: false,
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn many_objects_that_are_left_for_one_reason_share_a_line() {
+        let leave = |why: &str| Action::Leave { why: why.to_owned() };
+        let mut rows: Vec<Row> = (0..60)
+            .map(|number| row(&format!("system:{number}"), leave("The API server makes them.")))
+            .collect();
+        rows.push(row("other", leave("It is left to its controller.")));
+        rows.push(row("mine", Action::Create));
+        let rows: Vec<&Row> = rows.iter().collect();
+
+        let lines = lines(&rows);
+
+        assert_eq!(lines.len(), 3, "{lines:#?}");
+        assert!(lines.iter().any(|line| line.starts_with("+ create") && line.contains("mine")));
+        assert!(lines.iter().any(|line| line.contains("other: It is left to its controller.")));
+        assert!(lines.iter().any(|line| line.contains("60 objects: The API server makes them.")));
+    }
 }

@@ -67,11 +67,12 @@ impl KubeApi {
         builder: http::request::Builder,
         content_type: &str,
         body: &Value,
+        whole: bool,
     ) -> Result<Written, ApiError> {
         let bytes = serde_json::to_vec(body).map_err(|error| ApiError::unreachable(tried, &error))?;
         let request = builder
             .header(header::CONTENT_TYPE, content_type)
-            .header(header::ACCEPT, METADATA_ONLY)
+            .header(header::ACCEPT, if whole { "application/json" } else { METADATA_ONLY })
             .body(bytes);
         let answer = self.call(tried, built(tried, request)?).await?;
         let written = parse(tried, &answer.body)?;
@@ -79,6 +80,7 @@ impl KubeApi {
             uid: json::text(&written, &["metadata", "uid"]).unwrap_or("").to_owned(),
             resource_version: json::text(&written, &["metadata", "resourceVersion"]).unwrap_or("").to_owned(),
             warnings: warnings(&answer.headers),
+            object: whole.then_some(written),
         })
     }
 
@@ -163,13 +165,13 @@ impl ClusterApi for KubeApi {
             paths::list(&place.kind, place.namespace.as_deref()),
             query(write, "&fieldValidation=Warn")
         );
-        self.write(&tried, Request::post(path), "application/json", body).await
+        self.write(&tried, Request::post(path), "application/json", body, write.whole).await
     }
 
     async fn patch(&self, place: &Place, patch: &Value, write: &Write) -> Result<Written, ApiError> {
         let tried = format!("patch {place}");
         let path = format!("{}?{}", paths::object(place), query(write, "&fieldValidation=Warn"));
-        self.write(&tried, Request::patch(path), "application/merge-patch+json", patch).await
+        self.write(&tried, Request::patch(path), "application/merge-patch+json", patch, write.whole).await
     }
 
     async fn delete(&self, place: &Place, uid: &str, write: &Write) -> Result<(), ApiError> {

@@ -62,10 +62,12 @@ pub struct Write {
     pub manager: String,
     /// True: the server checks, and stores nothing.
     pub dry_run: bool,
+    /// True: the server answers with the whole object, so that changes by admission webhooks can be seen.
+    pub whole: bool,
 }
 
 /// What the server said about a write.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Written {
     /// UID of the object.
     pub uid: String,
@@ -73,4 +75,6 @@ pub struct Written {
     pub resource_version: String,
     /// What the server warned of, such as fields that it does not know and dropped.
     pub warnings: Vec<String>,
+    /// The object as the server took it, if [`Write::whole`] asked for it.
+    pub object: Option<Value>,
 }

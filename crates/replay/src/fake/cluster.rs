@@ -203,7 +203,7 @@ impl Inner {
         if place.kind.is("", "namespaces") {
             self.make_default_account(&place.name);
         }
-        Written { uid, resource_version: number.to_string(), warnings: Vec::new() }
+        Written { uid, resource_version: number.to_string(), ..Written::default() }
     }
 
     /// What the service account controller does.
@@ -317,10 +317,12 @@ impl ClusterApi for FakeCluster {
         let uid = json::text(&before, &["metadata", "uid"]).unwrap_or("").to_owned();
         let version = json::text(&before, &["metadata", "resourceVersion"]).unwrap_or("").to_owned();
         if after == before {
-            return Ok(Written { uid, resource_version: version, warnings: Vec::new() });
+            return Ok(Written { uid, resource_version: version, ..Written::default() });
         }
         if write.dry_run {
-            return Ok(Written { uid, resource_version: format!("{version}+"), warnings: Vec::new() });
+            // As a real server does: a dry run keeps the resource version.
+            let object = write.whole.then_some(after);
+            return Ok(Written { uid, resource_version: version, object, ..Written::default() });
         }
         inner.wrote(format!("patch {place}"));
         let version = inner.next().to_string();
@@ -329,7 +331,7 @@ impl ClusterApi for FakeCluster {
             managers.push(json!({"manager": write.manager}));
         }
         inner.objects.insert(key(place), after);
-        Ok(Written { uid, resource_version: version, warnings: Vec::new() })
+        Ok(Written { uid, resource_version: version, ..Written::default() })
     }
 
     async fn delete(&self, place: &Place, uid: &str, write: &Write) -> Result<(), ApiError> {

@@ -55,7 +55,7 @@ impl VolumeRestorer for FakeVolumes {
             let mut object = claim.claim.clone();
             json::set(&mut object, &["metadata", "annotations", "data"], json!("restored"));
             let place = self.cluster.place(&object);
-            let write = Write { manager: claim.field_manager, dry_run: false };
+            let write = Write { manager: claim.field_manager, dry_run: false, whole: false };
             let created = self.cluster.create(&place, &object, &write).await;
             let existing = json::text(&object, &["metadata", "name"]).and_then(|name| {
                 self.cluster.object("persistentvolumeclaims", place.namespace.as_deref(), name)

@@ -1,4 +1,4 @@
-//! A recovery point in memory, laid out like a real one.
+//! A recovery point in memory, laid out like a real one: for tests of the rules, with no store.
 
 use super::{PointSource, lines};
 use crate::SourceError;

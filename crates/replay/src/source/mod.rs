@@ -3,14 +3,12 @@
 mod batches;
 mod fetch;
 mod lines;
-#[cfg(any(test, feature = "testing"))]
 mod memory;
 mod repository;
 
 pub use self::repository::RecoveryPointSource;
 use batches::{Batch, batches};
 pub(crate) use fetch::bodies;
-#[cfg(any(test, feature = "testing"))]
 pub use memory::MemorySource;
 
 use crate::SourceError;

@@ -29,6 +29,7 @@ pub(super) struct Scene {
     pub(super) spec: RestoreSpec,
     pub(super) modifiers: crate::Modifiers,
     pub(super) cancel: CancellationToken,
+    pub(super) resumed: bool,
 }
 
 #[derive(Default)]
@@ -50,6 +51,7 @@ impl Default for Scene {
             spec: RestoreSpec::of(RecoveryPointRef { location: "default".into(), id: "point-1".into() }),
             modifiers: crate::Modifiers::default(),
             cancel: CancellationToken::new(),
+            resumed: false,
         }
     }
 }
@@ -59,6 +61,7 @@ impl Scene {
         let requested = "2026-11-22T10:00:00Z".parse().unwrap();
         let mut options = RestoreOptions::new("r1", requested, &self.spec, "extension").unwrap();
         options.modifiers = self.modifiers.clone();
+        options.resumed = self.resumed;
         options.patience = Patience {
             established: Duration::from_secs(5),
             deletion: Duration::from_secs(5),

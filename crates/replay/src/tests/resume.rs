@@ -155,3 +155,43 @@ async fn the_result_file_has_one_line_per_object() {
     assert_eq!(rows.len() as u64, outcomes.counts.total());
     assert!(rows.iter().all(|row| row["ending"].is_string() && row["name"].is_string()));
 }
+
+#[tokio::test]
+async fn what_was_replaced_before_an_interruption_does_not_pass_for_created() {
+    let mut scene = Scene::default();
+    scene.put_namespace("shop");
+    scene.spec.conflict_policy = resources::ConflictPolicy::Replace;
+    for name in ["done", "half"] {
+        scene.add_config_map("shop", name, "captured");
+        scene.cluster.put(object(
+            "v1",
+            "ConfigMap",
+            json!({"metadata": {"name": name, "namespace": "shop"}, "data": {"key": "live"}}),
+        ));
+    }
+
+    let (_, first) = scene.execute().await;
+    // Killed between the deletion and the creation of this one.
+    scene.cluster.remove("configmaps", Some("shop"), "half");
+    scene.resumed = true;
+    let (_, second) = scene.execute().await;
+
+    assert_eq!(action(&first, "configmaps/shop/done").word(), "replace");
+    assert_eq!(action(&second, "configmaps/shop/done").word(), "replace");
+    let half = row(&second, "configmaps/shop/half");
+    assert_eq!(half.action.word(), "create");
+    assert_eq!(half.notes[0].code, crate::codes::MAY_HAVE_BEEN_REPLACED);
+    assert!(row(&first, "configmaps/shop/half").notes.is_empty());
+}
+
+#[tokio::test]
+async fn a_namespace_without_a_captured_object_counts_the_same_in_every_attempt() {
+    let mut scene = Scene::default();
+    scene.add_config_map("shop", "a", "captured");
+
+    let (first, _) = scene.execute().await;
+    let (second, rows) = scene.execute().await;
+
+    assert_eq!(first.counts, second.counts);
+    assert_eq!(action(&rows, "namespaces/shop").word(), "create");
+}

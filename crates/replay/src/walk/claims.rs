@@ -6,7 +6,7 @@ use super::settle::{Settled, Subject};
 use super::state::{Need, Prepared};
 use super::world::is_terminating;
 use crate::codes;
-use crate::decide::Class;
+use crate::decide::{self, Class};
 use crate::item::{Item, Place};
 use crate::json;
 use crate::row::{Action, Checked};
@@ -43,7 +43,11 @@ impl Walk<'_> {
         };
         match (self.storage_class(&prepared), with_data.is_some()) {
             (Err(problem), true) => {
-                return Ok(Some(self.claim_failed(item, prepared, Settled::blocked(problem))));
+                let settled = match self.claim_in_the_way(item, &prepared).await? {
+                    Some(settled) => return Ok(Some((prepared, settled))),
+                    None => Settled::blocked(problem),
+                };
+                return Ok(Some(self.claim_failed(item, prepared, settled)));
             }
             (Err(problem), false) => {
                 let warning = Problem { severity: protection::Severity::Warning, ..problem };
@@ -65,6 +69,22 @@ impl Walk<'_> {
         };
         self.state.lock().pending_claims.push(Pending { index, prepared, record, replaces, checked });
         Ok(None)
+    }
+
+    /// A claim that exists and keeps what it has, whatever else is missing for the one to restore.
+    async fn claim_in_the_way(&self, item: &Item, prepared: &Prepared) -> Result<Option<Settled>, Stopped> {
+        use crate::decide::Decision;
+        let Prepared { place, object: desired, .. } = prepared;
+        let subject = Subject { item, place, desired, class: Class::Claim { with_data: true } };
+        match self.api.get(place).await {
+            Ok(Some(live))
+                if !is_terminating(&live)
+                    && self.decision_about(&subject, &live) == Decision::DataNotRestored =>
+            {
+                self.meet(&subject, &live).await.map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Looks before anything is created: data onto an existing claim is not restored.
@@ -108,6 +128,7 @@ impl Walk<'_> {
         match self.decision_about(&subject, live) {
             // Its data may not be there yet: it is handed on, to be taken up where it was left.
             Decision::CreatedBefore => Ok(Meeting::Absent(Checked::ByServer)),
+            Decision::ReplacedBefore => Ok(Meeting::Replaced),
             Decision::Replace(_) => Ok(match self.delete_for_replace(&subject, live).await? {
                 Ok(()) => Meeting::Replaced,
                 Err(problem) => Meeting::Settled(Box::new(Settled::blocked(problem))),
@@ -164,7 +185,10 @@ impl Walk<'_> {
         ClaimToRestore {
             claim: pending.prepared.object.clone(),
             record: pending.record.clone(),
-            field_manager: self.write.manager.clone(),
+            field_manager: match pending.replaces {
+                true => decide::replacing(&self.write.manager),
+                false => self.write.manager.clone(),
+            },
             restore_uid: self.options.uid.clone(),
         }
     }

@@ -1,5 +1,5 @@
-//! Admission webhooks of the target that have nothing behind them: they reject whatever they are asked about,
-//! and would block a restore.
+//! Admission webhooks of the target: those with nothing behind them reject whatever they are asked about and
+//! would block a restore; mutating ones may change what is restored.
 
 use crate::api::{ApiError, ClusterApi, Shape};
 use crate::item::ResourceType;
@@ -14,12 +14,18 @@ use std::sync::Arc;
 /// A webhook without a backend.
 #[derive(Debug, Clone)]
 pub(crate) struct Hazard {
-    /// Name of its configuration.
-    configuration: String,
+    webhook: Webhook,
     /// Resource of its configuration.
     resource: &'static str,
     /// `<namespace>/<name>` of the Service that has no ready endpoint.
     service: String,
+}
+
+/// What an admission webhook is asked about.
+#[derive(Debug, Clone)]
+pub(crate) struct Webhook {
+    /// Name of its configuration.
+    pub(crate) configuration: String,
     rules: Vec<Rule>,
     namespaces: Option<Selector>,
 }
@@ -30,27 +36,44 @@ struct Rule {
     resources: Vec<String>,
 }
 
+/// Admission webhooks of the target that a restore has to know of.
+#[derive(Debug, Default)]
+pub(crate) struct Webhooks {
+    /// Those that reject what they are asked about.
+    pub(crate) hazards: Vec<Hazard>,
+    /// Those that may change what they are asked about.
+    pub(crate) mutating: Vec<Webhook>,
+}
+
+const MUTATING: &str = "mutatingwebhookconfigurations";
 const KINDS: [(&str, &str); 2] = [
     ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
-    ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
+    ("MutatingWebhookConfiguration", MUTATING),
 ];
 
 /// Finds them.
-pub(crate) async fn observe(api: &dyn ClusterApi) -> Result<Vec<Hazard>, ApiError> {
-    let mut hazards = Vec::new();
+pub(crate) async fn observe(api: &dyn ClusterApi) -> Result<Webhooks, ApiError> {
+    let mut found = Webhooks::default();
     for (kind, resource) in KINDS {
         let kind = grouped("admissionregistration.k8s.io", kind, resource, false);
-        let found = if_served(api.list(&kind, None, Shape::Full).await)?.unwrap_or_default();
-        for configuration in &found {
+        let configurations = if_served(api.list(&kind, None, Shape::Full).await)?.unwrap_or_default();
+        for configuration in &configurations {
             for webhook in json::items(configuration, &["webhooks"]) {
+                if resource == MUTATING {
+                    found.mutating.push(Webhook::read(configuration, webhook, &["*", "CREATE", "UPDATE"]));
+                }
                 let Some((namespace, name)) = required_service(webhook) else { continue };
                 if !is_ready(api, namespace, name).await? {
-                    hazards.push(hazard(configuration, resource, webhook, format!("{namespace}/{name}")));
+                    found.hazards.push(Hazard {
+                        webhook: Webhook::read(configuration, webhook, &["*", "CREATE"]),
+                        resource,
+                        service: format!("{namespace}/{name}"),
+                    });
                 }
             }
         }
     }
-    Ok(hazards)
+    Ok(found)
 }
 
 /// The Service without which this webhook rejects everything, as namespace and name.
@@ -85,38 +108,43 @@ pub(super) async fn exists(api: &dyn ClusterApi, namespace: &str, service: &str)
     Ok(api.get(&place).await?.is_some())
 }
 
-fn hazard(configuration: &Value, resource: &'static str, webhook: &Value, service: String) -> Hazard {
-    let texts = |value: &Value, key: &str| -> Vec<String> {
-        json::items(value, &[key]).iter().filter_map(|text| text.as_str().map(str::to_owned)).collect()
-    };
-    let on_create = json::items(webhook, &["rules"]).iter().filter(|rule| {
-        texts(rule, "operations").iter().any(|operation| matches!(operation.as_str(), "*" | "CREATE"))
-    });
-    let selector = json::at(webhook, &["namespaceSelector"])
-        .and_then(|selector| serde_json::from_value(selector.clone()).ok())
-        .and_then(|selector: k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector| {
-            Selector::try_from(selector).ok()
+impl Webhook {
+    /// Reads those rules that name one of these operations.
+    fn read(configuration: &Value, webhook: &Value, operations: &[&str]) -> Self {
+        let texts = |value: &Value, key: &str| -> Vec<String> {
+            json::items(value, &[key]).iter().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+        };
+        let rules = json::items(webhook, &["rules"]).iter().filter(|rule| {
+            texts(rule, "operations").iter().any(|operation| operations.contains(&operation.as_str()))
         });
-    Hazard {
-        configuration: json::text(configuration, &["metadata", "name"]).unwrap_or("").to_owned(),
-        resource,
-        service,
-        rules: on_create
-            .map(|rule| Rule { groups: texts(rule, "apiGroups"), resources: texts(rule, "resources") })
-            .collect(),
-        namespaces: selector,
+        let selector = json::at(webhook, &["namespaceSelector"])
+            .and_then(|selector| serde_json::from_value(selector.clone()).ok())
+            .and_then(|selector: k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector| {
+                Selector::try_from(selector).ok()
+            });
+        Self {
+            configuration: json::text(configuration, &["metadata", "name"]).unwrap_or("").to_owned(),
+            rules: rules
+                .map(|rule| Rule { groups: texts(rule, "apiGroups"), resources: texts(rule, "resources") })
+                .collect(),
+            namespaces: selector,
+        }
     }
-}
 
-impl Hazard {
-    fn rejects(&self, kind: &ResourceType, namespace: &BTreeMap<String, String>) -> bool {
+    /// Whether it is asked about objects of this type, in a namespace with these labels if they are known.
+    pub(crate) fn is_asked(&self, kind: &ResourceType, namespace: Option<&BTreeMap<String, String>>) -> bool {
         let any = |list: &[String], text: &str| {
             list.iter().any(|entry| entry == "*" || entry == "*/*" || entry == text)
         };
         self.rules.iter().any(|rule| any(&rule.groups, &kind.group) && any(&rule.resources, &kind.resource))
-            && self.namespaces.as_ref().is_none_or(|selector| selector.matches(namespace))
+            && match (&self.namespaces, namespace) {
+                (Some(selector), Some(labels)) => selector.matches(labels),
+                _ => true,
+            }
     }
+}
 
+impl Hazard {
     /// The problem, if the webhook is asked about any of these types in any of these namespaces (their labels).
     pub(crate) fn problem(
         &self,
@@ -127,27 +155,28 @@ impl Hazard {
         let rejected: Vec<String> = kinds
             .iter()
             .filter(|kind| match kind.namespaced {
-                true => namespaces.iter().any(|labels| self.rejects(kind, labels)),
-                false => self.rejects(kind, &none),
+                true => namespaces.iter().any(|labels| self.webhook.is_asked(kind, Some(labels))),
+                false => self.webhook.is_asked(kind, Some(&none)),
             })
             .map(|kind| kind.group_resource())
             .collect();
         if rejected.is_empty() {
             return None;
         }
+        let configuration = &self.webhook.configuration;
         Some(
             Problem::warning(
                 crate::codes::WEBHOOK_WITHOUT_BACKEND,
                 format!(
                     "The admission webhook of {} rejects every create of {}: Service {} has no ready endpoint.",
-                    self.configuration,
+                    configuration,
                     rejected.join(", "),
                     self.service
                 ),
             )
-            .about(format!("{}.admissionregistration.k8s.io/{}", self.resource, self.configuration))
+            .about(format!("{}.admissionregistration.k8s.io/{}", self.resource, configuration))
             .fix(format!("Start what serves {}, or delete the configuration.", self.service))
-            .fix(format!("kubectl delete {} {}", self.resource, self.configuration)),
+            .fix(format!("kubectl delete {} {}", self.resource, configuration)),
         )
     }
 }

@@ -1,6 +1,7 @@
 //! Goes through the waves of a restore. A plan and a restore are the same walk: in a plan every write is a dry
 //! run, and where the server cannot be asked the row says so.
 
+mod admission;
 mod claims;
 mod definitions;
 mod extensions;
@@ -37,7 +38,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use world::World;
 
-#[cfg(feature = "testing")]
+#[cfg(test)]
 pub(crate) use definitions::promised_kinds;
 pub(crate) use start::Start;
 
@@ -241,7 +242,7 @@ fn unreadable(error: &SourceError) -> Problem {
 }
 
 /// What an object needs by name, as the keys of a fake cluster.
-#[cfg(feature = "testing")]
+#[cfg(test)]
 pub(crate) fn needs_by_name(place: &Place, object: &Value) -> Vec<(String, Option<String>, String)> {
     let needs = state::needs(place, object).into_iter();
     needs.map(|need| (need.resource, need.namespace, need.name)).collect()

@@ -36,7 +36,9 @@ impl Walk<'_> {
         for original in originals {
             let target = self.facts.mapping.target(original);
             let made = self.state.lock().fresh_namespaces.contains(target);
-            if made || self.world.namespaces.contains_key(target) || has_object(target) {
+            let foreign =
+                self.world.namespaces.contains_key(target) && !self.world.made_here.contains(target);
+            if made || foreign || has_object(target) {
                 continue;
             }
             let kind = Arc::new(core("Namespace", "namespaces", false));

@@ -2,9 +2,9 @@
 
 use super::Walk;
 use super::settle::{Settled, Subject};
-use crate::api::{ApiError, Refusal, Shape};
+use crate::api::{ApiError, Refusal, Shape, Write};
 use crate::codes;
-use crate::decide::Class;
+use crate::decide::{self, Class};
 use crate::item::Place;
 use crate::json;
 use crate::row::{Action, Checked};
@@ -32,26 +32,34 @@ impl Walk<'_> {
                 let reason = "it exists until it is replaced";
                 Ok(Settled::unchecked(Action::Replace { fields }, reason))
             }
-            Ok(()) => Ok(match self.api.create(subject.place, subject.desired, &self.write).await {
-                Ok(written) => Settled {
-                    action: Action::Replace { fields },
-                    checked: Checked::ByServer,
-                    uid: Some(written.uid),
-                    created: true,
-                    notes: Vec::new(),
-                },
-                Err(error) => Settled::blocked(
-                    Problem::error(
-                        codes::REFUSED,
-                        format!(
-                            "It was deleted to be replaced, and creating it failed: {}.",
-                            error.explain(true)
-                        ),
-                    )
-                    .fix("Start the restore again: the object is in the recovery point."),
-                ),
-            }),
+            Ok(()) => {
+                Ok(match self.api.create(subject.place, subject.desired, &self.replacement(subject)).await {
+                    Ok(written) => Settled {
+                        action: Action::Replace { fields },
+                        checked: Checked::ByServer,
+                        notes: self.notes_of(subject, &written),
+                        uid: Some(written.uid),
+                        created: true,
+                    },
+                    Err(error) => Settled::blocked(
+                        Problem::error(
+                            codes::REFUSED,
+                            format!(
+                                "It was deleted to be replaced, and creating it failed: {}.",
+                                error.explain(true)
+                            ),
+                        )
+                        .fix("Start the restore again: the object is in the recovery point."),
+                    ),
+                })
+            }
         }
+    }
+
+    /// How an object is written that takes the place of another.
+    fn replacement(&self, subject: &Subject<'_>) -> Write {
+        let write = self.write_of(subject);
+        Write { manager: decide::replacing(&write.manager), ..write }
     }
 
     /// The first half. In a plan, everything but the deletion itself.

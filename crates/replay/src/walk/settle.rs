@@ -4,7 +4,7 @@
 use super::Walk;
 use super::state::{self, Need};
 use super::world::is_terminating;
-use crate::api::{ApiError, Refusal, Written};
+use crate::api::{ApiError, Refusal, Write, Written};
 use crate::codes;
 use crate::decide::{self, Class, Conflict, Decision, Origin};
 use crate::diff::Difference;
@@ -61,7 +61,7 @@ pub(super) struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn is_secretive(&self) -> bool {
+    pub(super) fn is_secretive(&self) -> bool {
         self.place.kind.is("", "secrets") || self.place.kind.is("", "configmaps")
     }
 }
@@ -71,7 +71,7 @@ impl Walk<'_> {
     pub(super) async fn settle(&self, subject: Subject<'_>) -> Result<Settled, Stopped> {
         let mut uncheckable = None;
         for _ in 0..RACES {
-            match self.api.create(subject.place, subject.desired, &self.write).await {
+            match self.api.create(subject.place, subject.desired, &self.write_of(&subject)).await {
                 Ok(written) => return Ok(self.created(&subject, written)),
                 Err(error) => match error.refusal {
                     Refusal::AlreadyExists => {}
@@ -107,13 +107,8 @@ impl Walk<'_> {
     }
 
     fn created(&self, subject: &Subject<'_>, written: Written) -> Settled {
-        let dropped = written.warnings.iter().filter(|text| text.contains("unknown field"));
-        let notes: Vec<Problem> = dropped
-            .map(|text| {
-                let what = if subject.is_secretive() { "a field that it does not know" } else { text };
-                Problem::warning(codes::FIELD_DROPPED, format!("The API server dropped {what}."))
-            })
-            .collect();
+        let mut notes = self.notes_of(subject, &written);
+        notes.extend(self.may_have_been_replaced(subject));
         let uid = (!self.write.dry_run).then_some(written.uid);
         Settled { notes, ..Settled::new(Action::Create, uid) }
     }
@@ -124,6 +119,10 @@ impl Walk<'_> {
         let origin = decide::origin(live, &self.write.manager, self.options.requested);
         match self.decision_about(subject, live) {
             Decision::CreatedBefore => Ok(Settled::new(Action::Create, uid)),
+            Decision::ReplacedBefore => {
+                let replaced = Settled::new(Action::Replace { fields: Vec::new() }, uid);
+                Ok(Settled { created: true, ..replaced })
+            }
             // An earlier attempt made it what it is.
             Decision::Unchanged if origin == Origin::Changed => {
                 Ok(Settled::new(Action::Patch { fields: Vec::new() }, uid))
@@ -142,13 +141,7 @@ impl Walk<'_> {
         let origin = decide::origin(live, &self.write.manager, self.options.requested);
         let kind = &subject.place.kind;
         let normal = transform::normalise(kind, live.clone());
-        let named = self.options.replace_types.iter().any(|pattern| {
-            pattern.matches(selection::ResourceType {
-                group: &kind.group,
-                kind: &kind.kind,
-                resource: &kind.resource,
-            })
-        });
+        let named = self.is_named(subject.place);
         let conflict = Conflict {
             class: subject.class,
             desired: subject.desired,
@@ -161,6 +154,18 @@ impl Walk<'_> {
         decide::decide(self.options.conflict_policy, &conflict)
     }
 
+    /// Whether the type is one that `Replace` does not spare.
+    pub(super) fn is_named(&self, place: &Place) -> bool {
+        let kind = &place.kind;
+        self.options.replace_types.iter().any(|pattern| {
+            pattern.matches(selection::ResourceType {
+                group: &kind.group,
+                kind: &kind.kind,
+                resource: &kind.resource,
+            })
+        })
+    }
+
     async fn patch(
         &self,
         subject: &Subject<'_>,
@@ -169,17 +174,19 @@ impl Walk<'_> {
         uid: Option<String>,
     ) -> Settled {
         let fields = difference.fields;
+        let write = self.write_of(subject);
+        let write = Write { whole: write.whole || write.dry_run, ..write };
         let mut last = None;
         for _ in 0..RACES {
-            match self.api.patch(subject.place, &difference.patch, &self.write).await {
+            match self.api.patch(subject.place, &difference.patch, &write).await {
                 // The server understands both spellings as the same.
-                Ok(written)
-                    if Some(written.resource_version.as_str())
-                        == json::text(live, &["metadata", "resourceVersion"]) =>
-                {
+                Ok(written) if is_as_before(live, &written, write.dry_run) => {
                     return Settled::new(Action::Unchanged, uid);
                 }
-                Ok(_) => return Settled::new(Action::Patch { fields }, uid),
+                Ok(written) => {
+                    let notes = self.notes_of(subject, &written);
+                    return Settled { notes, ..Settled::new(Action::Patch { fields }, uid) };
+                }
                 Err(error) => match error.refusal {
                     Refusal::Conflict => last = Some(error),
                     Refusal::DryRunNotSupported => {
@@ -252,6 +259,21 @@ impl Walk<'_> {
             }
             self.stop.sleep(POLL).await?;
         }
+    }
+}
+
+/// Whether a patch changed nothing. A dry run keeps the resource version, so that only the content tells.
+fn is_as_before(live: &Value, written: &Written, dry_run: bool) -> bool {
+    let content = |object: &Value| {
+        let mut object = object.clone();
+        for field in ["managedFields", "resourceVersion", "generation"] {
+            json::take(&mut object, &["metadata", field]);
+        }
+        object
+    };
+    match &written.object {
+        Some(object) if dry_run => content(object) == content(live),
+        _ => Some(written.resource_version.as_str()) == json::text(live, &["metadata", "resourceVersion"]),
     }
 }
 

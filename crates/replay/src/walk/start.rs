@@ -38,14 +38,14 @@ impl<'a> Start<'a> {
         let Self { api, source, options, restorer, sink, stop, dry_run } = self;
         let manifest = source.manifest().await?;
         let selected = select(source, &options.selection, &options.budget).await?;
-        let world = World::observe(api).await?;
+        let world = World::observe(api, options).await?;
         let discovery = api.discover().await?;
         let mapping = Mapping::new(&options.namespace_mappings, &world.namespace_names());
         let schemas = schemas(api, options, &selected).await?;
         let facts = world::facts(api, source, options, mapping, &selected.items, &manifest.volumes).await?;
         let Selected { items, never, namespaces, .. } = selected;
         let walk = Walk {
-            write: Write { manager: options.field_manager(), dry_run },
+            write: Write { manager: options.field_manager(), dry_run, whole: false },
             joins_namespaces: joins(&namespaces, &facts.mapping),
             by_uid: items
                 .iter()
@@ -130,7 +130,7 @@ impl Walk<'_> {
                 labels
             })
             .collect();
-        for hazard in &self.world.hazards {
+        for hazard in &self.world.webhooks.hazards {
             if let Some(problem) = hazard.problem(&kinds, &targets) {
                 self.sink.problem(problem);
             }

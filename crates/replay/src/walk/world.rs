@@ -1,8 +1,8 @@
 //! What a restore observes of the target before it begins.
 
-use super::hazards::{self, Hazard};
+use super::hazards::{self, Webhooks};
 use crate::api::{ApiError, ClusterApi, Shape};
-use crate::decide::{Origin, origin};
+use crate::decide::origin;
 use crate::item::{Item, Place};
 use crate::json;
 use crate::mapping::Mapping;
@@ -24,25 +24,31 @@ const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 pub(crate) struct World {
     /// Namespaces that are there to stay, with their labels.
     pub(crate) namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    /// Those among them that an earlier attempt of this restore made.
+    pub(crate) made_here: BTreeSet<String>,
     /// Namespaces that are being deleted.
     pub(crate) terminating: BTreeSet<String>,
     /// Names of storage classes.
     pub(crate) storage_classes: HashSet<String>,
     /// Whether one of them is the default.
     pub(crate) has_default_class: bool,
-    /// Admission webhooks that reject what they are asked about.
-    pub(crate) hazards: Vec<Hazard>,
+    /// Admission webhooks.
+    pub(crate) webhooks: Webhooks,
 }
 
 impl World {
     /// Observes the target.
-    pub(crate) async fn observe(api: &dyn ClusterApi) -> Result<Self, ApiError> {
+    pub(crate) async fn observe(api: &dyn ClusterApi, options: &RestoreOptions) -> Result<Self, ApiError> {
         let mut world = Self::default();
+        let manager = options.field_manager();
         for namespace in api.list(&core("Namespace", "namespaces", false), None, Shape::Full).await? {
             let name = json::text(&namespace, &["metadata", "name"]).unwrap_or("").to_owned();
             if is_terminating(&namespace) {
                 world.terminating.insert(name);
             } else {
+                if origin(&namespace, &manager, options.requested).is_made_here() {
+                    world.made_here.insert(name.clone());
+                }
                 world.namespaces.insert(name, labels(&namespace));
             }
         }
@@ -51,7 +57,7 @@ impl World {
             world.has_default_class |= json::annotation(&class, DEFAULT_CLASS) == Some("true");
             world.storage_classes.extend(json::text(&class, &["metadata", "name"]).map(str::to_owned));
         }
-        world.hazards = hazards::observe(api).await?;
+        world.webhooks = hazards::observe(api).await?;
         Ok(world)
     }
 
@@ -112,7 +118,7 @@ async fn foreign_bindings(
     let manager = options.field_manager();
     let foreign = bindings
         .iter()
-        .filter(|binding| origin(binding, &manager, options.requested) != Origin::Created)
+        .filter(|binding| !origin(binding, &manager, options.requested).is_made_here())
         .filter_map(|binding| json::text(binding, &["metadata", "name"]).map(str::to_owned));
     Ok(foreign.collect())
 }

@@ -1,6 +1,6 @@
 //! `cofferdam restore plan` and `cofferdam restore create`.
 
-use super::show;
+use super::{rows::Filter, show};
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
@@ -89,7 +89,7 @@ pub async fn run(
     })?;
     if operation == RestoreOperation::Plan {
         let planned = until_final(&api, &name).await?;
-        show::outcomes(&planned, client, cluster, format).await?;
+        show::outcomes(&planned, client, cluster, format, &Filter::default()).await?;
         return Ok(Exit::of(planned.phase()));
     }
     if waits {

@@ -2,6 +2,7 @@
 
 mod create;
 mod list;
+mod rows;
 mod show;
 
 use crate::{cluster::ClusterArgs, exit::Outcome, output::Format};

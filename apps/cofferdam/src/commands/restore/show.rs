@@ -1,5 +1,6 @@
 //! `cofferdam restore show`: one restore with its problems, or every outcome.
 
+use super::rows;
 use crate::{
     cluster::ClusterArgs,
     commands::location::locations,
@@ -21,6 +22,8 @@ pub struct ShowArgs {
     /// Every outcome from the result file, not only the problems
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    filter: rows::Filter,
     /// Wait for its end and exit with its code
     #[arg(short, long)]
     wait: bool,
@@ -36,8 +39,8 @@ pub async fn run(args: ShowArgs, cluster: &ClusterArgs, format: Format) -> Outco
         .get(&args.name)
         .await
         .map_err(|error| Failure::api(format!("read restore {}", args.name), &error))?;
-    if args.all {
-        outcomes(&restore, client, cluster, format).await?;
+    if args.all || args.filter.is_set() {
+        outcomes(&restore, client, cluster, format, &args.filter).await?;
     } else {
         output::print(format, &restore, text)?;
     }
@@ -50,6 +53,7 @@ pub async fn outcomes(
     client: Client,
     cluster: &ClusterArgs,
     format: Format,
+    filter: &rows::Filter,
 ) -> Result<(), Failure> {
     let name = restore.name_any();
     let file = restore.status.as_ref().and_then(|status| status.result_file.as_deref());
@@ -79,16 +83,20 @@ pub async fn outcomes(
         lines.lines().map(serde_json::from_str).collect::<Result<_, _>>().map_err(|error| {
             Failure::failed(format!("the result file of {name} cannot be understood: {error}"))
         })?;
-    output::print(format, &rows, |rows| format!("{}\n{}", tree(rows), text(restore)))
-}
-
-/// The readable form that the extension put into the result, or one line per row.
-fn tree(rows: &[Value]) -> String {
-    let text = rows.iter().find_map(|row| row.get("tree").and_then(Value::as_str));
-    text.map_or_else(
-        || rows.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
-        |text| text.trim_end().to_owned(),
-    )
+    if format == Format::Table
+        && !filter.is_set()
+        && let Some(tree) = rows::tree(&rows)
+    {
+        println!("{tree}\n{}", text(restore).trim_end());
+        return Ok(());
+    }
+    match format {
+        Format::Table => {
+            println!("{}\n{}", rows::table(&filter.page(rows), &name), text(restore).trim_end());
+            Ok(())
+        }
+        format => output::print(format, &filter.for_programs(rows), |_| String::new()),
+    }
 }
 
 fn text(restore: &Restore) -> String {
