@@ -185,9 +185,9 @@ fn capture(scene: &mut Scene, world: &World, thing: &Thing, value: u8) {
     object["metadata"]["uid"] = json!(uid(thing.kind, thing));
     if let (Some(owner), true) = (thing.owner, namespaced) {
         let (_, api_version, owner_kind, owner_namespaced) = KINDS[owner];
-        // Nothing is owned by what cannot be created without it.
-        let circular = matches!((kind, owner_kind), ("ServiceAccount", "Pod") | ("Role", "RoleBinding"));
-        if owner_namespaced && owner != thing.kind && !circular {
+        // Known limit: what others need by name is late when its owner is.
+        let needed = matches!(kind, "ServiceAccount" | "Role");
+        if owner_namespaced && owner != thing.kind && !needed {
             object["metadata"]["ownerReferences"] = json!([{
                 "apiVersion": api_version, "kind": owner_kind, "name": NAMES[thing.name],
                 "uid": uid(owner, thing),
