@@ -264,7 +264,10 @@ proptest! {
         let objects = scene.cluster.objects();
         let (second, _) = runtime.block_on(scene.execute());
 
-        prop_assert_eq!(objects, scene.cluster.objects());
-        prop_assert_eq!(first.counts.created, second.counts.created);
+        // What failed for want of something that came later may succeed the second time.
+        if first.counts.failed == 0 {
+            prop_assert_eq!(objects, scene.cluster.objects());
+            prop_assert_eq!(first.counts.created, second.counts.created);
+        }
     }
 }
