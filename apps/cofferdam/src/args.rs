@@ -55,6 +55,9 @@ pub enum Command {
     Repository(commands::repository::RepositoryArgs),
     /// Run the Backup Extension (in a cluster, this is the Deployment)
     Extension(commands::extension::ExtensionArgs),
+    /// Move the data of one volume (in a cluster, the extension makes a Job of this)
+    #[command(subcommand)]
+    Mover(commands::mover::MoverCommand),
     /// Print a completion script for a shell
     Completion(commands::completion::CompletionArgs),
 }

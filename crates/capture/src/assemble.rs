@@ -2,7 +2,7 @@
 
 use crate::record::small_file;
 use crate::{CaptureError, Captured, problems};
-use engine::{FileContent, Node, TreeId, Writer};
+use engine::{FileContent, Metadata, Node, TreeId, Writer};
 use protection::point::{BackupIdentity, FORMAT_VERSION, MANIFEST, Manifest, VolumeRecord};
 use protection::{Problem, RecoveryPointId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +35,12 @@ pub struct VolumeContent {
 #[derive(Debug, Clone)]
 pub enum VolumeData {
     /// Its files.
-    Files(TreeId),
+    Files {
+        /// The entries of its root directory.
+        tree: TreeId,
+        /// Owner, mode, times and attributes of the root directory itself.
+        meta: Metadata,
+    },
     /// Its blocks.
     Blocks(FileContent),
 }
@@ -109,7 +114,7 @@ async fn volume_tree(
     let mut namespaces: BTreeMap<String, Vec<Node>> = BTreeMap::new();
     for VolumeContent { namespace, claim, data } in contents {
         let node = match data {
-            VolumeData::Files(tree) => Node::dir(&claim, tree, time),
+            VolumeData::Files { tree, meta } => Node { meta, ..Node::dir(&claim, tree, time) },
             VolumeData::Blocks(content) => Node::file(&format!("{claim}.img"), &content, time),
         };
         namespaces.entry(namespace).or_default().push(node);

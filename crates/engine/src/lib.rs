@@ -44,7 +44,7 @@ pub use locks::{Lock, OtherLock, locks, remove_stale};
 pub use progress::{FileOutcome, Progress, Silent};
 pub use reader::Reader;
 pub use repo::Repo;
-pub use repository::{FileContent, Metadata, Node, NodeKind, Snapshot, SnapshotId, TreeId};
+pub use repository::{FileContent, FileMode, Metadata, Node, NodeKind, Snapshot, SnapshotId, TreeId};
 pub use restore::{Existing, Ownership, RestoreOptions, RestoreReport, Zeros, restore, write_content};
 pub use secret::RepositorySecret;
 pub use writer::{FileWriter, SnapshotDraft, Totals, Writer};

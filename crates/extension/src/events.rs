@@ -37,6 +37,18 @@ impl Events {
         self.publish(object.object_ref(&()), EventType::Warning, reason, note).await;
     }
 
+    /// Publishes a warning about the extension itself, at its Deployment.
+    pub async fn of_extension(&self, namespace: &str, reason: &str, note: &str) {
+        let deployment = ObjectReference {
+            api_version: Some("apps/v1".to_owned()),
+            kind: Some("Deployment".to_owned()),
+            name: Some(crate::manifests::NAME.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            ..ObjectReference::default()
+        };
+        self.publish(deployment, EventType::Warning, reason, note).await;
+    }
+
     async fn publish(&self, object: ObjectReference, type_: EventType, reason: &str, note: &str) {
         let note = note.char_indices().take_while(|(at, _)| *at < NOTE).map(|(_, c)| c).collect();
         let event = Event {

@@ -24,6 +24,7 @@ pub mod leader;
 pub mod locations;
 pub mod manifests;
 pub mod metrics;
+pub mod movers;
 pub mod points;
 pub mod restore;
 pub mod results;
@@ -37,3 +38,4 @@ mod work;
 
 pub use background::READY;
 pub use run::{RunError, run};
+pub use volumes::files::{MoverReport, PASSWORD_FILE, SETTINGS_FILE};

@@ -108,6 +108,7 @@ pub mod code {
     pub const OBJECTS_LEFT_OUT: &str = "ObjectsLeftOut";
     pub const OBJECT_NOT_RESTORED: &str = "ObjectNotRestored";
     pub const DATA_NOT_RESTORED: &str = "VolumeDataNotRestored";
+    pub const FILES_LEFT_OUT: &str = "VolumeFilesNotWhole";
     pub const SHARED_LEFT_ALONE: &str = "SharedObjectLeftAlone";
     pub const SNAPSHOT_NOT_REACHABLE: &str = "SnapshotNotReachableFromThisCluster";
     pub const SNAPSHOT_FAILED: &str = "CSISnapshottingFailed";

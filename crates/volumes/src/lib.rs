@@ -15,6 +15,7 @@ pub mod files;
 pub mod hooks;
 pub mod labels;
 mod leftovers;
+mod orphans;
 mod parallel;
 mod ready;
 mod remove;
@@ -31,6 +32,7 @@ pub use cut::{
 pub use detach::detach;
 pub use error::VolumesError;
 pub use leftovers::{LeftGroup, LeftSnapshot, Leftovers, observe_leftovers};
+pub use orphans::{Orphan, orphans, remove_orphan};
 pub use ready::await_ready;
 pub use remove::{Fate, Kept, Removal, fate, remove_point};
 pub use storage::{observe_neighbours, observe_storage};

@@ -37,7 +37,7 @@ fn public_futures_are_send(
     send(restore::reach_all(client, std::slice::from_ref(fill), target, &restore::Probe::Never));
     send(restore::fill(client, fill, target, filling));
     send(restore::fill_all(client, vec![], target, filling));
-    send(restore::sweep(client, plan_names()));
+    send(restore::observe_temporary(client));
     send(restore::abort(client, "uid"));
     send(hooks::observe_pods(client, "ns"));
     send(hooks::run(client, command));

@@ -18,6 +18,9 @@ const SYSTEM: &str = "system";
 #[derive(Debug)]
 pub struct Groups {
     hierarchies: Vec<PathBuf>,
+    /// The hierarchy of version 2 beside those of version 1: we make nothing in
+    /// it, but the container runtime does.
+    beside: Vec<PathBuf>,
     unified: bool,
     name: String,
 }
@@ -28,7 +31,8 @@ impl Groups {
         let path = Path::new("/proc/self/mounts");
         let mounts = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
         let (hierarchies, unified) = hierarchies(&mounts);
-        Ok(Self { hierarchies, unified, name: name.to_owned() })
+        let beside = if unified { Vec::new() } else { of_kind(&mounts, "cgroup2") };
+        Ok(Self { hierarchies, beside, unified, name: name.to_owned() })
     }
 
     /// Creates the groups; harmless when they exist.
@@ -68,7 +72,7 @@ impl Groups {
     /// Every process in the groups and below.
     pub fn processes(&self) -> Vec<i32> {
         let mut pids = Vec::new();
-        for hierarchy in &self.hierarchies {
+        for hierarchy in self.hierarchies.iter().chain(&self.beside) {
             for directory in below(&hierarchy.join(&self.name)) {
                 let procs = std::fs::read_to_string(directory.join("cgroup.procs"));
                 pids.extend(procs.unwrap_or_default().lines().filter_map(|l| l.parse::<i32>().ok()));
@@ -99,7 +103,7 @@ impl Groups {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        for hierarchy in &self.hierarchies {
+        for hierarchy in self.hierarchies.iter().chain(&self.beside) {
             let mut directories = below(&hierarchy.join(&self.name));
             directories.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
             for directory in directories {
@@ -112,18 +116,20 @@ impl Groups {
 
 /// The hierarchies to use, and whether it is the single one of version 2.
 fn hierarchies(mounts: &str) -> (Vec<PathBuf>, bool) {
-    let of_kind = |kind: &str| {
-        let lines = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-        lines
-            .filter(|fields| fields.get(2) == Some(&kind))
-            .filter_map(|fields| fields.get(1).map(PathBuf::from))
-            .filter(|path| path.starts_with(ROOT))
-            .collect::<Vec<_>>()
-    };
-    match of_kind("cgroup") {
+    match of_kind(mounts, "cgroup") {
         first_version if !first_version.is_empty() => (first_version, false),
-        _ => (of_kind("cgroup2"), true),
+        _ => (of_kind(mounts, "cgroup2"), true),
     }
+}
+
+/// Mount points of one kind of control groups.
+fn of_kind(mounts: &str, kind: &str) -> Vec<PathBuf> {
+    let lines = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    lines
+        .filter(|fields| fields.get(2) == Some(&kind))
+        .filter_map(|fields| fields.get(1).map(PathBuf::from))
+        .filter(|path| path.starts_with(ROOT))
+        .collect()
 }
 
 fn make(group: &Path) -> Result<(), Error> {

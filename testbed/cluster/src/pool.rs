@@ -59,18 +59,27 @@ pub async fn unmount_below(directory: &Path) -> Result<(), Error> {
 
 /// Detaches the loop devices whose backing file is `path` or lies below it.
 pub async fn detach_loops(path: &Path) -> Result<(), Error> {
-    let list =
-        Invocation::new("losetup").args(["--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE"]);
-    for line in list.text().await?.lines() {
-        let Some((device, file)) = line.split_once(' ') else {
-            continue;
-        };
-        let file = file.trim_end_matches("(deleted)").trim_end_matches("\\x20");
-        if Path::new(file.trim_end()).starts_with(path) {
-            detach(device).await?;
-        }
+    for device in loops_below(path).await? {
+        detach(&device).await?;
     }
     Ok(())
+}
+
+/// The loop devices whose backing file is `path` or lies below it. Ask before
+/// the processes end: with their mounts the names of backing files go too.
+pub async fn loops_below(path: &Path) -> Result<Vec<String>, Error> {
+    let list =
+        Invocation::new("losetup").args(["--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE"]);
+    let text = list.text().await?;
+    let lines = text.lines().filter_map(|line| line.split_once(' '));
+    Ok(lines
+        .map(|(device, file)| {
+            let file = file.trim_end_matches("(deleted)").trim_end_matches("\\x20");
+            (device, file.trim_end())
+        })
+        .filter(|(_, file)| Path::new(file).starts_with(path))
+        .map(|(device, _)| device.to_owned())
+        .collect())
 }
 
 /// Detaches one loop device; harmless when it is free already.

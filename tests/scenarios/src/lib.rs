@@ -10,6 +10,7 @@ mod objects;
 mod preflight;
 mod process;
 mod skewed;
+mod restic;
 mod store;
 mod world;
 

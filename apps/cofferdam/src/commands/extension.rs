@@ -76,7 +76,8 @@ fn made_up() -> String {
     format!("cofferdam-{:016x}", rand::random::<u64>())
 }
 
-fn stop_on_signals() -> Result<CancellationToken, Failure> {
+/// Fires when the process is asked to end.
+pub fn stop_on_signals() -> Result<CancellationToken, Failure> {
     let stop = CancellationToken::new();
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         let mut signals = signal(kind).map_err(Failure::failed)?;

@@ -6,6 +6,7 @@ pub mod extension;
 pub mod install;
 pub mod location;
 pub mod preflight;
+pub mod mover;
 pub mod recovery_point;
 pub mod repository;
 pub mod restore;
@@ -20,7 +21,9 @@ use telemetry::{LogFormat, init_logging};
 pub async fn run(arguments: Arguments) -> Outcome {
     let Arguments { cluster, output, log, command } = arguments;
     match &command {
-        Command::Extension(_) => init_logging(LogFormat::Json, if log == "warn" { "info" } else { &log }),
+        Command::Extension(_) | Command::Mover(_) => {
+            init_logging(LogFormat::Json, if log == "warn" { "info" } else { &log })
+        }
         _ => init_logging(LogFormat::Text, &log),
     }
     match command {
@@ -32,6 +35,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Location(command) => location::run(command, &cluster, output).await,
         Command::Repository(args) => repository::run(args, output).await,
         Command::Extension(args) => extension::run(args, &cluster).await,
+        Command::Mover(command) => mover::run(command).await,
         Command::Completion(args) => completion::run(args),
     }
 }

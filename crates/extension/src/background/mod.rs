@@ -1,6 +1,7 @@
 //! What runs on a timer, and when it is poked: one short file each, idempotent, without input.
 
 mod locations;
+mod orphans;
 mod prune;
 
 pub use locations::READY;
@@ -10,6 +11,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+/// How often leftovers of crashed operations are looked for.
+const ORPHANS: Duration = Duration::from_secs(300);
 /// How often space is freed when nobody asks for it.
 const PRUNE: Duration = Duration::from_secs(6 * 3600);
 /// How long a deletion's request for pruning waits for further deletions.
@@ -21,6 +24,16 @@ pub fn start(tasks: &mut JoinSet<()>, context: &Arc<Context>, stop: &Cancellatio
     let (stop_locations, stop_prune) = (stop.clone(), stop.clone());
     tasks.spawn(async move {
         stop_locations.run_until_cancelled(locations::keep_looking(&of_locations)).await;
+    });
+    let (of_orphans, stop_orphans) = (context.clone(), stop.clone());
+    tasks.spawn(async move {
+        let work = async {
+            loop {
+                orphans::sweep(&of_orphans).await;
+                tokio::time::sleep(ORPHANS).await;
+            }
+        };
+        stop_orphans.run_until_cancelled(work).await;
     });
     tasks.spawn(async move {
         loop {

@@ -100,6 +100,7 @@ impl Run {
 
     async fn drop_snapshots(&mut self) -> Result<(), StepError> {
         let (client, id) = (self.context.client.clone(), self.point_id());
+        let movers = self.context.config.movers_namespace.clone();
         let session = self.session()?;
         if !may_drop(&session.attempt) {
             return Err(super::internal("snapshots of a recovery point were about to be dropped"));
@@ -111,6 +112,7 @@ impl Run {
         {
             tracing::warn!(%error, "the cut ended unexpectedly");
         }
+        volumes::files::remove_movers(&client, &movers, &id).await?;
         let removal = volumes::remove_point(&client, &id, &[], DROP).await?;
         session.problems.extend(removal.kept.into_iter().map(|kept| kept.problem));
         session.attempt.dropped = true;

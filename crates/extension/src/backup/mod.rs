@@ -2,6 +2,7 @@
 
 mod act;
 mod commit;
+mod copies;
 pub mod decide;
 mod finish;
 mod hooks;

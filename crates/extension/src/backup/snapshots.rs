@@ -96,28 +96,6 @@ impl Run {
         Ok(())
     }
 
-    /// Copies the files of every volume that is to be copied.
-    pub(super) async fn copy_files(&mut self) -> Result<(), StepError> {
-        self.stage(Step::CopyFiles).await?;
-        let session = self.session()?;
-        let prepared = session.prepared.as_ref().ok_or_else(|| internal("nothing is prepared"))?;
-        let due: Vec<Decision> =
-            prepared.decisions.iter().filter(|d| matches!(d.method, Method::FileCopy)).cloned().collect();
-        for decision in due {
-            let problem = Problem::warning(
-                code::VOLUME_NOT_PROTECTED,
-                "Its CSI driver cannot snapshot, and copying files is not available in this version.",
-            )
-            .about(decision.claim.target())
-            .fix("Move the data to a volume whose CSI driver supports snapshots.");
-            let record = record(&decision, not_protected(&problem));
-            session.problems.push(problem);
-            session.copies.push((record, None));
-        }
-        session.attempt.copies_left = false;
-        Ok(())
-    }
-
     /// Removes the snapshots' objects from the application's namespaces; the anchors stay.
     pub(super) async fn detach(&mut self) -> Result<(), StepError> {
         let (client, id) = (self.context.client.clone(), self.point_id());
@@ -179,7 +157,8 @@ fn not_protected(problem: &Problem) -> VolumeProtection {
     VolumeProtection::None { code: problem.code.clone(), reason: problem.message.clone() }
 }
 
-fn record(decision: &Decision, protection: VolumeProtection) -> VolumeRecord {
+/// The record of one claim.
+pub(super) fn record(decision: &Decision, protection: VolumeProtection) -> VolumeRecord {
     use protection::claims::{VolumeMode, VolumeSource};
     let claim = &decision.claim;
     let facts = claim.bound();

@@ -82,7 +82,7 @@ const RULES: &[Explained] = &[
         groups: &[""],
         resources: &["persistentvolumes"],
         verbs: &["create", "patch", "delete"],
-        reason: "File copies read a volume through a second, read-only PersistentVolume with the same handle, which is removed afterwards.",
+        reason: "File copies read a volume through a second, read-only PersistentVolume with the same handle, which is removed afterwards; on restore a filled volume is handed to the application's claim.",
     },
     Explained {
         scope: Scope::Restore,
@@ -150,15 +150,15 @@ const RULES: &[Explained] = &[
         scope: Scope::Movers,
         groups: &["batch"],
         resources: &["jobs"],
-        verbs: &["create", "delete", "patch", "watch"],
+        verbs: &["create", "delete"],
         reason: "One mover Job per volume that is copied.",
     },
     Explained {
         scope: Scope::Movers,
         groups: &[""],
-        resources: &["persistentvolumeclaims", "secrets", "configmaps", "pods"],
-        verbs: &["create", "delete", "patch", "watch"],
-        reason: "The claim, the credential and the order of a mover, and its pod's end.",
+        resources: &["persistentvolumeclaims", "secrets"],
+        verbs: &["create", "delete"],
+        reason: "The claim through which a mover reaches the volume, and the Secret with what it needs to open the repository.",
     },
 ];
 

@@ -2,6 +2,7 @@
 
 use super::{
     Run,
+    copies::Copies,
     decide::{Attempt, MAX_ATTEMPTS, Step},
     tree::tree,
     volumes::Filler,
@@ -19,6 +20,7 @@ use engine::Reader;
 use futures::{FutureExt, future::BoxFuture};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Resource;
+use parking_lot::Mutex;
 use protection::{Problem, code};
 use replay::{RecoveryPointSource, ReplayError, RestoreOptions, Target, api::Pacing};
 use resources::{Phase, RestoreOperation};
@@ -167,6 +169,7 @@ impl Run {
         };
         self.status.outcomes = outcomes.counts.into();
         self.problems.extend(outcomes.problems);
+        self.problems.extend(filler.copies.problems.into_inner());
         self.end = Some(outcomes.end);
         self.mark(|attempt| attempt.executed = true);
         Ok(())
@@ -205,7 +208,16 @@ impl Run {
     }
 
     fn filler(&self) -> Filler {
-        Filler { client: self.context.client.clone(), namespace: self.context.config.namespace.clone() }
+        Filler {
+            client: self.context.client.clone(),
+            namespace: self.context.config.namespace.clone(),
+            copies: Copies {
+                context: self.context.clone(),
+                location: self.location.clone(),
+                root: self.point.as_ref().map(|point| point.snapshot_file().tree),
+                problems: Mutex::default(),
+            },
+        }
     }
 
     async fn source(&self) -> Result<RecoveryPointSource, StepError> {

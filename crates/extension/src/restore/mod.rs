@@ -1,6 +1,7 @@
 //! `Restore`: observe, decide, act, until nothing is left to do.
 
 mod act;
+mod copies;
 pub mod decide;
 mod finish;
 mod hooks;

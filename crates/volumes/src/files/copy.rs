@@ -3,16 +3,18 @@
 use super::{
     CopyRequest, Mover, MoverReport, Place,
     jobs::{self, Ended},
-    manifests::{copy_claim, copy_job, copy_volume},
+    manifests::{copy_claim, copy_job, copy_secret, copy_volume},
 };
 use crate::{
     contents,
     error::{Tried, VolumesError, is_absent, persistently},
     labels,
+    parallel::in_parallel,
 };
+use futures::future::BoxFuture;
 use k8s_openapi::api::{
     batch::v1::Job,
-    core::v1::{PersistentVolume, PersistentVolumeClaim, Pod},
+    core::v1::{PersistentVolume, PersistentVolumeClaim, Pod, Secret},
 };
 use kube::{
     Api, Client, ResourceExt,
@@ -27,13 +29,29 @@ use tokio_util::sync::CancellationToken;
 const GOING: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(500);
 
-/// How a copy is carried out.
+/// How copies are carried out.
 #[derive(Debug, Clone)]
 pub struct CopyOptions {
+    /// Volumes at the same time.
+    pub parallel: usize,
     /// How long one volume may take.
     pub timeout: Duration,
     /// Stops the copy and removes its objects.
     pub cancel: CancellationToken,
+}
+
+/// Copies the files of many volumes; answers in their order.
+pub async fn copy_all(
+    client: &Client,
+    mover: &Mover,
+    requests: &[CopyRequest],
+    options: &CopyOptions,
+) -> Vec<Result<MoverReport, Problem>> {
+    let mut work: Vec<BoxFuture<'_, Result<MoverReport, Problem>>> = Vec::new();
+    for request in requests {
+        work.push(Box::pin(copy_files(client, mover, request, options)));
+    }
+    in_parallel(options.parallel, work).await
 }
 
 /// Copies the files of one volume into the repository that the mover's command names. Repeatable: a Job from
@@ -78,6 +96,8 @@ async fn copy(
         .await?;
     let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &mover.namespace);
     jobs::ensure(&claims, copy_claim(request, mover), &format!("the second claim {name}")).await?;
+    let secrets = Api::<Secret>::namespaced(client.clone(), &mover.namespace);
+    jobs::ensure(&secrets, copy_secret(request, mover), &format!("the Secret {name}")).await?;
     let job = copy_job(request, mover, &place, options.timeout.as_secs().max(1));
     jobs::run(client, &mover.namespace, &name, job, options).await
 }
@@ -109,7 +129,7 @@ pub async fn remove_movers(
     remove(client, namespace, &of_point(id)).await
 }
 
-fn of_point(id: &RecoveryPointId) -> String {
+pub(super) fn of_point(id: &RecoveryPointId) -> String {
     format!(
         "{}={},{}={}",
         labels::PURPOSE,
@@ -119,7 +139,7 @@ fn of_point(id: &RecoveryPointId) -> String {
     )
 }
 
-/// Jobs first, so that nothing uses the claims, then claims, then the second volumes.
+/// Jobs first, so that nothing uses the claims, then Secrets, claims and the second volumes.
 pub(super) async fn remove(client: &Client, namespace: &str, selector: &str) -> Result<(), VolumesError> {
     let page = ListParams::default().labels(selector);
     let jobs = Api::<Job>::namespaced(client.clone(), namespace);
@@ -129,6 +149,11 @@ pub(super) async fn remove(client: &Client, namespace: &str, selector: &str) -> 
             Err(error) if is_absent(&error) => {}
             other => drop(other.tried(|| format!("delete the mover {}", job.name_any()))?),
         }
+    }
+    let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
+    let listed = persistently(|| secrets.list_metadata(&page)).await.tried(|| "list mover Secrets".into())?;
+    for secret in &listed.items {
+        contents::delete(&secrets, &secret.name_any(), secret.metadata.uid.as_deref()).await?;
     }
     let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), namespace);
     let listed = persistently(|| claims.list_metadata(&page)).await.tried(|| "list second claims".into())?;

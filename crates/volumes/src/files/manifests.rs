@@ -2,7 +2,7 @@
 
 use super::Mover;
 use crate::labels;
-use k8s_openapi::api::core::v1::Toleration;
+use k8s_openapi::{ByteString, api::core::v1::Toleration};
 use protection::{
     RecoveryPointId,
     claims::{AccessMode, CsiSource, SecretRef, SelectedClaim, VolumeFacts, VolumeMode, VolumeSource},
@@ -14,6 +14,12 @@ use std::collections::BTreeMap;
 pub(super) const MOUNT: &str = "/volume";
 /// Where a raw block volume appears.
 pub(super) const DEVICE: &str = "/dev/volume";
+/// Where the Secret appears.
+const SECRET: &str = "/etc/cofferdam/mover";
+/// Exit code of a mover that would fail again: the Job is not tried again.
+const LASTING: i32 = 5;
+/// Pods that may fail before the Job does.
+const RETRIES: i32 = 2;
 
 /// A volume whose files are to be copied.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,6 +110,22 @@ pub fn copy_claim(request: &CopyRequest, mover: &Mover) -> Value {
     })
 }
 
+/// The Secret of [`copy_job`].
+pub fn copy_secret(request: &CopyRequest, mover: &Mover) -> Value {
+    secret(&request.name(), request.labels(), mover)
+}
+
+/// The Secret of a mover: what no argument may hold.
+pub(super) fn secret(name: &str, labels: BTreeMap<String, String>, mover: &Mover) -> Value {
+    let data: BTreeMap<String, ByteString> =
+        mover.secret.0.iter().map(|(file, content)| (file.clone(), ByteString(content.clone()))).collect();
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "immutable": true,
+        "metadata": {"name": name, "namespace": mover.namespace, "labels": labels},
+        "data": data,
+    })
+}
+
 /// The Job that copies the files.
 pub fn copy_job(request: &CopyRequest, mover: &Mover, place: &Place, deadline_seconds: u64) -> Value {
     job(&Work {
@@ -112,6 +134,7 @@ pub fn copy_job(request: &CopyRequest, mover: &Mover, place: &Place, deadline_se
         claim: &request.name(),
         block: request.claim.volume_mode == VolumeMode::Block,
         writes: false,
+        more: &[],
         mover,
         place,
         deadline_seconds,
@@ -125,6 +148,8 @@ pub(super) struct Work<'a> {
     pub block: bool,
     /// A mover that reads needs to override permissions; one that writes also sets owners and modes.
     pub writes: bool,
+    /// Arguments of this one volume.
+    pub more: &'a [String],
     pub mover: &'a Mover,
     pub place: &'a Place,
     pub deadline_seconds: u64,
@@ -132,24 +157,25 @@ pub(super) struct Work<'a> {
 
 pub(super) fn job(work: &Work<'_>) -> Value {
     let mover = work.mover;
-    let mut command = mover.command.clone();
-    command.extend(["--volume".to_owned(), if work.block { DEVICE } else { MOUNT }.to_owned()]);
-    let mut mounts: Vec<Value> = Vec::new();
-    let mut volumes = vec![json!({
-        "name": "volume", "persistentVolumeClaim": {"claimName": work.claim, "readOnly": !work.writes && !work.block},
-    })];
-    for (index, (path, secret)) in mover.secrets.iter().enumerate() {
-        mounts.push(json!({"name": format!("secret-{index}"), "mountPath": path, "readOnly": true}));
-        volumes.push(json!({"name": format!("secret-{index}"), "secret": {"secretName": secret}}));
-    }
+    let mut arguments = mover.arguments.clone();
+    let volume = if work.block { DEVICE } else { MOUNT };
+    arguments.extend(["--secret", SECRET, "--volume", volume].map(str::to_owned));
+    arguments.extend(work.more.iter().cloned());
+    let mut mounts = vec![json!({"name": "secret", "mountPath": SECRET, "readOnly": true})];
+    let mut volumes = vec![
+        json!({
+            "name": "volume",
+            "persistentVolumeClaim": {"claimName": work.claim, "readOnly": !work.writes && !work.block},
+        }),
+        json!({"name": "secret", "secret": {"secretName": work.name, "defaultMode": 0o400}}),
+    ];
     volumes.push(json!({"name": "scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}}));
     mounts.push(json!({"name": "scratch", "mountPath": "/tmp"}));
     let mut container = json!({
         "name": "mover",
         "image": mover.image,
         "imagePullPolicy": "IfNotPresent",
-        "command": command,
-        "env": mover.env.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
+        "args": arguments,
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": mover.memory}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": security(work.writes),
@@ -166,7 +192,11 @@ pub(super) fn job(work: &Work<'_>) -> Value {
         "apiVersion": "batch/v1", "kind": "Job",
         "metadata": {"name": work.name, "namespace": mover.namespace, "labels": work.labels},
         "spec": {
-            "backoffLimit": 2,
+            "backoffLimit": RETRIES,
+            "podFailurePolicy": {"rules": [{
+                "action": "FailJob",
+                "onExitCodes": {"containerName": "mover", "operator": "In", "values": [LASTING]},
+            }]},
             "activeDeadlineSeconds": work.deadline_seconds,
             "ttlSecondsAfterFinished": 86_400,
             "template": {
@@ -264,7 +294,7 @@ mod tests {
     use super::*;
     use k8s_openapi::api::{
         batch::v1::Job,
-        core::v1::{PersistentVolume, PersistentVolumeClaim},
+        core::v1::{PersistentVolume, PersistentVolumeClaim, Secret},
     };
     use protection::claims::{ClaimPhase, ClaimVolume};
 
@@ -312,9 +342,8 @@ mod tests {
             image: "cofferdam:test".into(),
             namespace: "cofferdam-movers".into(),
             service_account: "cofferdam-mover".into(),
-            command: ["cofferdam", "mover", "backup"].map(Into::into).to_vec(),
-            env: [("A".to_owned(), "b".to_owned())].into(),
-            secrets: [("/etc/cofferdam/location".to_owned(), "location".to_owned())].into(),
+            arguments: ["mover", "save"].map(Into::into).to_vec(),
+            secret: crate::files::MoverSecret([("password".to_owned(), b"hunter2".to_vec())].into()),
             memory: "300Mi".into(),
         }
     }
@@ -354,7 +383,22 @@ mod tests {
             understood::<PersistentVolume>(&volume);
             understood::<PersistentVolumeClaim>(&claim);
             understood::<Job>(&job);
+            understood::<Secret>(&copy_secret(&request, &mover()));
         }
+    }
+
+    #[test]
+    fn what_opens_the_repository_stands_in_the_secret_and_nowhere_else() {
+        let request = request(VolumeMode::Filesystem);
+
+        let job = copy_job(&request, &mover(), &Place::default(), 600);
+        let secret = copy_secret(&request, &mover());
+
+        assert!(!job.to_string().contains("hunter2"));
+        assert!(!format!("{:?}", mover()).contains("hunter2"));
+        let secret: Secret = serde_json::from_value(secret).unwrap();
+        assert_eq!(secret.data.unwrap()["password"].0, b"hunter2");
+        assert_eq!(job["spec"]["template"]["spec"]["volumes"][1]["secret"]["secretName"], request.name());
     }
 
     #[test]

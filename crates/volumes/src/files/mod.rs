@@ -10,46 +10,63 @@ mod copy;
 mod jobs;
 mod manifests;
 mod restore;
+mod sweep;
 
-pub use copy::{CopyOptions, copy_files, place_of, remove_movers};
-pub use manifests::{CopyRequest, Place, copy_claim, copy_job, copy_volume};
-pub use restore::restore_files;
+pub use copy::{CopyOptions, copy_all, copy_files, place_of, remove_movers};
+pub use manifests::{CopyRequest, Place, copy_claim, copy_job, copy_secret, copy_volume};
+pub use restore::{Restored, restore_all, restore_files};
+pub use sweep::{MoverOwner, observe_movers, orphans, remove_movers_of};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How movers are run; the same for all volumes.
+/// How movers are run; the same for all volumes of one backup or restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mover {
-    /// The product's image.
+    /// The product's image; its entry point is the program.
     pub image: String,
     /// Namespace of the Jobs; it enforces the pod security level `baseline`.
     pub namespace: String,
-    /// Service account of the Jobs.
+    /// Service account of the Jobs; no token of it is mounted.
     pub service_account: String,
-    /// Program and first arguments, as `["cofferdam", "mover", "backup", …]`; where the volume is mounted is
-    /// appended as `--volume <path>`.
-    pub command: Vec<String>,
-    /// Environment.
-    pub env: BTreeMap<String, String>,
-    /// Secrets to mount, by path.
-    pub secrets: BTreeMap<String, String>,
+    /// First arguments, as `["mover", "save"]`. Where the Secret and the volume are mounted is appended as
+    /// `--secret <directory> --volume <path>`.
+    pub arguments: Vec<String>,
+    /// What the movers need to open the repository.
+    pub secret: MoverSecret,
     /// Memory limit, as a quantity.
     pub memory: String,
 }
+
+/// The content of the Secret of a mover, by file name: settings, credential, password. Never printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct MoverSecret(pub BTreeMap<String, Vec<u8>>);
+
+impl std::fmt::Debug for MoverSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// File of a [`MoverSecret`]: the location's settings, a JSON object.
+pub const SETTINGS_FILE: &str = "cofferdam-location.json";
+/// File of a [`MoverSecret`]: the repository's password.
+pub const PASSWORD_FILE: &str = "cofferdam-repository-password";
 
 /// What a mover reports when it ends: the JSON of its termination message (at most 4,096 bytes).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MoverReport {
-    /// Id of the tree that holds the volume's files; for a raw block volume, of a tree with one image.
+    /// Id of a tree with one entry: the directory with the volume's files, or for a raw block volume one image.
     pub tree: String,
     /// Files copied.
     pub files: u64,
     /// Bytes read.
     pub bytes: u64,
-    /// Files that could not be read or changed meanwhile.
+    /// Entries that could not be read or written whole, or that changed meanwhile.
     pub skipped: u64,
+    /// The first of them, by path and reason.
+    pub problems: Vec<String>,
     /// Why the mover failed, when it did.
     pub error: Option<String>,
 }

@@ -5,27 +5,52 @@ use super::{
     CopyOptions, Mover, Place,
     copy::remove,
     jobs::{self, Ended},
-    manifests::{Work, job, mode},
+    manifests::{Work, job, mode, secret},
 };
 use crate::{
     error::{Tried, VolumesError, is_conflict, persistently},
     labels,
+    parallel::in_parallel,
     restore::{FillRequest, Filled},
 };
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Secret};
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams, PostParams},
     core::{ApiResource, DynamicObject},
 };
-use protection::{Problem, claims::VolumeMode, code};
+use protection::{Problem, claims::VolumeMode, code, point::VolumeProtection};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, sleep};
 
 const POLL: Duration = Duration::from_millis(500);
 /// Annotation on a volume that changes hands: its own reclaim policy.
-const RECLAIM: &str = "clusterbackup.dataprotection.microsoft.com/reclaim-policy";
+pub(super) const RECLAIM: &str = "clusterbackup.dataprotection.microsoft.com/reclaim-policy";
+
+/// A claim whose files were restored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Restored {
+    /// The claim.
+    pub filled: Filled,
+    /// What could not be restored whole; empty, too, when a volume from before a crash was taken up.
+    pub problems: Vec<Problem>,
+}
+
+/// Restores the files of many claims; answers in their order.
+pub async fn restore_all(
+    client: &Client,
+    mover: &Mover,
+    requests: &[FillRequest],
+    options: &CopyOptions,
+) -> Vec<Result<Restored, Problem>> {
+    let mut work: Vec<BoxFuture<'_, Result<Restored, Problem>>> = Vec::new();
+    for request in requests {
+        work.push(Box::pin(restore_files(client, mover, request, options)));
+    }
+    in_parallel(options.parallel, work).await
+}
 
 /// Restores the files of one claim. Repeatable after a crash: a volume that was filled is handed over, not
 /// filled again. The claim appears only when its data is there; classes that wait for the first consumer get
@@ -35,10 +60,10 @@ pub async fn restore_files(
     mover: &Mover,
     request: &FillRequest,
     options: &CopyOptions,
-) -> Result<Filled, Problem> {
-    let work = Handover { client, mover, request, options, name: name(request) };
+) -> Result<Restored, Problem> {
+    let mut work = Handover { client, mover, request, options, name: name(request), problems: Vec::new() };
     match work.run().await {
-        Ok(Ok(filled)) => Ok(filled),
+        Ok(Ok(filled)) => Ok(Restored { filled, problems: work.problems }),
         Ok(Err(why)) => {
             work.clean_up().await;
             Err(failed(request, &why))
@@ -65,11 +90,12 @@ struct Handover<'a> {
     request: &'a FillRequest,
     options: &'a CopyOptions,
     name: String,
+    problems: Vec<Problem>,
 }
 
 impl Handover<'_> {
     /// `Err` inside `Ok` is a failure of this claim; `Err` outside is one of the cluster.
-    async fn run(&self) -> Result<Result<Filled, String>, VolumesError> {
+    async fn run(&mut self) -> Result<Result<Filled, String>, VolumesError> {
         if let Some(claim) =
             self.target().get_opt(self.request.name()).await.tried(|| "read the claim".into())?
         {
@@ -99,16 +125,24 @@ impl Handover<'_> {
     }
 
     /// Fills a fresh volume through a claim in the movers' namespace; gives the volume's name.
-    async fn fill(&self) -> Result<Result<String, String>, VolumesError> {
-        let namespace = &self.mover.namespace;
+    async fn fill(&mut self) -> Result<Result<String, String>, VolumesError> {
+        let (request, mover) = (self.request, self.mover);
+        let VolumeProtection::Files { path, .. } = &request.record.protection else {
+            return Ok(Err("the recovery point holds no files of it".to_owned()));
+        };
+        let namespace = &mover.namespace;
         let claims = Api::<PersistentVolumeClaim>::namespaced(self.client.clone(), namespace);
         jobs::ensure(&claims, self.own_claim(), &format!("the claim {namespace}/{}", self.name)).await?;
+        let secrets = Api::<Secret>::namespaced(self.client.clone(), namespace);
+        let sealed = secret(&self.name, self.labels(), self.mover);
+        jobs::ensure(&secrets, sealed, &format!("the Secret {namespace}/{}", self.name)).await?;
         let manifest = job(&Work {
             name: &self.name,
             labels: self.labels(),
             claim: &self.name,
             block: self.request.record.block,
             writes: true,
+            more: &["--path".to_owned(), path.clone()],
             mover: self.mover,
             place: &Place::default(),
             deadline_seconds: self.options.timeout.as_secs().max(1),
@@ -119,6 +153,7 @@ impl Handover<'_> {
                 if let Some(why) = report.error {
                     return Ok(Err(why));
                 }
+                self.problems.extend(incomplete(request, report.skipped, &report.problems));
             }
         }
         let claim = claims.get(&self.name).await.tried(|| format!("read the claim {}", self.name))?;
@@ -136,7 +171,10 @@ impl Handover<'_> {
         let policy = found.spec.and_then(|spec| spec.persistent_volume_reclaim_policy);
         let patch = Patch::Merge(json!({
             "metadata": {
-                "labels": {(labels::TARGET): self.name_label()},
+                "labels": {
+                    (labels::TARGET): self.name_label(),
+                    (labels::RESTORE): labels::label_value(&self.request.restore_uid),
+                },
                 "annotations": {(RECLAIM): policy.unwrap_or_else(|| "Delete".to_owned())},
             },
             "spec": {"persistentVolumeReclaimPolicy": "Retain"},
@@ -198,7 +236,7 @@ impl Handover<'_> {
         let found = volumes.get(volume).await.tried(|| format!("read the volume {volume}"))?;
         let Some(policy) = found.annotations().get(RECLAIM) else { return Ok(()) };
         let patch = Patch::Merge(json!({
-            "metadata": {"labels": {(labels::TARGET): null}, "annotations": {(RECLAIM): null}},
+            "metadata": {"labels": {(labels::TARGET): null, (labels::RESTORE): null}, "annotations": {(RECLAIM): null}},
             "spec": {"persistentVolumeReclaimPolicy": policy},
         }));
         let params = PatchParams::default();
@@ -207,6 +245,10 @@ impl Handover<'_> {
     }
 
     async fn clean_up(&self) {
+        let target = format!("{}={}", labels::TARGET, self.name_label());
+        if let Err(error) = give_up(self.client, &self.mover.namespace, &target).await {
+            tracing::warn!(%error, name = self.name, "a filled volume stays until the next clean-up");
+        }
         if let Err(error) = remove(self.client, &self.mover.namespace, &self.selector()).await {
             tracing::warn!(%error, name = self.name, "objects of a mover stay until the next clean-up");
         }
@@ -271,6 +313,41 @@ impl Handover<'_> {
     fn target(&self) -> Api<PersistentVolumeClaim> {
         Api::namespaced(self.client.clone(), self.request.namespace())
     }
+}
+
+/// Lets the volumes go that were filled for a claim and never handed over: their own reclaim policy decides again.
+pub(super) async fn give_up(client: &Client, movers: &str, selector: &str) -> Result<(), VolumesError> {
+    let volumes = Api::<PersistentVolume>::all(client.clone());
+    let ours = kube::api::ListParams::default().labels(selector);
+    let listed = persistently(|| volumes.list(&ours)).await.tried(|| "list filled volumes".into())?;
+    for volume in listed.items {
+        let spec = volume.spec.as_ref();
+        let owner =
+            spec.and_then(|spec| spec.claim_ref.as_ref()).and_then(|claim| claim.namespace.as_deref());
+        let Some(policy) = volume.annotations().get(RECLAIM).filter(|_| owner == Some(movers)) else {
+            continue;
+        };
+        let patch = Patch::Merge(json!({
+            "metadata": {"labels": {(labels::TARGET): null, (labels::RESTORE): null}, "annotations": {(RECLAIM): null}},
+            "spec": {"persistentVolumeReclaimPolicy": policy},
+        }));
+        let name = volume.name_any();
+        let params = PatchParams::default();
+        let given = persistently(|| volumes.patch(&name, &params, &patch)).await;
+        given.map(drop).tried(|| format!("let the volume {name} go"))?;
+    }
+    Ok(())
+}
+
+fn incomplete(request: &FillRequest, skipped: u64, first: &[String]) -> Option<Problem> {
+    (skipped > 0).then(|| {
+        Problem::warning(
+            code::DATA_NOT_RESTORED,
+            format!("{skipped} entries were not restored whole: {}.", first.join("; ")),
+        )
+        .about(request.target())
+        .fix("Compare with `cofferdam recovery-point browse`, and fetch single files with `download`.")
+    })
 }
 
 fn failed(request: &FillRequest, why: &str) -> Problem {

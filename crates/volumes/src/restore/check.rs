@@ -81,13 +81,25 @@ pub fn check_claim<'a>(request: &FillRequest, target: &'a Target) -> Result<&'a 
         return Err(no_data(request, why)
             .fix(format!("Change storageClassName to a class of {driver} with a resource modifier.")));
     }
+    check_mode(request)?;
+    Ok(class)
+}
+
+/// The class that will make the volume into which copied files go, or why that cannot be.
+pub fn check_copy<'a>(request: &FillRequest, target: &'a Target) -> Result<&'a ClassFacts, Problem> {
+    let class = claim_class(request, target)?;
+    check_mode(request)?;
+    Ok(class)
+}
+
+fn check_mode(request: &FillRequest) -> Result<(), Problem> {
     let asked = if text(&request.claim, "/spec/volumeMode") == "Block" { "Block" } else { "Filesystem" };
     let taken = if request.record.block { "Block" } else { "Filesystem" };
-    if asked != taken {
-        let why = format!("The claim asks for volumeMode {asked}, its snapshot is of a {taken} volume.");
-        return Err(no_data(request, why).fix("Leave volumeMode as it was."));
+    if asked == taken {
+        return Ok(());
     }
-    Ok(class)
+    let why = format!("The claim asks for volumeMode {asked}, its data is of a {taken} volume.");
+    Err(no_data(request, why).fix("Leave volumeMode as it was."))
 }
 
 /// The class that the claim names, or the default class.

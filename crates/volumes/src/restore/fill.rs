@@ -52,7 +52,7 @@ pub enum Filled {
         /// Name of the volume.
         volume: String,
     },
-    /// The volume is made when the first pod needs it; the temporary snapshot stays until [`super::sweep`].
+    /// The volume is made when the first pod needs it; the temporary snapshot stays until [`super::abort`].
     WaitsForConsumer {
         /// UID of the claim.
         uid: String,

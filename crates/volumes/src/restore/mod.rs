@@ -2,7 +2,7 @@
 //!
 //! A temporary static VolumeSnapshotContent (policy `Retain`, so that nothing of it ever deletes data) and a
 //! VolumeSnapshot in the target namespace lead the claim to the storage snapshot. Both are removed once the
-//! claim is bound; for classes that wait for the first consumer that is later, see [`sweep`].
+//! claim is bound; for classes that wait for the first consumer that is later, see [`abort`].
 
 mod check;
 mod events;
@@ -12,11 +12,11 @@ mod quantity;
 mod reach;
 mod sweep;
 
-pub use check::{ClassFacts, Target, check_claim, observe_target};
+pub use check::{ClassFacts, Target, check_claim, check_copy, observe_target};
 pub use fill::{FillOptions, Filled, fill, fill_all};
 pub use quantity::parse_quantity;
 pub use reach::{Probe, Reach, reach_all};
-pub use sweep::{ClaimState, Sweep, SweepVerdict, abort, sweep, verdict};
+pub use sweep::{ClaimState, Sweep, SweepVerdict, abort, observe_temporary, verdict};
 
 use protection::point::{VolumeProtection, VolumeRecord};
 use serde_json::Value;

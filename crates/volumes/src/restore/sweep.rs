@@ -1,5 +1,5 @@
 //! Removes the temporary snapshots of restores once nobody needs them: a claim that waited for its first
-//! consumer is bound, or is gone, or its restore ended without it. Runs on a timer; idempotent.
+//! consumer is bound, or is gone, or its restore ended without it. Idempotent.
 
 use super::fill::remove_temporary;
 use crate::{
@@ -50,10 +50,17 @@ pub fn verdict(claim: ClaimState, active: bool) -> SweepVerdict {
     }
 }
 
-/// Removes what nobody needs. `active` holds the UIDs of restores that are running.
-pub async fn sweep(client: &Client, active: &BTreeSet<String>) -> Result<Sweep, VolumesError> {
-    let active: BTreeSet<String> = active.iter().map(|uid| labels::label_value(uid)).collect();
-    sweep_where(client, |restore| !active.contains(restore)).await
+/// UIDs of the restores that have temporary objects in the cluster. Ask *afterwards* which of them are running:
+/// one that began in between is then never taken for one that has ended.
+pub async fn observe_temporary(client: &Client) -> Result<BTreeSet<String>, VolumesError> {
+    let snapshots = contents::snapshots(client, &temporary()).await?;
+    let contents = Api::<VolumeSnapshotContent>::all(client.clone());
+    let page = ListParams::default().labels(&temporary());
+    let listed = persistently(|| contents.list_metadata(&page)).await;
+    let listed = listed.tried(|| "list temporary snapshot contents".into())?;
+    let of_snapshots = snapshots.iter().filter_map(|one| one.labels().get(labels::RESTORE));
+    let of_contents = listed.items.iter().filter_map(|one| one.labels().get(labels::RESTORE));
+    Ok(of_snapshots.chain(of_contents).cloned().collect())
 }
 
 /// Removes the temporary objects of one restore that ended, except those that a claim still waits for.
@@ -63,7 +70,7 @@ pub async fn abort(client: &Client, restore_uid: &str) -> Result<Sweep, VolumesE
 }
 
 async fn sweep_where(client: &Client, ended: impl Fn(&str) -> bool) -> Result<Sweep, VolumesError> {
-    let temporary = format!("{} in ({},{})", labels::PURPOSE, labels::FOR_RESTORE, labels::FOR_PROBE);
+    let temporary = temporary();
     let mut swept = Sweep::default();
     let snapshots = contents::snapshots(client, &temporary).await?;
     let mut needed = BTreeSet::new();
@@ -110,6 +117,10 @@ async fn sweep_contents(
         removed += 1;
     }
     Ok(removed)
+}
+
+fn temporary() -> String {
+    format!("{} in ({},{})", labels::PURPOSE, labels::FOR_RESTORE, labels::FOR_PROBE)
 }
 
 async fn claim_state(client: &Client, snapshot: &VolumeSnapshot) -> Result<ClaimState, VolumesError> {

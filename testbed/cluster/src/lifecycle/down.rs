@@ -15,7 +15,9 @@ pub async fn down(layout: &Layout, name: &ClusterName) -> Result<(), Error> {
     packages::ensure_root()?;
     let change = Lock::take(&change_lock(layout, name)).await?;
     let places = layout.cluster(name);
-    let loops = loops_of(&places)?;
+    // Kubelet's own loop devices first: they sit on top of the driver's.
+    let mut loops = pool::loops_below(&places.data).await?;
+    loops.extend(loops_of(&places)?);
     supervisor::stop(&places).await?;
     for device in loops {
         pool::detach(&device).await?;

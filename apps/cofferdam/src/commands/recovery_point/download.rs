@@ -7,9 +7,15 @@ use crate::{
     output::{self, Format},
 };
 use clap::Args;
-use engine::{Job, RestoreOptions, restore};
+use engine::{Job, Node, RestoreOptions, Zeros, restore, write_content};
+use extension::points::OpenPoint;
 use serde::Serialize;
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    fs::OpenOptions,
+    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    path::PathBuf,
+    sync::Arc,
+};
 use telemetry::SystemClock;
 
 #[derive(Debug, Args)]
@@ -19,7 +25,8 @@ pub struct DownloadArgs {
     /// Directory to write to; created when absent
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
-    /// Directory of the recovery point, for example resources/secrets or volumes/shop/data; all when absent
+    /// Directory or file of the recovery point, for example resources/secrets, volumes/shop/data or
+    /// volumes/shop/raw.img; all when absent
     #[arg(long, default_value = "", value_name = "PATH")]
     path: String,
     #[command(flatten)]
@@ -43,10 +50,14 @@ pub async fn run(args: DownloadArgs, cluster: &ClusterArgs, format: Format) -> O
         root
     } else {
         let node = point.reader.lookup(root, path).await.map_err(Failure::failed)?;
-        node.as_ref().and_then(engine::Node::subtree).ok_or_else(|| {
-            Failure::precondition(format!("recovery point {} has no directory {path}", point.point.id))
+        let node = node.ok_or_else(|| {
+            Failure::precondition(format!("recovery point {} has no {path}", point.point.id))
                 .next(format!("See what it holds: `cofferdam recovery-point browse {}`.", point.point.id))
-        })?
+        })?;
+        match node.subtree() {
+            Some(tree) => tree,
+            None => return single(&point, &node, args.to, format).await,
+        }
     };
     let job = Job::new(Arc::new(SystemClock));
     let report = restore(&point.reader, tree, &args.to, RestoreOptions::default(), &job)
@@ -55,7 +66,33 @@ pub async fn run(args: DownloadArgs, cluster: &ClusterArgs, format: Format) -> O
     let problems: Vec<String> =
         report.problems.iter().map(|(path, outcome)| format!("{}: {outcome:?}", path.display())).collect();
     let summary = Summary { directory: args.to, files: report.files, bytes: report.bytes, problems };
-    output::print(format, &summary, |summary| {
+    show(&summary, format)?;
+    Ok(if report.is_complete() { Exit::Done } else { Exit::Warnings })
+}
+
+/// One file, for example the image of a raw block volume: content only, readable by its new owner.
+async fn single(point: &OpenPoint, node: &Node, to: PathBuf, format: Format) -> Outcome {
+    let content = node.content().ok_or_else(|| {
+        Failure::precondition(format!("{} is neither a directory nor a file", node.name_lossy()))
+            .next("Download the directory that it is in.")
+    })?;
+    let fail =
+        |error: std::io::Error| Failure::failed(format!("could not write to {}: {error}", to.display()));
+    std::fs::create_dir_all(&to).map_err(fail)?;
+    let path = to.join(std::ffi::OsStr::from_bytes(&node.name));
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(fail)?;
+    let file = Arc::new(file);
+    let job = Job::new(Arc::new(SystemClock));
+    let bytes = write_content(&point.reader, node, file.clone(), Zeros::LeaveOut, &job)
+        .await
+        .map_err(Failure::failed)?;
+    file.set_len(content.size).and_then(|()| file.sync_all()).map_err(fail)?;
+    show(&Summary { directory: to, files: 1, bytes, problems: Vec::new() }, format)?;
+    Ok(Exit::Done)
+}
+
+fn show(summary: &Summary, format: Format) -> Result<(), Failure> {
+    output::print(format, summary, |summary| {
         let mut text = format!(
             "{} files, {} written to {}",
             summary.files,
@@ -66,6 +103,5 @@ pub async fn run(args: DownloadArgs, cluster: &ClusterArgs, format: Format) -> O
             text.push_str(&format!("\nnot written: {problem}"));
         }
         text
-    })?;
-    Ok(if report.is_complete() { Exit::Done } else { Exit::Warnings })
+    })
 }
