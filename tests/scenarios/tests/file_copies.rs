@@ -92,8 +92,8 @@ fn copied_files_and_blocks_come_back_exactly_and_stock_restic_reads_them() {
     installed.restic(&["check", "--read-data"]).ok();
     let id = status["recoveryPoint"]["id"].as_str().expect("an id").to_owned();
     let manifest = cluster.cofferdam(&["recovery-point", "browse", &id, "-o", "json"]).json();
-    assert_eq!(volume(&manifest, "data")["path"], "volumes/copied/data", "{manifest}");
-    assert_eq!(volume(&manifest, "raw")["path"], "volumes/copied/raw.img", "{manifest}");
+    assert_eq!(volume(&manifest, "data")["protection"]["path"], "volumes/copied/data");
+    assert_eq!(volume(&manifest, "raw")["protection"]["path"], "volumes/copied/raw.img");
     let listed = cluster.cofferdam(&["recovery-point", "browse", &id, "volumes/copied/data"]).ok();
     assert!(listed.contains("a/b/soft") && listed.contains("a/sparse"), "{listed}");
     let folder = tempfile::tempdir().expect("a temporary directory");

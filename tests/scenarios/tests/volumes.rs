@@ -430,9 +430,9 @@ fn claims_that_share_a_label_are_cut_at_one_instant_and_restored_together() {
     assert_eq!(ended["status"]["phase"], "Completed", "{}", ended["status"]);
     let of = |name: &str, field: &str| {
         let volumes = manifest["manifest"]["volumes"].as_array().expect("volumes");
-        volumes.iter().find(|one| one["claim"] == name).expect("the claim")[field].clone()
+        volumes.iter().find(|one| one["claim"] == name).expect("the claim")["protection"][field].clone()
     };
-    assert!(of("data", "group").is_string(), "{manifest}");
+    assert!(of("data", "group").is_string());
     assert_eq!((of("data", "group"), of("data", "cut")), (of("log", "group"), of("log", "cut")));
     assert_eq!(of("alone", "group"), Value::Null);
     let left = cluster.kubectl(&["get", "volumesnapshots,volumegroupsnapshots", "-A", "-o", "name"]);

@@ -81,7 +81,8 @@ pub async fn restore_files(
 }
 
 fn name(request: &FillRequest) -> String {
-    labels::restore_name(&request.restore_uid, request.namespace(), request.name())
+    // The name of a Job becomes a label of its pods: at most 63 characters.
+    format!("cofferdam-{}-{}", request.restore_uid, labels::digest(&[request.namespace(), request.name()]))
 }
 
 struct Handover<'a> {
@@ -354,4 +355,32 @@ fn failed(request: &FillRequest, why: &str) -> Problem {
     Problem::error(code::DATA_NOT_RESTORED, format!("The copied files could not be restored: {why}."))
         .about(request.target())
         .fix("Check the mover's namespace, then restore again.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protection::point::VolumeRecord;
+
+    #[test]
+    fn the_name_of_a_mover_fits_into_a_label() {
+        let request = FillRequest {
+            claim: json!({"metadata": {"namespace": "n".repeat(63), "name": "c".repeat(253)}}),
+            record: VolumeRecord {
+                namespace: String::new(),
+                claim: String::new(),
+                persistent_volume: None,
+                driver: None,
+                storage_class: None,
+                block: false,
+                capacity: 0,
+                protection: VolumeProtection::None { code: String::new(), reason: String::new() },
+            },
+            restore_uid: "00000000-1111-4222-8333-444444444444".into(),
+            field_manager: String::new(),
+        };
+
+        assert!(name(&request).len() <= 63, "{}", name(&request));
+        assert_eq!(labels::label_value(&name(&request)), name(&request));
+    }
 }
