@@ -26,12 +26,12 @@ async fn command(world: &World, pod: &str, argv: &[&str]) -> Command {
 async fn a_hook_succeeds_with_exit_code_zero_and_reports_any_other() {
     let world = World::new("exit").await;
     world.shell("app", None).await;
-    let good = command(&world, "app", &["/bin/busybox", "sh", "-c", "echo much; echo more >&2"]).await;
-    let bad = command(&world, "app", &["/bin/busybox", "sh", "-c", "echo 'lock is held' >&2; exit 3"]).await;
+    let good = command(&world, "app", &["/busybox", "sh", "-c", "echo much; echo more >&2"]).await;
+    let bad = command(&world, "app", &["/busybox", "sh", "-c", "echo 'lock is held' >&2; exit 3"]).await;
     let loud = command(
         &world,
         "app",
-        &["/bin/busybox", "sh", "-c", "/bin/busybox yes noise | /bin/busybox head -c 3000000; exit 0"],
+        &["/busybox", "sh", "-c", "/busybox yes noise | /busybox head -c 3000000; exit 0"],
     )
     .await;
 
@@ -63,8 +63,7 @@ async fn a_hook_that_does_not_end_is_left_after_its_timeout() {
     let world = World::new("timeout").await;
     world.shell("app", None).await;
     let mut command =
-        command(&world, "app", &["/bin/busybox", "sh", "-c", "echo waiting >&2; /bin/busybox sleep 600"])
-            .await;
+        command(&world, "app", &["/busybox", "sh", "-c", "echo waiting >&2; /busybox sleep 600"]).await;
     command.timeout = Duration::from_secs(2);
 
     let begun = Instant::now();
@@ -79,7 +78,7 @@ async fn a_hook_that_does_not_end_is_left_after_its_timeout() {
 async fn a_pod_that_was_replaced_or_lacks_the_container_is_not_touched() {
     let world = World::new("gone").await;
     world.shell("app", None).await;
-    let there = command(&world, "app", &["/bin/busybox", "true"]).await;
+    let there = command(&world, "app", &["/busybox", "true"]).await;
     let replaced = Command { pod_uid: "another".into(), ..there.clone() };
     let elsewhere = Command { container: "sidecar".into(), ..there.clone() };
     let absent = Command { pod: "nobody".into(), ..there };
@@ -103,8 +102,8 @@ async fn a_restore_hook_waits_for_its_container_and_gives_up_in_time() {
     let stuck = json!({"metadata": {"name": "stuck"}, "spec": {"nodeName": "no-such-node",
         "containers": [{"name": "shell", "image": support::shell_image()}]}});
     pods.create(&PostParams::default(), &serde_json::from_value(stuck).unwrap()).await.unwrap();
-    let ready = command(&world, "app", &["/bin/busybox", "true"]).await;
-    let never = command(&world, "stuck", &["/bin/busybox", "true"]).await;
+    let ready = command(&world, "app", &["/busybox", "true"]).await;
+    let never = command(&world, "stuck", &["/busybox", "true"]).await;
 
     let soon = wait_for_container(&world.client, &ready, Duration::from_secs(30)).await;
     let late = wait_for_container(&world.client, &never, Duration::from_secs(2)).await;

@@ -191,10 +191,7 @@ async fn a_raw_block_volume_comes_back_block_for_block() {
     world.claim("data", &immediate(), block.clone()).await;
     device_pod(&world, "writer", "data").await;
     world
-        .run(
-            "writer",
-            "echo precious | /bin/busybox dd of=/dev/data bs=512 seek=7 conv=notrunc && /bin/busybox sync",
-        )
+        .run("writer", "echo precious | /busybox dd of=/dev/data bs=512 seek=7 conv=notrunc && /busybox sync")
         .await
         .unwrap();
     world.delete_pod("writer").await;
@@ -211,7 +208,7 @@ async fn a_raw_block_volume_comes_back_block_for_block() {
     assert_eq!(as_files.unwrap_err().code, code::DATA_NOT_RESTORED, "another volume mode is refused before");
     filled.unwrap();
     device_pod(&world, "reader", "copy").await;
-    let same = "test \"$(/bin/busybox dd if=/dev/data bs=512 skip=7 count=1 2>/dev/null | /bin/busybox head -c 8)\" = precious";
+    let same = "test \"$(/busybox dd if=/dev/data bs=512 skip=7 count=1 2>/dev/null | /busybox head -c 8)\" = precious";
     world.run("reader", same).await.unwrap();
     world.end().await;
 }
@@ -224,7 +221,7 @@ async fn device_pod(world: &World, name: &str, claim: &str) {
             "terminationGracePeriodSeconds": 0,
             "containers": [{
                 "name": "shell", "image": support::shell_image(), "imagePullPolicy": "IfNotPresent",
-                "command": ["/bin/busybox", "sh", "-c", "while true; do /bin/busybox sleep 1; done"],
+                "command": ["/busybox", "sh", "-c", "while true; do /busybox sleep 1; done"],
                 "securityContext": {"runAsUser": 0},
                 "volumeDevices": [{"name": "data", "devicePath": "/dev/data"}],
             }],

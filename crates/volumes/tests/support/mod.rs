@@ -131,7 +131,7 @@ impl World {
                 "terminationGracePeriodSeconds": 0,
                 "containers": [{
                     "name": "shell", "image": shell_image(), "imagePullPolicy": "IfNotPresent",
-                    "command": ["/bin/busybox", "sh", "-c", "while true; do /bin/busybox sleep 1; done"],
+                    "command": ["/busybox", "sh", "-c", "while true; do /busybox sleep 1; done"],
                     "securityContext": {"runAsUser": 0},
                     "volumeMounts": mounts.unwrap_or_else(|| json!([])),
                 }],
@@ -155,7 +155,7 @@ impl World {
             pod: pod.into(),
             pod_uid: facts.uid,
             container: facts.containers[0].clone(),
-            argv: ["/bin/busybox", "sh", "-c", script].map(Into::into).to_vec(),
+            argv: ["/busybox", "sh", "-c", script].map(Into::into).to_vec(),
             timeout: Duration::from_secs(20),
             on_error: resources::OnError::Fail,
         };
@@ -198,7 +198,7 @@ impl World {
     pub async fn write(&self, claim: &str, text: &str) {
         let pod = format!("write-{claim}");
         self.shell(&pod, Some(claim)).await;
-        self.run(&pod, &format!("echo '{text}' > /data/file && /bin/busybox sync")).await.unwrap();
+        self.run(&pod, &format!("echo '{text}' > /data/file && /busybox sync")).await.unwrap();
         self.delete_pod(&pod).await;
     }
 
@@ -206,7 +206,7 @@ impl World {
     pub async fn holds(&self, claim: &str, text: &str) -> Result<(), volumes::hooks::HookFailure> {
         let pod = format!("read-{claim}");
         self.shell(&pod, Some(claim)).await;
-        let same = self.run(&pod, &format!("test \"$(/bin/busybox cat /data/file)\" = '{text}'")).await;
+        let same = self.run(&pod, &format!("test \"$(/busybox cat /data/file)\" = '{text}'")).await;
         self.delete_pod(&pod).await;
         same
     }
