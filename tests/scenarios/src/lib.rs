@@ -9,8 +9,8 @@ mod installation;
 mod objects;
 mod preflight;
 mod process;
-mod skewed;
 mod restic;
+mod skewed;
 mod store;
 mod world;
 

@@ -3,7 +3,6 @@
 //! that this cluster does not know may hold their recovery point; one without a recovery point is reported.
 
 use crate::{
-    aside::aside,
     context::Context,
     locations::{Access, Role},
     points,
@@ -42,9 +41,7 @@ async fn snapshots(context: &Context) -> Result<(), StepError> {
         let id = orphan.recovery_point().clone();
         let note = format!("removing snapshots that backup {id} left behind: {}", named(&left, id.as_str()));
         tell(context, "RemovingOrphans", &note).await;
-        let client = client.clone();
-        let kept = aside(move || async move { volumes::remove_orphan(&client, &orphan, REMOVE).await });
-        for problem in kept.await?? {
+        for problem in volumes::remove_orphan(client, &orphan, REMOVE).await? {
             tell(context, "OrphanLeft", &problem.message).await;
         }
     }
@@ -98,8 +95,7 @@ async fn temporary(context: &Context) -> Result<(), StepError> {
     }
     let running = unfinished(restores(context).await?);
     for uid in seen.into_iter().filter(|uid| !running.contains(uid)) {
-        let (client, of) = (context.client.clone(), uid.clone());
-        let swept = aside(move || async move { restore::abort(&client, &of).await }).await??;
+        let swept = restore::abort(&context.client, &uid).await?;
         if swept.removed > 0 {
             let note =
                 format!("removed {} temporary snapshots that restore {uid} left behind", swept.removed);
