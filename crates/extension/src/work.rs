@@ -200,9 +200,12 @@ pub fn internal(what: &str) -> StepError {
 mod tests {
     use super::*;
 
+    /// A step, and how it fails the first time.
+    type PlannedStep = (&'static str, Option<fn(Problem) -> StepError>);
+
     /// Fails each of its steps once, in the way that is planned for it.
     struct Planned {
-        steps: Vec<(&'static str, Option<fn(Problem) -> StepError>)>,
+        steps: Vec<PlannedStep>,
         taken: Vec<&'static str>,
     }
 
@@ -251,7 +254,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_temporary_failure_repeats_the_step_and_a_start_over_ends_the_work() {
-        let steps: Vec<(_, Option<fn(Problem) -> StepError>)> = vec![
+        let steps: Vec<PlannedStep> = vec![
             ("a", None),
             ("b", Some(StepError::Temporary)),
             ("c", Some(StepError::Permanent)),

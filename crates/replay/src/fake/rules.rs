@@ -62,12 +62,13 @@ pub(super) fn immutable_change(place: &Place, before: &Value, after: &Value) -> 
         _ => return None,
     };
     let changed = json::at(before, fixed) != json::at(after, fixed);
-    changed.then(|| match fixed {
+    let path = match fixed {
         ["roleRef"] => "roleRef",
         ["data"] => "data",
         ["spec"] => "spec",
         _ => "spec.selector",
-    })
+    };
+    changed.then_some(path)
 }
 
 pub(super) fn error(tried: &str, place: &Place, refusal: Refusal, message: &str) -> ApiError {

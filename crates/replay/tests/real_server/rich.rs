@@ -317,10 +317,14 @@ async fn a_restore_that_is_killed_goes_on_and_creates_nothing_twice() {
             let wrote = recorder.wrote().into_iter().filter(|wrote| wrote.verb == "create");
             wrote.map(|wrote| wrote.place).collect()
         };
-        let uids_of_first: Vec<_> = created(&first).into_iter().collect();
-        for wrote in second.wrote().iter().filter(|wrote| wrote.verb == "delete") {
-            panic!("a resumed restore deleted {} ({uids_of_first:?})", wrote.place);
-        }
+        let made_by_first = created(&first);
+        let wrote = second.wrote();
+        let deleted: Vec<_> =
+            wrote.iter().filter(|wrote| wrote.verb == "delete").map(|wrote| &wrote.place).collect();
+        assert!(
+            deleted.is_empty(),
+            "a resumed restore deleted {deleted:?}; the first made {made_by_first:?}"
+        );
     }
     clean(&scene).await;
 }
