@@ -19,5 +19,7 @@ mod rich;
 mod scene;
 #[path = "real_server/shared.rs"]
 mod shared;
+#[path = "real_server/strategic.rs"]
+mod strategic;
 #[path = "real_server/webhook.rs"]
 mod webhook;

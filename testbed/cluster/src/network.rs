@@ -8,6 +8,10 @@ use crate::{AddressPlan, Error, Hub, Invocation, Layout, state};
 
 /// The machine's end of its cable to the hub.
 const HOST_CABLE: &str = "cofferdam0";
+/// The bridge's own hardware address. Without one it takes the lowest of its
+/// ports': a cluster that comes or goes would change it, and everybody else
+/// would send to the old one for up to a minute.
+const HUB_HARDWARE: &str = "02:cf:da:00:00:01";
 
 /// Removes the hub with its cable to the machine; harmless when there is none.
 pub async fn remove_hub(layout: &Layout) -> Result<(), Error> {
@@ -32,7 +36,7 @@ pub async fn ensure_hub(layout: &Layout) -> Result<(), Error> {
     inside(
         &places,
         &format!(
-            "link set lo up\nlink add hub type bridge\naddr add {hub}/{bits} dev hub\nlink set hub up\n"
+            "link set lo up\nlink add hub address {HUB_HARDWARE} type bridge\naddr add {hub}/{bits} dev hub\nlink set hub up\n"
         ),
     )
     .await?;

@@ -240,9 +240,6 @@ impl Inner {
         if write.dry_run && self.with_side_effects.contains(&resource) {
             return refuse(Refusal::DryRunNotSupported, "does not support dry run");
         }
-        if self.objects.contains_key(&key(place)) {
-            return refuse(Refusal::AlreadyExists, "already exists");
-        }
         if self.forbidden.contains(&resource) {
             return refuse(Refusal::Forbidden, "denied by policy");
         }
@@ -250,6 +247,10 @@ impl Inner {
             if !self.objects.contains_key(&need) {
                 return refuse(Refusal::NotFound, &format!("{} {:?} not found", need.0, need.2));
             }
+        }
+        // As a real server: last of all.
+        if self.objects.contains_key(&key(place)) {
+            return refuse(Refusal::AlreadyExists, "already exists");
         }
         Ok(())
     }

@@ -106,6 +106,11 @@ fn merge_field(
             *existing = merged;
             Ok(())
         }
+        // The server takes a list that does not merge as it stands, and drops the directives as unknown fields.
+        (Some(Value::Array(_)), Value::Array(_)) => {
+            object.insert(key.to_owned(), without_keys(value));
+            Ok(())
+        }
         _ => {
             object.insert(key.to_owned(), fresh(value, &field.target)?);
             Ok(())
@@ -280,17 +285,27 @@ fn fresh(value: &Value, schema: &TypeSchema<'_>) -> Result<Value, MergeError> {
     }
 }
 
+/// The value with every element, and without the keys that are directives.
+fn without_keys(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let kept = map.iter().filter(|(key, _)| !is_directive(key));
+            Value::Object(kept.map(|(key, value)| (key.clone(), without_keys(value))).collect())
+        }
+        Value::Array(list) => Value::Array(list.iter().map(without_keys).collect()),
+        plain => plain.clone(),
+    }
+}
+
+fn is_directive(key: &str) -> bool {
+    key == PATCH || key == RETAIN_KEYS || key.starts_with(DELETE_FROM) || key.starts_with(SET_ORDER)
+}
+
 fn without_directives(
     map: &Map<String, Value>,
     schema: &TypeSchema<'_>,
 ) -> Result<Map<String, Value>, MergeError> {
-    let kept = map.iter().filter(|(key, value)| {
-        *key != PATCH
-            && *key != RETAIN_KEYS
-            && !key.starts_with(DELETE_FROM)
-            && !key.starts_with(SET_ORDER)
-            && !value.is_null()
-    });
+    let kept = map.iter().filter(|(key, value)| !is_directive(key) && !value.is_null());
     kept.map(|(key, value)| Ok((key.clone(), fresh(value, &schema.field(key).target)?))).collect()
 }
 

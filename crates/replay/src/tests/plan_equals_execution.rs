@@ -3,7 +3,6 @@
 use super::*;
 use crate::row::Checked;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use resources::{ConflictPolicy, PersistentVolumeRestoreMode};
 use std::collections::BTreeSet;
 
@@ -226,7 +225,7 @@ fn is_contested(row: &Row) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, rng_seed: RngSeed::Fixed(2026), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn a_plan_says_what_the_restore_then_does(world in world()) {
@@ -249,9 +248,7 @@ proptest! {
                 let row = plan.rows.iter().find(|row| said(row) == *planned).unwrap();
                 let unsure = matches!(row.checked, Checked::NotCheckable { .. });
                 let refused = done.1 == "blocked";
-                // A claim that the server refuses is blocked in both, under the server's or the volume's code.
-                let both_blocked = planned.0 == done.0 && planned.1 == "blocked" && refused;
-                prop_assert!((unsure && refused) || both_blocked, "planned {planned:?}, done {done:?}");
+                prop_assert!(unsure && refused, "planned {planned:?}, done {done:?}");
             }
         }
         prop_assert_eq!(planned.len(), done.len());

@@ -20,6 +20,7 @@ mod workloads;
 
 pub use claims::{ClaimPlan, VolumeFacts, VolumeFate};
 pub(crate) use metadata::CONTROLLER_ANNOTATIONS;
+pub(crate) use services::without_node_ports;
 
 use crate::item::ResourceType;
 use crate::json;

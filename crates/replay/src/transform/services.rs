@@ -43,6 +43,14 @@ pub(super) fn apply(draft: &mut Draft, original_lives: bool) {
     }
 }
 
+/// What a Service asks for without the node ports that the live one may hold: these come free with it.
+pub(crate) fn without_node_ports(service: &mut Value) {
+    json::take(service, &["spec", "healthCheckNodePort"]);
+    for port in json::items_mut(service, &["spec", "ports"]) {
+        json::take(port, &["nodePort"]);
+    }
+}
+
 /// A port of a Service is known by its number and protocol.
 #[derive(Debug, PartialEq, Eq)]
 struct PortKey {

@@ -108,7 +108,10 @@ impl Walk<'_> {
         };
         match live {
             None if self.write.dry_run => self.dry_run_claim(subject).await,
-            None => Ok(Meeting::Absent(Checked::ByServer)),
+            None => Ok(match self.would_be_refused(&subject).await {
+                None => Meeting::Absent(Checked::ByServer),
+                Some(problem) => Meeting::Settled(Box::new(Settled::blocked(problem))),
+            }),
             Some(live) if is_terminating(&live) && self.write.dry_run => {
                 let reason = "a claim of this name is being deleted; the restore waits for its end";
                 Ok(Meeting::Absent(Checked::NotCheckable { reason: reason.to_owned() }))

@@ -1,7 +1,7 @@
 //! Deletes an object and creates it anew, unless that would cost data.
 
 use super::Walk;
-use super::settle::{Settled, Subject};
+use super::settle::{Settled, Subject, refusal};
 use crate::api::{ApiError, Refusal, Shape, Write};
 use crate::codes;
 use crate::decide::{self, Class};
@@ -10,6 +10,7 @@ use crate::json;
 use crate::row::{Action, Checked};
 use crate::stop::Stopped;
 use crate::target::core;
+use crate::transform;
 use protection::Problem;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -73,6 +74,9 @@ impl Walk<'_> {
             Ok(Some(problem)) => return Ok(Err(problem)),
             Ok(None) => {}
         }
+        if let Some(problem) = self.would_be_refused(subject).await {
+            return Ok(Err(problem));
+        }
         let uid = json::text(live, &["metadata", "uid"]).unwrap_or("");
         match self.api.delete(subject.place, uid, &self.write).await {
             Ok(()) => {}
@@ -84,6 +88,24 @@ impl Walk<'_> {
             return Ok(Ok(()));
         }
         self.wait_until_gone(subject.place, live).await
+    }
+
+    /// Asks the server whether it would take the object, before anything is deleted or made for it. A server judges
+    /// an object before it looks whether one of that name exists. `None` when it would, or when it cannot say.
+    pub(super) async fn would_be_refused(&self, subject: &Subject<'_>) -> Option<Problem> {
+        let mut asked = subject.desired.clone();
+        if subject.place.kind.is("", "services") {
+            transform::without_node_ports(&mut asked);
+        }
+        let write = Write { dry_run: true, ..self.write_of(subject) };
+        match self.api.create(subject.place, &asked, &write).await {
+            Ok(_) => None,
+            Err(error) => match error.refusal {
+                Refusal::AlreadyExists | Refusal::DryRunNotSupported => None,
+                _ if self.waits_for(subject, &error).is_some() => None,
+                _ => Some(refusal(subject, &error)),
+            },
+        }
     }
 
     /// What would be lost.

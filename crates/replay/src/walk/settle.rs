@@ -78,7 +78,7 @@ impl Walk<'_> {
                     Refusal::DryRunNotSupported => {
                         uncheckable = Some("an admission webhook has side effects")
                     }
-                    _ => return Ok(self.refused(&subject, &error)),
+                    _ => return self.refused_unless_there(&subject, &error).await,
                 },
             }
             match self.api.get(subject.place).await {
@@ -208,20 +208,37 @@ impl Walk<'_> {
         }
     }
 
-    /// The server said no. In a plan that may only be because what the object needs is not there yet.
-    fn refused(&self, subject: &Subject<'_>, error: &ApiError) -> Settled {
-        let depends = matches!(error.refusal, Refusal::NotFound | Refusal::Forbidden | Refusal::Invalid);
-        if self.write.dry_run && depends {
-            let needs = state::needs(subject.place, subject.desired);
-            let state = self.state.lock();
-            if let Some(Need { resource, name, .. }) =
-                needs.into_iter().find(|need| state.made.contains(need))
-            {
-                let reason = format!("{resource}/{name} is created by this restore");
-                return Settled::unchecked(Action::Create, reason);
-            }
+    /// The server would not take the object anew. One that is there is met all the same: its Service may hold the
+    /// very port that it asks for, and a policy against new objects does not concern what exists.
+    async fn refused_unless_there(
+        &self,
+        subject: &Subject<'_>,
+        error: &ApiError,
+    ) -> Result<Settled, Stopped> {
+        match self.api.get(subject.place).await {
+            Ok(Some(live)) if !is_terminating(&live) => self.meet(subject, &live).await,
+            _ => Ok(self.refused(subject, error)),
         }
-        Settled::blocked(refusal(subject, error))
+    }
+
+    /// The server said no.
+    fn refused(&self, subject: &Subject<'_>, error: &ApiError) -> Settled {
+        match self.waits_for(subject, error) {
+            Some(reason) => Settled::unchecked(Action::Create, reason),
+            None => Settled::blocked(refusal(subject, error)),
+        }
+    }
+
+    /// In a plan, a refusal may only be because what the object needs is not there yet: what that is.
+    pub(super) fn waits_for(&self, subject: &Subject<'_>, error: &ApiError) -> Option<String> {
+        let depends = matches!(error.refusal, Refusal::NotFound | Refusal::Forbidden | Refusal::Invalid);
+        if !self.write.dry_run || !depends {
+            return None;
+        }
+        let needs = state::needs(subject.place, subject.desired);
+        let state = self.state.lock();
+        let Need { resource, name, .. } = needs.into_iter().find(|need| state.made.contains(need))?;
+        Some(format!("{resource}/{name} is created by this restore"))
     }
 
     /// Waits until an object with the UID of `live` is gone, or says why that takes too long.
@@ -290,7 +307,8 @@ fn immutable(subject: &Subject<'_>, error: &ApiError, fields: &[String]) -> Prob
     .fix("Keep the live object, or use conflict policy Replace for it.")
 }
 
-fn refusal(subject: &Subject<'_>, error: &ApiError) -> Problem {
+/// The problem of an object that the server refused.
+pub(super) fn refusal(subject: &Subject<'_>, error: &ApiError) -> Problem {
     let explained = error.explain(subject.is_secretive());
     let said = sentence(&explained);
     match &error.refusal {

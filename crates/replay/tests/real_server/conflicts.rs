@@ -200,6 +200,61 @@ async fn replace_spares_claims_volumes_namespaces_and_definitions_unless_named()
 }
 
 #[tokio::test]
+async fn replace_deletes_nothing_that_the_server_would_not_take_back() {
+    let mut scene = Scene::new().await;
+    scene.fresh_namespace(NAMESPACE).await;
+    let class = scene.at("storage.k8s.io/v1", "StorageClass", "", "replay-conflicts");
+    scene.delete(&class).await;
+    scene
+        .put(json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+            "metadata": {"name": "replay-conflicts"}, "provisioner": "example.com/none",
+        }))
+        .await;
+    let claim = scene.at("v1", "PersistentVolumeClaim", NAMESPACE, "data");
+    let settings = scene.at("v1", "ConfigMap", NAMESPACE, "settings");
+    scene
+        .put(json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "data", "namespace": NAMESPACE},
+            "spec": {
+                "accessModes": ["ReadWriteOnce"], "storageClassName": "replay-conflicts",
+                "resources": {"requests": {"storage": "1Mi"}},
+            },
+        }))
+        .await;
+    scene.put(map("settings", json!({"key": "captured"}))).await;
+    let before = [scene.get(&claim).await, scene.get(&settings).await];
+    scene.capture(&claim).await;
+    scene.capture(&settings).await;
+    scene.protect(NAMESPACE, "data");
+    // A label that no server takes, as a modifier with a slip makes it.
+    scene.modify(concat!(
+        "version: v1\nresourceModifierRules:\n",
+        "- conditions: {groupResource: persistentvolumeclaims}\n",
+        "  mergePatches: [{patchData: '{\"metadata\": {\"labels\": {\"team\": \"not valid!\"}}}'}]\n",
+        "- conditions: {groupResource: configmaps}\n",
+        "  mergePatches: [{patchData: '{\"metadata\": {\"labels\": {\"team\": \"not valid!\"}}}'}]\n",
+    ));
+    scene.spec.conflict_policy = ConflictPolicy::Replace;
+    scene.spec.replace_resource_types = vec!["persistentvolumeclaims".into(), "configmaps".into()];
+
+    let restored = scene.restore().await;
+
+    for (place, before) in [&claim, &settings].into_iter().zip(&before) {
+        assert_eq!(restored.word(place), "blocked", "{place}");
+        assert_eq!(said(restored.planned(place)), said(restored.row(place)));
+        assert_eq!(
+            scene.get(place).await["metadata"]["uid"],
+            before["metadata"]["uid"],
+            "{place} was deleted"
+        );
+    }
+    scene.no_namespace(NAMESPACE).await;
+    scene.delete(&class).await;
+}
+
+#[tokio::test]
 async fn data_for_a_claim_that_exists_is_data_not_restored_and_never_merely_skipped() {
     let mut scene = Scene::new().await;
     scene.fresh_namespace(NAMESPACE).await;

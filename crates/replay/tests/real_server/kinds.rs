@@ -43,6 +43,12 @@ async fn services_give_back_what_was_allocated_and_keep_what_a_person_chose() {
     assert_eq!(scene.get(&places[2]).await["spec"]["ports"][0]["nodePort"], 31480);
     assert!(sent(&restored.recorder, "allocated")["ports"][0].get("nodePort").is_none());
     assert!(sent(&restored.recorder, "balanced")["ports"][0].get("nodePort").is_none());
+
+    // A server allocates ports before it looks whether the Service exists: the live one holds its own.
+    let again = scene.restore().await;
+    for place in &places {
+        assert_eq!(again.word(place), "unchanged", "{:?}", again.row(place));
+    }
     scene.no_namespace(NAMESPACE).await;
 }
 

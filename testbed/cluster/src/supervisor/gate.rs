@@ -40,7 +40,9 @@ impl Gate {
 
     async fn is_open(&self, client: Option<&reqwest::Client>) -> bool {
         match (self, client) {
-            (Self::Listening(address), _) => TcpStream::connect(address).await.is_ok(),
+            (Self::Listening(address), _) => {
+                matches!(tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await, Ok(Ok(_)))
+            }
             (Self::Exists(path), _) => path.exists(),
             (Self::Healthy { url, .. }, Some(client)) => {
                 let answer = client.get(url).timeout(PATIENCE).send().await;

@@ -1,0 +1,148 @@
+//! Restores as a person at a shell sees them: the plan, the result, and what goes wrong.
+
+use scenarios::{Cluster, Installation, NAMESPACE};
+use serde_json::Value;
+use std::time::Duration;
+
+const SHOP: &str = "restore-shop";
+
+/// A namespace with three ConfigMaps and a backup of it; since then one was changed and one deleted.
+fn backed_up_and_changed(cluster: &Cluster) {
+    cluster.delete_namespace(SHOP);
+    cluster.kubectl(&["create", "namespace", SHOP]);
+    for name in ["same", "changed", "deleted"] {
+        cluster.kubectl(&["create", "configmap", "-n", SHOP, name, "--from-literal=sky=blue"]);
+    }
+    cluster.cofferdam(&["backup", "create", "shop", "--include-namespaces", SHOP, "--wait"]).ok();
+    cluster.kubectl(&["patch", "configmap", "-n", SHOP, "changed", "-p", "{\"data\":{\"sky\":\"red\"}}"]);
+    cluster.kubectl(&["delete", "configmap", "-n", SHOP, "deleted"]);
+}
+
+fn objects(text: &str) -> Vec<Value> {
+    let all: Value = serde_json::from_str(text).expect("JSON");
+    all.as_array().cloned().expect("a list of objects")
+}
+
+fn of_shop<'a>(rows: &'a [Value], name: &str) -> &'a Value {
+    rows.iter()
+        .find(|row| row["namespace"] == SHOP && row["name"] == name && row["kind"] == "ConfigMap")
+        .unwrap_or_else(|| panic!("{name} is not in {rows:#?}"))
+}
+
+#[test]
+fn a_person_plans_restores_filters_the_result_and_is_told_what_to_do_about_errors() {
+    let cluster = Cluster::one();
+    let installed = Installation::fresh(&cluster, "restores");
+    backed_up_and_changed(&cluster);
+    let from = ["--from-backup", "shop"];
+
+    let tree = cluster.cofferdam(&[&["restore", "plan", "first"], &from[..]].concat()).ok();
+    let json = cluster.cofferdam(&[&["restore", "plan", "second", "-o", "json"], &from[..]].concat()).ok();
+    let created = cluster.cofferdam(&[&["restore", "create", "third", "--wait"], &from[..]].concat());
+
+    assert!(tree.contains(&format!("namespace {SHOP}")), "{tree}");
+    for line in
+        ["+ create          deleted", ". skip            changed [data.sky]", "= unchanged       same"]
+    {
+        assert!(tree.contains(line), "{line} is not in\n{tree}");
+    }
+    assert!(tree.contains("(checked by the server)"), "{tree}");
+    let planned = objects(&json);
+    assert_eq!(created.code, 0, "{}{}", created.stdout, created.stderr);
+    installed.wait_phase("restores", "third", &["Completed"], Duration::from_secs(5));
+    let done = objects(&cluster.cofferdam(&["restore", "show", "third", "--all", "-o", "json"]).ok());
+    for (name, action) in [("deleted", "create"), ("changed", "skip"), ("same", "unchanged")] {
+        for rows in [&planned, &done] {
+            assert_eq!(of_shop(rows, name)["action"], action);
+        }
+        assert_eq!(of_shop(&planned, name)["fields"], of_shop(&done, name)["fields"]);
+    }
+    assert_eq!(planned.len(), done.len(), "plan and restore are about the same objects");
+
+    let skipped = cluster.cofferdam(&["restore", "show", "third", "--ending", "skipped"]).ok();
+    assert!(skipped.contains("changed") && skipped.contains("data.sky"), "{skipped}");
+    assert!(!skipped.contains("deleted"), "{skipped}");
+    let page = cluster.cofferdam(&["restore", "show", "third", "--page", "1", "--page-size", "1"]).ok();
+    assert!(page.contains("more: cofferdam restore show third --page 2"), "{page}");
+    let unknown = cluster.cofferdam(&["restore", "show", "nobody"]);
+    assert_eq!(unknown.code, 5, "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("next: "), "{}", unknown.stderr);
+    modifiers_with_a_typo_are_refused(&cluster);
+    a_wrong_password_at_a_source_location_is_named(&cluster, &installed);
+    cluster.delete_namespace(SHOP);
+}
+
+fn modifiers_with_a_typo_are_refused(cluster: &Cluster) {
+    let rules =
+        "version: v1\nresourceModifierRules:\n- conditions: {groupResource: pods}\n  mergePatchs: []\n";
+    cluster.kubectl(&["create", "configmap", "-n", SHOP, "typo", &format!("--from-literal=rules={rules}")]);
+    let modifier = format!("{SHOP}/typo");
+
+    let refused = cluster.cofferdam(&[
+        "restore",
+        "create",
+        "typo",
+        "--from-backup",
+        "shop",
+        "--modifier",
+        &modifier,
+        "--wait",
+    ]);
+
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    for word in ["UserErrorResourceModifierInvalid", "line 4", "Correct the ConfigMap"] {
+        assert!(refused.stderr.contains(word), "{word} is not in {}", refused.stderr);
+    }
+}
+
+fn a_wrong_password_at_a_source_location_is_named(cluster: &Cluster, installed: &Installation) {
+    let backup = installed.resource("backups", "shop");
+    let point = backup["status"]["recoveryPoint"]["id"].as_str().expect("a recovery point").to_owned();
+    let directory = tempfile::tempdir().expect("a directory");
+    let password = directory.path().join("password");
+    std::fs::write(&password, "not the password of this repository").expect("a file");
+    let password = password.display().to_string();
+    let store = installed.store.arguments();
+    let mut add =
+        vec!["location", "add", "elsewhere", "--role", "source", "--repository-password-file", &password];
+    add.extend(store.iter().map(String::as_str));
+    cluster.cofferdam(&add);
+
+    let refused = cluster.cofferdam(&[
+        "restore",
+        "create",
+        "locked",
+        "--point",
+        &point,
+        "--location",
+        "elsewhere",
+        "--wait",
+    ]);
+
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(refused.stderr.to_lowercase().contains("password"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("repository-elsewhere"), "the Secret is named: {}", refused.stderr);
+    let real = cluster.kubectl(&[
+        "get",
+        "secret",
+        "-n",
+        NAMESPACE,
+        "repository-default",
+        "-o",
+        "jsonpath={.data.repository-password}",
+    ]);
+    let patch = format!("{{\"data\":{{\"repository-password\":\"{}\"}}}}", real.trim());
+    cluster.kubectl(&["patch", "secret", "-n", NAMESPACE, "repository-elsewhere", "-p", &patch]);
+    // Locations are opened anew when their Secret changed, at most a minute later.
+    scenarios::wait_until("the source location opens", Duration::from_secs(90), || {
+        let name = format!(
+            "unlocked-{}",
+            cluster
+                .get(&["restores", "-n", NAMESPACE])
+                .map_or(0, |all| { all["items"].as_array().map_or(0, Vec::len) })
+        );
+        let ran =
+            cluster.cofferdam(&["restore", "plan", &name, "--point", &point, "--location", "elsewhere"]);
+        if ran.code == 0 { Ok(()) } else { Err(ran.stderr) }
+    });
+}
