@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 /// A lock that could not be refreshed for this long no longer protects: five minutes before others ignore it.
 const LOST_AFTER: SignedDuration = SignedDuration::from_mins(25);
+/// How often the locks of others are read anew because one of them changed meanwhile.
+const LOOKS: usize = 10;
 
 /// A lock that we hold. It is refreshed every five minutes by a background task, checked with [`Lock::check`],
 /// and given back by [`Lock::release`]; dropping it gives it back as well as that is possible.
@@ -200,6 +202,21 @@ async fn read_all(
     own: Option<LockId>,
     now: Timestamp,
 ) -> Result<(Timestamp, Vec<OtherLock>), EngineError> {
+    for _ in 0..LOOKS {
+        if let Some(seen) = look(repo, own, now).await? {
+            return Ok(seen);
+        }
+    }
+    Err(EngineError::LockLost { detail: "the locks of others changed whenever they were read".to_owned() })
+}
+
+/// `None` when a lock went between the list and the reading: a lock that is refreshed is another file, which the
+/// list did not show.
+async fn look(
+    repo: &Repo,
+    own: Option<LockId>,
+    now: Timestamp,
+) -> Result<Option<(Timestamp, Vec<OtherLock>)>, EngineError> {
     let folder =
         StorePath::parse(FileKind::Lock.folder()).map_err(|bad| EngineError::Internal(bad.to_string()))?;
     let entries = repo.store().list(&folder).await?;
@@ -216,7 +233,7 @@ async fn read_all(
         let Ok(id) = entry.path.name().parse::<LockId>() else { continue };
         let bytes = match repo.read(FileKind::Lock, id).await {
             Ok(bytes) => bytes,
-            Err(EngineError::Store(error)) if error.kind == StoreErrorKind::NotFound => continue,
+            Err(EngineError::Store(error)) if error.kind == StoreErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         let file =
@@ -224,7 +241,7 @@ async fn read_all(
         let silent_in_store = store_time.duration_since(entry.modified) > LockFile::STALE_AFTER;
         locks.push(OtherLock { id, stale: file.is_stale(now) && silent_in_store, file });
     }
-    Ok((store_time, locks))
+    Ok(Some((store_time, locks)))
 }
 
 /// Whether a lock file is still there.

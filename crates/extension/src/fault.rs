@@ -25,6 +25,7 @@ pub fn inside(_reconciler: &str, _what: &str) {}
 pub async fn point(reconciler: &str, step: &str, side: &str) {
     static HOLDS: AtomicU64 = AtomicU64::new(0);
 
+    debug_assert!(RECONCILERS.contains(&reconciler), "a test must know {reconciler} to kill it");
     let name = format!("{reconciler}/{step}/{side}");
     if let Ok(wanted) = std::env::var("COFFERDAM_FAULT_HOLD")
         && let Some((point, file)) = wanted.split_once('=')
@@ -77,6 +78,9 @@ async fn hold(name: &str, file: &std::path::Path) {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
+
+/// The reconcilers that pass points, by the names in them, in order.
+pub const RECONCILERS: [&str; 4] = ["backup", "delete-backup", "restore", "validate"];
 
 /// Every point that a reconciler with these steps passes: before and after each.
 pub fn points(reconciler: &str, steps: &[&str]) -> Vec<String> {

@@ -80,7 +80,11 @@ where
                     self.last = status;
                     return Ok(());
                 }
-                Err(kube::Error::Api(answer)) if answer.code == 409 => self.read_again().await?,
+                Err(kube::Error::Api(answer)) if answer.code == 409 => {
+                    if self.read_again(Some(&status)).await? {
+                        return Ok(());
+                    }
+                }
                 Err(kube::Error::Api(answer)) if answer.code == 404 => {
                     return Err(StatusError::Gone(self.name.clone()));
                 }
@@ -103,20 +107,27 @@ where
 
     /// Looks whether the object is still there and no other process has begun a later attempt.
     pub async fn still_ours(&mut self) -> Result<(), StatusError> {
-        self.read_again().await
+        self.read_again(None).await.map(drop)
     }
 
-    /// After a conflict: the object may have changed (a cancellation), but it must still be ours.
-    async fn read_again(&mut self) -> Result<(), StatusError> {
+    /// After a conflict: the object may have changed (a cancellation), but it must still be ours. True if it has
+    /// the `wanted` status: the write before this one arrived, only its answer did not.
+    async fn read_again(&mut self, wanted: Option<&Value>) -> Result<bool, StatusError> {
         let found = self.api.get_opt(&self.name).await.map_err(|error| self.failed(error))?;
         let Some(object) = found.filter(|object| object.uid().as_deref() == Some(&self.uid)) else {
             return Err(StatusError::Gone(self.name.clone()));
         };
-        if attempt_of(&status_of(&object)) != self.attempt {
+        let there = status_of(&object);
+        let arrived = wanted == Some(&there);
+        if !arrived && attempt_of(&there) != self.attempt {
             return Err(StatusError::TakenOver(self.name.clone()));
         }
         self.version = object.resource_version().unwrap_or_default();
-        Ok(())
+        if arrived {
+            self.attempt = attempt_of(&there);
+            self.last = there;
+        }
+        Ok(arrived)
     }
 
     fn failed(&self, source: kube::Error) -> StatusError {

@@ -52,25 +52,36 @@ async fn classes(client: &Client) -> Result<Vec<SnapshotClassFacts>, kube::Error
         .collect())
 }
 
-/// A ready Deployment or a live Lease of a snapshot controller.
+/// A ready Deployment or a live Lease of a snapshot controller. Only those are asked for that go by its names: a
+/// list of everything would grow with the cluster.
 async fn controller(client: &Client, clock: &dyn Clock) -> Result<Option<String>, kube::Error> {
     let deployments: Api<Deployment> = Api::all(client.clone());
-    for deployment in deployments.list(&ListParams::default()).await?.items {
-        let ready = deployment.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or(0) > 0;
-        if ready && deployment.name_any().contains("snapshot-controller") {
-            let namespace = deployment.namespace().unwrap_or_default();
-            return Ok(Some(format!("Deployment {namespace}/{} is ready", deployment.name_any())));
+    for named in controllers() {
+        for deployment in deployments.list(&named).await?.items {
+            if deployment.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or(0) > 0 {
+                let namespace = deployment.namespace().unwrap_or_default();
+                return Ok(Some(format!("Deployment {namespace}/{} is ready", deployment.name_any())));
+            }
         }
     }
     let leases: Api<Lease> = Api::all(client.clone());
     let now = clock.now();
-    for lease in leases.list(&ListParams::default()).await?.items {
+    for lease in leases.list(&ListParams::default().fields("metadata.name=snapshot-controller-leader")).await? {
         let renewed = lease.spec.as_ref().and_then(|s| s.renew_time.as_ref()).map(|t| t.0);
-        let live = renewed.is_some_and(|renewed| now.duration_since(renewed) < LIVE);
-        if live && lease.name_any().contains("snapshot-controller") {
+        if renewed.is_some_and(|renewed| now.duration_since(renewed) < LIVE) {
             let namespace = lease.namespace().unwrap_or_default();
             return Ok(Some(format!("Lease {namespace}/{} is being renewed", lease.name_any())));
         }
     }
     Ok(None)
+}
+
+/// What its Deployment is called: by its own manifests, by OpenShift, by charts.
+fn controllers() -> [ListParams; 3] {
+    let any = ListParams::default();
+    [
+        any.clone().fields("metadata.name=snapshot-controller"),
+        any.clone().fields("metadata.name=csi-snapshot-controller"),
+        any.labels("app.kubernetes.io/name=snapshot-controller"),
+    ]
 }

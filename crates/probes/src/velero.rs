@@ -5,21 +5,22 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client, ResourceExt};
 use prerequisites::{Observed, VeleroFacts};
+use std::collections::BTreeSet;
 
 pub(crate) async fn observe(client: &Client) -> Observed<VeleroFacts> {
     seen("looking for Velero", look(client).await)
 }
 
 async fn look(client: &Client) -> Result<VeleroFacts, kube::Error> {
-    let deployments: Api<Deployment> = Api::all(client.clone());
-    let deployments = deployments
-        .list(&ListParams::default())
-        .await?
-        .items
-        .iter()
-        .filter(|d| d.name_any() == "velero" || d.labels().get("component").is_some_and(|c| c == "velero"))
-        .map(|d| format!("{}/{}", d.namespace().unwrap_or_default(), d.name_any()))
-        .collect();
+    let all: Api<Deployment> = Api::all(client.clone());
+    let any = ListParams::default();
+    let mut deployments = BTreeSet::new();
+    for velero in [any.clone().fields("metadata.name=velero"), any.labels("component=velero")] {
+        let found = all.list(&velero).await?;
+        deployments
+            .extend(found.iter().map(|d| format!("{}/{}", d.namespace().unwrap_or_default(), d.name_any())));
+    }
+    let deployments = deployments.into_iter().collect();
     let crds = match client.list_api_group_resources("velero.io/v1").await {
         Ok(_) => true,
         Err(error) if is_absent(&error) => false,

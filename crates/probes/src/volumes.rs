@@ -5,37 +5,50 @@ use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use prerequisites::{ClusterVolume, Observed, VolumeKind};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+/// Objects that are asked for at once.
+const PAGE: u32 = 500;
 
 pub(crate) async fn observe(client: &Client) -> Observed<Vec<ClusterVolume>> {
     seen("listing claims and volumes", look(client).await)
 }
 
 async fn look(client: &Client) -> Result<Vec<ClusterVolume>, kube::Error> {
-    let volumes: Api<PersistentVolume> = Api::all(client.clone());
-    let kinds: BTreeMap<String, VolumeKind> = volumes
-        .list(&ListParams::default())
-        .await?
-        .items
-        .iter()
-        .map(|volume| (volume.name_any(), kind(volume)))
-        .collect();
-    let claims: Api<PersistentVolumeClaim> = Api::all(client.clone());
-    let claims = claims.list(&ListParams::default()).await?;
-    Ok(claims
-        .items
-        .iter()
-        .map(|claim| ClusterVolume {
-            claim: format!("{}/{}", claim.namespace().unwrap_or_default(), claim.name_any()),
-            kind: claim
-                .spec
-                .as_ref()
-                .and_then(|spec| spec.volume_name.as_ref())
-                .and_then(|name| kinds.get(name))
-                .cloned()
-                .unwrap_or(VolumeKind::Unbound),
-        })
-        .collect())
+    let kinds: BTreeMap<String, VolumeKind> =
+        each(&Api::<PersistentVolume>::all(client.clone()), |volume| (volume.name_any(), kind(&volume)))
+            .await?
+            .into_iter()
+            .collect();
+    each(&Api::<PersistentVolumeClaim>::all(client.clone()), |claim| ClusterVolume {
+        claim: format!("{}/{}", claim.namespace().unwrap_or_default(), claim.name_any()),
+        kind: claim
+            .spec
+            .and_then(|spec| spec.volume_name)
+            .and_then(|name| kinds.get(&name).cloned())
+            .unwrap_or(VolumeKind::Unbound),
+    })
+    .await
+}
+
+/// What `keep` says of every object, page by page: only a page of whole objects is held at a time.
+async fn each<K, T>(api: &Api<K>, keep: impl Fn(K) -> T) -> Result<Vec<T>, kube::Error>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    let mut kept = Vec::new();
+    let mut page = ListParams::default().limit(PAGE);
+    loop {
+        let list = api.list(&page).await?;
+        let next = list.metadata.continue_.clone().filter(|token| !token.is_empty());
+        kept.extend(list.items.into_iter().map(&keep));
+        match next {
+            Some(token) => page = page.continue_token(&token),
+            None => return Ok(kept),
+        }
+    }
 }
 
 fn kind(volume: &PersistentVolume) -> VolumeKind {

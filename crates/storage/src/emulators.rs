@@ -32,12 +32,17 @@ pub struct Emulator {
 impl Emulator {
     /// S3: every credential is accepted.
     pub async fn moto() -> Self {
-        moto::start(false).await
+        moto::start(None).await
     }
 
-    /// S3 that checks access keys and policies; make users with [`Emulator::s3_user`] *before* anything else.
+    /// S3 that checks access keys and policies; make a user with [`Emulator::s3_user`] *before* anything else.
     pub async fn moto_strict() -> Self {
-        moto::start(true).await
+        moto::start(Some(moto::CALLS_FOR_A_USER)).await
+    }
+
+    /// S3 that checks access keys and policies once it has answered that many requests.
+    pub async fn moto_strict_after(requests: u32) -> Self {
+        moto::start(Some(requests)).await
     }
 
     /// Azure Blob: checks account keys and shared access signatures.
@@ -92,6 +97,12 @@ impl Emulator {
     /// A user of a strict S3 store, with a policy document in JSON.
     pub async fn s3_user(&self, name: &str, policy: &str) -> CredentialValue {
         moto::user(&self.endpoint(), name, policy).await
+    }
+
+    /// A role that web identities may assume, with a policy document in JSON: its name in requests. Takes two
+    /// requests.
+    pub async fn s3_role(&self, name: &str, policy: &str) -> String {
+        moto::role(&self.endpoint(), name, policy).await
     }
 
     /// The settings of a location in `bucket`.

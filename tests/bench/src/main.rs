@@ -58,6 +58,9 @@ struct Arguments {
     /// The page.
     #[arg(long, default_value = "docs/benchmarks.md")]
     page: PathBuf,
+    /// Measure nothing: write the page anew from the results of earlier runs.
+    #[arg(long)]
+    page_only: bool,
 }
 
 /// One experiment; each is written down as soon as it is done.
@@ -82,6 +85,9 @@ pub struct Plan {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if arguments.page_only {
+        return Results::read(&arguments.results)?.write(&arguments.results, &arguments.page);
+    }
     let wanted = |experiment| arguments.only.is_empty() || arguments.only.contains(&experiment);
     let velero = match arguments.without_velero {
         true => None,

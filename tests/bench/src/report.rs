@@ -106,10 +106,9 @@ const METHOD: &str = "\
   makes of them (replica sets, endpoint slices).
 - Cofferdam is `cofferdam extension` as a process, driven by `Backup` and `Restore` objects with default settings; time
   runs from the request until the object says that it is complete, recovery point committed.
-- Fixed is the time of the same operation on a namespace with nothing in it: opening the location, discovery, lists that
-  are empty, commit. Rates leave it out, on both sides: of ours the least that was seen so
-  far. Every round captures into a new, empty repository that was opened
-  before.
+- Rates include everything from the request to the end. Fixed is the part of it that an operation on a namespace with
+  nothing in it takes, too: opening the location, discovery, lists that are empty, commit. At 2,000 objects it is most
+  of the time. Every round captures into a new, empty repository that was opened before.
 - Bare LIST reads the same kinds with four lists at once, first 100, then 500 objects a page, and drops what arrives. Bare
   creates send the generated objects, 16 at once, into new namespaces.
 - Velero is `velero server` as a process with its plugin for S3, default settings, the same store (moto).

@@ -10,7 +10,6 @@ use crate::results::Measured;
 use crate::velero::{self, Velero};
 use anyhow::Result;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// From this size on, Velero is measured once only.
 const LARGE: usize = 20_000;
@@ -36,15 +35,13 @@ pub async fn measure(plan: &Plan, size: usize, environment: &Environment) -> Res
         }
         None => None,
     };
-    let mut least = Duration::MAX;
     for round in 0..plan.rounds {
         let to = |who: &str, from: &[String]| mappings(from, &format!("{who}{round}"));
         let fixed = product.restore(&empty_backup, &to("ours", &empty)).await?.took;
-        least = least.min(fixed);
         let (took, created) = copies.create(&cluster.client, &to("bare", &namespaces)).await?;
         let bare = created as f64 / took.as_secs_f64();
         let done = product.restore(&backup, &to("ours", &namespaces)).await?;
-        let ours = rate(done.objects, done.took, least);
+        let ours = rate(done.objects, done.took);
         measured.objects = done.objects;
         measured.fixed.add(fixed.as_secs_f64());
         measured.seconds.add(done.took.as_secs_f64());
@@ -63,7 +60,7 @@ pub async fn measure(plan: &Plan, size: usize, environment: &Environment) -> Res
         {
             let fixed = velero.restore(&backups.1, &to("velero", &empty)).await?.took;
             let done: velero::Done = velero.restore(&backups.0, &to("velero", &namespaces)).await?;
-            let rate = rate(done.objects, done.took, fixed);
+            let rate = rate(done.objects, done.took);
             measured.velero.add(rate);
             measured.velero_fixed.add(fixed.as_secs_f64());
             measured.velero_peak.add(velero.peak_memory()?);

@@ -29,7 +29,7 @@ pub struct Measured {
     pub made: usize,
     /// Objects that we captured or created.
     pub objects: u64,
-    /// Objects per second without the fixed cost.
+    /// Objects per second, everything included.
     pub ours: Sample,
     /// Seconds from the request to the end.
     pub seconds: Sample,
@@ -45,7 +45,7 @@ pub struct Measured {
     pub bare: Sample,
     /// Ours in relation to the bare client's, round by round.
     pub ratio: Sample,
-    /// Objects per second of Velero without its fixed cost.
+    /// Objects per second of Velero, everything included.
     pub velero: Sample,
     /// Seconds of Velero for one empty namespace.
     pub velero_fixed: Sample,

@@ -12,6 +12,7 @@ mod process;
 mod restic;
 mod skewed;
 mod store;
+pub mod volumes;
 mod world;
 
 pub use cluster::Cluster;

@@ -132,6 +132,13 @@ impl Extension {
         }
     }
 
+    /// MiB that it has held in memory at most.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel says");
+        line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).expect("a number") / 1024
+    }
+
     /// Kills it (SIGKILL).
     pub fn kill(self) {
         drop(self);

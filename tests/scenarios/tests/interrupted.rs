@@ -1,7 +1,7 @@
 //! Backups that are cancelled, run out of time, or lose their process in an orderly way.
 
 use scenarios::checks::{incomplete, left_behind, nothing};
-use scenarios::{LONG, World, everything};
+use scenarios::{LONG, NAMESPACE, World, everything};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -54,6 +54,33 @@ fn a_backup_can_be_cancelled_at_any_step() {
 }
 
 #[test]
+fn a_restore_that_is_cancelled_before_it_writes_leaves_nothing_and_says_so() {
+    let world = World::new("restore-cancelled", "standard");
+    world.cluster.delete_namespace("restore-cancelled-copy");
+    world.backup("point", &[]);
+    let running = world.extension().run();
+    world.ended("backups", "point");
+    running.kill();
+    let map = ["--map", "restore-cancelled:restore-cancelled-copy"];
+    world.cluster.cofferdam(&[&["restore", "create", "stopped", "--from-backup", "point"], &map[..]].concat()).ok();
+
+    let (start, hold) = world.extension().hold_at("restore/open/after");
+    let running = start.run();
+    hold.reached(LONG);
+    let restore = "restores.clusterbackup.dataprotection.microsoft.com";
+    let cancel = r#"{"spec":{"cancel":true}}"#;
+    world.cluster.kubectl(&["patch", restore, "stopped", "-n", NAMESPACE, "--type=merge", "-p", cancel]);
+    std::thread::sleep(Duration::from_millis(300));
+    hold.release();
+    let ended = world.ended("restores", "stopped");
+    running.kill();
+
+    assert_eq!(ended["status"]["phase"], "Cancelled", "{}", ended["status"]);
+    assert_eq!(world.cluster.get(&["namespace", "restore-cancelled-copy"]), None);
+    world.down();
+}
+
+#[test]
 fn a_hook_that_hangs_is_interrupted_by_a_cancellation_and_by_the_deadline() {
     let world = World::new("hanging", "standard");
     world.cluster.apply(
@@ -76,6 +103,8 @@ fn a_hook_that_hangs_is_interrupted_by_a_cancellation_and_by_the_deadline() {
     running.kill();
 
     assert_eq!(cancelled["status"]["phase"], "Cancelled", "{}", cancelled["status"]);
+    let warned = codes(&cancelled).contains(&"UserErrorHookExecutionFailed".to_owned());
+    assert!(warned, "nobody said that the hook may still run: {}", cancelled["status"]);
     assert_eq!(late["status"]["phase"], "Failed", "{}", late["status"]);
     assert!(codes(&late).contains(&"DeadlineExceeded".to_owned()), "{}", late["status"]);
     nothing(&left_behind(&world, &cancelled));

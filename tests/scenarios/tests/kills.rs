@@ -9,6 +9,8 @@ mod checks;
 mod deletions;
 #[path = "kills/restores.rs"]
 mod restores;
+#[path = "kills/validations.rs"]
+mod validations;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -35,6 +37,20 @@ fn step_of(point: &str) -> &str {
 /// The name of the object for a point: `backup-commit-before`.
 fn name_of(point: &str) -> String {
     point.replace('/', "-")
+}
+
+/// Every reconciler whose steps have points is killed by a test of this file.
+#[test]
+fn no_reconciler_is_left_out() {
+    let mut killed = Vec::new();
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kills")).expect("the stories") {
+        let text = std::fs::read_to_string(file.expect("a file").path()).expect("a story");
+        killed.extend(text.split("points(\"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned));
+    }
+    killed.sort();
+    killed.dedup();
+
+    assert_eq!(killed, extension::fault::RECONCILERS);
 }
 
 /// Plays `case` at every point, and fails in the end with all points that went wrong.

@@ -2,6 +2,7 @@
 
 use scenarios::{Cluster, Installation, NAMESPACE};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const SHOP: &str = "restore-shop";
@@ -145,4 +146,80 @@ fn a_wrong_password_at_a_source_location_is_named(cluster: &Cluster, installed: 
             cluster.cofferdam(&["restore", "plan", &name, "--point", &point, "--location", "elsewhere"]);
         if ran.code == 0 { Ok(()) } else { Err(ran.stderr) }
     });
+}
+
+/// Two namespaces with the same four objects each.
+fn two_alike(cluster: &Cluster) {
+    for namespace in ["filter-a", "filter-b"] {
+        cluster.delete_namespace(namespace);
+        cluster.kubectl(&["create", "namespace", namespace]);
+        for (name, tier) in [("page", "web"), ("table", "db")] {
+            cluster.kubectl(&["create", "configmap", "-n", namespace, name]);
+            cluster.kubectl(&["label", "configmap", "-n", namespace, name, &format!("tier={tier}")]);
+        }
+        cluster.kubectl(&["create", "secret", "generic", "-n", namespace, "token"]);
+        cluster.kubectl(&["create", "serviceaccount", "-n", namespace, "bot"]);
+    }
+}
+
+/// What stands in the namespaces that a row was restored into, as `a/configmap/page`.
+fn in_copies(cluster: &Cluster, row: usize) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for side in ["a", "b"] {
+        let namespace = format!("filter-{row}-{side}");
+        let kinds = "configmaps,secrets,serviceaccounts";
+        let names = cluster.kubectl(&["get", kinds, "-n", &namespace, "-o", "name"]);
+        // Every namespace gets these from Kubernetes itself.
+        let own = |name: &&str| *name != "configmap/kube-root-ca.crt" && *name != "serviceaccount/default";
+        found.extend(names.lines().filter(own).map(|name| format!("{side}/{name}")));
+    }
+    found
+}
+
+#[test]
+fn filters_of_a_restore_select_what_is_restored() {
+    let cluster = Cluster::one();
+    Installation::fresh(&cluster, "filters");
+    two_alike(&cluster);
+    let both = ["backup", "create", "both", "--include-namespaces", "filter-a,filter-b", "--wait"];
+    cluster.cofferdam(&both).ok();
+    let all = ["configmap/page", "configmap/table", "secret/token", "serviceaccount/bot"];
+    let rows: [(&[&str], &[&str], &[&str]); 7] = [
+        (&[], &all, &all),
+        (&["--include-namespaces", "filter-a"], &all, &[]),
+        (&["--exclude-namespaces", "*-a"], &[], &all),
+        (&["--include-resources", "configmaps"], &all[..2], &all[..2]),
+        (&["--exclude-resources", "v1/ConfigMap,secrets"], &all[3..], &all[3..]),
+        (&["--selector", "tier=web"], &all[..1], &all[..1]),
+        (&["--include-namespaces", "filter-a", "--selector", "tier!=web"], &all[1..], &[]),
+    ];
+
+    let mut wrong = Vec::new();
+    for (row, (arguments, a, b)) in rows.iter().enumerate() {
+        let copies = ["a", "b"].map(|side| format!("filter-{row}-{side}"));
+        for copy in &copies {
+            cluster.delete_namespace(copy);
+            cluster.kubectl(&["create", "namespace", copy]);
+        }
+        let maps = ["a", "b"].map(|side| format!("filter-{side}:filter-{row}-{side}"));
+        let name = format!("filter-{row}");
+        let mut restore = vec!["restore", "create", &name, "--from-backup", "both", "--wait"];
+        restore.extend(["--map", &maps[0], "--map", &maps[1]]);
+        restore.extend(*arguments);
+        let ran = cluster.cofferdam(&restore);
+
+        let wanted = a.iter().map(|name| format!("a/{name}")).chain(b.iter().map(|name| format!("b/{name}")));
+        let found = in_copies(&cluster, row);
+        if ran.code != 0 || found != wanted.collect() {
+            wrong.push(format!("{arguments:?}: exit code {}, restored {found:?}\n{}", ran.code, ran.stderr));
+        }
+        for copy in &copies {
+            cluster.delete_namespace(copy);
+        }
+    }
+
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for namespace in ["filter-a", "filter-b"] {
+        cluster.delete_namespace(namespace);
+    }
 }

@@ -1,85 +1,11 @@
 //! Volumes on real clusters: blocks, groups, restore modes, missing classes, foreign pools.
 
-use scenarios::{Cluster, Installation, NAMESPACE, load_workload, run, wait_until};
+use scenarios::volumes::{back_up, bound, claim, pod, restore, world};
+use scenarios::{Cluster, Installation, NAMESPACE, load_workload, run};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(60);
-const ENDED: &[&str] = &["Completed", "CompletedWithWarnings", "Failed", "Cancelled"];
-
-fn claim(namespace: &str, name: &str, class: &str, more: Value) -> Value {
-    let mut claim = json!({
-        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": class,
-                 "resources": {"requests": {"storage": "32Mi"}}},
-    });
-    merge(&mut claim, more);
-    claim
-}
-
-/// A pod that mounts a claim at /data, or has it as the device /dev/raw.
-fn pod(namespace: &str, name: &str, claim: &str, device: bool) -> Value {
-    let (mounts, devices) = match device {
-        false => (json!([{"name": "data", "mountPath": "/data"}]), json!([])),
-        true => (json!([]), json!([{"name": "data", "devicePath": "/dev/raw"}])),
-    };
-    json!({
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
-        "spec": {
-            "terminationGracePeriodSeconds": 0,
-            "containers": [{
-                "name": "app", "image": "cofferdam.test/shell:1", "imagePullPolicy": "IfNotPresent",
-                "command": ["sh", "-c", "while true; do sleep 1; done"], "securityContext": {"runAsUser": 0},
-                "volumeMounts": mounts, "volumeDevices": devices,
-            }],
-            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}],
-        },
-    })
-}
-
-fn merge(into: &mut Value, from: Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => *into = from,
-    }
-}
-
-/// A new namespace with these objects.
-fn world(cluster: &Cluster, namespace: &str, objects: Vec<Value>) {
-    cluster.delete_namespace(namespace);
-    cluster.kubectl(&["create", "namespace", namespace]);
-    cluster.apply(&json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string());
-}
-
-fn bound(cluster: &Cluster, namespace: &str, claims: &[&str]) {
-    for name in claims {
-        wait_until(&format!("claim {name} is bound"), SOON, || {
-            let claim = cluster.get(&["pvc", "-n", namespace, name]).unwrap_or_default();
-            if claim["status"]["phase"] == "Bound" { Ok(()) } else { Err(claim["status"].to_string()) }
-        });
-    }
-}
-
-/// Backs one namespace up and returns the object at its end.
-fn back_up(installed: &Installation, name: &str, namespace: &str, more: &[&str]) -> Value {
-    let mut args = vec!["backup", "create", name, "--include-namespaces", namespace];
-    args.extend(more);
-    installed.cluster.cofferdam(&args).ok();
-    installed.wait_phase("backups", name, ENDED, SOON)
-}
-
-fn restore(installed: &Installation, name: &str, from: &str, more: &[&str]) -> Value {
-    let mut args = vec!["restore", "create", name, "--from-backup", from];
-    args.extend(more);
-    installed.cluster.cofferdam(&args).ok();
-    installed.wait_phase("restores", name, ENDED, SOON)
-}
 
 #[test]
 fn blocks_come_back_and_the_restore_mode_and_the_target_s_classes_decide_about_data() {

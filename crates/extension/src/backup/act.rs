@@ -11,7 +11,6 @@ use crate::{
     status::{MANAGER, set_condition},
     step::StepError,
 };
-use engine::Budget;
 use futures::{FutureExt, future::BoxFuture};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
@@ -122,16 +121,10 @@ impl Run {
     async fn start_capture(&mut self) -> Result<(), StepError> {
         self.stage(Step::StartCapture).await?;
         let budget = capture::Budget { memory: self.context.config.memory / 4, ..capture::Budget::default() };
-        let job = engine::Job {
-            budget: Budget::with_memory(self.context.config.memory / 4 * 3),
-            ..engine::Job::new(self.context.clock.clone())
-        };
         let client = self.context.client.clone();
         let session = self.session()?;
-        let location = session.location.as_ref().ok_or_else(|| super::internal("no location is open"))?;
+        let writer = session.writer.clone().ok_or_else(|| super::internal("no writer is open"))?;
         let prepared = session.prepared.as_ref().ok_or_else(|| super::internal("nothing is prepared"))?;
-        let writer = engine::Writer::start(&location.repo, job).await?;
-        session.writer = Some(writer.clone());
         let (selection, counter) = (prepared.selection.clone(), session.counter.clone());
         let capturing = async move { capture::capture(&client, &selection, &writer, &budget, counter).await };
         session.capturing = Some(tokio_util::task::AbortOnDropHandle::new(tokio::spawn(capturing)));

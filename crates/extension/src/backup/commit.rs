@@ -22,6 +22,7 @@ use repository::SnapshotSummary;
 impl Run {
     pub(super) async fn commit(&mut self) -> Result<(), StepError> {
         self.stage(Step::Commit).await?;
+        self.session()?.attempt.commit_tried = true;
         let object = self.latest.borrow().clone();
         let identity = PointIdentity {
             recovery_point: self.point_id(),

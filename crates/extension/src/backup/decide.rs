@@ -33,6 +33,8 @@ pub struct Attempt {
     pub number: u32,
     /// Whether the repository holds a recovery point of this backup.
     pub commit: Commit,
+    /// A commit was begun; its answer may have been lost.
+    pub commit_tried: bool,
     /// Snapshots of earlier attempts.
     pub leftovers: Leftovers,
     /// Selection, hooks and volume decisions are made.
@@ -63,6 +65,7 @@ impl Attempt {
         Self {
             number,
             commit: Commit::Unknown,
+            commit_tried: false,
             leftovers,
             prepared: false,
             hooks: Hooks::None,
@@ -138,10 +141,19 @@ pub enum Snapshots {
 pub enum Work {
     /// Not started.
     NotStarted,
+    /// Not started, but the repository's lock is held for it.
+    Locked,
     /// Under way.
     Running,
     /// Ended well.
     Done,
+}
+
+impl Work {
+    /// Whether there is a lock to give back when nothing comes of it.
+    fn holds_lock(self) -> bool {
+        matches!(self, Self::Locked | Self::Running)
+    }
 }
 
 /// One thing to do.
@@ -155,7 +167,8 @@ pub enum Step {
     FindCommit,
     /// Delete all snapshots of this backup.
     DropSnapshots,
-    /// Resolve selection and hooks, run the blocking checks, decide about each volume.
+    /// Resolve selection and hooks, run the blocking checks, decide about each volume, take the repository's lock:
+    /// whatever may have to be waited for while no application is frozen.
     Prepare,
     /// Wait until no other backup has frozen the same pods.
     AwaitTurn,
@@ -284,7 +297,7 @@ pub fn decide(seen: &Observed) -> Step {
         return Step::Thaw;
     }
     if seen.stop == Some(Stop::Shutdown) {
-        return if attempt.capture == Work::Running { Step::StopCapture } else { Step::Leave };
+        return if attempt.capture.holds_lock() { Step::StopCapture } else { Step::Leave };
     }
     match (attempt.commit, seen.stop) {
         (Commit::Present, _) => after_commit(attempt),
@@ -313,7 +326,7 @@ fn towards_commit(seen: &Observed, attempt: &Attempt) -> Step {
     if attempt.snapshots == Snapshots::NotRequested {
         return Step::RequestSnapshots;
     }
-    if attempt.capture == Work::NotStarted {
+    if matches!(attempt.capture, Work::NotStarted | Work::Locked) {
         return Step::StartCapture;
     }
     if attempt.snapshots == Snapshots::Waiting {
@@ -336,7 +349,7 @@ fn towards_commit(seen: &Observed, attempt: &Attempt) -> Step {
 
 /// Cancelled, failed or out of time, and not known to be committed.
 fn ended_early(attempt: &Attempt) -> Step {
-    if attempt.capture == Work::Running {
+    if attempt.capture.holds_lock() {
         return Step::StopCapture;
     }
     if !attempt.dropped && may_drop(attempt) {
@@ -346,12 +359,12 @@ fn ended_early(attempt: &Attempt) -> Step {
 }
 
 /// Snapshots go only when no recovery point can refer to them: the repository has been searched, or this is the
-/// first attempt and it has not committed.
+/// first attempt and it has not tried to commit.
 pub fn may_drop(attempt: &Attempt) -> bool {
     match attempt.commit {
         Commit::Absent => true,
         Commit::Present => false,
-        Commit::Unknown | Commit::Unsearchable => attempt.number <= 1,
+        Commit::Unknown | Commit::Unsearchable => attempt.number <= 1 && !attempt.commit_tried,
     }
 }
 

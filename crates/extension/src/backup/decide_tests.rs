@@ -314,3 +314,30 @@ fn a_process_that_ends_thaws_and_leaves_the_rest_to_its_successor() {
 
     assert_eq!([first, second, third], [Step::Thaw, Step::StopCapture, Step::Leave]);
 }
+
+fn seen(attempt: Attempt, stop: Stop) -> Observed {
+    let phase = Phase::InProgress;
+    Observed { phase, finalizer: true, frozen: false, stop: Some(stop), attempt: Some(attempt) }
+}
+
+#[test]
+fn a_commit_whose_answer_was_lost_is_looked_for_before_snapshots_are_dropped() {
+    let tried = Attempt { commit_tried: true, ..Attempt::new(1, Leftovers::Keep) };
+    let in_vain = Attempt { commit: Commit::Unsearchable, ..tried.clone() };
+    let never_tried = Attempt::new(1, Leftovers::Keep);
+
+    assert_eq!(decide(&seen(tried, Stop::Cancelled)), Step::FindCommit);
+    assert_eq!(decide(&seen(in_vain, Stop::Cancelled)), Step::WriteResult);
+    assert_eq!(decide(&seen(never_tried, Stop::Cancelled)), Step::DropSnapshots);
+}
+
+#[test]
+fn a_lock_that_was_taken_before_the_capture_is_given_back() {
+    for stop in [Stop::Cancelled, Stop::Shutdown] {
+        let locked = Attempt { capture: Work::Locked, ..Attempt::new(1, Leftovers::Keep) };
+        let after = Attempt { capture: Work::NotStarted, ..locked.clone() };
+
+        assert_eq!(decide(&seen(locked, stop)), Step::StopCapture);
+        assert_ne!(decide(&seen(after, stop)), Step::StopCapture);
+    }
+}

@@ -84,7 +84,7 @@ impl Run {
         if !committed && !session.attempt.dropped {
             session.problems.push(left_behind(&self.uid));
         }
-        let mut problems = std::mem::take(&mut session.problems);
+        let mut problems = session.problems.clone();
         dedup(&mut problems);
         let phase = phase(committed, stop, &problems);
         let now = self.context.clock.now();

@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use decide::{Step, decide};
 use futures::{FutureExt, future::BoxFuture};
 use kube::{Api, ResourceExt};
-use protection::Problem;
+use protection::{Problem, code};
 use resources::{Backup, BackupStatus};
 use session::Session;
 use std::sync::Arc;
@@ -109,15 +109,22 @@ impl Work for Run {
 
     /// One that may be interrupted ends early when the backup shall stop.
     async fn take(&mut self, step: Step) -> Result<(), StepError> {
+        let before = self.status.clone();
         if !step.is_interruptible() || self.stop_reason().is_some() {
-            return self.act(step).await;
+            let done = self.act(step).await;
+            // What was not written did not happen: neither is the attempt counted nor the backup at its end.
+            if done.is_err() && matches!(step, Step::Begin | Step::Finish) {
+                self.status = before;
+            }
+            return done;
         }
         let stopping = self.stopping();
         tokio::select! {
             biased;
-            () = stopping => Ok(()),
-            done = self.act(step) => done,
+            () = stopping => self.interrupted(step),
+            done = self.act(step) => return done,
         }
+        Ok(())
     }
 
     async fn failed(&mut self, step: Step, error: StepError) -> After {
@@ -151,6 +158,25 @@ impl Run {
             self.stop.is_cancelled(),
             self.context.clock.now(),
         )
+    }
+
+    /// A command in a container cannot be ended from outside: what froze too late stays frozen.
+    fn interrupted(&mut self, step: Step) {
+        let Some(session) = self.session.as_mut().filter(|_| step == Step::PreHook) else { return };
+        let frozen = &self.status.frozen;
+        let names: Vec<String> =
+            frozen.iter().map(|one| format!("{}/{}", one.namespace, one.pod)).collect();
+        session.problems.push(
+            Problem::warning(
+                code::HOOK_FAILED,
+                format!(
+                    "The backup was stopped while pre-hooks ran; their commands may still run in {} and freeze the \
+                     application after the post-hooks have thawed it.",
+                    names.join(", ")
+                ),
+            )
+            .fix("Look whether the application works; run the post-hook by hand if it is frozen."),
+        );
     }
 
     /// Notes why the attempt cannot succeed. What a stopping backup still does (thawing, dropping, reporting) is

@@ -2,7 +2,7 @@
 
 use super::{
     Run,
-    decide::{Hooks, Step},
+    decide::{Hooks, Step, Work},
     internal,
     session::Prepared,
 };
@@ -50,6 +50,7 @@ impl Run {
             CutPlan { requests: volumes::requests(&decisions), groups, group_api: storage.groups.clone() };
         let (runs, unreadable) = hook_runs(&client, &spec.backup_hook_references, &selection).await?;
         problems.extend(unreadable);
+        self.open_writer().await?;
         let session = self.session.as_mut().ok_or_else(|| internal("no attempt has begun"))?;
         session.problems.extend(problems);
         session.attempt.hooks = if runs.is_empty() { Hooks::None } else { Hooks::NotOurTurn };
@@ -57,6 +58,25 @@ impl Run {
             decisions.iter().any(|decision| matches!(decision.method, Method::FileCopy));
         session.attempt.prepared = true;
         session.prepared = Some(Prepared { selection, decisions, cut, runs });
+        Ok(())
+    }
+
+    /// Takes the repository's lock, which others may hold, and the store, which may be away: nothing is frozen yet.
+    async fn open_writer(&mut self) -> Result<(), StepError> {
+        let job = engine::Job {
+            budget: engine::Budget::with_memory(self.context.config.memory / 4 * 3),
+            ..engine::Job::new(self.context.clock.clone())
+        };
+        let session = self.session()?;
+        if session.writer.is_none() {
+            let location = session.location.as_ref().ok_or_else(|| internal("no location is open"))?;
+            // A task of its own: whoever is interrupted here must not leave a lock that nobody gives back.
+            let repo = location.repo.clone();
+            let started = tokio::spawn(async move { engine::Writer::start(&repo, job).await }).await;
+            let started = started.map_err(|error| internal(&format!("the writer did not start: {error}")))?;
+            session.writer = Some(started?);
+            session.attempt.capture = Work::Locked;
+        }
         Ok(())
     }
 }

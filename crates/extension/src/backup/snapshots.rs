@@ -33,10 +33,11 @@ impl Run {
         let session = self.session()?;
         let prepared = session.prepared.as_ref().ok_or_else(|| internal("nothing is prepared"))?;
         let plan = prepared.cut.clone();
+        // What fails or falls back does so while there is time left for what follows.
         let patience = Patience {
             timeout,
-            failing: timeout.min(Patience::default().failing),
-            group: timeout.min(Patience::default().group),
+            failing: (timeout / 2).min(Patience::default().failing),
+            group: (timeout / 2).min(Patience::default().group),
         };
         // Dropping what an earlier attempt left behind stopped its cut; this one is another, and what it cuts has
         // to be dropped by itself if the backup fails.

@@ -5,7 +5,7 @@ use super::{
     decide::{Attempt, Point, Step},
 };
 use crate::{
-    locations::{Access, OpenLocation},
+    locations::{Access, OpenLocation, Role},
     metrics::Ended,
     points::{self, OpenPoint},
     status::{set_condition, summarise},
@@ -14,9 +14,9 @@ use crate::{
 use engine::{Job, forget};
 use futures::{FutureExt, future::BoxFuture};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::Resource;
+use kube::{Api, Resource, ResourceExt, api::ListParams};
 use protection::{Problem, RecoveryPointId, Severity, code};
-use resources::Phase;
+use resources::{Backup, Phase};
 use std::time::Duration;
 
 /// How long deleting snapshots may take before what is left is named.
@@ -63,8 +63,14 @@ impl Run {
                 }
                 Point::Listed
             }
-            None if known || self.has_leftovers(&id).await? => Point::Forgotten,
-            None => return Err(StepError::Permanent(not_found(&id, &location.record.name))),
+            None if known => Point::Forgotten,
+            None => {
+                self.not_anybody_elses(&id, &location.record.name).await?;
+                if !self.has_leftovers(&id).await? {
+                    return Err(StepError::Permanent(not_found(&id, &location.record.name)));
+                }
+                Point::Forgotten
+            }
         };
         self.point = found;
         self.set(state)
@@ -74,6 +80,33 @@ impl Run {
     async fn has_leftovers(&self, id: &str) -> Result<bool, StepError> {
         let id = RecoveryPointId::new(id);
         Ok(!volumes::observe_leftovers(&self.context.client, Some(&id)).await?.is_empty())
+    }
+
+    /// Snapshots without a recovery point here may be those of a backup that is still at work, or of a recovery
+    /// point in another location.
+    async fn not_anybody_elses(&self, id: &str, here: &str) -> Result<(), StepError> {
+        let backups: Api<Backup> = Api::namespaced(self.context.client.clone(), &self.context.config.namespace);
+        let listed = backups.list(&ListParams::default()).await;
+        let listed = listed.map_err(|error| StepError::api("list the backups", &error))?;
+        let its_backup = listed.items.iter().find(|backup| backup.uid().as_deref() == Some(id));
+        if let Some(backup) = its_backup.filter(|backup| is_at_work(backup)) {
+            return Err(StepError::Temporary(Problem::warning(
+                code::GENERIC_WARNING,
+                format!("Backup {} is still at work; the deletion waits for its end.", backup.name_any()),
+            )));
+        }
+        let records = self.context.locations.list().await;
+        let records = records.map_err(|error| StepError::api("list the storage locations", &error))?;
+        for record in records.into_iter().filter_map(|(_, record)| record.ok()) {
+            if record.role != Role::Own || record.name == here {
+                continue;
+            }
+            let location = self.context.locations.open(&record.name, Access::Read).await?;
+            if points::find(&location.repo, id).await?.is_some() {
+                return Err(StepError::Permanent(elsewhere(id, here, &record.name)));
+            }
+        }
+        Ok(())
     }
 
     async fn forget(&mut self) -> Result<(), StepError> {
@@ -181,6 +214,19 @@ impl Run {
         set_condition(&mut self.status.conditions, type_, status, reason, message, now);
         Ok(self.writer.write(&self.status).await?)
     }
+}
+
+fn is_at_work(backup: &Backup) -> bool {
+    let phase = backup.status.as_ref().map(|status| status.phase).unwrap_or_default();
+    !phase.is_final() || !backup.finalizers().is_empty()
+}
+
+fn elsewhere(id: &str, here: &str, there: &str) -> Problem {
+    Problem::error(
+        code::RECOVERY_POINT_NOT_FOUND,
+        format!("Location {here} holds no recovery point {id}; location {there} does."),
+    )
+    .fix(format!("Delete it there: name location {there} in the DeleteBackup."))
 }
 
 fn not_found(id: &str, location: &str) -> Problem {

@@ -109,6 +109,8 @@ impl Work for Run {
     async fn failed(&mut self, step: Step, error: StepError) -> After {
         match error {
             StepError::Leave(_) => After::Leave,
+            // Handles without an anchor are known only from the manifest, which the repository has forgotten.
+            StepError::Temporary(problem) if step == Step::DeleteSnapshots => After::Pause(problem),
             StepError::Temporary(problem) | StepError::StartOver(problem) => {
                 After::TryAgain(TryAgain(problem.message))
             }

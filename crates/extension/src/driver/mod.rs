@@ -94,6 +94,8 @@ struct Desk<O: Operation> {
     waiting: VecDeque<String>,
     running: HashSet<String>,
     pausing: HashMap<String, Instant>,
+    /// Deleted while a task was at work on them.
+    deleted: HashSet<String>,
     backoff: Backoff,
     tasks: JoinSet<Ended>,
     uids: HashMap<tokio::task::Id, String>,
@@ -109,6 +111,7 @@ impl<O: Operation> Desk<O> {
             waiting: VecDeque::new(),
             running: HashSet::new(),
             pausing: HashMap::new(),
+            deleted: HashSet::new(),
             backoff: Backoff::default(),
             tasks: JoinSet::new(),
             uids: HashMap::new(),
@@ -137,15 +140,16 @@ impl<O: Operation> Desk<O> {
     }
 
     fn gone(&mut self, object: &O::Object) {
-        if let Some(uid) = object.uid()
-            && !self.running.contains(&uid)
-        {
-            self.forget(&uid);
+        match object.uid() {
+            Some(uid) if self.running.contains(&uid) => drop(self.deleted.insert(uid)),
+            Some(uid) => self.forget(&uid),
+            None => {}
         }
     }
 
     fn forget(&mut self, uid: &str) {
         self.objects.remove(uid);
+        self.deleted.remove(uid);
         self.pausing.remove(uid);
         self.backoff.reset(uid);
         self.waiting.retain(|waiting| waiting != uid);
@@ -186,13 +190,24 @@ impl<O: Operation> Desk<O> {
         self.uids.retain(|_, known| known != &uid);
         self.running.remove(&uid);
         match result {
-            Ok(()) => self.forget(&uid),
+            Ok(()) if self.is_over(&uid) => self.forget(&uid),
+            // The watch lags behind what was written, or the task put down an object that nobody else works on.
+            Ok(()) => {
+                let pause = self.backoff.failed(&uid);
+                self.pausing.insert(uid, Instant::now() + pause);
+            }
             Err(error) => {
                 let pause = self.backoff.failed(&uid);
                 tracing::warn!(kind = %O::Object::kind(&()), uid, %error, ?pause, "trying again after a pause");
                 self.pausing.insert(uid, Instant::now() + pause);
             }
         }
+    }
+
+    /// Whether nothing is left to do for an object, as far as the watch has shown.
+    fn is_over(&self, uid: &str) -> bool {
+        let settled = |sender: &watch::Sender<Arc<O::Object>>| self.operation.settled(&sender.borrow());
+        self.deleted.contains(uid) || self.objects.get(uid).is_none_or(settled)
     }
 
     fn next_retry(&self) -> Instant {
@@ -208,5 +223,65 @@ impl<O: Operation> Desk<O> {
             self.pausing.remove(&uid);
             self.queue(uid);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use resources::Backup;
+    use serde_json::json;
+
+    /// Puts down whatever it is given.
+    struct PutsDown;
+
+    #[async_trait]
+    impl Operation for PutsDown {
+        type Object = Backup;
+
+        fn settled(&self, object: &Backup) -> bool {
+            object.status.as_ref().is_some_and(|status| status.phase.is_final())
+        }
+
+        async fn run(&self, _: Latest<Backup>, _: CancellationToken) -> Result<(), TryAgain> {
+            Ok(())
+        }
+    }
+
+    fn backup(phase: &str) -> Backup {
+        serde_json::from_value(json!({
+            "apiVersion": "clusterbackup.dataprotection.microsoft.com/v1alpha1", "kind": "Backup",
+            "metadata": {"name": "b", "uid": "u"}, "spec": {}, "status": {"phase": phase},
+        }))
+        .unwrap()
+    }
+
+    async fn worked_on(object: Backup) -> Desk<PutsDown> {
+        let mut desk = Desk::new(Arc::new(PutsDown), 1, CancellationToken::new());
+        desk.saw(object);
+        desk.start_waiting();
+        desk
+    }
+
+    #[tokio::test]
+    async fn what_was_put_down_before_its_end_is_taken_up_again() {
+        let mut desk = worked_on(backup("InProgress")).await;
+        let ended = desk.tasks.join_next().await.unwrap();
+        desk.ended(ended);
+        let paused = desk.pausing.contains_key("u");
+        desk.saw(backup("Completed"));
+
+        assert!(paused);
+        assert!(desk.objects.is_empty() && desk.pausing.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_was_deleted_while_it_was_worked_on_is_forgotten() {
+        let mut desk = worked_on(backup("InProgress")).await;
+        desk.gone(&backup("InProgress"));
+        let ended = desk.tasks.join_next().await.unwrap();
+        desk.ended(ended);
+
+        assert!(desk.objects.is_empty() && desk.pausing.is_empty());
     }
 }

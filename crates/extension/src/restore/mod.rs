@@ -111,7 +111,13 @@ impl Work for Run {
     }
 
     async fn take(&mut self, step: Step) -> Result<(), StepError> {
-        self.act(step).await
+        let before = self.status.clone();
+        let done = self.act(step).await;
+        // What was not written did not happen: neither is the attempt counted nor the restore at its end.
+        if done.is_err() && matches!(step, Step::Begin | Step::Finish) {
+            self.status = before;
+        }
+        done
     }
 
     async fn failed(&mut self, step: Step, error: StepError) -> After {

@@ -104,7 +104,7 @@ async fn data_onto_an_existing_claim_is_not_restored_and_said_so() {
 }
 
 #[tokio::test]
-async fn a_claim_that_is_named_is_replaced_unless_a_pod_uses_it() {
+async fn a_claim_that_is_named_is_replaced_unless_a_pod_uses_it_or_its_data_is_out_of_reach() {
     let scene =
         || {
             let mut scene = database();
@@ -118,6 +118,8 @@ async fn a_claim_that_is_named_is_replaced_unless_a_pod_uses_it() {
         };
     let free = scene();
     let used = scene();
+    let mut lost = scene();
+    lost.volumes.unreachable.insert("data-db-0".into());
     used.cluster.put(object(
         "v1",
         "Pod",
@@ -129,12 +131,19 @@ async fn a_claim_that_is_named_is_replaced_unless_a_pod_uses_it() {
 
     let (_, rows) = free.execute().await;
     let (_, refused) = used.execute().await;
+    let planned = lost.plan().await.rows;
+    let (_, kept) = lost.execute().await;
 
     assert_eq!(action(&rows, CLAIM).word(), "replace");
     let claim = free.cluster.object("persistentvolumeclaims", Some("shop"), "data-db-0").unwrap();
     assert_eq!(claim["metadata"]["annotations"]["data"], "restored");
     assert_eq!(blocked_by(action(&refused, CLAIM)), codes::REPLACE_REFUSED);
-    assert!(used.cluster.object("persistentvolumeclaims", Some("shop"), "data-db-0").is_some());
+    for rows in [&planned, &kept] {
+        assert_eq!(blocked_by(action(rows, CLAIM)), code::SNAPSHOT_NOT_REACHABLE);
+    }
+    for scene in [used, lost] {
+        assert!(scene.cluster.object("persistentvolumeclaims", Some("shop"), "data-db-0").is_some());
+    }
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ impl Walk<'_> {
             let settled = self.settle_plain(item, &prepared, Class::Claim { with_data: false }).await?;
             return Ok(Some((prepared, settled)));
         };
-        let (replaces, checked) = match self.meet_claim(item, &prepared).await? {
+        let (replaces, checked) = match self.meet_claim(item, &prepared, &record).await? {
             Meeting::Absent(checked) => (false, checked),
             Meeting::Replaced => (true, Checked::ByServer),
             Meeting::Settled(settled) if matches!(settled.action, Action::Blocked(_)) => {
@@ -88,7 +88,12 @@ impl Walk<'_> {
     }
 
     /// Looks before anything is created: data onto an existing claim is not restored.
-    async fn meet_claim(&self, item: &Item, prepared: &Prepared) -> Result<Meeting, Stopped> {
+    async fn meet_claim(
+        &self,
+        item: &Item,
+        prepared: &Prepared,
+        record: &VolumeRecord,
+    ) -> Result<Meeting, Stopped> {
         let subject = Subject {
             item,
             place: &prepared.place,
@@ -122,21 +127,49 @@ impl Walk<'_> {
                     Err(problem) => Meeting::Settled(Box::new(Settled::blocked(problem))),
                 })
             }
-            Some(live) => self.existing_claim(subject, &live).await,
+            Some(live) => self.existing_claim(subject, record, &live).await,
         }
     }
 
-    async fn existing_claim(&self, subject: Subject<'_>, live: &Value) -> Result<Meeting, Stopped> {
+    async fn existing_claim(
+        &self,
+        subject: Subject<'_>,
+        record: &VolumeRecord,
+        live: &Value,
+    ) -> Result<Meeting, Stopped> {
         use crate::decide::Decision;
         match self.decision_about(&subject, live) {
             // Its data may not be there yet: it is handed on, to be taken up where it was left.
             Decision::CreatedBefore => Ok(Meeting::Absent(Checked::ByServer)),
             Decision::ReplacedBefore => Ok(Meeting::Replaced),
-            Decision::Replace(_) => Ok(match self.delete_for_replace(&subject, live).await? {
-                Ok(()) => Meeting::Replaced,
-                Err(problem) => Meeting::Settled(Box::new(Settled::blocked(problem))),
-            }),
+            Decision::Replace(_) => {
+                if let Some(problem) = self.data_out_of_reach(&subject, record).await {
+                    return Ok(Meeting::Settled(Box::new(Settled::blocked(problem))));
+                }
+                Ok(match self.delete_for_replace(&subject, live).await? {
+                    Ok(()) => Meeting::Replaced,
+                    Err(problem) => Meeting::Settled(Box::new(Settled::blocked(problem))),
+                })
+            }
             _ => Ok(Meeting::Settled(Box::new(self.meet(&subject, live).await?))),
+        }
+    }
+
+    /// Why the data of a claim could not take the place of what is there. Nothing is deleted before this is known.
+    async fn data_out_of_reach(&self, subject: &Subject<'_>, record: &VolumeRecord) -> Option<Problem> {
+        let wanted = self.claim_with_data(subject.desired, record, true);
+        match self.restorer.check(&[wanted]).await.into_iter().next() {
+            Some(Reach::Reachable) => None,
+            Some(Reach::NotReachable(problem)) => Some(problem),
+            Some(Reach::Unknown { .. }) if self.write.dry_run => None,
+            Some(Reach::Unknown { reason }) => Some(
+                Problem::error(
+                    codes::REPLACE_REFUSED,
+                    format!("Whether its data can be restored could not be found out ({reason})."),
+                )
+                .fix("Restore the claim under another name or into another namespace."),
+            ),
+            None => Some(unanswered()),
         }
     }
 
@@ -185,10 +218,14 @@ impl Walk<'_> {
     }
 
     fn to_restore(&self, pending: &Pending) -> ClaimToRestore {
+        self.claim_with_data(&pending.prepared.object, &pending.record, pending.replaces)
+    }
+
+    fn claim_with_data(&self, claim: &Value, record: &VolumeRecord, replaces: bool) -> ClaimToRestore {
         ClaimToRestore {
-            claim: pending.prepared.object.clone(),
-            record: pending.record.clone(),
-            field_manager: match pending.replaces {
+            claim: claim.clone(),
+            record: record.clone(),
+            field_manager: match replaces {
                 true => decide::replacing(&self.write.manager),
                 false => self.write.manager.clone(),
             },

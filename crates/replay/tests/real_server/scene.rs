@@ -2,6 +2,8 @@
 //! the plan is compared with what then happened.
 
 use crate::recorder::Recorder;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::DeleteParams;
 use protection::point::{VolumeProtection, VolumeRecord};
 use replay::api::{ClusterApi, Discovery, KubeApi, Resolved, Shape, Write};
 use replay::item::{Place, ResourceType};
@@ -171,6 +173,9 @@ impl Scene {
             let uid = live["metadata"]["uid"].as_str().unwrap();
             if round % 20 == 0 {
                 drop(self.api.delete(place, uid, &by_someone()).await);
+                if place.kind.is("", "pods") {
+                    self.force(place).await;
+                }
                 if round > 0 && &*place.kind.resource != "namespaces" {
                     self.free(place).await;
                 }
@@ -182,6 +187,12 @@ impl Scene {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         panic!("{place} does not go");
+    }
+
+    /// Without a kubelet nobody else says that a pod has ended.
+    async fn force(&self, pod: &Place) {
+        let pods = kube::Api::<Pod>::namespaced(self.client.clone(), pod.namespace.as_deref().unwrap());
+        drop(pods.delete(&pod.name, &DeleteParams::default().grace_period(0)).await);
     }
 
     async fn free(&self, place: &Place) {

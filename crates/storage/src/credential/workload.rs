@@ -5,8 +5,13 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde::Deserialize;
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use telemetry::Clock;
+
+/// How long a token service may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of an answer that are read at most; one with a token has a few thousand.
+const LONGEST: usize = 1 << 20;
 
 /// Exchanges the federated token in a file for a token of a Microsoft Entra application, for Azure Blob storage.
 ///
@@ -231,6 +236,7 @@ async fn token(path: &PathBuf) -> Result<String, Failure> {
 async fn exchange(http: &reqwest::Client, url: &str, form: &[(&str, &str)]) -> Result<String, Failure> {
     let send = http
         .post(url)
+        .timeout(PATIENCE)
         .header("content-type", "application/x-www-form-urlencoded")
         .body(url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish())
         .send();
@@ -238,9 +244,16 @@ async fn exchange(http: &reqwest::Client, url: &str, form: &[(&str, &str)]) -> R
         cause: format!("{url} did not answer: {}", crate::cloud::innermost(&error)),
         temporary: true,
     };
-    let response = send.await.map_err(unreachable)?;
+    let mut response = send.await.map_err(unreachable)?;
     let status = response.status();
-    let text = response.text().await.map_err(unreachable)?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if bytes.len() + chunk.len() > LONGEST {
+            return Err(Failure::permanent(format!("{url} answered with more than {LONGEST} bytes")));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     if status.is_success() {
         return Ok(text);
     }

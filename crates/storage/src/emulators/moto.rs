@@ -5,10 +5,13 @@ use crate::{credential::CredentialValue, location::Provider};
 use std::process::Command;
 
 const VERSION: &str = "5.2.5";
-/// Requests that a strict server lets through unchecked: the three that make a user.
+/// Requests that a strict server lets through unchecked.
 const UNCHECKED: &str = "INITIAL_NO_AUTH_ACTION_COUNT";
+/// The requests of [`user`].
+pub(super) const CALLS_FOR_A_USER: u32 = 3;
 
-pub(super) async fn start(strict: bool) -> Emulator {
+/// A server that checks every request after the first `unchecked` ones, or none.
+pub(super) async fn start(unchecked: Option<u32>) -> Emulator {
     let folder = install::installed("moto", VERSION, |folder| {
         install::run(Command::new("python3").args(["-m", "venv"]).arg(folder));
         let package = format!("moto[server,s3,iam]=={VERSION}");
@@ -17,8 +20,8 @@ pub(super) async fn start(strict: bool) -> Emulator {
     let port = free_port();
     let mut command = tied(&folder.join("bin/moto_server"));
     command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-    if strict {
-        command.env(UNCHECKED, "3");
+    if let Some(requests) = unchecked {
+        command.env(UNCHECKED, requests.to_string());
     }
     Emulator::spawn(command, Provider::Aws, port).await
 }
@@ -46,12 +49,24 @@ pub(super) async fn user(endpoint: &str, name: &str, policy: &str) -> Credential
         [("Action", "PutUserPolicy"), ("UserName", name), ("PolicyName", "p"), ("PolicyDocument", policy)];
     iam(endpoint, &put).await;
     let answer = iam(endpoint, &[("Action", "CreateAccessKey"), ("UserName", name)]).await;
-    let value = |tag: &str| {
-        let (_, rest) =
-            answer.split_once(&format!("<{tag}>")).unwrap_or_else(|| panic!("no {tag} in {answer}"));
-        rest.split('<').next().unwrap_or_default().to_owned()
-    };
-    keys(&value("AccessKeyId"), &value("SecretAccessKey"))
+    keys(&value(&answer, "AccessKeyId"), &value(&answer, "SecretAccessKey"))
+}
+
+pub(super) async fn role(endpoint: &str, name: &str, policy: &str) -> String {
+    let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"*"},"Action":"sts:AssumeRoleWithWebIdentity"}]}"#;
+    let create = [("Action", "CreateRole"), ("RoleName", name), ("AssumeRolePolicyDocument", trust)];
+    let answer = iam(endpoint, &create).await;
+    let put =
+        [("Action", "PutRolePolicy"), ("RoleName", name), ("PolicyName", "p"), ("PolicyDocument", policy)];
+    iam(endpoint, &put).await;
+    value(&answer, "Arn")
+}
+
+/// The text of the first element of this name.
+fn value(answer: &str, tag: &str) -> String {
+    let (_, rest) =
+        answer.split_once(&format!("<{tag}>")).unwrap_or_else(|| panic!("no {tag} in {answer}"));
+    rest.split('<').next().unwrap_or_default().to_owned()
 }
 
 async fn iam(endpoint: &str, form: &[(&str, &str)]) -> String {

@@ -207,6 +207,10 @@ impl Handover<'_> {
         let uid = match persistently(|| claims.create(&params, &claim)).await {
             Err(error) if is_conflict(&error) => {
                 let found = claims.get(self.request.name()).await.tried(|| "read the claim".into())?;
+                if found.data.pointer("/spec/volumeName").and_then(|name| name.as_str()) != Some(volume) {
+                    let other = "another claim of this name was created meanwhile; it does not hold the data";
+                    return Ok(Err(other.to_owned()));
+                }
                 found.uid().unwrap_or_default()
             }
             other => other.tried(|| "create the claim".into())?.uid().unwrap_or_default(),

@@ -1,0 +1,87 @@
+//! A cluster that is interrupted, asked for again and taken down leaves nothing behind. Needs root, like every
+//! cluster.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+const NAME: &str = "lifecycle";
+const UP: [&str; 4] = ["up", "--name", NAME, "--control-plane-only"];
+
+fn testbed(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_testbed")).args(arguments).output().unwrap()
+}
+
+fn succeeds(arguments: &[&str]) -> String {
+    let output = testbed(arguments);
+    let text = [&output.stdout[..], &output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {text}");
+    text
+}
+
+/// Starts `up` and kills it after this time; what it started lives on.
+fn killed_after(time: Duration) {
+    let mut up = Command::new(env!("CARGO_BIN_EXE_testbed")).args(UP).spawn().unwrap();
+    std::thread::sleep(time);
+    up.kill().unwrap();
+    up.wait().unwrap();
+}
+
+/// Whatever in the machine has the cluster's name.
+fn left() -> Vec<String> {
+    let of_cluster = format!("cofferdam-testbed/{NAME}");
+    let mut left = Vec::new();
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        if command.contains(&of_cluster) {
+            left.push(format!("process {command}"));
+        }
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    left.extend(mounts.lines().filter(|line| line.contains(&of_cluster)).map(|line| format!("mount {line}")));
+    let namespaces = Command::new("ip").args(["netns", "list"]).output().unwrap().stdout;
+    let namespaces = String::from_utf8_lossy(&namespaces).into_owned();
+    left.extend(namespaces.lines().filter(|line| line.contains(NAME)).map(|line| format!("namespace {line}")));
+    for root in ["/run", "/var/lib"] {
+        let directory = Path::new(root).join(&of_cluster);
+        if directory.exists() {
+            left.push(directory.display().to_string());
+        }
+    }
+    let mut groups = vec![Path::new("/sys/fs/cgroup").to_owned()];
+    while let Some(group) = groups.pop() {
+        for entry in std::fs::read_dir(group).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().ends_with(&format!("cofferdam-{NAME}")) {
+                left.push(entry.path().display().to_string());
+            } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                groups.push(entry.path());
+            }
+        }
+    }
+    left
+}
+
+#[test]
+fn a_cluster_that_was_interrupted_is_completed_and_goes_without_a_trace() {
+    succeeds(&["down", "--name", NAME]);
+    for milliseconds in [100, 700, 2_500] {
+        killed_after(Duration::from_millis(milliseconds));
+    }
+
+    succeeds(&UP);
+    let there = left();
+    succeeds(&UP);
+    let namespaces = succeeds(&["kubectl", "--name", NAME, "--", "get", "namespaces", "-o", "name"]);
+    succeeds(&["down", "--name", NAME]);
+    let after = left();
+    succeeds(&["down", "--name", NAME]);
+    killed_after(Duration::from_millis(1_500));
+    succeeds(&["down", "--name", NAME]);
+    let after_a_kill = left();
+
+    assert!(there.iter().any(|one| one.contains("kube-apiserver")), "the inventory sees nothing: {there:?}");
+    assert!(namespaces.contains("namespace/kube-system"), "{namespaces}");
+    assert_eq!((after, after_a_kill), (vec![], vec![]));
+}
