@@ -212,7 +212,7 @@ mod tests {
     #[async_trait]
     impl Work for Planned {
         type Step = usize;
-        const KIND: &'static str = "planned";
+        const KIND: &'static str = "restore";
 
         fn object(&self) -> (&str, &str) {
             ("name", "uid")

@@ -66,7 +66,9 @@ async fn controller(client: &Client, clock: &dyn Clock) -> Result<Option<String>
     }
     let leases: Api<Lease> = Api::all(client.clone());
     let now = clock.now();
-    for lease in leases.list(&ListParams::default().fields("metadata.name=snapshot-controller-leader")).await? {
+    for lease in
+        leases.list(&ListParams::default().fields("metadata.name=snapshot-controller-leader")).await?
+    {
         let renewed = lease.spec.as_ref().and_then(|s| s.renew_time.as_ref()).map(|t| t.0);
         if renewed.is_some_and(|renewed| now.duration_since(renewed) < LIVE) {
             let namespace = lease.namespace().unwrap_or_default();

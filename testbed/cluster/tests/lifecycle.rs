@@ -43,7 +43,9 @@ fn left() -> Vec<String> {
     left.extend(mounts.lines().filter(|line| line.contains(&of_cluster)).map(|line| format!("mount {line}")));
     let namespaces = Command::new("ip").args(["netns", "list"]).output().unwrap().stdout;
     let namespaces = String::from_utf8_lossy(&namespaces).into_owned();
-    left.extend(namespaces.lines().filter(|line| line.contains(NAME)).map(|line| format!("namespace {line}")));
+    left.extend(
+        namespaces.lines().filter(|line| line.contains(NAME)).map(|line| format!("namespace {line}")),
+    );
     for root in ["/run", "/var/lib"] {
         let directory = Path::new(root).join(&of_cluster);
         if directory.exists() {

@@ -1,7 +1,9 @@
 //! Claims of every kind on a real cluster: protected, or named with the reason and the remedy; applications are
 //! thawed whatever happens to their snapshots.
 
-use scenarios::volumes::{Faults, about, back_up, bound, claim, fixed, hook, pod, volume_handle, with_code, world};
+use scenarios::volumes::{
+    Faults, about, back_up, bound, claim, fixed, hook, pod, volume_handle, with_code, world,
+};
 use scenarios::{Cluster, Installation, NAMESPACE, load_workload, wait_until};
 use serde_json::json;
 use std::time::Duration;

@@ -46,7 +46,11 @@ fn it_lives_in_another_namespace_on_request() {
 
     let restored = cluster.get(&["configmap", "-n", "moved", "colours"]).expect("the restored ConfigMap");
     assert_eq!(restored["data"]["sky"], "blue");
-    assert_eq!(cluster.get(&["namespace", scenarios::NAMESPACE]), None, "nothing went into the usual namespace");
+    assert_eq!(
+        cluster.get(&["namespace", scenarios::NAMESPACE]),
+        None,
+        "nothing went into the usual namespace"
+    );
     for namespace in ["moved", "backup-system"] {
         cluster.delete_namespace(namespace);
     }

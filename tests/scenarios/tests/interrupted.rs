@@ -62,7 +62,10 @@ fn a_restore_that_is_cancelled_before_it_writes_leaves_nothing_and_says_so() {
     world.ended("backups", "point");
     running.kill();
     let map = ["--map", "restore-cancelled:restore-cancelled-copy"];
-    world.cluster.cofferdam(&[&["restore", "create", "stopped", "--from-backup", "point"], &map[..]].concat()).ok();
+    world
+        .cluster
+        .cofferdam(&[&["restore", "create", "stopped", "--from-backup", "point"], &map[..]].concat())
+        .ok();
 
     let (start, hold) = world.extension().hold_at("restore/open/after");
     let running = start.run();

@@ -45,7 +45,9 @@ fn no_reconciler_is_left_out() {
     let mut killed = Vec::new();
     for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kills")).expect("the stories") {
         let text = std::fs::read_to_string(file.expect("a file").path()).expect("a story");
-        killed.extend(text.split("points(\"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned));
+        killed.extend(
+            text.split("points(\"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned),
+        );
     }
     killed.sort();
     killed.dedup();

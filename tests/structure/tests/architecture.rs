@@ -56,3 +56,22 @@ fn no_source_file_is_longer_than_800_lines() {
 
     assert!(long.is_empty(), "split along a real seam: {long:?}");
 }
+
+/// `tests/run` selects test targets by name over the whole workspace.
+#[test]
+fn every_test_target_has_a_name_of_its_own() {
+    let mut seen = std::collections::BTreeMap::new();
+    let mut twice = Vec::new();
+    for path in files().unwrap() {
+        let is_target = path.parent().is_some_and(|folder| folder.ends_with("tests"))
+            && path.extension().is_some_and(|extension| extension == "rs")
+            && !path.components().any(|part| part.as_os_str() == "src");
+        let Some(name) = path.file_stem().filter(|_| is_target) else { continue };
+        if let Some(other) = seen.insert(name.to_owned(), path.clone()) {
+            twice.push((other, path));
+        }
+    }
+
+    assert!(seen.len() > 20, "the test targets were not found: {seen:?}");
+    assert!(twice.is_empty(), "{twice:?}");
+}

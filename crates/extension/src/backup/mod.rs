@@ -164,8 +164,7 @@ impl Run {
     fn interrupted(&mut self, step: Step) {
         let Some(session) = self.session.as_mut().filter(|_| step == Step::PreHook) else { return };
         let frozen = &self.status.frozen;
-        let names: Vec<String> =
-            frozen.iter().map(|one| format!("{}/{}", one.namespace, one.pod)).collect();
+        let names: Vec<String> = frozen.iter().map(|one| format!("{}/{}", one.namespace, one.pod)).collect();
         session.problems.push(
             Problem::warning(
                 code::HOOK_FAILED,

@@ -85,7 +85,8 @@ impl Run {
     /// Snapshots without a recovery point here may be those of a backup that is still at work, or of a recovery
     /// point in another location.
     async fn not_anybody_elses(&self, id: &str, here: &str) -> Result<(), StepError> {
-        let backups: Api<Backup> = Api::namespaced(self.context.client.clone(), &self.context.config.namespace);
+        let backups: Api<Backup> =
+            Api::namespaced(self.context.client.clone(), &self.context.config.namespace);
         let listed = backups.list(&ListParams::default()).await;
         let listed = listed.map_err(|error| StepError::api("list the backups", &error))?;
         let its_backup = listed.items.iter().find(|backup| backup.uid().as_deref() == Some(id));

@@ -41,6 +41,14 @@ pub enum LocationError {
         /// Which Secret or key is missing.
         cause: String,
     },
+    /// The repository's password is another one.
+    #[error("{source}; the password is that of Secret {secret}")]
+    WrongPassword {
+        /// The Secret that holds it.
+        secret: String,
+        /// What was tried.
+        source: EngineError,
+    },
     /// The credential is not to be had.
     #[error(transparent)]
     Credential(#[from] CredentialError),
@@ -91,6 +99,8 @@ impl LocationError {
                 .fix("If the files may stay beside the backups, set `allowUnrelatedFiles=true`."),
             Self::NoPassword { .. } => Problem::error(code::WRONG_REPOSITORY_KEY, self.to_string())
                 .fix(format!("Store the password under the key {REPOSITORY_KEY} of that Secret; without it no recovery point can be read.")),
+            Self::WrongPassword { secret, .. } => Problem::error(code::WRONG_REPOSITORY_KEY, self.to_string())
+                .fix(format!("Put the repository's own password back into Secret {secret}; another password never opens it.")),
             Self::Credential(error) => {
                 Problem::error(code::LOCATION_NOT_READY, self.to_string()).fix(error.remedy.clone())
             }

@@ -139,6 +139,9 @@ impl Locations {
             Err(EngineError::NotARepository { .. }) if access == Access::Write => {
                 self.create(repository, &password).await?
             }
+            Err(source @ EngineError::WrongPassword { .. }) => {
+                return Err(LocationError::WrongPassword { secret: record.repository_secret, source });
+            }
             opened => opened?,
         };
         Ok(OpenLocation { record, root, repo, password })

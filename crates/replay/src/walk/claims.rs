@@ -143,7 +143,11 @@ impl Walk<'_> {
             Decision::CreatedBefore => Ok(Meeting::Absent(Checked::ByServer)),
             Decision::ReplacedBefore => Ok(Meeting::Replaced),
             Decision::Replace(_) => {
-                if let Some(problem) = self.data_out_of_reach(&subject, record).await {
+                let mut kept = self.must_not_be_replaced(&subject, live).await;
+                if kept.is_none() {
+                    kept = self.data_out_of_reach(&subject, record).await;
+                }
+                if let Some(problem) = kept {
                     return Ok(Meeting::Settled(Box::new(Settled::blocked(problem))));
                 }
                 Ok(match self.delete_for_replace(&subject, live).await? {

@@ -27,6 +27,9 @@ impl Walk<'_> {
         live: &Value,
         fields: Vec<String>,
     ) -> Result<Settled, Stopped> {
+        if let Some(problem) = self.must_not_be_replaced(subject, live).await {
+            return Ok(Settled::blocked(problem));
+        }
         match self.delete_for_replace(subject, live).await? {
             Err(problem) => Ok(Settled::blocked(problem)),
             Ok(()) if self.write.dry_run => {
@@ -63,20 +66,21 @@ impl Walk<'_> {
         Write { manager: decide::replacing(&write.manager), ..write }
     }
 
+    /// Why nothing may be deleted: data would be lost, or the server would not take the new object.
+    pub(super) async fn must_not_be_replaced(&self, subject: &Subject<'_>, live: &Value) -> Option<Problem> {
+        match self.guard(subject, live).await {
+            Err(error) => Some(failed(&error)),
+            Ok(Some(problem)) => Some(problem),
+            Ok(None) => self.would_be_refused(subject).await,
+        }
+    }
+
     /// The first half. In a plan, everything but the deletion itself.
     pub(super) async fn delete_for_replace(
         &self,
         subject: &Subject<'_>,
         live: &Value,
     ) -> Result<Result<(), Problem>, Stopped> {
-        match self.guard(subject, live).await {
-            Err(error) => return Ok(Err(failed(&error))),
-            Ok(Some(problem)) => return Ok(Err(problem)),
-            Ok(None) => {}
-        }
-        if let Some(problem) = self.would_be_refused(subject).await {
-            return Ok(Err(problem));
-        }
         let uid = json::text(live, &["metadata", "uid"]).unwrap_or("");
         match self.api.delete(subject.place, uid, &self.write).await {
             Ok(()) => {}

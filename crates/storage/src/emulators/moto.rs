@@ -64,8 +64,7 @@ pub(super) async fn role(endpoint: &str, name: &str, policy: &str) -> String {
 
 /// The text of the first element of this name.
 fn value(answer: &str, tag: &str) -> String {
-    let (_, rest) =
-        answer.split_once(&format!("<{tag}>")).unwrap_or_else(|| panic!("no {tag} in {answer}"));
+    let (_, rest) = answer.split_once(&format!("<{tag}>")).unwrap_or_else(|| panic!("no {tag} in {answer}"));
     rest.split('<').next().unwrap_or_default().to_owned()
 }
 
