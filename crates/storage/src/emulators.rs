@@ -143,7 +143,7 @@ impl Emulator {
         let mut emulator = Self { child, provider, port };
         let began = Instant::now();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
+        while !listens(&address) {
             let exited = emulator.child.try_wait().expect("the emulator's state can be read");
             assert!(exited.is_none(), "{command:?} ended: {exited:?}");
             assert!(began.elapsed() < Duration::from_secs(180), "{command:?} does not listen");
@@ -158,6 +158,13 @@ impl Drop for Emulator {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Whether somebody answers at a port of the loopback. A connection to a free port may come from that very port: it
+/// is then connected to itself.
+fn listens(address: &SocketAddr) -> bool {
+    let connection = TcpStream::connect_timeout(address, Duration::from_secs(1));
+    connection.is_ok_and(|connection| connection.local_addr().is_ok_and(|own| own != *address))
 }
 
 /// A command that is killed when this test process is, however it ends.
