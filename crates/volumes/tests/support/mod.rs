@@ -89,10 +89,8 @@ impl World {
 
     /// Removes the namespace and every snapshot that the test took.
     pub async fn end(self) {
-        // A sidecar whose call failed or took long waits before it makes the next one.
         let removal =
-            volumes::remove_point(&self.client, &self.tag.recovery_point, &[], Duration::from_secs(240))
-                .await;
+            volumes::remove_point(&self.client, &self.tag.recovery_point, &[], Duration::from_secs(60)).await;
         let namespaces = Api::<Namespace>::all(self.client.clone());
         namespaces.delete(&self.namespace, &DeleteParams::default()).await.unwrap();
         assert_eq!(removal.unwrap().kept, [], "the test leaves no snapshot behind");
