@@ -25,6 +25,8 @@ pub const RESTORE: &str = "clusterbackup.dataprotection.microsoft.com/restore";
 pub const TARGET: &str = "clusterbackup.dataprotection.microsoft.com/target-claim";
 /// Annotation (namespaced objects only): the claim's name in full.
 pub const TARGET_NAME: &str = "clusterbackup.dataprotection.microsoft.com/target-claim-name";
+/// Label: how often the deletion of a content was brought to mind.
+pub const REMINDED: &str = "clusterbackup.dataprotection.microsoft.com/reminded";
 /// Label that the ecosystem expects.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY`].

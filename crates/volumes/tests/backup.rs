@@ -283,7 +283,6 @@ async fn a_failing_snapshot_is_named_and_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
-#[ignore = "see tests/skips"]
 async fn a_slow_snapshot_times_out_by_itself() {
     let world = World::new("slow").await;
     world.claim("a", &immediate(), json!({})).await;
