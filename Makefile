@@ -29,6 +29,7 @@ packages: ## install the Debian packages that demo and tests need
 	@./tests/packages
 
 build: packages ## build the product and the testbed
+	@./tests/checkout
 	@cargo build -p cofferdam -p testbed -p csi-driver -p images
 
 down: ## take down every cluster of the testbed and clean up

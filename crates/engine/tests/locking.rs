@@ -2,15 +2,21 @@
 
 mod common;
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use common::{PASSWORD, World, job, try_restic};
 use engine::prune::{PruneOptions, prune};
 use engine::{EngineError, Lock, Repo, locks, remove_stale};
 use jiff::SignedDuration;
+use parking_lot::Mutex;
 use repository::{FileKind, LockFile, LockId, LockMode, Nonce};
 use std::fs::File;
+use std::ops::Range;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use storage::{Entry, Store, StoreError, StorePath};
 use telemetry::{Clock, SystemClock};
 
 fn clock() -> Arc<dyn Clock> {
@@ -54,6 +60,85 @@ async fn shared_locks_stand_side_by_side_and_an_exclusive_one_stands_alone() {
     assert!(Lock::acquire(&world.repo, LockMode::Exclusive, clock()).await.is_err());
     alone.release().await.unwrap();
     assert_eq!(count(&world.repo).await, 0);
+}
+
+/// Once armed, the holder of a lock refreshes it right when somebody looks at it: another file takes its place.
+#[derive(Debug)]
+struct FaultRefreshed {
+    inner: Arc<dyn Store>,
+    armed: Arc<Mutex<Option<Refresh>>>,
+}
+
+#[derive(Debug)]
+struct Refresh {
+    old: PathBuf,
+    hidden: PathBuf,
+    shown: PathBuf,
+}
+
+#[async_trait]
+impl Store for FaultRefreshed {
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+
+    async fn create(&self, path: &StorePath, data: Bytes) -> Result<(), StoreError> {
+        self.inner.create(path, data).await
+    }
+
+    async fn replace(&self, path: &StorePath, data: Bytes) -> Result<(), StoreError> {
+        self.inner.replace(path, data).await
+    }
+
+    async fn read(&self, path: &StorePath) -> Result<Bytes, StoreError> {
+        if path.to_string().contains("locks/")
+            && let Some(refresh) = self.armed.lock().take()
+        {
+            std::fs::rename(refresh.hidden, refresh.shown).unwrap();
+            std::fs::remove_file(refresh.old).unwrap();
+        }
+        self.inner.read(path).await
+    }
+
+    async fn read_range(&self, path: &StorePath, range: Range<u64>) -> Result<Bytes, StoreError> {
+        self.inner.read_range(path, range).await
+    }
+
+    async fn size(&self, path: &StorePath) -> Result<u64, StoreError> {
+        self.inner.size(path).await
+    }
+
+    async fn list(&self, prefix: &StorePath) -> Result<Vec<Entry>, StoreError> {
+        self.inner.list(prefix).await
+    }
+
+    async fn top_level(&self, limit: usize) -> Result<Vec<String>, StoreError> {
+        self.inner.top_level(limit).await
+    }
+
+    async fn delete(&self, path: &StorePath) -> Result<(), StoreError> {
+        self.inner.delete(path).await
+    }
+}
+
+#[tokio::test]
+async fn a_lock_that_is_refreshed_while_others_look_still_counts() {
+    let armed: Arc<Mutex<Option<Refresh>>> = Arc::default();
+    let world = World::behind(|inner| Arc::new(FaultRefreshed { inner, armed: armed.clone() })).await;
+    let fresh = (SignedDuration::ZERO, Duration::ZERO);
+    let [old, new] = [
+        foreign_lock(&world, LockMode::Shared, fresh.0, fresh.1).await,
+        foreign_lock(&world, LockMode::Shared, fresh.0, fresh.1).await,
+    ]
+    .map(|id| world.repo_dir().join(FileKind::Lock.path(id)));
+    let hidden = world.folder("hidden").join("lock");
+    std::fs::rename(&new, &hidden).unwrap();
+    *armed.lock() = Some(Refresh { old, hidden, shown: new });
+
+    let refused = Lock::acquire(&world.repo, LockMode::Exclusive, clock()).await;
+
+    assert!(matches!(refused, Err(EngineError::Locked { .. })), "{refused:?}");
+    assert!(armed.lock().is_none(), "nobody looked at the lock");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -98,6 +98,36 @@ fn only_a_deletion_that_is_asked_for_deletes_data() {
 }
 
 #[test]
+fn a_deletion_of_a_backup_that_is_at_work_waits_for_its_end() {
+    let world = World::new("awaited", "standard");
+    let uid = world.backup("busy", &[]);
+    let (start, hold) = world.extension().hold_at("backup/anchor/after");
+    let running = start.run();
+    hold.reached(LONG);
+
+    world.cluster.apply(&format!(
+        "{{apiVersion: clusterbackup.dataprotection.microsoft.com/v1alpha1, kind: DeleteBackup, \
+          metadata: {{name: early, namespace: {NAMESPACE}}}, \
+          spec: {{recoveryPoint: {{location: default, id: {uid}}}}}}}"
+    ));
+    wait_until("the deletion is tried", LONG, || {
+        let log = running.log();
+        if log.contains("is still at work") { Ok(()) } else { Err(log) }
+    });
+    let meanwhile = world.contents(&uid).len();
+    hold.release();
+    let backup = world.ended("backups", "busy");
+    let deletion = world.ended("deletebackups", "early");
+    running.kill();
+
+    assert_eq!(meanwhile, 1, "the snapshot of a backup that was at work is gone");
+    assert_eq!(backup["status"]["phase"], "Completed", "{}", backup["status"]);
+    assert_eq!(deletion["status"]["phase"], "Completed", "{}", deletion["status"]);
+    assert_eq!((world.points().len(), world.contents(&uid).len()), (0, 0));
+    world.down();
+}
+
+#[test]
 fn the_second_extension_takes_over_when_the_leader_is_killed() {
     let world = World::new("led", "standard");
     let port = |offset: u16| 20_000 + (std::process::id() % 20_000) as u16 + offset;

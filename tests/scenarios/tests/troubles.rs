@@ -136,6 +136,46 @@ fn hooks_run_in_order_in_their_containers_and_the_application_is_thawed_whatever
 }
 
 /// A backup of the application, from request to end.
+/// The exclusive lock of a process that died: taken from stock restic at work, and put back when it has ended.
+fn abandoned_lock(world: &World) -> String {
+    let store = &world.installed.store;
+    std::thread::scope(|scope| {
+        let checking = scope.spawn(|| world.installed.restic(&["check", "--read-data"]).ok());
+        let lock = wait_until("restic's lock", LONG, || {
+            let held = store.objects("cofferdam/locks/").into_iter().next().ok_or("no lock yet")?;
+            Ok::<_, String>((store.object(&held), held))
+        });
+        checking.join().expect("restic checks");
+        store.put(&lock.1, &lock.0);
+        lock.1
+    })
+}
+
+#[test]
+fn a_locked_repository_is_waited_for_before_the_application_is_frozen() {
+    let world = World::new("locked", "standard");
+    backed_up(&world, "first", &[]);
+    let lock = abandoned_lock(&world);
+
+    world.backup("second", &[]);
+    let running = world.extension().run();
+    wait_until("the backup meets the lock", LONG, || {
+        let log = running.log();
+        if log.contains("the repository is locked by") { Ok(()) } else { Err(log) }
+    });
+    let frozen = world.cluster.exec("locked", "app", &["ls", "/tmp"]).contains("frozen");
+    let waiting = world.installed.resource("backups", "second");
+    world.installed.store.remove(&lock);
+    let ended = world.ended("backups", "second");
+    running.kill();
+
+    assert!(!frozen, "the application is frozen while others hold the repository");
+    assert_eq!(waiting["status"]["stage"], "prepare", "{}", waiting["status"]);
+    assert_eq!(ended["status"]["phase"], "Completed", "{}", ended["status"]);
+    nothing(&left_behind(&world, &ended));
+    world.down();
+}
+
 fn backed_up(world: &World, name: &str, more: &[&str]) -> Value {
     world.backup(name, more);
     let running = world.extension().run();

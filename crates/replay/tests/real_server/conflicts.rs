@@ -1,7 +1,7 @@
 //! Objects that exist: Skip, Patch, Replace, and data for a claim that exists.
 
 use crate::recorder::Recorder;
-use crate::scene::{Scene, said};
+use crate::scene::{Scene, claim_of, said, storage_class};
 use replay::Action;
 use replay::item::Place;
 use resources::ConflictPolicy;
@@ -205,24 +205,10 @@ async fn replace_deletes_nothing_that_the_server_would_not_take_back() {
     scene.fresh_namespace(NAMESPACE).await;
     let class = scene.at("storage.k8s.io/v1", "StorageClass", "", "replay-conflicts");
     scene.delete(&class).await;
-    scene
-        .put(json!({
-            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
-            "metadata": {"name": "replay-conflicts"}, "provisioner": "example.com/none",
-        }))
-        .await;
+    scene.put(storage_class("replay-conflicts")).await;
     let claim = scene.at("v1", "PersistentVolumeClaim", NAMESPACE, "data");
     let settings = scene.at("v1", "ConfigMap", NAMESPACE, "settings");
-    scene
-        .put(json!({
-            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-            "metadata": {"name": "data", "namespace": NAMESPACE},
-            "spec": {
-                "accessModes": ["ReadWriteOnce"], "storageClassName": "replay-conflicts",
-                "resources": {"requests": {"storage": "1Mi"}},
-            },
-        }))
-        .await;
+    scene.put(claim_of(NAMESPACE, "data", "replay-conflicts")).await;
     scene.put(map("settings", json!({"key": "captured"}))).await;
     let before = [scene.get(&claim).await, scene.get(&settings).await];
     scene.capture(&claim).await;
@@ -259,16 +245,7 @@ async fn data_for_a_claim_that_exists_is_data_not_restored_and_never_merely_skip
     let mut scene = Scene::new().await;
     scene.fresh_namespace(NAMESPACE).await;
     let place = scene.at("v1", "PersistentVolumeClaim", NAMESPACE, "data");
-    scene
-        .put(json!({
-            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-            "metadata": {"name": "data", "namespace": NAMESPACE},
-            "spec": {
-                "accessModes": ["ReadWriteOnce"], "storageClassName": "",
-                "resources": {"requests": {"storage": "1Mi"}},
-            },
-        }))
-        .await;
+    scene.put(claim_of(NAMESPACE, "data", "")).await;
     scene.capture(&place).await;
     scene.protect(NAMESPACE, "data");
     let before = scene.get(&place).await;
@@ -294,12 +271,7 @@ async fn replace_does_not_delete_a_claim_that_a_pod_uses_nor_an_owner_that_would
     let owner = scene.at("v1", "ConfigMap", NAMESPACE, "owner");
     let class = scene.at("storage.k8s.io/v1", "StorageClass", "", "replay-conflicts");
     scene.delete(&class).await;
-    scene
-        .put(json!({
-            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
-            "metadata": {"name": "replay-conflicts"}, "provisioner": "example.com/none",
-        }))
-        .await;
+    scene.put(storage_class("replay-conflicts")).await;
     let live_owner = scene.put(map("owner", json!({"key": "captured"}))).await;
     scene.put(json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim",

@@ -1,7 +1,7 @@
 //! Definitions before their objects, webhooks and APIServices after what serves them, and targets that lack
 //! something.
 
-use crate::scene::Scene;
+use crate::scene::{Scene, claim_of};
 use replay::Checked;
 use replay::item::Place;
 use resources::PersistentVolumeRestoreMode;
@@ -122,16 +122,7 @@ async fn a_target_without_the_storage_class_says_so_before_and_after() {
     let mut scene = Scene::new().await;
     scene.fresh_namespace(NAMESPACE).await;
     let place = scene.at("v1", "PersistentVolumeClaim", NAMESPACE, "data");
-    scene
-        .put(json!({
-            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-            "metadata": {"name": "data", "namespace": NAMESPACE},
-            "spec": {
-                "accessModes": ["ReadWriteOnce"], "storageClassName": "replay-absent",
-                "resources": {"requests": {"storage": "1Mi"}},
-            },
-        }))
-        .await;
+    scene.put(claim_of(NAMESPACE, "data", "replay-absent")).await;
     scene.capture_namespace(NAMESPACE).await;
     scene.protect(NAMESPACE, "data");
     scene.no_namespace(NAMESPACE).await;

@@ -1,6 +1,6 @@
 //! What is changed on the way for one kind or another: finalizers, Services, Jobs, tokens, pods, status.
 
-use crate::scene::Scene;
+use crate::scene::{Scene, claim_of};
 use serde_json::json;
 use std::time::Duration;
 
@@ -169,16 +169,7 @@ async fn pods_lose_their_node_and_built_in_finalizers_go() {
     scene.fresh_namespace(NAMESPACE).await;
     let pod = scene.at("v1", "Pod", NAMESPACE, "bare");
     let claim = scene.at("v1", "PersistentVolumeClaim", NAMESPACE, "data");
-    scene
-        .put(json!({
-            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-            "metadata": {"name": "data", "namespace": NAMESPACE},
-            "spec": {
-                "accessModes": ["ReadWriteOnce"], "storageClassName": "",
-                "resources": {"requests": {"storage": "1Mi"}},
-            },
-        }))
-        .await;
+    scene.put(claim_of(NAMESPACE, "data", "")).await;
     scene
         .put(json!({
             "apiVersion": "v1", "kind": "Pod",

@@ -54,6 +54,26 @@ impl Progress for Seen {
     }
 }
 
+/// A claim for 1 MiB.
+pub fn claim_of(namespace: &str, name: &str, class: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"], "storageClassName": class,
+            "resources": {"requests": {"storage": "1Mi"}},
+        },
+    })
+}
+
+/// A storage class that nobody provisions for.
+pub fn storage_class(name: &str) -> Value {
+    json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+        "metadata": {"name": name}, "provisioner": "example.com/none",
+    })
+}
+
 const SOMEONE: &str = "someone";
 
 fn by_someone() -> Write {
