@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::storage::v1::CSINode;
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::discovery::ApiResource;
 use kube::core::gvk::GroupVersionKind;
@@ -91,6 +91,33 @@ async fn apply_one(client: &Client, object: &Value, patience: Duration) -> Resul
             Err(error) => return Err(Error::api(format!("apply {kind} {name}"))(error)),
         }
     }
+}
+
+/// Waits until the API server serves every type that is defined among `objects`. A sidecar that starts before looks
+/// once for the types of group snapshots and does without them from then on.
+pub async fn served(
+    client: &Client,
+    objects: &[Value],
+    patience: Duration,
+    logs: &Path,
+) -> Result<(), Error> {
+    for object in objects.iter().filter(|object| object["kind"] == "CustomResourceDefinition") {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or("");
+        let (group, kind) = (text("/spec/group"), text("/spec/names/kind"));
+        let versions = object["spec"]["versions"].as_array().into_iter().flatten();
+        for version in versions.filter(|version| version["served"] == true) {
+            let version = version["name"].as_str().unwrap_or("");
+            let gvk = GroupVersionKind::gvk(group, version, kind);
+            let resource = ApiResource::from_gvk_with_plural(&gvk, text("/spec/names/plural"));
+            let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+            let first = ListParams::default().limit(1);
+            wait(&format!("the type {kind}.{version}.{group}"), patience, logs, || async {
+                api.list_metadata(&first).await.is_ok()
+            })
+            .await?;
+        }
+    }
+    Ok(())
 }
 
 async fn wait<F: Future<Output = bool>>(

@@ -8,25 +8,29 @@ use crate::{
     points,
     step::StepError,
 };
+use futures::stream::{self, StreamExt as _};
 use kube::{Api, Client, ResourceExt, api::ListParams};
 use resources::{Backup, Phase, Restore};
 use std::{collections::BTreeSet, time::Duration};
-use volumes::{Leftovers, files, restore};
+use volumes::{Leftovers, Orphan, files, restore};
 
 /// How long the removal of one backup's leftovers may take before what is left is named.
 const REMOVE: Duration = Duration::from_secs(120);
+/// How many backups' leftovers are removed at a time, so that one whose storage is slow holds up no other.
+const AT_ONCE: usize = 8;
 
 /// Looks once, and removes what it finds.
 pub async fn sweep(context: &Context) {
-    let works = [
-        ("snapshots of backups", snapshots(context).await),
-        ("temporary snapshots of restores", temporary(context).await),
-        ("objects of movers", movers(context).await),
-    ];
-    for (what, done) in works {
-        if let Err(error) = done {
-            tracing::warn!(what, %error, "could not sweep; it is tried again");
-        }
+    let (snapshots, temporary, movers) =
+        tokio::join!(snapshots(context), temporary(context), movers(context));
+    note_failure("snapshots of backups", snapshots);
+    note_failure("temporary snapshots of restores", temporary);
+    note_failure("objects of movers", movers);
+}
+
+fn note_failure(what: &str, swept: Result<(), StepError>) {
+    if let Err(error) = swept {
+        tracing::warn!(what, %error, "could not sweep; it is tried again");
     }
 }
 
@@ -37,15 +41,23 @@ async fn snapshots(context: &Context) -> Result<(), StepError> {
         return Ok(());
     }
     let running = unfinished(backups(context).await?);
-    for orphan in volumes::orphans(&left, &running) {
-        let id = orphan.recovery_point().clone();
-        let note = format!("removing snapshots that backup {id} left behind: {}", named(&left, id.as_str()));
-        tell(context, "RemovingOrphans", &note).await;
-        for problem in volumes::remove_orphan(client, &orphan, REMOVE).await? {
-            tell(context, "OrphanLeft", &problem.message).await;
-        }
-    }
+    let orphans = stream::iter(volumes::orphans(&left, &running));
+    orphans.for_each_concurrent(AT_ONCE, |orphan| remove(context, &left, orphan)).await;
     lonely_anchors(context, &left, &running).await
+}
+
+async fn remove(context: &Context, left: &Leftovers, orphan: Orphan) {
+    let id = orphan.recovery_point();
+    let note = format!("removing snapshots that backup {id} left behind: {}", named(left, id.as_str()));
+    tell(context, "RemovingOrphans", &note).await;
+    match volumes::remove_orphan(&context.client, &orphan, REMOVE).await {
+        Ok(problems) => {
+            for problem in problems {
+                tell(context, "OrphanLeft", &problem.message).await;
+            }
+        }
+        Err(error) => note_failure(&format!("snapshots of backup {id}"), Err(error.into())),
+    }
 }
 
 /// Names anchors whose recovery point is in none of this cluster's own locations.

@@ -69,6 +69,7 @@ pub async fn up(layout: &Layout, options: &UpOptions) -> Result<PathBuf, Error> 
     if full {
         let objects = manifests::full_cluster(addresses, &crds)?;
         api::apply(&client, &objects, PATIENCE).await?;
+        api::served(&client, &objects, PATIENCE, &places.logs()).await?;
         state::write(&components::manifests_applied(&places), b"")?;
         step("storage classes, snapshot types and name service applied");
         images::load_pause(&places).await?;
