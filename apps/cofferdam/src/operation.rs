@@ -2,6 +2,7 @@
 
 use crate::output::bytes;
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
 use resources::{Backup, DeleteBackup, Phase, Restore, StatusProblem};
 use serde::{Serialize, de::DeserializeOwned};
@@ -44,6 +45,13 @@ pub trait Operation:
     fn progress(&self) -> String;
     /// The problems in the status, and how many there are in all.
     fn problems(&self) -> (&[StatusProblem], u64);
+    /// Its conditions.
+    fn conditions(&self) -> &[Condition];
+    /// Why its step is tried again, if it is.
+    fn waits_for(&self) -> Option<&str> {
+        let again = self.conditions().iter().find(|condition| condition.reason == "TryingAgain");
+        again.map(|condition| condition.message.as_str())
+    }
     /// When it began.
     fn started(&self) -> Option<Timestamp>;
     /// When it ended.
@@ -88,6 +96,10 @@ impl Operation for Backup {
             .unwrap_or_default()
     }
 
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default()
+    }
+
     fn started(&self) -> Option<Timestamp> {
         self.status.as_ref()?.start_time.as_ref().map(|time| time.0)
     }
@@ -124,6 +136,10 @@ impl Operation for Restore {
             .unwrap_or_default()
     }
 
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default()
+    }
+
     fn started(&self) -> Option<Timestamp> {
         self.status.as_ref()?.start_time.as_ref().map(|time| time.0)
     }
@@ -157,6 +173,10 @@ impl Operation for DeleteBackup {
             .as_ref()
             .map(|status| (status.problems.as_slice(), status.problem_count))
             .unwrap_or_default()
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default()
     }
 
     fn started(&self) -> Option<Timestamp> {

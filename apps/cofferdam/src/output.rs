@@ -32,6 +32,11 @@ pub fn print<T: Serialize>(
     Ok(())
 }
 
+/// Says what was done: a sentence for people, its facts for programs.
+pub fn tell(format: Format, text: &str, facts: serde_json::Value) -> Result<(), Failure> {
+    print(format, &facts, |_| text.to_owned())
+}
+
 /// A value as YAML. It goes through JSON first, so that both show the same.
 pub fn to_yaml<T: Serialize>(value: &T) -> Result<String, Failure> {
     let json = serde_json::to_value(value).map_err(Failure::failed)?;

@@ -37,6 +37,14 @@ pub fn reference(text: &str) -> Result<NamespacedName, String> {
     }
 }
 
+/// Reads `original:target`, two namespaces.
+pub fn mapping(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((from, to)) if !from.is_empty() && !to.is_empty() => Ok((from.to_owned(), to.to_owned())),
+        _ => Err(format!("{text:?} is not of the form original:target")),
+    }
+}
+
 /// Seconds from a duration such as `90s`, `10m` or `4h`.
 pub fn seconds(text: &str) -> Result<u32, String> {
     let duration: jiff::SignedDuration =

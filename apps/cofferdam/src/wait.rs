@@ -78,7 +78,8 @@ pub async fn until_final<K: Operation>(api: &Api<K>, name: &str) -> Result<K, Fa
 fn line<K: Operation>(object: &K) -> String {
     let stage = object.stage();
     let stage = if stage.is_empty() { String::new() } else { format!(" ({stage})") };
-    format!("{} {:?}{stage}: {}", object.name_any(), object.phase(), object.progress())
+    let waits = object.waits_for().map(|why| format!("; trying again: {why}")).unwrap_or_default();
+    format!("{} {:?}{stage}: {}{waits}", object.name_any(), object.phase(), object.progress())
 }
 
 fn say(bar: &ProgressBar, line: &str) {

@@ -11,8 +11,6 @@ use tokio::sync::Notify;
 pub struct Config {
     /// Its namespace: custom resources, locations, Secrets, the Lease.
     pub namespace: String,
-    /// Namespace of the mover Jobs.
-    pub movers_namespace: String,
     /// The product's image, for movers; without it files are not copied.
     pub image: Option<String>,
     /// Unique name of this process in the leader election.

@@ -2,8 +2,9 @@
 //! of the location. Nothing of that is ever an argument.
 
 use crate::{
-    context::{Config, Context},
+    context::Context,
     locations::{CredentialKind, OpenLocation, REPOSITORY_KEY, bytes_of},
+    manifests::MOVERS_NAMESPACE,
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
@@ -29,8 +30,7 @@ pub async fn mover(
     verb: &str,
     more: &[String],
 ) -> Result<Mover, Problem> {
-    let Config { image, movers_namespace, .. } = &context.config;
-    let Some(image) = image else {
+    let Some(image) = &context.config.image else {
         return Err(cannot("the extension was started without --image, so it cannot start movers")
             .fix("Install again: `cofferdam install`."));
     };
@@ -38,7 +38,7 @@ pub async fn mover(
     arguments.extend(more.iter().cloned());
     Ok(Mover {
         image: image.clone(),
-        namespace: movers_namespace.clone(),
+        namespace: MOVERS_NAMESPACE.to_owned(),
         service_account: ACCOUNT.to_owned(),
         arguments,
         secret: secret(&context.client, &context.config.namespace, location).await?,

@@ -4,7 +4,7 @@
 use engine::{EngineError, Repo};
 use serde::Serialize;
 use std::io::{Read, Write};
-use storage::{StoreError, StorePath};
+use storage::{StoreError, StoreErrorKind, StorePath};
 
 const LEVEL: i32 = 3;
 /// A result that inflates beyond this is refused.
@@ -48,14 +48,27 @@ impl ResultFile {
         self.encoder.write_all(b"\n").map_err(|error| written(&error))
     }
 
+    /// The whole result: no line is added any more.
+    pub fn finish(self) -> Result<FinishedResult, ResultError> {
+        Ok(FinishedResult(self.encoder.finish().map_err(|error| written(&error))?))
+    }
+}
+
+/// A result that can be stored, again and again until the store takes it.
+#[derive(Debug)]
+pub struct FinishedResult(Vec<u8>);
+
+impl FinishedResult {
     /// Stores the result of the operation `uid`; `attempt` keeps a repeated attempt from meeting the file of
     /// the one before. Returns the path for `status.resultFile`.
-    pub async fn store(self, repo: &Repo, uid: &str, attempt: u32) -> Result<String, ResultError> {
-        let compressed = self.encoder.finish().map_err(|error| written(&error))?;
+    pub async fn store(&self, repo: &Repo, uid: &str, attempt: u32) -> Result<String, ResultError> {
         let path = format!("results/{uid}-{attempt}");
         let target = StorePath::parse(path.clone()).map_err(|error| written(&error))?;
-        repo.store().create(&target, repo.seal(&compressed).into()).await?;
-        Ok(path)
+        match repo.store().create(&target, repo.seal(&self.0).into()).await {
+            // Nobody else writes there: it was stored before, and only the answer was lost.
+            Err(error) if error.kind == StoreErrorKind::Exists => Ok(path),
+            stored => Ok(stored.map(|()| path)?),
+        }
     }
 }
 
@@ -66,7 +79,10 @@ pub async fn read(repo: &Repo, path: &str) -> Result<String, ResultError> {
     let compressed = repo.open_sealed(&sealed, path)?;
     let mut text = String::new();
     let decoder = zstd::Decoder::new(compressed.as_slice()).map_err(|error| unread(&error))?;
-    decoder.take(LIMIT).read_to_string(&mut text).map_err(|error| unread(&error))?;
+    let inflated = decoder.take(LIMIT + 1).read_to_string(&mut text).map_err(|error| unread(&error))?;
+    if inflated as u64 > LIMIT {
+        return Err(unread(&format!("it is longer than {LIMIT} bytes")));
+    }
     Ok(text)
 }
 

@@ -166,6 +166,17 @@ fn carried(problem: &Problem) -> StatusProblem {
     }
 }
 
+/// Shows that an operation goes on.
+pub fn show_progress(conditions: &mut Vec<Condition>, now: Timestamp) {
+    set_condition(conditions, "Succeeded", "Unknown", "InProgress", "", now);
+}
+
+/// Shows why an operation does not get on: its step is tried again until it succeeds or its time is over.
+pub fn show_waiting(conditions: &mut Vec<Condition>, problem: &Problem, now: Timestamp) {
+    let message = format!("{} ({})", problem.message, problem.code);
+    set_condition(conditions, "Succeeded", "Unknown", "TryingAgain", &message, now);
+}
+
 /// Sets a condition; the transition time changes only with the condition's status.
 pub fn set_condition(
     conditions: &mut Vec<Condition>,

@@ -61,8 +61,13 @@ pub enum After {
 /// Takes step after step until nothing is left for this process.
 pub async fn to_the_end<W: Work>(work: &mut W) -> Result<(), TryAgain> {
     let mut pause = FIRST_PAUSE;
+    let mut failed = None;
     while let Some(step) = work.next() {
         let name = W::name(step);
+        if failed.take() == Some(name) {
+            // Its failure was noted, and still nothing else can be done.
+            rest(work, &mut pause).await;
+        }
         let (object, uid) = work.object();
         tracing::info!(kind = W::KIND, object, uid, step = name, "step");
         fault::point(W::KIND, name, "before").await;
@@ -74,7 +79,7 @@ pub async fn to_the_end<W: Work>(work: &mut W) -> Result<(), TryAgain> {
         };
         tell::<W>(work, name, &error);
         match work.failed(step, error).await {
-            After::GoOn => {}
+            After::GoOn => failed = Some(name),
             After::Pause(problem) => {
                 let (object, uid) = work.object();
                 tracing::info!(
@@ -86,18 +91,23 @@ pub async fn to_the_end<W: Work>(work: &mut W) -> Result<(), TryAgain> {
                     ?pause,
                     "trying again"
                 );
-                let stopping = work.stopping();
-                tokio::select! {
-                    () = stopping => {}
-                    () = tokio::time::sleep(pause) => {}
-                }
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                rest(work, &mut pause).await;
             }
             After::TryAgain(why) => return Err(why),
             After::Leave => return Ok(()),
         }
     }
     Ok(())
+}
+
+/// Waits before a step is taken again, longer each time. An operation that is to stop waits, too, but shortly.
+async fn rest<W: Work>(work: &W, pause: &mut Duration) {
+    let stopping = work.stopping();
+    tokio::select! {
+        () = async { stopping.await; tokio::time::sleep(FIRST_PAUSE).await } => {}
+        () = tokio::time::sleep(*pause) => {}
+    }
+    *pause = (*pause * 2).min(LONGEST_PAUSE);
 }
 
 fn tell<W: Work>(work: &W, step: &str, error: &StepError) {
@@ -250,6 +260,50 @@ mod tests {
         fn stopping(&self) -> futures::future::BoxFuture<'static, ()> {
             Box::pin(std::future::pending())
         }
+    }
+
+    /// Never gets anywhere; counts how often it tried.
+    struct Stuck(u32);
+
+    #[async_trait]
+    impl Work for Stuck {
+        type Step = usize;
+        const KIND: &'static str = "restore";
+
+        fn object(&self) -> (&str, &str) {
+            ("name", "uid")
+        }
+
+        fn next(&self) -> Option<usize> {
+            Some(0)
+        }
+
+        fn name(_: usize) -> &'static str {
+            "finish"
+        }
+
+        async fn take(&mut self, _: usize) -> Result<(), StepError> {
+            self.0 += 1;
+            Err(StepError::Permanent(Problem::warning("X", "y")))
+        }
+
+        async fn failed(&mut self, _: usize, _: StepError) -> After {
+            After::GoOn
+        }
+
+        fn stopping(&self) -> futures::future::BoxFuture<'static, ()> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_that_always_fails_is_taken_ever_more_rarely() {
+        let mut work = Stuck(0);
+
+        let ended = tokio::time::timeout(Duration::from_secs(600), to_the_end(&mut work)).await;
+
+        assert!(ended.is_err(), "it goes on for ever");
+        assert!((10..40).contains(&work.0), "{} times in ten minutes", work.0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -84,6 +84,8 @@ pub mod code {
     pub const SNAPSHOT_DISALLOWED: &str = "UserErrorPVSnapshotDisallowedByPolicy";
     pub const CRD_VERSION_MISMATCH: &str = "UserErrorSourceandTargetClusterCRDVersionMismatch";
     pub const GENERIC_WARNING: &str = "KubernetesBackupGenericWarning";
+    pub const DATA_ON_FIRST_USE: &str = "VolumeFilledOnFirstUse";
+    pub const RESULT_NOT_KEPT: &str = "FullResultNotKept";
     pub const LOCATION_NOT_FOUND: &str = "UserErrorNoDefaultBackupStorageLocationFound";
     pub const LOCATION_NOT_READY: &str = "UserErrorBackupStorageLocationNotReady";
     pub const LOCATION_READ_ONLY: &str = "UserErrorBackupFailedBackupStorageLocationReadOnly";

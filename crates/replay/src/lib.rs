@@ -12,6 +12,7 @@ pub mod codes;
 pub mod decide;
 pub mod diff;
 mod error;
+mod export;
 #[cfg(test)]
 mod fake;
 pub mod item;
@@ -34,6 +35,7 @@ mod walk;
 
 pub use apply::execute;
 pub use error::{ReplayError, SourceError};
+pub use export::{Export, Exported, NotExported};
 #[cfg(test)]
 pub(crate) use fake::{FakeCluster, FakeVolumes};
 pub use mapping::Mapping;

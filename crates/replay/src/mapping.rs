@@ -1,6 +1,8 @@
 //! Which namespace becomes which, and which original namespaces still live in the target.
 
+use crate::item::{Item, Place};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A namespace mapping, seen from the target cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +23,16 @@ impl Mapping {
     /// The target of an original namespace.
     pub fn target<'a>(&'a self, namespace: &'a str) -> &'a str {
         self.targets.get(namespace).map_or(namespace, String::as_str)
+    }
+
+    /// Where an object of the source goes.
+    pub fn place(&self, item: &Item) -> Place {
+        let namespace = item.namespace.as_deref().map(|name| Arc::from(self.target(name)));
+        let name = match item.kind.is("", "namespaces") {
+            true => Arc::from(self.target(&item.name)),
+            false => item.name.clone(),
+        };
+        Place { kind: item.kind.clone(), namespace, name }
     }
 
     /// Whether objects of this namespace go elsewhere.

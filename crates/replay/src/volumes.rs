@@ -1,10 +1,14 @@
 //! Volume data on restore: the decision what becomes of each claim and volume, and the interface behind which
 //! the crate `volumes` fills claims.
 
+use crate::item::Item;
 use crate::json;
 use crate::mapping::Mapping;
+use crate::options::Budget;
+use crate::source::{PointSource, bodies};
 use crate::transform::{ClaimPlan, VolumeFacts, VolumeFate};
 use async_trait::async_trait;
+use futures::StreamExt;
 use protection::point::{VolumeProtection, VolumeRecord};
 use protection::{Problem, code};
 use resources::PersistentVolumeRestoreMode;
@@ -107,6 +111,20 @@ impl CapturedVolume {
                 == Some("Delete"),
         })
     }
+}
+
+/// The captured volumes among these items. One whose body cannot be read fails by name when its turn comes.
+pub(crate) async fn captured_volumes(
+    source: &dyn PointSource,
+    budget: &Budget,
+    items: &[Item],
+) -> Vec<CapturedVolume> {
+    let volumes = items.iter().enumerate().filter(|(_, item)| item.kind.is("", "persistentvolumes"));
+    let wanted: Vec<usize> = volumes.map(|(index, _)| index).collect();
+    bodies(source, items, &wanted, budget)
+        .filter_map(|(_, body)| async move { CapturedVolume::read(&body.ok()?) })
+        .collect()
+        .await
 }
 
 /// Decides how each claim and volume comes back. `in_use` names volumes of the target with the claim that

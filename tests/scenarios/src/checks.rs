@@ -50,7 +50,7 @@ pub fn left_behind(world: &World, backup: &Value) -> Vec<String> {
         wrong.push(format!("committed: {committed}, but {listed} recovery points are listed"));
     }
     let contents = world.contents(uid);
-    if !committed && !contents.is_empty() && !backup["status"].to_string().contains(uid) {
+    if !committed && !contents.is_empty() && !backup["status"]["problems"].to_string().contains(uid) {
         wrong.push(format!("{} snapshots are orphaned and nobody says so", contents.len()));
     }
     wrong

@@ -128,10 +128,18 @@ impl World {
         list["items"].as_array().cloned().unwrap_or_default()
     }
 
-    /// The retained snapshots of a recovery point: one cluster-scoped content each.
+    /// The snapshots of a recovery point, retained or on their way: one cluster-scoped content each. Those that were
+    /// never retained have no label of ours; the snapshot that they were made for tells whose they are.
     pub fn contents(&self, point: &str) -> Vec<Value> {
-        let label = format!("clusterbackup.dataprotection.microsoft.com/recovery-point={point}");
-        self.objects(&["volumesnapshotcontents", "-l", &label])
+        let of_snapshot = format!("cofferdam-{point}-");
+        let mut all = self.objects(&["volumesnapshotcontents"]);
+        all.retain(|content| {
+            let label =
+                &content["metadata"]["labels"]["clusterbackup.dataprotection.microsoft.com/recovery-point"];
+            let snapshot = content["spec"]["volumeSnapshotRef"]["name"].as_str().unwrap_or_default();
+            *label == point || snapshot.starts_with(&of_snapshot)
+        });
+        all
     }
 
     /// Removes what the test made.

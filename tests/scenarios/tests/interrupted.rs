@@ -106,6 +106,7 @@ fn a_hook_that_hangs_is_interrupted_by_a_cancellation_and_by_the_deadline() {
     running.kill();
 
     assert_eq!(cancelled["status"]["phase"], "Cancelled", "{}", cancelled["status"]);
+    assert_eq!(world.cluster.cofferdam(&["backup", "show", "cancelled", "--wait"]).code, 4);
     let warned = codes(&cancelled).contains(&"UserErrorHookExecutionFailed".to_owned());
     assert!(warned, "nobody said that the hook may still run: {}", cancelled["status"]);
     assert_eq!(late["status"]["phase"], "Failed", "{}", late["status"]);

@@ -128,6 +128,40 @@ fn a_deletion_of_a_backup_that_is_at_work_waits_for_its_end() {
 }
 
 #[test]
+fn a_deletion_waits_for_the_restore_that_reads_the_recovery_point() {
+    let world = World::new("reading", "standard");
+    let uid = world.backup("read", &[]);
+    let (start, hold) = world.extension().hold_at("restore/open/after");
+    let running = start.run();
+    world.ended("backups", "read");
+    world
+        .cluster
+        .cofferdam(&["restore", "create", "first", "--from-backup", "read", "--map", "reading:reading-copy"])
+        .ok();
+    hold.reached(LONG);
+
+    world.cluster.cofferdam(&["backup", "delete", "read", "--yes"]).ok();
+    wait_until("the deletion is tried", LONG, || {
+        let log = running.log();
+        if log.contains("reads the recovery point") { Ok(()) } else { Err(log) }
+    });
+    let meanwhile = world.contents(&uid).len();
+    hold.release();
+    let first = world.ended("restores", "first");
+    let deletion = world.ended("deletebackups", &format!("delete-{uid}"));
+    running.kill();
+
+    assert_eq!(meanwhile, 1, "the snapshot that a restore reads is gone");
+    assert_eq!(first["status"]["phase"], "Completed", "{}", first["status"]);
+    let text = world.cluster.exec("reading-copy", "app", &["cat", "/data/text"]);
+    assert_eq!(text.trim(), "precious");
+    assert_eq!(deletion["status"]["phase"], "Completed", "{}", deletion["status"]);
+    assert_eq!((world.points().len(), world.contents(&uid).len()), (0, 0));
+    world.cluster.delete_namespace("reading-copy");
+    world.down();
+}
+
+#[test]
 fn the_second_extension_takes_over_when_the_leader_is_killed() {
     let world = World::new("led", "standard");
     let port = |offset: u16| 20_000 + (std::process::id() % 20_000) as u16 + offset;

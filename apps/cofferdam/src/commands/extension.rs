@@ -8,7 +8,6 @@ use clap::Args;
 use extension::{
     RunError,
     context::{AtOnce, Config},
-    manifests::MOVERS_NAMESPACE,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use telemetry::SystemClock;
@@ -19,9 +18,6 @@ const MIB: u64 = 1024 * 1024;
 
 #[derive(Debug, Args)]
 pub struct ExtensionArgs {
-    /// Namespace of the mover Jobs
-    #[arg(long, default_value = MOVERS_NAMESPACE, value_name = "NAME")]
-    movers_namespace: String,
     /// The product's image, for movers
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
@@ -49,7 +45,6 @@ pub async fn run(args: ExtensionArgs, cluster: &ClusterArgs) -> Outcome {
     let client = cluster.client().await?;
     let config = Config {
         namespace: cluster.namespace.clone(),
-        movers_namespace: args.movers_namespace,
         image: args.image,
         identity: args.identity.unwrap_or_else(made_up),
         listen: args.listen,

@@ -24,6 +24,7 @@ use kube::{
     Api,
     api::{Patch, PatchParams},
 };
+use serde_json::json;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// The Secret that `--credential-file` makes.
@@ -124,19 +125,21 @@ pub async fn run(args: InstallArgs, cluster: &ClusterArgs, format: Format) -> Ou
     if install.location.is_some() {
         forget_state(&Api::namespaced(client.clone(), &cluster.namespace), DEFAULT).await?;
     }
-    println!("installed into namespace {}", cluster.namespace);
+    let mut text = format!("installed into namespace {}", cluster.namespace);
     if args.without_deployment {
-        println!("no Deployment was applied; run the extension with `cofferdam extension`");
+        text.push_str("\nno Deployment was applied; run the extension with `cofferdam extension`");
+        output::tell(format, &text, json!({"namespace": cluster.namespace, "ready": false}))?;
         return Ok(Exit::Done);
     }
+    eprintln!("{text}");
     let timeout = Duration::from_secs(u64::from(args.timeout));
     ready::wait(&client, &cluster.namespace, install.location.is_some(), timeout).await?;
-    println!("the extension is ready");
-    if install.location.is_none() {
-        println!("next: add a storage location with `cofferdam location add default --set …`");
-    } else {
-        println!("next: `cofferdam backup create --wait`");
-    }
+    let next = match install.location {
+        None => "add a storage location with `cofferdam location add default --set …`",
+        Some(_) => "`cofferdam backup create --wait`",
+    };
+    let text = format!("the extension is ready\nnext: {next}");
+    output::tell(format, &text, json!({"namespace": cluster.namespace, "ready": true}))?;
     Ok(Exit::Done)
 }
 

@@ -5,6 +5,7 @@
 use crate::{
     context::Context,
     locations::{Access, Role},
+    manifests::MOVERS_NAMESPACE,
     points,
     step::StepError,
 };
@@ -121,8 +122,7 @@ async fn temporary(context: &Context) -> Result<(), StepError> {
 }
 
 async fn movers(context: &Context) -> Result<(), StepError> {
-    let namespace = &context.config.movers_namespace;
-    let seen = files::observe_movers(&context.client, namespace).await?;
+    let seen = files::observe_movers(&context.client, MOVERS_NAMESPACE).await?;
     if seen.is_empty() {
         return Ok(());
     }
@@ -130,7 +130,7 @@ async fn movers(context: &Context) -> Result<(), StepError> {
     running.extend(unfinished(restores(context).await?));
     for owner in files::orphans(&seen, &running) {
         tell(context, "RemovingOrphans", &format!("removing movers that {owner} left behind")).await;
-        files::remove_movers_of(&context.client, namespace, &owner).await?;
+        files::remove_movers_of(&context.client, MOVERS_NAMESPACE, &owner).await?;
     }
     Ok(())
 }

@@ -7,8 +7,9 @@ use super::{
     session::Session,
 };
 use crate::{
+    manifests::MOVERS_NAMESPACE,
     points,
-    status::{MANAGER, set_condition},
+    status::{MANAGER, show_progress},
     step::StepError,
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -70,7 +71,7 @@ impl Run {
         self.status.phase = Phase::InProgress;
         self.status.stage = Step::Begin.name().to_owned();
         self.status.start_time.get_or_insert(Time(now));
-        set_condition(&mut self.status.conditions, "Succeeded", "Unknown", "InProgress", "", now);
+        show_progress(&mut self.status.conditions, now);
         self.writer.write(&self.status).await?;
         let mut session = Session::new(self.status.attempt, Leftovers::of(earlier, has_hooks));
         if earlier > 0 {
@@ -99,7 +100,6 @@ impl Run {
 
     async fn drop_snapshots(&mut self) -> Result<(), StepError> {
         let (client, id) = (self.context.client.clone(), self.point_id());
-        let movers = self.context.config.movers_namespace.clone();
         let session = self.session()?;
         if !may_drop(&session.attempt) {
             return Err(super::internal("snapshots of a recovery point were about to be dropped"));
@@ -111,7 +111,7 @@ impl Run {
         {
             tracing::warn!(%error, "the cut ended unexpectedly");
         }
-        volumes::files::remove_movers(&client, &movers, &id).await?;
+        volumes::files::remove_movers(&client, MOVERS_NAMESPACE, &id).await?;
         let removal = volumes::remove_point(&client, &id, &[], DROP).await?;
         session.problems.extend(removal.kept.into_iter().map(|kept| kept.problem));
         session.attempt.dropped = true;

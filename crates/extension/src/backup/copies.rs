@@ -73,7 +73,11 @@ async fn adopt(reader: &Reader, decision: &Decision, report: &MoverReport) -> Re
     let Ok(id) = report.tree.parse() else {
         return Ok(failed(decision, unreadable("its mover named no tree")));
     };
-    let tree = reader.tree(id).await?;
+    let tree = match reader.tree(id).await {
+        Ok(tree) => tree,
+        Err(error) if error.is_temporary() => return Err(error.into()),
+        Err(error) => return Ok(failed(decision, unreadable(&error.to_string()))),
+    };
     let Some(node) = tree.nodes().first() else {
         return Ok(failed(decision, unreadable("its mover left an empty tree")));
     };

@@ -53,7 +53,7 @@ impl Run {
         for volume in super::snapshots::records(session) {
             file.line(&json!({"volume": volume}))?;
         }
-        let path = file.store(&location.repo, &uid, attempt).await?;
+        let path = file.finish()?.store(&location.repo, &uid, attempt).await?;
         self.status.result_file = Some(format!("{name}:{path}"));
         self.session()?.attempt.result_written = true;
         Ok(())
@@ -72,19 +72,23 @@ impl Run {
 
     pub(super) async fn finish(&mut self) -> Result<(), StepError> {
         let stop = self.stop_reason();
-        let session = self.session.as_mut().ok_or_else(|| internal("no attempt has begun"))?;
+        let session = self.session.as_ref().ok_or_else(|| internal("no attempt has begun"))?;
         let committed = session.attempt.commit == Commit::Present;
         // What ended the attempt comes first; what else failed because of it comes after.
         let mut problems: Vec<Problem> = session.failure.clone().into_iter().collect();
-        problems.append(&mut session.problems);
-        session.problems = problems;
+        problems.extend(session.problems.iter().cloned());
+        if !committed {
+            problems.extend(self.waiting.iter().map(|(_, problem)| problem.clone()));
+        }
         if !committed && stop == Some(Stop::Deadline) {
-            session.problems.push(out_of_time());
+            problems.push(out_of_time());
         }
-        if !committed && !session.attempt.dropped {
-            session.problems.push(left_behind(&self.uid));
+        if !committed && session.drop_failed {
+            problems.push(left_behind(&self.uid, "Its snapshots could not be dropped."));
+        } else if !committed && !session.attempt.dropped {
+            let unknown = "Whether a recovery point exists could not be found out, so its snapshots, if any, were left alone.";
+            problems.push(left_behind(&self.uid, unknown));
         }
-        let mut problems = session.problems.clone();
         dedup(&mut problems);
         let phase = phase(committed, stop, &problems);
         let now = self.context.clock.now();
@@ -172,14 +176,11 @@ fn out_of_time() -> Problem {
         .fix("See what took so long in the stages of `cofferdam backup logs`, or allow more time.")
 }
 
-fn left_behind(uid: &str) -> Problem {
+fn left_behind(uid: &str, why: &str) -> Problem {
     let label = volumes::labels::RECOVERY_POINT;
-    Problem::error(
-        code::SNAPSHOT_ORPHANED,
-        "Whether a recovery point exists could not be found out, so its snapshots, if any, were left alone.",
-    )
-    .fix(format!("List them: `kubectl get volumesnapshots,volumesnapshotcontents -A -l {label}={uid}`."))
-    .fix("Repair the storage location; a DeleteBackup for this id then removes what is left.")
+    Problem::error(code::SNAPSHOT_ORPHANED, why)
+        .fix(format!("List them: `kubectl get volumesnapshots,volumesnapshotcontents -A -l {label}={uid}`."))
+        .fix("Repair what the other problems name; a DeleteBackup for this id then removes what is left.")
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub use observe::FINALIZER;
 use crate::{
     context::Context,
     driver::{Latest, Operation, TryAgain},
-    status::StatusWriter,
+    status::{StatusWriter, show_progress, show_waiting},
     step::StepError,
     stop::Stop,
     work::{self, After, Work, internal},
@@ -62,6 +62,7 @@ impl Operation for Backups {
             finalizer: has_finalizer(&object),
             status: object.status.unwrap_or_default(),
             session: None,
+            waiting: None,
             latest,
             stop,
             api,
@@ -88,6 +89,8 @@ pub(crate) struct Run {
     finalizer: bool,
     writer: StatusWriter<Backup>,
     session: Option<Session>,
+    /// The step that is tried again and again, and why.
+    waiting: Option<(Step, Problem)>,
 }
 
 #[async_trait]
@@ -116,15 +119,20 @@ impl Work for Run {
             if done.is_err() && matches!(step, Step::Begin | Step::Finish) {
                 self.status = before;
             }
+            self.no_longer_waits(step, &done);
             return done;
         }
         let stopping = self.stopping();
-        tokio::select! {
+        let done = tokio::select! {
             biased;
-            () = stopping => self.interrupted(step),
-            done = self.act(step) => return done,
-        }
-        Ok(())
+            () = stopping => {
+                self.interrupted(step);
+                return Ok(());
+            }
+            done = self.act(step) => done,
+        };
+        self.no_longer_waits(step, &done);
+        done
     }
 
     async fn failed(&mut self, step: Step, error: StepError) -> After {
@@ -135,7 +143,10 @@ impl Work for Run {
             StepError::Temporary(problem) | StepError::StartOver(problem) if stopping => {
                 self.fail(step, problem);
             }
-            StepError::Temporary(problem) => return After::Pause(problem),
+            StepError::Temporary(problem) => {
+                self.wait_for(step, problem.clone()).await;
+                return After::Pause(problem);
+            }
             StepError::StartOver(problem) => return After::TryAgain(self.start_over(&problem).await),
             StepError::Permanent(problem) => self.fail(step, problem),
         }
@@ -158,6 +169,21 @@ impl Run {
             self.stop.is_cancelled(),
             self.context.clock.now(),
         )
+    }
+
+    /// Shows why a step is tried again.
+    async fn wait_for(&mut self, step: Step, problem: Problem) {
+        show_waiting(&mut self.status.conditions, &problem, self.context.clock.now());
+        self.waiting = Some((step, problem));
+        if let Err(error) = self.writer.write(&self.status).await {
+            tracing::warn!(backup = self.name, uid = self.uid, %error, "could not report what the backup waits for");
+        }
+    }
+
+    fn no_longer_waits(&mut self, step: Step, done: &Result<(), StepError>) {
+        if done.is_ok() && self.waiting.take_if(|(waits, _)| *waits == step).is_some() {
+            show_progress(&mut self.status.conditions, self.context.clock.now());
+        }
     }
 
     /// A command in a container cannot be ended from outside: what froze too late stays frozen.
@@ -186,7 +212,10 @@ impl Run {
         match step {
             Step::FindCommit => attempt.commit = decide::Commit::Unsearchable,
             Step::Commit => attempt.commit = decide::Commit::Unknown,
-            Step::DropSnapshots => attempt.dropped = true,
+            Step::DropSnapshots => {
+                attempt.dropped = true;
+                session.drop_failed = true;
+            }
             Step::Detach => attempt.detached = true,
             Step::WriteResult => attempt.result_written = true,
             Step::StopCapture => attempt.capture = decide::Work::NotStarted,
@@ -194,7 +223,10 @@ impl Run {
         }
         let after_the_fact = matches!(step, Step::DropSnapshots | Step::Detach | Step::WriteResult);
         if after_the_fact || session.failure.is_some() {
-            session.problems.push(problem);
+            // A step that is taken again and again says the same each time.
+            if !session.problems.contains(&problem) {
+                session.problems.push(problem);
+            }
         } else {
             session.failure = Some(problem);
         }

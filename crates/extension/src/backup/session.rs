@@ -53,6 +53,8 @@ pub struct Session {
     pub copies: Vec<(VolumeRecord, Option<VolumeContent>)>,
     /// The committed recovery point.
     pub point: Option<Point>,
+    /// Dropping the snapshots was tried, and failed.
+    pub drop_failed: bool,
 }
 
 /// What a backup will do.
@@ -90,6 +92,7 @@ impl Session {
             counter: Arc::default(),
             copies: Vec::new(),
             point: None,
+            drop_failed: false,
         }
     }
 }

@@ -51,7 +51,6 @@ pub async fn run(context: &Context, subject: Subject<'_>) -> Vec<CheckReport> {
         needed: needed(
             Account::ThisExtension(account(&context.config.namespace)),
             &context.config.namespace,
-            &context.config.movers_namespace,
             matches!(subject, Subject::Restore(_)),
         ),
         location: seen_location(context, subject).await,

@@ -1,6 +1,6 @@
 //! What the probes look at: the rights that the extension needs, its pod, its place in a store.
 
-use crate::manifests::{NAME, Scope, policy_rules};
+use crate::manifests::{MOVERS_NAMESPACE, NAME, Scope, policy_rules};
 use k8s_openapi::api::{apps::v1::Deployment, rbac::v1::PolicyRule};
 use kube::{Api, Client};
 use probes::{Account, Needed};
@@ -21,7 +21,7 @@ pub fn account(namespace: &str) -> String {
 }
 
 /// The rights that the extension needs; somebody who installs it needs those of the installation too.
-pub fn needed(account: Account, namespace: &str, movers_namespace: &str, restore: bool) -> Needed {
+pub fn needed(account: Account, namespace: &str, restore: bool) -> Needed {
     let mut rules = policy_rules(Scope::Backup);
     if restore {
         rules.extend(policy_rules(Scope::Restore));
@@ -34,7 +34,7 @@ pub fn needed(account: Account, namespace: &str, movers_namespace: &str, restore
             ..PolicyRule::default()
         }));
     }
-    let in_namespaces = [(namespace, Scope::Own), (movers_namespace, Scope::Movers)]
+    let in_namespaces = [(namespace, Scope::Own), (MOVERS_NAMESPACE, Scope::Movers)]
         .map(|(namespace, scope)| (namespace.to_owned(), policy_rules(scope)))
         .into();
     Needed { account, rules, in_namespaces }
@@ -82,10 +82,13 @@ mod tests {
 
     #[test]
     fn whoever_installs_needs_more_than_the_extension() {
-        let asker = needed(Account::Asker, "a", "b", true);
-        let own = needed(Account::ThisExtension(account("a")), "a", "b", true);
+        let asker = needed(Account::Asker, "a", true);
+        let own = needed(Account::ThisExtension(account("a")), "a", true);
 
         assert_eq!(asker.rules.len(), own.rules.len() + INSTALLER_RULES.len());
-        assert_eq!(own.in_namespaces.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(
+            own.in_namespaces.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>(),
+            ["a", MOVERS_NAMESPACE]
+        );
     }
 }

@@ -16,7 +16,7 @@ use futures::{FutureExt, future::BoxFuture};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Api, Resource, ResourceExt, api::ListParams};
 use protection::{Problem, RecoveryPointId, Severity, code};
-use resources::{Backup, Phase};
+use resources::{Backup, Phase, Restore};
 use std::time::Duration;
 
 /// How long deleting snapshots may take before what is left is named.
@@ -48,6 +48,7 @@ impl Run {
     async fn find(&mut self) -> Result<(), StepError> {
         let location = self.location().await?;
         let id = self.object.spec.recovery_point.id.clone();
+        self.nobody_restores(&id).await?;
         let found = points::find(&location.repo, &id).await?;
         let known = self.has(FOUND);
         let state = match &found {
@@ -80,6 +81,28 @@ impl Run {
     async fn has_leftovers(&self, id: &str) -> Result<bool, StepError> {
         let id = RecoveryPointId::new(id);
         Ok(!volumes::observe_leftovers(&self.context.client, Some(&id)).await?.is_empty())
+    }
+
+    /// A restore that was accepted gets the data that it was accepted for. One that is accepted from now on sees this
+    /// deletion and refuses.
+    async fn nobody_restores(&self, id: &str) -> Result<(), StepError> {
+        let restores: Api<Restore> =
+            Api::namespaced(self.context.client.clone(), &self.context.config.namespace);
+        let listed = restores.list(&ListParams::default()).await;
+        let listed = listed.map_err(|error| StepError::api("list the restores", &error))?;
+        let reads = listed.items.iter().find(|restore| {
+            let phase = restore.status.as_ref().map(|status| status.phase).unwrap_or_default();
+            restore.spec.recovery_point.id == id && !phase.is_final()
+        });
+        reads.map_or(Ok(()), |restore| {
+            Err(StepError::Temporary(Problem::warning(
+                code::GENERIC_WARNING,
+                format!(
+                    "Restore {} reads the recovery point; the deletion waits for its end.",
+                    restore.name_any()
+                ),
+            )))
+        })
     }
 
     /// Snapshots without a recovery point here may be those of a backup that is still at work, or of a recovery
@@ -155,15 +178,16 @@ impl Run {
     }
 
     async fn finish(&mut self) -> Result<(), StepError> {
-        self.problems.extend(self.failure.clone());
-        let weighty = self.problems.iter().any(|problem| problem.severity > Severity::Information);
+        let mut problems = self.problems.clone();
+        problems.extend(self.failure.clone());
+        let weighty = problems.iter().any(|problem| problem.severity > Severity::Information);
         self.status.phase = match (&self.failure, weighty) {
             (Some(_), _) => Phase::Failed,
             (None, true) => Phase::CompletedWithWarnings,
             (None, false) => Phase::Completed,
         };
         let now = self.context.clock.now();
-        (self.status.problems, self.status.problem_count) = summarise(&self.problems);
+        (self.status.problems, self.status.problem_count) = summarise(&problems);
         self.status.completion_time = Some(Time(now));
         if self.has(RETAINED) {
             set_condition(&mut self.status.conditions, RETAINED, "False", "Deleted", "", now);

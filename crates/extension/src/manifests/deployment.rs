@@ -55,7 +55,6 @@ fn pod(settings: &InstallSettings) -> Value {
             "args": [
                 "extension",
                 format!("--namespace={}", settings.namespace),
-                format!("--movers-namespace={}", settings.movers_namespace),
                 format!("--image={}", settings.image),
                 format!("--listen=0.0.0.0:{PORT}"),
             ],

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 /// The extension's namespace is `restricted`. Movers read files of any owner, for which they run as root with
 /// the container runtime's default capabilities: `baseline`.
 pub(super) fn namespaces(settings: &InstallSettings) -> Vec<Value> {
-    vec![namespace(&settings.namespace, "restricted"), namespace(&settings.movers_namespace, "baseline")]
+    vec![namespace(&settings.namespace, "restricted"), namespace(super::MOVERS_NAMESPACE, "baseline")]
 }
 
 fn namespace(name: &str, level: &str) -> Value {

@@ -59,15 +59,29 @@ const RULES: &[Explained] = &[
     Explained {
         scope: Scope::Backup,
         groups: &["snapshot.storage.k8s.io"],
-        resources: &["volumesnapshots", "volumesnapshotcontents", "volumesnapshotclasses"],
-        verbs: &["create", "patch", "update", "delete", "watch"],
-        reason: "Snapshots are requested in the claim's namespace, kept as a cluster-scoped content, and deleted when their recovery point expires.",
+        resources: &["volumesnapshots"],
+        verbs: &["create", "patch", "delete"],
+        reason: "Snapshots are requested in the claim's namespace, and leave it once they are retained.",
+    },
+    Explained {
+        scope: Scope::Backup,
+        groups: &["snapshot.storage.k8s.io"],
+        resources: &["volumesnapshotcontents"],
+        verbs: &["create", "patch", "delete", "watch"],
+        reason: "A snapshot is kept as a cluster-scoped content, watched until it is cut, and deleted when its recovery point expires.",
+    },
+    Explained {
+        scope: Scope::Backup,
+        groups: &["snapshot.storage.k8s.io"],
+        resources: &["volumesnapshotclasses"],
+        verbs: &["create", "delete"],
+        reason: "Snapshots are taken with a class of our own, which carries the snapshot resource group and retains them.",
     },
     Explained {
         scope: Scope::Backup,
         groups: &["groupsnapshot.storage.k8s.io"],
         resources: &["volumegroupsnapshots", "volumegroupsnapshotcontents", "volumegroupsnapshotclasses"],
-        verbs: &["create", "patch", "update", "delete", "watch"],
+        verbs: &["create", "patch", "delete"],
         reason: "The same for volumes that are cut at one instant.",
     },
     Explained {
@@ -197,7 +211,8 @@ pub(super) fn render(settings: &InstallSettings) -> Result<Vec<Value>, serde_jso
         documents.push(labelled(typed("rbac.authorization.k8s.io/v1", "ClusterRole", &role)?));
         documents.push(binding("ClusterRole", &name, None, settings));
     }
-    for (scope, namespace) in [(Scope::Own, &settings.namespace), (Scope::Movers, &settings.movers_namespace)]
+    for (scope, namespace) in
+        [(Scope::Own, settings.namespace.as_str()), (Scope::Movers, super::MOVERS_NAMESPACE)]
     {
         let name = format!("{NAME}-{}", scope.name());
         let role = Role { metadata: metadata(&name, Some(namespace)), rules: Some(policy_rules(scope)) };
@@ -207,8 +222,12 @@ pub(super) fn render(settings: &InstallSettings) -> Result<Vec<Value>, serde_jso
     Ok(documents)
 }
 
-fn metadata(name: &str, namespace: Option<&String>) -> ObjectMeta {
-    ObjectMeta { name: Some(name.to_owned()), namespace: namespace.cloned(), ..ObjectMeta::default() }
+fn metadata(name: &str, namespace: Option<&str>) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: namespace.map(str::to_owned),
+        ..ObjectMeta::default()
+    }
 }
 
 fn labelled(mut document: Value) -> Value {
@@ -239,10 +258,10 @@ fn service_account(settings: &InstallSettings) -> Value {
     account
 }
 
-fn binding(kind: &str, name: &str, namespace: Option<&String>, settings: &InstallSettings) -> Value {
+fn binding(kind: &str, name: &str, namespace: Option<&str>, settings: &InstallSettings) -> Value {
     let mut metadata = json!({"name": name});
     if let (Some(metadata), Some(namespace)) = (metadata.as_object_mut(), namespace) {
-        metadata.insert("namespace".to_owned(), namespace.clone().into());
+        metadata.insert("namespace".to_owned(), namespace.into());
     }
     labelled(json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",

@@ -23,8 +23,6 @@ const SHORT: [(&str, &str); 8] = [
 pub struct InstallSettings {
     /// Namespace of the extension.
     pub namespace: String,
-    /// Namespace of the mover Jobs.
-    pub movers_namespace: String,
     /// The product's image.
     pub image: String,
     /// Pods of the extension; one works, the others stand by.
@@ -73,7 +71,6 @@ impl InstallSettings {
     pub fn new(namespace: &str, image: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
-            movers_namespace: super::MOVERS_NAMESPACE.to_owned(),
             image: image.to_owned(),
             replicas: 1,
             resources: ResourceSettings::default(),
@@ -98,7 +95,6 @@ impl InstallSettings {
                 "resources.limits.memory" => self.resources.limits_memory.clone_from(value),
                 "credentials.tenantId" => self.tenant_id = Some(value.clone()),
                 "credentials.clientId" => self.client_id = Some(value.clone()),
-                "moversNamespace" => self.movers_namespace.clone_from(value),
                 "restore.enabled" => match value.parse() {
                     Ok(enabled) => self.restore = enabled,
                     Err(_) => problems.push(format!("setting {key}: {value:?} is neither true nor false")),

@@ -9,21 +9,22 @@ use super::{
     watch::Watch,
 };
 use crate::{
+    delete_backup::RETAINED,
     locations::Access,
     points,
     results::ResultFile,
-    status::set_condition,
+    status::show_progress,
     step::StepError,
     work::{Work, internal},
 };
 use engine::Reader;
 use futures::{FutureExt, future::BoxFuture};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::Resource;
+use kube::{Api, Resource, ResourceExt, api::ListParams};
 use parking_lot::Mutex;
 use protection::{Problem, code};
 use replay::{RecoveryPointSource, ReplayError, RestoreOptions, Target, api::Pacing};
-use resources::{Phase, RestoreOperation};
+use resources::{DeleteBackup, Phase, RecoveryPointRef, RestoreOperation};
 use serde_json::json;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +54,7 @@ impl Run {
         self.status.phase = Phase::InProgress;
         self.status.stage = Step::Begin.name().to_owned();
         self.status.start_time.get_or_insert(Time(now));
-        set_condition(&mut self.status.conditions, "Succeeded", "Unknown", "InProgress", "", now);
+        show_progress(&mut self.status.conditions, now);
         self.writer.write(&self.status).await?;
         if earlier > 0 {
             self.problems.push(Problem::information(
@@ -85,6 +86,7 @@ impl Run {
         self.stage(Step::Open).await?;
         let object = self.latest.borrow().clone();
         let wanted = &object.spec.recovery_point;
+        self.nobody_deletes(wanted).await?;
         let location = self.context.locations.open(&wanted.location, Access::Read).await?;
         let point = points::find(&location.repo, &wanted.id).await?.ok_or_else(|| {
             StepError::Permanent(
@@ -113,6 +115,31 @@ impl Run {
         self.options = Some(options);
         self.mark(|attempt| attempt.opened = true);
         Ok(())
+    }
+
+    /// A deletion that has begun takes the snapshots away in the midst of a restore.
+    async fn nobody_deletes(&self, point: &RecoveryPointRef) -> Result<(), StepError> {
+        let deletions: Api<DeleteBackup> =
+            Api::namespaced(self.context.client.clone(), &self.context.config.namespace);
+        let listed = deletions.list(&ListParams::default()).await;
+        let listed = listed.map_err(|error| StepError::api("list the deletions", &error))?;
+        let created = self.latest.borrow().metadata.creation_timestamp.clone();
+        let deletes = listed.items.iter().find(|deletion| {
+            let status = deletion.status.clone().unwrap_or_default();
+            let retained = status.conditions.iter().any(|one| one.type_ == RETAINED && one.status == "True");
+            // One that was asked for later sees this restore and waits, as one does that the store holds up.
+            let earlier = deletion.metadata.creation_timestamp <= created;
+            deletion.spec.recovery_point.id == point.id && !status.phase.is_final() && earlier && !retained
+        });
+        deletes.map_or(Ok(()), |deletion| {
+            Err(StepError::Permanent(
+                Problem::error(
+                    code::RECOVERY_POINT_NOT_FOUND,
+                    format!("Recovery point {} is being deleted by {}.", point.id, deletion.name_any()),
+                )
+                .fix("Choose another recovery point."),
+            ))
+        })
     }
 
     /// A plan keeps every row; a restore decides again while it works, with the same rules, and keeps none.
@@ -187,7 +214,17 @@ impl Run {
     /// Removes temporary objects of volumes, except those that a claim still waits for.
     async fn tidy(&mut self) -> Result<(), StepError> {
         let (client, uid) = (self.context.client.clone(), self.uid.clone());
-        volumes::restore::abort(&client, &uid).await?;
+        let swept = volumes::restore::abort(&client, &uid).await?;
+        self.problems.extend(swept.waiting.iter().map(|claim| {
+            Problem::information(
+                code::DATA_ON_FIRST_USE,
+                format!(
+                    "Claim {claim} has no volume yet: its storage class makes it, with the data, when a first pod \
+                     needs it. Until then its temporary snapshot stays."
+                ),
+            )
+            .about(format!("persistentvolumeclaims/{claim}"))
+        }));
         self.mark(|attempt| attempt.tidied = true);
         Ok(())
     }
@@ -236,7 +273,7 @@ impl Run {
 fn failed(error: ReplayError) -> StepError {
     let temporary = match &error {
         ReplayError::Source(source) => source.temporary,
-        ReplayError::Target(_) => true,
+        ReplayError::Target(error) => error.is_temporary(),
         _ => false,
     };
     StepError::of(temporary, error.problem())

@@ -4,7 +4,7 @@ use super::Run;
 use crate::{
     locations::{Access, DEFAULT, OpenLocation, Role},
     metrics::{Ended, Kind},
-    results::ResultError,
+    results::{ResultError, ResultFile},
     status::{set_condition, summarise},
     step::StepError,
     stop::Stop,
@@ -16,41 +16,36 @@ use resources::{Phase, RestoreOperation};
 
 impl Run {
     pub(super) async fn write_result(&mut self) -> Result<(), StepError> {
-        let file = match self.watch.take().map(|watch| watch.take_file()) {
-            Some(Ok(Some(file))) => file,
-            Some(Err(why)) => return Err(ResultError::Content(why).into()),
-            _ => {
-                self.mark(|attempt| attempt.result_written = true);
-                return Ok(());
+        if let Some(watch) = self.watch.take() {
+            let file = watch.take_file().map_err(ResultError::Content)?;
+            self.result = file.map(ResultFile::finish).transpose()?;
+        }
+        if let Some(result) = &self.result {
+            match self.result_location().await? {
+                Ok(location) => {
+                    let path = result.store(&location.repo, &self.uid, self.status.attempt).await?;
+                    self.status.result_file = Some(format!("{}:{path}", location.record.name));
+                }
+                Err(problem) => self.problems.push(problem),
             }
-        };
-        match self.result_location().await {
-            Some(location) => {
-                let path = file.store(&location.repo, &self.uid, self.status.attempt).await?;
-                self.status.result_file = Some(format!("{}:{path}", location.record.name));
-            }
-            None => self.problems.push(
-                Problem::information(
-                    code::LOCATION_NOT_FOUND,
-                    "The full result was not kept: there is no own location to write it to.",
-                )
-                .fix("Add an own location with `cofferdam location add`."),
-            ),
         }
         self.mark(|attempt| attempt.result_written = true);
         Ok(())
     }
 
-    /// The recovery point's location when it is our own, else the default one.
-    async fn result_location(&self) -> Option<OpenLocation> {
+    /// The recovery point's location when it is our own, else the default one, or why there is none to write to. Only
+    /// the first is worth waiting for.
+    async fn result_location(&self) -> Result<Result<OpenLocation, Problem>, StepError> {
         let own = self.location.as_ref().filter(|location| location.record.role == Role::Own);
         let name = own.map_or(DEFAULT, |location| location.record.name.as_str());
         match self.context.locations.open(name, Access::Write).await {
-            Ok(location) => Some(location),
-            Err(error) => {
-                tracing::info!(restore = self.name, %error, "no location for the result file");
-                None
-            }
+            Ok(location) => Ok(Ok(location)),
+            Err(error) if own.is_some() && error.is_temporary() => Err(error.into()),
+            Err(error) => Ok(Err(Problem::information(
+                code::RESULT_NOT_KEPT,
+                format!("The full result was not kept: location {name} cannot be written to: {error}."),
+            )
+            .fix("Mend the location, or add an own one with `cofferdam location add`."))),
         }
     }
 
@@ -59,6 +54,7 @@ impl Run {
         let mut problems = self.problems.clone();
         problems.extend(self.failure.clone());
         let timed_out = stop == Some(Stop::Deadline) || self.end == Some(End::DeadlineExceeded);
+        problems.extend(self.waiting.iter().map(|(_, problem)| problem.clone()));
         if timed_out {
             problems.push(
                 Problem::error(code::DEADLINE_EXCEEDED, "The restore did not end within deadlineSeconds.")

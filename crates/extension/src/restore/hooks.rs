@@ -3,17 +3,26 @@
 use super::Run;
 use crate::step::StepError;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kube::{Api, Client, ResourceExt, api::ListParams};
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    core::v1::Pod,
+};
+use kube::{
+    Api, Client,
+    api::{ListParams, ObjectMeta},
+};
 use protection::{Problem, Severity, code};
 use resources::{NamespacedName, OnError, RestoreHook, RestoreHookSpec};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 use volumes::hooks::{PodFacts, RestoreRun, restore_targets, run, wait_for_container};
 
-/// How often new pods are looked for, and for how long at most; controllers need a moment to make them.
+/// How often new pods are looked for; controllers need a moment to make them.
 const LOOK: Duration = Duration::from_secs(2);
+/// How long a first pod may take to appear where every controller has made what it should.
 const APPEAR: Duration = Duration::from_secs(60);
+/// How long controllers may take to make all their pods; a StatefulSet makes one after the other.
+const COMPLETE: Duration = Duration::from_secs(600);
 /// Looks in a row that must show the same pods.
 const STEADY: u32 = 3;
 
@@ -68,21 +77,26 @@ impl Run {
     }
 }
 
-/// The runs once the set of new pods has not changed for a few looks.
+/// The runs once every controller has made its pods and their set has not changed for a few looks.
 async fn steady_runs(
     client: &Client,
     hooks: &[(NamespacedName, RestoreHookSpec)],
     original: &BTreeMap<String, String>,
     created: Option<Timestamp>,
 ) -> Result<(Vec<RestoreRun>, Vec<Problem>), StepError> {
-    let end = Instant::now() + APPEAR;
+    let begun = Instant::now();
     let mut last: Option<Vec<RestoreRun>> = None;
     let mut steady = 0;
     loop {
         let pods = new_pods(client, created).await?;
-        let (runs, problems) = restore_targets(hooks, &pods, original);
+        let incomplete = incomplete(client, created).await?;
+        let (runs, mut problems) = restore_targets(hooks, &pods, original);
         steady = if last.as_ref() == Some(&runs) { steady + 1 } else { 0 };
-        if (steady >= STEADY && !runs.is_empty()) || Instant::now() >= end {
+        let waited = begun.elapsed();
+        let all = incomplete.is_empty() && steady >= STEADY && (!runs.is_empty() || waited >= APPEAR);
+        if all || waited >= COMPLETE {
+            problems.extend(without_pods(hooks, &runs));
+            problems.extend(incomplete.iter().map(|what| late(what)));
             return Ok((runs, problems));
         }
         last = Some(runs);
@@ -90,24 +104,84 @@ async fn steady_runs(
     }
 }
 
-async fn new_pods(client: &Client, created: Option<Timestamp>) -> Result<Vec<PodFacts>, StepError> {
-    let namespaces = Api::<Namespace>::all(client.clone())
-        .list_metadata(&ListParams::default())
-        .await
-        .map_err(|error| StepError::api("list the namespaces", &error))?;
+/// The new Deployments and StatefulSets that have not made all their pods, by kind, namespace and name.
+async fn incomplete(client: &Client, created: Option<Timestamp>) -> Result<Vec<String>, StepError> {
+    let is_new = |metadata: &ObjectMeta| metadata.creation_timestamp.as_ref().map(|time| time.0) >= created;
+    let named = |kind: &str, metadata: &ObjectMeta| {
+        let text = |part: &Option<String>| part.clone().unwrap_or_default();
+        format!("{kind} {}/{}", text(&metadata.namespace), text(&metadata.name))
+    };
     let mut found = Vec::new();
-    for namespace in namespaces.items.iter().map(ResourceExt::name_any) {
-        let pods = Api::<Pod>::namespaced(client.clone(), &namespace)
-            .list(&ListParams::default())
-            .await
-            .map_err(|error| StepError::api("list pods", &error))?;
-        let new = pods
-            .items
-            .iter()
-            .filter(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0) >= created);
-        found.extend(new.map(PodFacts::of));
+    for one in all::<Deployment>(client, "deployments").await? {
+        let made = one.status.as_ref().and_then(|status| status.replicas).unwrap_or(0);
+        let paused = one.spec.as_ref().and_then(|spec| spec.paused) == Some(true);
+        if is_new(&one.metadata)
+            && !paused
+            && made < one.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
+        {
+            found.push(named("Deployment", &one.metadata));
+        }
+    }
+    for one in all::<StatefulSet>(client, "stateful sets").await? {
+        let made = one.status.as_ref().map_or(0, |status| status.replicas);
+        if is_new(&one.metadata) && made < one.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1) {
+            found.push(named("StatefulSet", &one.metadata));
+        }
     }
     Ok(found)
+}
+
+/// Everything of a kind, page by page.
+async fn all<K>(client: &Client, what: &str) -> Result<Vec<K>, StepError>
+where
+    K: kube::Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    let api = Api::<K>::all(client.clone());
+    let mut page = ListParams::default().limit(500);
+    let mut found = Vec::new();
+    loop {
+        let listed =
+            api.list(&page).await.map_err(|error| StepError::api(&format!("list {what}"), &error))?;
+        found.extend(listed.items);
+        match listed.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => page = page.continue_token(&token),
+            None => return Ok(found),
+        }
+    }
+}
+
+/// Hooks that no new pod matches, by name.
+fn without_pods(hooks: &[(NamespacedName, RestoreHookSpec)], runs: &[RestoreRun]) -> Vec<Problem> {
+    let names = hooks.iter().map(|(hook, _)| format!("{}/{}", hook.namespace, hook.name));
+    let unused = names.filter(|name| !runs.iter().any(|run| run.hook.hook == *name));
+    unused
+        .map(|name| {
+            Problem::warning(
+                code::HOOK_FAILED,
+                format!("Restore hook {name} ran nowhere: no pod that this restore started matches it."),
+            )
+            .about(format!("restorehooks/{name}"))
+            .fix("Correct its namespaces and labels: they are those of the backup, before any mapping.")
+        })
+        .collect()
+}
+
+fn late(what: &str) -> Problem {
+    Problem::warning(
+        code::HOOK_FAILED,
+        format!(
+            "{what} did not make all its pods within {} s; hooks did not run in those.",
+            COMPLETE.as_secs()
+        ),
+    )
+    .fix("See why with `kubectl describe`, then run the hook's command by hand.")
+}
+
+async fn new_pods(client: &Client, created: Option<Timestamp>) -> Result<Vec<PodFacts>, StepError> {
+    let pods = all::<Pod>(client, "pods").await?;
+    let new =
+        pods.iter().filter(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0) >= created);
+    Ok(new.map(PodFacts::of).collect())
 }
 
 /// Pods at the same time, the commands of one pod in order.

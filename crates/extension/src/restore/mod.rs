@@ -15,7 +15,8 @@ use crate::{
     driver::{Latest, Operation, TryAgain},
     locations::OpenLocation,
     points::Point,
-    status::StatusWriter,
+    results::FinishedResult,
+    status::{StatusWriter, show_progress, show_waiting},
     step::StepError,
     work::{self, After, Work},
 };
@@ -69,6 +70,8 @@ impl Operation for Restores {
             options: None,
             end: None,
             watch: None,
+            result: None,
+            waiting: None,
         };
         work::to_the_end(&mut run).await
     }
@@ -91,6 +94,10 @@ struct Run {
     options: Option<RestoreOptions>,
     end: Option<End>,
     watch: Option<Watch>,
+    /// The whole result, until it is stored.
+    result: Option<FinishedResult>,
+    /// The step that is tried again and again, and why.
+    waiting: Option<(Step, Problem)>,
 }
 
 #[async_trait]
@@ -117,6 +124,9 @@ impl Work for Run {
         if done.is_err() && matches!(step, Step::Begin | Step::Finish) {
             self.status = before;
         }
+        if done.is_ok() && self.waiting.take_if(|(waits, _)| *waits == step).is_some() {
+            show_progress(&mut self.status.conditions, self.context.clock.now());
+        }
         done
     }
 
@@ -125,6 +135,7 @@ impl Work for Run {
         match error {
             StepError::Leave(_) => return After::Leave,
             StepError::Temporary(problem) | StepError::StartOver(problem) if !stopping => {
+                self.wait_for(step, problem.clone()).await;
                 return After::Pause(problem);
             }
             // A final status that cannot be written is tried again: there is nothing after it.
@@ -145,6 +156,16 @@ impl Work for Run {
 }
 
 impl Run {
+    /// Shows why a step is tried again.
+    async fn wait_for(&mut self, step: Step, problem: Problem) {
+        let now = self.context.clock.now();
+        show_waiting(&mut self.status.conditions, &problem, now);
+        self.waiting = Some((step, problem));
+        if let Err(error) = self.writer.write(&self.status).await {
+            tracing::warn!(restore = self.name, uid = self.uid, %error, "could not report what the restore waits for");
+        }
+    }
+
     fn fail(&mut self, step: Step, problem: Problem) {
         if let Some(attempt) = self.attempt.as_mut() {
             match step {
@@ -154,7 +175,10 @@ impl Run {
             }
         }
         if matches!(step, Step::Tidy | Step::WriteResult) || self.failure.is_some() {
-            self.problems.push(problem);
+            // A step that is taken again and again says the same each time.
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
         } else {
             self.failure = Some(problem);
         }

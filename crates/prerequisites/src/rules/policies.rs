@@ -36,9 +36,6 @@ pub(crate) fn admission(facts: &Facts, _: Profile) -> Verdict {
                     "Exclude the namespace {namespace} from the policy that rejected it; see which: kubectl get validatingadmissionpolicies,validatingwebhookconfigurations; kubectl get namespace {namespace} --show-labels"
                 ),
             ),
-            DryRun::NoNamespace if policies.engines.is_empty() => {
-                passed(format!("{engines} was found; the namespace {namespace} does not exist yet"))
-            }
             DryRun::NotPossible(why) => unseen(format!("no dry run of the pod: {why}; seen: {engines}")),
             DryRun::NoNamespace => unseen(format!(
                 "the namespace {namespace} does not exist yet, so no dry run was possible; seen: {engines}. Run preflight again once it exists"

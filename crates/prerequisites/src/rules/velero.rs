@@ -35,6 +35,9 @@ pub(crate) fn installation(facts: &Facts, profile: Profile) -> Verdict {
             Profile::Generic if ours.is_none() && !velero.locations.is_empty() => unseen(format!(
                 "Velero is there ({found}); without a storage location of ours nothing can be compared"
             )),
+            Profile::Generic if facts.snapshots.seen().is_none() => unseen(format!(
+                "Velero is there ({found}); whether it uses our snapshot class could not be seen"
+            )),
             Profile::Generic => {
                 passed(format!("Velero is there ({found}) and collides with nothing of ours"))
             }

@@ -1,7 +1,7 @@
 //! A real API server behind [`ClusterApi`]: plain HTTP requests, so that objects pass through without being
 //! squeezed into types of this product.
 
-use super::{ApiError, ClusterApi, Discovery, Shape, Write, Written, paths};
+use super::{ApiError, ClusterApi, Discovery, Owned, Shape, Write, Written, paths};
 use crate::item::{Place, ResourceType};
 use crate::json;
 use async_trait::async_trait;
@@ -174,12 +174,15 @@ impl ClusterApi for KubeApi {
         self.write(&tried, Request::patch(path), "application/merge-patch+json", patch, write.whole).await
     }
 
-    async fn delete(&self, place: &Place, uid: &str, write: &Write) -> Result<(), ApiError> {
+    async fn delete(&self, place: &Place, uid: &str, owned: Owned, write: &Write) -> Result<(), ApiError> {
         let tried = format!("delete {place}");
         let mut options = json!({
             "kind": "DeleteOptions",
             "apiVersion": "v1",
-            "propagationPolicy": "Background",
+            "propagationPolicy": match owned {
+                Owned::Goes => "Background",
+                Owned::Stays => "Orphan",
+            },
             "preconditions": {"uid": uid},
         });
         if write.dry_run {

@@ -39,11 +39,20 @@ pub trait ClusterApi: Send + Sync + std::fmt::Debug {
     /// Applies a JSON merge patch.
     async fn patch(&self, place: &Place, patch: &Value, write: &Write) -> Result<Written, ApiError>;
 
-    /// Deletes an object if it still has this UID; what it owns goes with it. Returns before it is gone.
-    async fn delete(&self, place: &Place, uid: &str, write: &Write) -> Result<(), ApiError>;
+    /// Deletes an object if it still has this UID. Returns before it is gone.
+    async fn delete(&self, place: &Place, uid: &str, owned: Owned, write: &Write) -> Result<(), ApiError>;
 
     /// The OpenAPI v3 document of one group and version, written as in `apiVersion`.
     async fn openapi(&self, api_version: &str) -> Result<Value, ApiError>;
+}
+
+/// What becomes of the objects that a deleted one owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owned {
+    /// They are deleted, too.
+    Goes,
+    /// They stay, without this owner.
+    Stays,
 }
 
 /// How much of each object a list returns.

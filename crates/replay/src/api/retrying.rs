@@ -1,6 +1,6 @@
 //! Tries temporary failures again, and holds back every caller when the API server says that it is busy.
 
-use super::{ApiError, ClusterApi, Discovery, Refusal, Shape, Write, Written};
+use super::{ApiError, ClusterApi, Discovery, Owned, Refusal, Shape, Write, Written};
 use crate::item::{Place, ResourceType};
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -113,8 +113,8 @@ impl ClusterApi for Retrying {
         retry!(self, self.inner.patch(place, patch, write))
     }
 
-    async fn delete(&self, place: &Place, uid: &str, write: &Write) -> Result<(), ApiError> {
-        retry!(self, self.inner.delete(place, uid, write))
+    async fn delete(&self, place: &Place, uid: &str, owned: Owned, write: &Write) -> Result<(), ApiError> {
+        retry!(self, self.inner.delete(place, uid, owned, write))
     }
 
     async fn openapi(&self, api_version: &str) -> Result<Value, ApiError> {

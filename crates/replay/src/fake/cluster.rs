@@ -1,7 +1,7 @@
 //! The cluster itself.
 
 use super::rules::{built_in, error, immutable_change};
-use crate::api::{ApiError, ClusterApi, Discovery, Refusal, Shape, Write, Written};
+use crate::api::{ApiError, ClusterApi, Discovery, Owned, Refusal, Shape, Write, Written};
 use crate::item::{Place, ResourceType};
 use crate::json;
 use async_trait::async_trait;
@@ -158,6 +158,28 @@ impl FakeCluster {
 }
 
 impl Inner {
+    /// What the garbage collector does once the owner with this UID is gone.
+    fn collect_garbage(&mut self, owner: &str, owned: Owned) {
+        let mut gone = Vec::new();
+        for (key, object) in &mut self.objects {
+            let Some(Value::Array(references)) =
+                object.get_mut("metadata").and_then(|metadata| metadata.get_mut("ownerReferences"))
+            else {
+                continue;
+            };
+            let before = references.len();
+            references.retain(|reference| reference["uid"] != *owner);
+            if before > 0 && references.is_empty() && owned == Owned::Goes {
+                gone.push(key.clone());
+            }
+        }
+        for key in gone {
+            let removed = self.objects.remove(&key);
+            if let Some(uid) = removed.as_ref().and_then(|object| json::text(object, &["metadata", "uid"])) {
+                self.collect_garbage(uid, Owned::Goes);
+            }
+        }
+    }
     fn check_busy(&mut self, tried: &str) -> Result<(), ApiError> {
         if self.busy == 0 {
             return Ok(());
@@ -335,7 +357,7 @@ impl ClusterApi for FakeCluster {
         Ok(Written { uid, resource_version: version, ..Written::default() })
     }
 
-    async fn delete(&self, place: &Place, uid: &str, write: &Write) -> Result<(), ApiError> {
+    async fn delete(&self, place: &Place, uid: &str, owned: Owned, write: &Write) -> Result<(), ApiError> {
         tokio::task::yield_now().await;
         let mut inner = self.inner.lock();
         inner.check_busy("delete")?;
@@ -355,6 +377,7 @@ impl ClusterApi for FakeCluster {
         }
         if !held {
             inner.objects.remove(&key(place));
+            inner.collect_garbage(uid, owned);
         }
         inner.wrote(format!("delete {place}"));
         Ok(())

@@ -75,6 +75,10 @@ pub(super) fn is_rbac_default(object: &Value) -> bool {
     label(object, "kubernetes.io/bootstrapping") == Some("rbac-defaults")
 }
 
+pub(super) fn is_of_this_product(object: &Value) -> bool {
+    label(object, "app.kubernetes.io/managed-by") == Some("cofferdam-install")
+}
+
 pub(super) fn is_flow_default(object: &Value) -> bool {
     let name = text(object, &["metadata", "name"]).unwrap_or("");
     annotation(object, "apf.kubernetes.io/autoupdate-spec") == Some("true")

@@ -27,6 +27,11 @@ enum Test {
 }
 
 impl Never {
+    /// What is left out and why, in two sentences.
+    pub fn reason(&self) -> String {
+        format!("{} are not restored. {}", self.what, self.why)
+    }
+
     pub(super) fn matches_name(&self, kind: &ResourceType, namespace: Option<&str>, name: &str) -> bool {
         match self.test {
             Test::Types(types) => contains(types, kind),
@@ -141,6 +146,35 @@ pub static NEVER: &[Never] = &[
             ("clusterbackup.dataprotection.microsoft.com", "validateforbackups"),
             ("clusterbackup.dataprotection.microsoft.com", "validateforrestores"),
         ]),
+    },
+    Never {
+        what: "CustomResourceDefinitions of this product",
+        why: "The extension that does the restore brought its own.",
+        test: Test::Names(
+            "apiextensions.k8s.io",
+            "customresourcedefinitions",
+            &[
+                "backups.clusterbackup.dataprotection.microsoft.com",
+                "restores.clusterbackup.dataprotection.microsoft.com",
+                "deletebackups.clusterbackup.dataprotection.microsoft.com",
+                "validateforbackups.clusterbackup.dataprotection.microsoft.com",
+                "validateforrestores.clusterbackup.dataprotection.microsoft.com",
+                "backuphooks.clusterbackup.dataprotection.microsoft.com",
+                "restorehooks.clusterbackup.dataprotection.microsoft.com",
+            ],
+        ),
+    },
+    Never {
+        what: "ClusterRoles and bindings of this product, by the label \
+               `app.kubernetes.io/managed-by=cofferdam-install`",
+        why: "They would give the rights of the extension to an account of the source, or take them away.",
+        test: Test::Body(
+            &[
+                ("rbac.authorization.k8s.io", "clusterroles"),
+                ("rbac.authorization.k8s.io", "clusterrolebindings"),
+            ],
+            body::is_of_this_product,
+        ),
     },
     Never {
         what: "Operations of Velero (Backups, Restores, DeleteBackupRequests, pod volume and data transfers, \

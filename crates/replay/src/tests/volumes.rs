@@ -58,6 +58,23 @@ async fn nothing_starts_on_an_empty_volume_instead_of_a_lost_one() {
 }
 
 #[tokio::test]
+async fn a_claim_that_a_modifier_cannot_change_keeps_its_workload_from_starting_empty() {
+    let mut scene = database();
+    let rules = "version: v1\nresourceModifierRules:\n- conditions: {groupResource: persistentvolumeclaims}\n  \
+                 patches: [{operation: replace, path: /spec/nothing/here, value: x}]\n";
+    scene.modifiers = crate::Modifiers::parse(&[("rules".to_owned(), rules.to_owned())].into()).unwrap();
+
+    let plan = scene.plan().await;
+    let (_, rows) = scene.execute().await;
+
+    for rows in [&plan.rows, &rows] {
+        assert_eq!(blocked_by(action(rows, CLAIM)), code::MODIFIER_INVALID);
+        assert_eq!(blocked_by(action(rows, SET)), codes::DEPENDENCY_FAILED);
+    }
+    assert!(scene.cluster.object("statefulsets.apps", Some("shop"), "db").is_none());
+}
+
+#[tokio::test]
 async fn the_owner_of_a_lost_claim_does_not_start_either() {
     let mut scene = Scene::default();
     scene.add_namespace("shop");

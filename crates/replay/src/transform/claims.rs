@@ -47,6 +47,11 @@ pub enum VolumeFate {
     },
 }
 
+impl VolumeFate {
+    /// Why a volume is not restored whose claim gets a new one.
+    pub const REPROVISIONED: &str = "Its claim gets a new volume, made by the storage class.";
+}
+
 /// What becomes of every claim and volume of the recovery point.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct VolumeFacts {

@@ -267,8 +267,18 @@ impl Walk<'_> {
         self.report(index, item, prepared, settled, with_data);
     }
 
-    /// Remembers that whatever owns the claim, or makes claims of this name, must not start without it.
+    /// The claim will not be there with its data.
     fn claim_failed(&self, item: &Item, prepared: Prepared, settled: Settled) -> (Prepared, Settled) {
+        self.note_failed_claim(item, &prepared.place);
+        (prepared, settled)
+    }
+
+    /// Remembers that whatever owns the claim, or makes claims of this name, must not start without it. Anything but
+    /// a claim is not remembered.
+    pub(super) fn note_failed_claim(&self, item: &Item, place: &Place) {
+        if !item.kind.is("", "persistentvolumeclaims") {
+            return;
+        }
         let mut owners = Vec::new();
         let mut open: Vec<_> = item.owners.iter().map(|owner| owner.uid.clone()).collect();
         while let Some(uid) = open.pop() {
@@ -280,12 +290,10 @@ impl Walk<'_> {
             }
             owners.push(uid);
         }
-        let namespace = prepared.place.namespace.as_deref().unwrap_or("").to_owned();
+        let namespace = place.namespace.as_deref().unwrap_or("").to_owned();
         let mut state = self.state.lock();
-        state.failed_claims.insert((namespace, prepared.place.name.to_string()));
+        state.failed_claims.insert((namespace, place.name.to_string()));
         state.owners_of_failed.extend(owners);
-        drop(state);
-        (prepared, settled)
     }
 
     /// Why an object must not be restored while data that it would look for is missing.

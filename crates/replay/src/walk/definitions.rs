@@ -50,9 +50,11 @@ impl Walk<'_> {
         }
         let until = Instant::now() + self.options.patience.established;
         loop {
-            let discovery = match self.api.discover().await {
+            let found = self.api.discover().await;
+            let late = Instant::now() >= until;
+            let discovery = match found {
                 Ok(discovery) => discovery,
-                Err(error) if Instant::now() >= until => {
+                Err(error) if late => {
                     let what = format!("The served types could not be read again: {}.", error.explain(true));
                     self.sink.problem(Problem::warning(code::OBJECT_NOT_RESTORED, what));
                     return Ok(());
@@ -60,7 +62,7 @@ impl Walk<'_> {
                 Err(_) => Discovery::default(),
             };
             let missing: Vec<String> = promised.missing_from(&discovery);
-            if missing.is_empty() || Instant::now() >= until {
+            if missing.is_empty() || late {
                 for kind in missing {
                     self.sink.problem(
                         Problem::warning(

@@ -130,14 +130,18 @@ impl Walk<'_> {
             Ok(body) => body,
             Err(error) => {
                 let action = Action::blocked(unreadable(&error));
-                self.report_unsent(item, self.target_place(item), action, Vec::new());
+                let place = self.target_place(item);
+                self.note_failed_claim(item, &place);
+                self.report_unsent(item, place, action, Vec::new());
                 return Ok(());
             }
         };
         let mut prepared = match self.prepare(item, body) {
             Ok(prepared) => prepared,
             Err(prepare::NotSent(action)) => {
-                self.report_unsent(item, self.target_place(item), action, Vec::new());
+                let place = self.target_place(item);
+                self.note_failed_claim(item, &place);
+                self.report_unsent(item, place, action, Vec::new());
                 return Ok(());
             }
         };
@@ -202,6 +206,8 @@ impl Walk<'_> {
             if place.kind.is("", "namespaces") {
                 self.state.lock().fresh_namespaces.insert(place.name.to_string());
             }
+        } else if !matches!(action, Action::Blocked(_)) {
+            self.link_again_later(&place, &references);
         }
         let written = matches!(action, Action::Create | Action::Patch { .. } | Action::Replace { .. });
         notes.extend(more);

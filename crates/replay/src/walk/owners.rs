@@ -11,6 +11,7 @@ use crate::stop::Stopped;
 use crate::{codes, never};
 use futures::{StreamExt, stream};
 use protection::Problem;
+use resources::ConflictPolicy;
 use serde_json::{Value, json};
 
 impl Walk<'_> {
@@ -87,7 +88,11 @@ impl Walk<'_> {
             (_, Action::Create | Action::Replace { .. }) => NewOwner::Planned,
             _ => return,
         };
-        self.state.lock().owners.insert(item.uid.clone(), known);
+        let mut state = self.state.lock();
+        if matches!(action, Action::Replace { .. }) {
+            state.replaced.insert(item.uid.clone());
+        }
+        state.owners.insert(item.uid.clone(), known);
     }
 
     /// Links what was created before its owner.
@@ -96,7 +101,13 @@ impl Walk<'_> {
         let late = {
             let mut state = self.state.lock();
             state.live_owners.retain(|_, uid| uid.is_some());
-            std::mem::take(&mut state.late)
+            let mut late = std::mem::take(&mut state.late);
+            for one in late.iter_mut().filter(|one| one.existed) {
+                one.references.retain(|reference| {
+                    json::text(reference, &["uid"]).is_some_and(|uid| state.replaced.contains(uid))
+                });
+            }
+            late
         };
         let mut links = stream::iter(late)
             .take_while(|_| std::future::ready(self.stop.check().is_ok()))
@@ -108,7 +119,7 @@ impl Walk<'_> {
 
     async fn link(&self, late: Late) {
         let target = late.place.to_string();
-        let (references, notes) =
+        let (mut references, notes) =
             self.resolve_owners(&late.references, late.place.namespace.as_deref()).await;
         for note in notes {
             self.sink.problem(note.about(target.clone()));
@@ -116,8 +127,21 @@ impl Walk<'_> {
         if references.is_empty() || self.write.dry_run {
             return;
         }
+        let mut write = self.write.clone();
+        if late.existed {
+            // A later attempt must not take it for an object that this restore changed.
+            write.manager = format!("{}/linked", write.manager);
+            let Ok(Some(live)) = self.api.get(&late.place).await else { return };
+            let mut all = json::items(&live, &["metadata", "ownerReferences"]).to_vec();
+            references.retain(|new| !all.iter().any(|known| known["uid"] == new["uid"]));
+            if references.is_empty() {
+                return;
+            }
+            all.append(&mut references);
+            references = all;
+        }
         let patch = json!({"metadata": {"ownerReferences": references}});
-        if let Err(error) = self.api.patch(&late.place, &patch, &self.write).await {
+        if let Err(error) = self.api.patch(&late.place, &patch, &write).await {
             let what = format!("It could not be linked to its owner: {}.", error.explain(true));
             self.sink.problem(
                 Problem::warning(codes::OWNER_ABSENT, what).about(target).fix(
@@ -130,7 +154,15 @@ impl Walk<'_> {
     /// Remembers an object to link at the end.
     pub(super) fn link_later(&self, place: &Place, references: &[Value]) {
         if !references.is_empty() {
-            let late = Late { place: place.clone(), references: references.to_vec() };
+            let late = Late { place: place.clone(), references: references.to_vec(), existed: false };
+            self.state.lock().late.push(late);
+        }
+    }
+
+    /// Remembers an object that exists and loses an owner if that is replaced.
+    pub(super) fn link_again_later(&self, place: &Place, references: &[Value]) {
+        if !references.is_empty() && self.options.conflict_policy == ConflictPolicy::Replace {
+            let late = Late { place: place.clone(), references: references.to_vec(), existed: true };
             self.state.lock().late.push(late);
         }
     }

@@ -18,18 +18,13 @@ pub(super) struct NotSent(pub(super) Action);
 impl Walk<'_> {
     /// Where an object of the source goes, before modifiers had a word.
     pub(super) fn target_place(&self, item: &Item) -> Place {
-        let namespace = item.namespace.as_deref().map(|name| Arc::from(self.facts.mapping.target(name)));
-        let name = match item.kind.is("", "namespaces") {
-            true => Arc::from(self.facts.mapping.target(&item.name)),
-            false => item.name.clone(),
-        };
-        Place { kind: item.kind.clone(), namespace, name }
+        self.facts.mapping.place(item)
     }
 
     /// Transforms and places an object.
     pub(super) fn prepare(&self, item: &Item, mut body: Value) -> Result<Prepared, NotSent> {
         if let Some(rule) = never::by_body(&item.kind, &body) {
-            return Err(leave(format!("{} are not restored. {}", rule.what, rule.why)));
+            return Err(leave(rule.reason()));
         }
         if item.kind.is("", "persistentvolumes") {
             self.volume_fate(item)?;
@@ -75,9 +70,7 @@ impl Walk<'_> {
 
     fn volume_fate(&self, item: &Item) -> Result<(), NotSent> {
         match self.facts.volumes.volumes.get(&*item.name) {
-            Some(VolumeFate::Reprovisioned) => {
-                Err(leave("Its claim gets a new volume, made by the storage class.".to_owned()))
-            }
+            Some(VolumeFate::Reprovisioned) => Err(leave(VolumeFate::REPROVISIONED.to_owned())),
             Some(VolumeFate::InUse { by }) => {
                 Err(leave(format!("It exists in the target and serves claim {by}.")))
             }

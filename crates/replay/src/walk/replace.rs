@@ -2,15 +2,15 @@
 
 use super::Walk;
 use super::settle::{Settled, Subject, refusal};
-use crate::api::{ApiError, Refusal, Shape, Write};
-use crate::codes;
-use crate::decide::{self, Class};
+use crate::api::{ApiError, Owned, Refusal, Shape, Write};
+use crate::decide::{self, Class, Decision};
 use crate::item::Place;
 use crate::json;
 use crate::row::{Action, Checked};
 use crate::stop::Stopped;
 use crate::target::core;
 use crate::transform;
+use crate::{codes, never};
 use protection::Problem;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -45,19 +45,38 @@ impl Walk<'_> {
                         uid: Some(written.uid),
                         created: true,
                     },
-                    Err(error) => Settled::blocked(
-                        Problem::error(
-                            codes::REFUSED,
-                            format!(
-                                "It was deleted to be replaced, and creating it failed: {}.",
-                                error.explain(true)
-                            ),
-                        )
-                        .fix("Start the restore again: the object is in the recovery point."),
-                    ),
+                    Err(error) => match self.made_all_the_same(subject, &error).await {
+                        Some(uid) => Settled {
+                            action: Action::Replace { fields },
+                            checked: Checked::ByServer,
+                            notes: Vec::new(),
+                            uid: Some(uid),
+                            created: true,
+                        },
+                        None => Settled::blocked(
+                            Problem::error(
+                                codes::REFUSED,
+                                format!(
+                                    "It was deleted to be replaced, and creating it failed: {}.",
+                                    error.explain(true)
+                                ),
+                            )
+                            .fix("Start the restore again: the object is in the recovery point."),
+                        ),
+                    },
                 })
             }
         }
+    }
+
+    /// The UID of the new object when it was created before and only the answer was lost.
+    async fn made_all_the_same(&self, subject: &Subject<'_>, error: &ApiError) -> Option<String> {
+        if error.refusal != Refusal::AlreadyExists {
+            return None;
+        }
+        let live = self.api.get(subject.place).await.ok()??;
+        let made = self.decision_about(subject, &live) == Decision::ReplacedBefore;
+        made.then(|| json::text(&live, &["metadata", "uid"]).map(str::to_owned))?
     }
 
     /// How an object is written that takes the place of another.
@@ -82,7 +101,7 @@ impl Walk<'_> {
         live: &Value,
     ) -> Result<Result<(), Problem>, Stopped> {
         let uid = json::text(live, &["metadata", "uid"]).unwrap_or("");
-        match self.api.delete(subject.place, uid, &self.write).await {
+        match self.api.delete(subject.place, uid, owned(subject.place), &self.write).await {
             Ok(()) => {}
             Err(error) if error.refusal == Refusal::NotFound => {}
             Err(error) if error.refusal == Refusal::DryRunNotSupported => {}
@@ -198,6 +217,18 @@ impl Walk<'_> {
             name: Arc::from(json::text(reference, &["name"])?),
             kind,
         })
+    }
+}
+
+/// What a built-in controller makes, it makes again. Everything else that the old object owns stays: nobody said that
+/// it should go, and the restore may just have found it as it must be.
+fn owned(place: &Place) -> Owned {
+    let controls = |derived: &never::Derived| {
+        derived.owners.iter().any(|(group, kind)| place.kind.group == *group && place.kind.kind == *kind)
+    };
+    match never::DERIVED.iter().any(controls) {
+        true => Owned::Goes,
+        false => Owned::Stays,
     }
 }
 

@@ -79,7 +79,7 @@ impl<'a> Start<'a> {
                 place: walk.target_place(&item),
                 original_namespace: item.namespace.clone(),
                 stage: order::stage(&item.kind),
-                action: Action::Leave { why: format!("{} are not restored. {}", rule.what, rule.why) },
+                action: Action::Leave { why: rule.reason() },
                 checked: Checked::NothingToCheck,
                 with_data: false,
                 notes: Vec::new(),

@@ -21,6 +21,8 @@ pub(super) enum NewOwner {
 pub(super) struct Late {
     pub(super) place: Place,
     pub(super) references: Vec<Value>,
+    /// It was there before: only references to owners that were replaced are added to those that it has.
+    pub(super) existed: bool,
 }
 
 /// Mutable part of a walk; held for moments only.
@@ -28,6 +30,8 @@ pub(super) struct Late {
 pub(super) struct State {
     /// By UID in the source cluster. Only objects that something refers to.
     pub(super) owners: HashMap<Arc<str>, NewOwner>,
+    /// UIDs in the source of owners that were deleted and created anew.
+    pub(super) replaced: HashSet<Arc<str>>,
     /// UIDs of owners that were not restored, by place; absent ones too.
     pub(super) live_owners: HashMap<Place, Option<String>>,
     /// Namespaces that this restore makes.

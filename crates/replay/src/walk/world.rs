@@ -7,11 +7,10 @@ use crate::item::{Item, Place};
 use crate::json;
 use crate::mapping::Mapping;
 use crate::options::RestoreOptions;
-use crate::source::{PointSource, bodies};
+use crate::source::PointSource;
 use crate::target::{core, grouped, if_served};
 use crate::transform::{Facts, VolumeFate};
-use crate::volumes::{CapturedVolume, volume_facts};
-use futures::StreamExt;
+use crate::volumes::{captured_volumes, volume_facts};
 use protection::point::VolumeRecord;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -92,7 +91,7 @@ pub(crate) async fn facts(
         Some(_) => foreign_bindings(api, options).await?,
         None => HashSet::new(),
     };
-    let captured = captured_volumes(source, options, items).await;
+    let captured = captured_volumes(source, &options.budget, items).await;
     let decided = |in_use: &HashMap<String, String>| {
         volume_facts(records, &captured, options.volume_mode, &mapping, in_use)
     };
@@ -121,20 +120,6 @@ async fn foreign_bindings(
         .filter(|binding| !origin(binding, &manager, options.requested).is_made_here())
         .filter_map(|binding| json::text(binding, &["metadata", "name"]).map(str::to_owned));
     Ok(foreign.collect())
-}
-
-/// A volume whose body cannot be read fails by name when its turn comes.
-async fn captured_volumes(
-    source: &dyn PointSource,
-    options: &RestoreOptions,
-    items: &[Item],
-) -> Vec<CapturedVolume> {
-    let volumes = items.iter().enumerate().filter(|(_, item)| item.kind.is("", "persistentvolumes"));
-    let wanted: Vec<usize> = volumes.map(|(index, _)| index).collect();
-    bodies(source, items, &wanted, &options.budget)
-        .filter_map(|(_, body)| async move { CapturedVolume::read(&body.ok()?) })
-        .collect()
-        .await
 }
 
 /// The claim that a live volume serves, as `<namespace>/<name>`.

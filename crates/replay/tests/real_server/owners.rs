@@ -2,7 +2,9 @@
 
 use crate::scene::Scene;
 use protection::Severity;
+use resources::ConflictPolicy;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn owned_by(owner: &Value, api_version: &str, kind: &str) -> Value {
     json!([{
@@ -160,4 +162,41 @@ async fn made_by_controllers(scene: &Scene, namespace: &str) -> Vec<(&'static st
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     panic!("the controllers made nothing in {namespace}");
+}
+
+#[tokio::test]
+async fn what_a_replaced_object_owns_survives_and_is_linked_to_its_successor() {
+    let mut scene = Scene::new().await;
+    let namespace = "replay-replaced-owner";
+    scene.fresh_namespace(namespace).await;
+    let settings = |sky: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": namespace},
+            "data": {"sky": sky},
+        })
+    };
+    let owner = scene.put(settings("captured")).await;
+    let owners = owned_by(&owner, "v1", "ConfigMap");
+    let secret = scene.put(small("v1", "Secret", namespace, "key", &owners)).await;
+    scene.capture_namespace(namespace).await;
+    let later = scene.put(small("v1", "Secret", namespace, "made-later", &owners)).await;
+    let place = scene.at("v1", "ConfigMap", namespace, "settings");
+    scene.change(&place, json!({"data": {"sky": "live"}})).await;
+    scene.spec.conflict_policy = ConflictPolicy::Replace;
+
+    let restored = scene.restore().await;
+
+    let key = scene.at("v1", "Secret", namespace, "key");
+    assert_eq!(restored.word(&place), "replace");
+    assert_eq!(restored.word(&key), "unchanged");
+    let successor = scene.get(&place).await["metadata"]["uid"].clone();
+    assert_ne!(successor, owner["metadata"]["uid"]);
+    // The garbage collector deletes what hangs on an absent owner within moments.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let kept = scene.get(&key).await;
+    assert_eq!(kept["metadata"]["uid"], secret["metadata"]["uid"]);
+    assert_eq!(kept["metadata"]["ownerReferences"][0]["uid"], successor);
+    let unknown = scene.get(&scene.at("v1", "Secret", namespace, "made-later")).await;
+    assert_eq!(unknown["metadata"]["uid"], later["metadata"]["uid"], "nobody asked for its deletion");
+    scene.no_namespace(namespace).await;
 }

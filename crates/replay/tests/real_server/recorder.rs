@@ -1,7 +1,7 @@
 //! The real API server, with a list of every write that counted, and a way to be killed or overtaken.
 
 use async_trait::async_trait;
-use replay::api::{ApiError, ClusterApi, Discovery, KubeApi, Shape, Write, Written};
+use replay::api::{ApiError, ClusterApi, Discovery, KubeApi, Owned, Shape, Write, Written};
 use replay::item::{Place, ResourceType};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -114,15 +114,15 @@ impl ClusterApi for Recorder {
         self.api.patch(place, patch, write).await
     }
 
-    async fn delete(&self, place: &Place, uid: &str, write: &Write) -> Result<(), ApiError> {
+    async fn delete(&self, place: &Place, uid: &str, owned: Owned, write: &Write) -> Result<(), ApiError> {
         self.note("delete", place, &Value::Null, write).await;
         let swapped = self.swapped.lock().unwrap().take();
         if let Some(object) = swapped {
             let someone = Write { manager: "someone".to_owned(), dry_run: false, whole: false };
-            self.api.delete(place, uid, &someone).await?;
+            self.api.delete(place, uid, owned, &someone).await?;
             self.api.create(place, &object, &someone).await?;
         }
-        self.api.delete(place, uid, write).await
+        self.api.delete(place, uid, owned, write).await
     }
 
     async fn openapi(&self, api_version: &str) -> Result<Value, ApiError> {

@@ -5,7 +5,7 @@ use crate::recorder::Recorder;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
 use protection::point::{VolumeProtection, VolumeRecord};
-use replay::api::{ClusterApi, Discovery, KubeApi, Resolved, Shape, Write};
+use replay::api::{ClusterApi, Discovery, KubeApi, Owned, Resolved, Shape, Write};
 use replay::item::{Place, ResourceType};
 use replay::{
     Action, Checked, MemorySource, Modifiers, NoVolumes, Outcomes, Patience, Plan, Progress, RestoreOptions,
@@ -192,7 +192,7 @@ impl Scene {
             let Some(live) = self.find(place).await else { return };
             let uid = live["metadata"]["uid"].as_str().unwrap();
             if round % 20 == 0 {
-                drop(self.api.delete(place, uid, &by_someone()).await);
+                drop(self.api.delete(place, uid, Owned::Goes, &by_someone()).await);
                 if place.kind.is("", "pods") {
                     self.force(place).await;
                 }

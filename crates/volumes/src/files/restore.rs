@@ -8,16 +8,16 @@ use super::{
     manifests::{Work, job, mode, secret},
 };
 use crate::{
-    error::{Tried, VolumesError, is_conflict, persistently},
+    error::{Tried, VolumesError, is_absent, is_conflict, persistently},
     labels,
     parallel::in_parallel,
     restore::{FillRequest, Filled},
 };
 use futures::future::BoxFuture;
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Secret};
+use k8s_openapi::api::core::v1::{ObjectReference, PersistentVolume, PersistentVolumeClaim, Secret};
 use kube::{
     Api, Client, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
     core::{ApiResource, DynamicObject},
 };
 use protection::{Problem, claims::VolumeMode, code, point::VolumeProtection};
@@ -100,8 +100,7 @@ impl Handover<'_> {
         if let Some(claim) =
             self.target().get_opt(self.request.name()).await.tried(|| "read the claim".into())?
         {
-            let manager = Some(&self.request.field_manager);
-            if !claim.managed_fields().iter().any(|entry| entry.manager.as_ref() == manager) {
+            if !self.is_ours(&claim) {
                 return Ok(Err("a claim of this name exists, and data is never written onto it".to_owned()));
             }
             return self.settle(claim.uid().unwrap_or_default()).await;
@@ -250,6 +249,9 @@ impl Handover<'_> {
     }
 
     async fn clean_up(&self) {
+        if let Err(error) = self.remove_unbound().await {
+            tracing::warn!(%error, name = self.name, "a claim without its data stays");
+        }
         let target = format!("{}={}", labels::TARGET, self.name_label());
         if let Err(error) = give_up(self.client, &self.mover.namespace, &target).await {
             tracing::warn!(%error, name = self.name, "a filled volume stays until the next clean-up");
@@ -257,6 +259,27 @@ impl Handover<'_> {
         if let Err(error) = remove(self.client, &self.mover.namespace, &self.selector()).await {
             tracing::warn!(%error, name = self.name, "objects of a mover stay until the next clean-up");
         }
+    }
+
+    /// A claim of ours that never got its volume would pass for restored.
+    async fn remove_unbound(&self) -> Result<(), VolumesError> {
+        let (claims, name) = (self.target(), self.request.name());
+        let found = persistently(|| claims.get_opt(name)).await.tried(|| "read the claim".into())?;
+        let Some(claim) = found.filter(|claim| self.is_ours(claim)) else { return Ok(()) };
+        if claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound") {
+            return Ok(());
+        }
+        let only = Preconditions { uid: claim.uid(), ..Preconditions::default() };
+        let params = DeleteParams { preconditions: Some(only), ..DeleteParams::default() };
+        match persistently(|| claims.delete(name, &params)).await {
+            Err(error) if is_absent(&error) || is_conflict(&error) => Ok(()),
+            other => other.map(drop).tried(|| format!("remove the claim {name} again")),
+        }
+    }
+
+    fn is_ours(&self, claim: &PersistentVolumeClaim) -> bool {
+        let manager = Some(&self.request.field_manager);
+        claim.managed_fields().iter().any(|entry| entry.manager.as_ref() == manager)
     }
 
     /// The claim in the movers' namespace: class, size and modes of the one to restore.
@@ -320,28 +343,44 @@ impl Handover<'_> {
     }
 }
 
-/// Lets the volumes go that were filled for a claim and never handed over: their own reclaim policy decides again.
+/// Lets the volumes go that were filled and that no claim has: their own reclaim policy decides again. Those that a
+/// claim of the application has, or asks for by name, are its own from now on.
 pub(super) async fn give_up(client: &Client, movers: &str, selector: &str) -> Result<(), VolumesError> {
     let volumes = Api::<PersistentVolume>::all(client.clone());
     let ours = kube::api::ListParams::default().labels(selector);
     let listed = persistently(|| volumes.list(&ours)).await.tried(|| "list filled volumes".into())?;
     for volume in listed.items {
-        let spec = volume.spec.as_ref();
-        let owner =
-            spec.and_then(|spec| spec.claim_ref.as_ref()).and_then(|claim| claim.namespace.as_deref());
-        let Some(policy) = volume.annotations().get(RECLAIM).filter(|_| owner == Some(movers)) else {
-            continue;
-        };
-        let patch = Patch::Merge(json!({
+        let Some(policy) = volume.annotations().get(RECLAIM) else { continue };
+        let name = volume.name_any();
+        let mut patch = json!({
             "metadata": {"labels": {(labels::TARGET): null, (labels::RESTORE): null}, "annotations": {(RECLAIM): null}},
             "spec": {"persistentVolumeReclaimPolicy": policy},
-        }));
-        let name = volume.name_any();
-        let params = PatchParams::default();
+        });
+        let given_to = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref());
+        if let Some(claim) = given_to.filter(|claim| claim.namespace.as_deref() != Some(movers))
+            && !is_wanted(client, &name, claim).await?
+            && let Some(spec) = patch.pointer_mut("/spec").and_then(Value::as_object_mut)
+        {
+            // A volume that was promised to a claim is never reclaimed; one whose claim is gone is.
+            let gone =
+                json!({"namespace": movers, "name": name, "uid": volume.uid(), "resourceVersion": null});
+            spec.insert("claimRef".into(), gone);
+        }
+        let (patch, params) = (Patch::Merge(patch), PatchParams::default());
         let given = persistently(|| volumes.patch(&name, &params, &patch)).await;
         given.map(drop).tried(|| format!("let the volume {name} go"))?;
     }
     Ok(())
+}
+
+/// Whether the claim that a volume was given to has it, or asks for it.
+async fn is_wanted(client: &Client, volume: &str, claim: &ObjectReference) -> Result<bool, VolumesError> {
+    let (namespace, name) = (claim.namespace.as_deref().unwrap_or(""), claim.name.as_deref().unwrap_or(""));
+    let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), namespace);
+    let found = persistently(|| claims.get_opt(name)).await;
+    let found = found.tried(|| format!("read the claim {namespace}/{name}"))?;
+    let asked = found.and_then(|claim| claim.spec).and_then(|spec| spec.volume_name);
+    Ok(asked.as_deref() == Some(volume))
 }
 
 fn incomplete(request: &FillRequest, skipped: u64, first: &[String]) -> Option<Problem> {

@@ -328,7 +328,7 @@ fn ignore_conflict<T>(result: Result<T, kube::Error>) -> Result<(), kube::Error>
 /// How the sidecar and drivers say that a handle means nothing to them.
 pub(super) fn is_not_found(message: &str) -> bool {
     let text = message.to_ascii_lowercase();
-    ["can not find snapshot", "code = notfound", "snapshot not found", "does not exist"]
+    ["can not find snapshot", "code = notfound", "snapshot not found"]
         .iter()
         .any(|phrase| text.contains(phrase))
 }

@@ -4,7 +4,7 @@ use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
     operation::Operation,
-    output::Format,
+    output::{self, Format},
     wait::wait,
 };
 use clap::Args;
@@ -35,13 +35,14 @@ pub async fn run(args: CancelArgs, cluster: &ClusterArgs, format: Format) -> Out
             "backup {} has ended already: {:?}",
             args.name,
             backup.phase()
-        )));
+        ))
+        .next(format!("See its result: `cofferdam backup show {}`.", args.name)));
     }
     if args.wait {
         let exit = wait(&api, &args.name, format).await?;
         // Stopped is what was asked for; that it was complete before is worth another code.
         return Ok(if exit == Exit::of(Phase::Cancelled) { Exit::Done } else { exit });
     }
-    println!("backup {} is being stopped", args.name);
+    output::print(format, &backup, |_| format!("backup {} is being stopped", args.name))?;
     Ok(Exit::Done)
 }

@@ -3,12 +3,17 @@
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
-    output::Format,
+    operation::Operation,
+    output::{self, Format},
     wait::wait,
 };
 use clap::Args;
-use kube::{Api, Client, api::PostParams};
-use resources::{Backup, DeleteBackup, DeleteBackupSpec, RecoveryPointRef};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, PostParams, Preconditions},
+};
+use resources::{Backup, DeleteBackup, DeleteBackupSpec, Phase, RecoveryPointRef};
+use serde_json::json;
 
 #[derive(Debug, Args)]
 pub struct DeleteArgs {
@@ -36,27 +41,58 @@ pub async fn run(args: DeleteArgs, cluster: &ClusterArgs, format: Format) -> Out
         point_of(&args.name, &client, &cluster.namespace).await?
     };
     if !args.yes {
-        println!(
+        let text = format!(
             "would delete recovery point {} in location {} and its volume snapshots; repeat with --yes to do it",
             point.id, point.location
         );
+        output::tell(format, &text, json!({"recoveryPoint": point, "deleted": false}))?;
         return Ok(Exit::Done);
     }
     let api: Api<DeleteBackup> = Api::namespaced(client, &cluster.namespace);
     let name = format!("delete-{}", point.id);
     let object = DeleteBackup::new(&name, DeleteBackupSpec { recovery_point: point });
-    match api.create(&PostParams::default(), &object).await {
-        Ok(_) => {}
-        Err(kube::Error::Api(status)) if status.code == 409 => {
-            eprintln!("deletion {name} was requested before");
-        }
-        Err(error) => return Err(Failure::api(format!("create deletion {name}"), &error)),
-    }
+    let requested = request(&api, &object).await?;
     if args.wait {
         return wait(&api, &name, format).await;
     }
-    println!("deletion {name} accepted; watch it: kubectl get deletebackup {name} -n {}", cluster.namespace);
+    output::print(format, &requested, |_| {
+        format!(
+            "deletion {name} accepted; watch it: kubectl get deletebackup {name} -n {}",
+            cluster.namespace
+        )
+    })?;
     Ok(Exit::Done)
+}
+
+/// Asks for the deletion. One that failed is asked for again; one that runs or has succeeded is not.
+async fn request(api: &Api<DeleteBackup>, object: &DeleteBackup) -> Result<DeleteBackup, Failure> {
+    let name = object.name_any();
+    let create = async || match api.create(&PostParams::default(), object).await {
+        Ok(created) => Ok(Some(created)),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
+        Err(error) => Err(Failure::api(format!("create deletion {name}"), &error)),
+    };
+    if let Some(created) = create().await? {
+        return Ok(created);
+    }
+    let known =
+        api.get(&name).await.map_err(|error| Failure::api(format!("read deletion {name}"), &error))?;
+    if known.phase() != Phase::Failed {
+        eprintln!("deletion {name} was requested before");
+        return Ok(known);
+    }
+    eprintln!("deletion {name} failed before; it is tried again");
+    let this = Preconditions { uid: known.uid(), ..Preconditions::default() };
+    let params = DeleteParams { preconditions: Some(this), ..DeleteParams::default() };
+    match api.delete(&name, &params).await {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+        Err(error) => return Err(Failure::api(format!("remove the failed deletion {name}"), &error)),
+    }
+    create().await?.ok_or_else(|| {
+        Failure::failed(format!("deletion {name} comes and goes"))
+            .next("Somebody else deletes the same recovery point; see `kubectl get deletebackups`.")
+    })
 }
 
 async fn point_of(backup: &str, client: &Client, namespace: &str) -> Result<RecoveryPointRef, Failure> {

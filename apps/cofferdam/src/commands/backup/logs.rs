@@ -4,6 +4,7 @@ use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
     operation::problems_text,
+    output::Format,
 };
 use clap::Args;
 use extension::manifests::APP;
@@ -25,7 +26,7 @@ pub struct LogsArgs {
     follow: bool,
 }
 
-pub async fn run(args: LogsArgs, cluster: &ClusterArgs) -> Outcome {
+pub async fn run(args: LogsArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
     let client = cluster.client().await?;
     let api: Api<Backup> = Api::namespaced(client.clone(), &cluster.namespace);
     let backup = api
@@ -40,7 +41,7 @@ pub async fn run(args: LogsArgs, cluster: &ClusterArgs) -> Outcome {
         return Ok(Exit::Done);
     }
     for pod in pods {
-        print_pod(&client, &cluster.namespace, &pod, &uid, args.follow).await?;
+        print_pod(&client, &cluster.namespace, &pod, (&uid, args.follow), format).await?;
     }
     Ok(Exit::Done)
 }
@@ -57,8 +58,8 @@ async fn print_pod(
     client: &Client,
     namespace: &str,
     pod: &str,
-    uid: &str,
-    follow: bool,
+    (uid, follow): (&str, bool),
+    format: Format,
 ) -> Result<(), Failure> {
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let params = LogParams { follow, ..LogParams::default() };
@@ -69,7 +70,9 @@ async fn print_pod(
     let mut lines = stream.lines();
     while let Some(line) = lines.try_next().await.map_err(Failure::failed)? {
         if line.contains(uid) {
-            println!("{}", readable(&line).unwrap_or(line));
+            // The extension writes its log as JSON lines: they are for programs as they are.
+            let shown = if format == Format::Table { readable(&line) } else { None };
+            println!("{}", shown.unwrap_or(line));
         }
     }
     Ok(())

@@ -31,7 +31,7 @@ pub async fn run(command: BackupCommand, cluster: &ClusterArgs, format: Format) 
         BackupCommand::Create(args) => create::run(args, cluster, format).await,
         BackupCommand::List => list::run(cluster, format).await,
         BackupCommand::Show(args) => show::run(args, cluster, format).await,
-        BackupCommand::Logs(args) => logs::run(args, cluster).await,
+        BackupCommand::Logs(args) => logs::run(args, cluster, format).await,
         BackupCommand::Cancel(args) => cancel::run(args, cluster, format).await,
         BackupCommand::Delete(args) => delete::run(args, cluster, format).await,
     }

@@ -17,6 +17,7 @@ use kube::{
     Api,
     api::{Patch, PatchParams},
 };
+use serde_json::json;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -75,6 +76,7 @@ pub async fn run(args: AddArgs, cluster: &ClusterArgs, format: Format) -> Outcom
         .await
         .map_err(|error| Failure::api(format!("write ConfigMap {name}"), &error))?;
     forget_state(&maps, &args.name).await?;
-    println!("location {0} added; check it: cofferdam location show {0}", args.name);
+    let text = format!("location {0} added; check it: cofferdam location show {0}", args.name);
+    output::tell(format, &text, json!({"location": args.name}))?;
     Ok(Exit::Done)
 }

@@ -66,7 +66,7 @@ async fn subject(client: Option<&Client>, namespace: &str, wanted: &Wanted<'_>) 
     Ok(Subject {
         namespace: namespace.to_owned(),
         pod,
-        needed: needed(account, namespace, &wanted.install.movers_namespace, restore),
+        needed: needed(account, namespace, restore),
         location: location(client, namespace, wanted).await?,
     })
 }

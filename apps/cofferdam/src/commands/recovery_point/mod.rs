@@ -3,6 +3,7 @@
 mod browse;
 mod diff;
 mod download;
+mod export;
 mod list;
 
 use crate::{
@@ -26,6 +27,8 @@ pub enum RecoveryPointCommand {
     Browse(browse::BrowseArgs),
     /// Write a recovery point, or a part of it, to a directory
     Download(download::DownloadArgs),
+    /// Write the objects of a recovery point as manifests that `kubectl apply` accepts
+    Export(export::ExportArgs),
     /// Show how two recovery points differ
     Diff(diff::DiffArgs),
 }
@@ -43,6 +46,7 @@ pub async fn run(command: RecoveryPointCommand, cluster: &ClusterArgs, format: F
         RecoveryPointCommand::List(args) => list::run(args, cluster, format).await,
         RecoveryPointCommand::Browse(args) => browse::run(args, cluster, format).await,
         RecoveryPointCommand::Download(args) => download::run(args, cluster, format).await,
+        RecoveryPointCommand::Export(args) => export::run(args, cluster, format).await,
         RecoveryPointCommand::Diff(args) => diff::run(args, cluster, format).await,
     }
 }

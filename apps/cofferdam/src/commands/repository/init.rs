@@ -2,14 +2,21 @@
 
 use super::open::{Place, failed};
 use crate::exit::{Exit, Outcome};
+use crate::output::{self, Format};
 use engine::{InitOptions, Repo};
+use serde_json::json;
 use telemetry::{Clock, SystemClock};
 
-pub async fn run(place: &Place) -> Outcome {
+pub async fn run(place: &Place, format: Format) -> Outcome {
     let password = place.password()?;
     let store = place.store().await?;
     let repo = Repo::init(store, &password, InitOptions::new(SystemClock.now())).await.map_err(failed)?;
-    println!("created repository {} in {}", repo.config().id, repo.store().describe());
+    let (id, at) = (repo.config().id.to_string(), repo.store().describe());
+    output::tell(
+        format,
+        &format!("created repository {id} in {at}"),
+        json!({"repository": id, "store": at}),
+    )?;
     eprintln!("Keep the password: without it nothing in the repository can be read.");
     Ok(Exit::Done)
 }

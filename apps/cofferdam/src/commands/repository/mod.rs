@@ -46,7 +46,7 @@ enum RepositoryCommand {
 pub async fn run(args: RepositoryArgs, format: Format) -> Outcome {
     let RepositoryArgs { place, command } = args;
     match command {
-        RepositoryCommand::Init => init::run(&place).await,
+        RepositoryCommand::Init => init::run(&place, format).await,
         RepositoryCommand::Backup(args) => backup::run(args, &place, format).await,
         RepositoryCommand::Restore(args) => restore::run(args, &place, format).await,
         RepositoryCommand::List(args) => list::run(args, &place, format).await,

@@ -6,7 +6,7 @@ use crate::{
     exit::{Exit, Failure, Outcome},
     operation::Operation,
     output::{self, Format},
-    selection::{SelectionArgs, object_name, reference, seconds},
+    selection::{SelectionArgs, mapping, object_name, reference, seconds},
     wait::{until_final, wait},
 };
 use clap::Args;
@@ -147,13 +147,6 @@ fn generated_name(operation: RestoreOperation) -> String {
         RestoreOperation::Restore => "restore",
     };
     format!("{prefix}-{}", SystemClock.now().strftime("%Y%m%d-%H%M%S"))
-}
-
-fn mapping(text: &str) -> Result<(String, String), String> {
-    match text.split_once(':') {
-        Some((from, to)) if !from.is_empty() && !to.is_empty() => Ok((from.to_owned(), to.to_owned())),
-        _ => Err(format!("{text:?} is not of the form original:target")),
-    }
 }
 
 fn policy(text: &str) -> Result<ConflictPolicy, String> {

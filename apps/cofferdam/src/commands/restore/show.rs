@@ -59,8 +59,7 @@ pub async fn outcomes(
     let file = restore.status.as_ref().and_then(|status| status.result_file.as_deref());
     let Some((location, path)) = file.and_then(|file| file.split_once(':')) else {
         // It failed before there was anything to list.
-        println!("{}", text(restore));
-        return Ok(());
+        return output::print(format, &Vec::<Value>::new(), |_| text(restore));
     };
     let locations = locations(&client, &cluster.namespace).await?;
     let read = async {
@@ -73,7 +72,9 @@ pub async fn outcomes(
     let lines = match read.await {
         Ok(lines) => lines,
         Err(failure) => {
-            println!("{}", text(restore));
+            if format == Format::Table {
+                println!("{}", text(restore));
+            }
             return Err(failure.next(format!(
                 "The store cannot be read from here; `cofferdam restore show {name}` shows what the status holds."
             )));
@@ -82,6 +83,7 @@ pub async fn outcomes(
     let rows: Vec<Value> =
         lines.lines().map(serde_json::from_str).collect::<Result<_, _>>().map_err(|error| {
             Failure::failed(format!("the result file of {name} cannot be understood: {error}"))
+                .next("See whether the location is damaged: `cofferdam repository check`.")
         })?;
     if format == Format::Table
         && !filter.is_set()
