@@ -16,30 +16,37 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(not(debug_assertions))]
 pub async fn point(_reconciler: &str, _step: &str, _side: &str) {}
 
-/// Passes a point inside a step, such as `restore/stage-claims/before`; only kills.
+/// Passes a point inside a step, such as `restore/stage-claims/before`.
 #[cfg(not(debug_assertions))]
 pub fn inside(_reconciler: &str, _what: &str) {}
 
 /// Passes a point, such as `backup/commit/before`.
 #[cfg(debug_assertions)]
 pub async fn point(reconciler: &str, step: &str, side: &str) {
-    static HOLDS: AtomicU64 = AtomicU64::new(0);
-
     debug_assert!(RECONCILERS.contains(&reconciler), "a test must know {reconciler} to kill it");
     let name = format!("{reconciler}/{step}/{side}");
-    if let Ok(wanted) = std::env::var("COFFERDAM_FAULT_HOLD")
-        && let Some((point, file)) = wanted.split_once('=')
-        && is_due(point, &name, &HOLDS)
+    if let Some(file) = held(&name)
+        && tell_that_it_holds(&name, &file)
     {
-        hold(&name, std::path::Path::new(file)).await;
+        while file.exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
     }
     kill(&name);
 }
 
-/// Passes a point inside a step, such as `restore/stage-claims/before`; only kills.
+/// Passes a point inside a step, such as `restore/stage-claims/before`. A hold keeps the thread.
 #[cfg(debug_assertions)]
 pub fn inside(reconciler: &str, what: &str) {
-    kill(&format!("{reconciler}/{what}/before"));
+    let name = format!("{reconciler}/{what}/before");
+    if let Some(file) = held(&name)
+        && tell_that_it_holds(&name, &file)
+    {
+        while file.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+    kill(&name);
 }
 
 #[cfg(debug_assertions)]
@@ -67,16 +74,24 @@ fn is_due(wanted: &str, name: &str, passed: &AtomicU64) -> bool {
     point == name && passed.fetch_add(1, Ordering::SeqCst) + 1 == nth
 }
 
+/// The file of the hold that is due at this point.
 #[cfg(debug_assertions)]
-async fn hold(name: &str, file: &std::path::Path) {
+fn held(name: &str) -> Option<std::path::PathBuf> {
+    static HOLDS: AtomicU64 = AtomicU64::new(0);
+
+    let wanted = std::env::var("COFFERDAM_FAULT_HOLD").ok()?;
+    let (point, file) = wanted.split_once('=')?;
+    is_due(point, name, &HOLDS).then(|| file.into())
+}
+
+#[cfg(debug_assertions)]
+fn tell_that_it_holds(name: &str, file: &std::path::Path) -> bool {
     tracing::warn!(point = name, file = %file.display(), "holding, as the test asked");
-    if let Err(error) = std::fs::write(file, name) {
+    let told = std::fs::write(file, name);
+    if let Err(error) = &told {
         tracing::error!(%error, "could not tell the test that the point is reached");
-        return;
     }
-    while file.exists() {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    told.is_ok()
 }
 
 /// The reconcilers that pass points, by the names in them, in order.

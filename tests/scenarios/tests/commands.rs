@@ -69,7 +69,7 @@ fn every_command_speaks_json_to_programs() {
     assert_eq!(names(&backups.1), ["new", "old"], "the newest first: {}", backups.1);
     assert_eq!(names(&restores.1), ["again"]);
     let text = difference.1.to_string();
-    assert!(text.contains("configmaps/commands-shop/sky") && text.contains("data.colour"), "{text}");
+    assert!(text.contains("configmaps/commands-shop/sky") && text.contains("/data/colour"), "{text}");
     assert!(browsed.1["manifest"]["recoveryPoint"] == old.as_str(), "{}", browsed.1);
     assert!(downloaded.1["files"].as_u64() > Some(1), "{}", downloaded.1);
     assert!(exported.1["files"].as_array().is_some_and(|files| !files.is_empty()), "{}", exported.1);
@@ -115,7 +115,9 @@ fn a_wrong_argument_and_an_unknown_name_have_exit_codes_of_their_own() {
 fn a_repository_is_kept_in_order_without_a_cluster() {
     let files = tempfile::tempdir().expect("a directory");
     let (source, place) = (files.path().join("source"), files.path().join("place"));
-    std::fs::create_dir(&source).expect("a directory");
+    for directory in [&source, &place] {
+        std::fs::create_dir(directory).expect("a directory");
+    }
     let repository = |arguments: &[&str]| {
         let mut command = Command::new(binary("cofferdam"));
         command.args(["repository", "--directory"]).arg(&place).args(arguments);

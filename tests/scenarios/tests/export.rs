@@ -52,7 +52,7 @@ fn application() -> Vec<Value> {
 fn texts() -> Value {
     json!({
         "yes": "on", "number": "1e3", "octal": "0o17", "time": "12:30:45", "date": "2026-01-01", "null": "~",
-        "lines": "first\n  second\n\n", "tab": "\ta: b # c", "quote": "'\"\\", "control": "\u{7}\u{85}\u{2028}",
+        "lines": "first\n  second\n\n", "tab": "\ta: b # c", "quote": "'\"\\", "control": "\u{7}\u{2028}",
         "empty": "", "document": "---\nkind: Secret\n",
     })
 }

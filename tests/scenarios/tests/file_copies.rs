@@ -1,6 +1,7 @@
 //! Volumes of a driver without snapshots: their files are copied by movers, and come back exactly.
 
-use scenarios::{Cluster, IMAGE, Installation, load_workload, wait_until};
+use scenarios::volumes::{about, claim};
+use scenarios::{Cluster, ENDED, IMAGE, Installation, load_workload, wait_until};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -122,11 +123,45 @@ fn copied_files_and_blocks_come_back_exactly_and_stock_restic_reads_them() {
     let volume = cluster.get(&["pv", &name]).expect("the volume");
     assert_eq!(volume["spec"]["persistentVolumeReclaimPolicy"], "Delete");
     assert_eq!(volume["metadata"]["labels"], Value::Null, "{volume}");
+    a_claim_that_appears_meanwhile_is_not_given_the_data_and_no_volume_stays(&cluster, &installed);
     cluster.delete_namespace("copied");
     wait_until("the volume goes with its claim", SOON, || match cluster.get(&["pv", &name]) {
         None => Ok(()),
         Some(volume) => Err(volume["status"].to_string()),
     });
+}
+
+fn a_claim_that_appears_meanwhile_is_not_given_the_data_and_no_volume_stays(
+    cluster: &Cluster,
+    installed: &Installation,
+) {
+    cluster.delete_namespace("contested");
+    cluster.kubectl(&["create", "namespace", "contested"]);
+    let select = ["--map", "copied:contested", "--include-resources", "persistentvolumeclaims"];
+    cluster
+        .cofferdam(&[&["restore", "create", "contested", "--from-backup", "copy"], &select[..]].concat())
+        .ok();
+    wait_until("a mover works", SOON, || {
+        let jobs = cluster.kubectl(&["get", "jobs", "-n", "cofferdam-movers", "-o", "name"]);
+        if jobs.trim().is_empty() { Err(jobs) } else { Ok(()) }
+    });
+    cluster.apply(&claim("contested", "data", "standard", serde_json::json!({})).to_string());
+
+    let ended = installed.wait_phase("restores", "contested", &ENDED, Duration::from_secs(120));
+
+    assert_eq!(about(&ended, "contested/data")["code"], "VolumeDataNotRestored", "{}", ended["status"]);
+    wait_until("no filled volume stays", SOON, || {
+        let label = "clusterbackup.dataprotection.microsoft.com/restore";
+        let left = cluster.kubectl(&["get", "pv", "-l", label, "-o", "name"]);
+        let volumes =
+            cluster.get(&["pv"]).unwrap_or_default()["items"].as_array().cloned().unwrap_or_default();
+        let given = volumes.iter().filter(|one| {
+            one["spec"]["claimRef"]["namespace"] == "contested" && one["spec"]["claimRef"]["name"] == "data"
+        });
+        let of_movers = given.filter(|one| one["spec"]["storageClassName"] == "plain").count();
+        if left.trim().is_empty() && of_movers == 0 { Ok(()) } else { Err(format!("{left} {of_movers}")) }
+    });
+    cluster.delete_namespace("contested");
 }
 
 #[test]

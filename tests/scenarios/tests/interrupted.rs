@@ -94,11 +94,12 @@ fn a_hook_that_hangs_is_interrupted_by_a_cancellation_and_by_the_deadline() {
     );
     let running = world.extension().run();
     world.backup("cancelled", &["--hook", "hanging/hang"]);
-    world.backup("late", &["--hook", "hanging/hang", "--deadline", "60s"]);
     scenarios::wait_until("the marker", LONG, || {
         let files = world.cluster.exec("hanging", "app", &["ls", "/tmp"]);
         if files.contains("frozen") { Ok(()) } else { Err(files) }
     });
+    // Its turn comes once the first has let go of the pod.
+    world.backup("late", &["--hook", "hanging/hang", "--deadline", "60s"]);
 
     world.cluster.cofferdam(&["backup", "cancel", "cancelled"]).ok();
     let cancelled = world.ended("backups", "cancelled");

@@ -34,11 +34,15 @@ fn an_object_of_1_4_mib_is_captured_whole() {
 fn what_vanishes_during_a_backup_is_a_named_warning_or_nothing_at_all() {
     let world = World::new("vanishing", "standard");
     define_type(&world, "ghosts", "Ghost");
+    world.cluster.kubectl(&["wait", "--for=condition=established", "crd", "ghosts.bad.example"]);
+    world.cluster.apply(
+        "{apiVersion: bad.example/v1, kind: Ghost, metadata: {name: boo, namespace: vanishing}, spec: {}}",
+    );
     world.cluster.delete_namespace("doomed");
     world.cluster.kubectl(&["create", "namespace", "doomed"]);
     world.cluster.kubectl(&["create", "configmap", "-n", "doomed", "a", "--from-literal=a=b"]);
     world.backup("vanishing", &["--include-namespaces", "doomed"]);
-    let (start, hold) = world.extension().hold_at("backup/request-snapshots/after");
+    let (start, hold) = world.extension().hold_at("backup/discovered/before");
     let running = start.run();
     hold.reached(LONG);
 
@@ -50,7 +54,8 @@ fn what_vanishes_during_a_backup_is_a_named_warning_or_nothing_at_all() {
 
     assert_eq!(backup["status"]["phase"], "CompletedWithWarnings", "{}", backup["status"]);
     let problems = backup["status"]["problems"].to_string();
-    assert!(problems.contains("UserErrorNamespaceNotFound") && problems.contains("doomed"), "{problems}");
+    assert!(problems.contains("doomed"), "{problems}");
+    assert!(problems.contains("ghosts.bad.example"), "a type whose definition vanished is named: {problems}");
     assert_eq!(backup["status"]["volumes"]["snapshots"], 1, "{}", backup["status"]);
     nothing(&left_behind(&world, &backup));
     world.down();

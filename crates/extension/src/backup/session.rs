@@ -112,6 +112,10 @@ impl Counter {
 }
 
 impl capture::Progress for Counter {
+    fn planned(&self, _resources: usize) {
+        crate::fault::inside("backup", "discovered");
+    }
+
     fn captured(&self, objects: u64, bytes: u64) {
         self.objects.fetch_add(objects, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);

@@ -353,7 +353,11 @@ pub(super) async fn give_up(client: &Client, movers: &str, selector: &str) -> Re
         let Some(policy) = volume.annotations().get(RECLAIM) else { continue };
         let name = volume.name_any();
         let mut patch = json!({
-            "metadata": {"labels": {(labels::TARGET): null, (labels::RESTORE): null}, "annotations": {(RECLAIM): null}},
+            "metadata": {
+                "labels": {(labels::TARGET): null, (labels::RESTORE): null}, "annotations": {(RECLAIM): null},
+                // A claim that is given the volume at this moment keeps it.
+                "resourceVersion": volume.resource_version(),
+            },
             "spec": {"persistentVolumeReclaimPolicy": policy},
         });
         let given_to = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref());
