@@ -27,7 +27,62 @@ pub fn tables(results: &Results) -> String {
     if let Some(cut) = &results.snapshots {
         parts.push(format!("## Snapshots\n\n{}", snapshots(cut)));
     }
+    let judged = targets(results);
+    if !judged.is_empty() {
+        parts.push(format!("## Targets\n\n{}", judged.join("\n")));
+    }
     parts.join("\n\n")
+}
+
+/// At least this share of the API server's own rate.
+const RATIO: f64 = 0.7;
+/// At least so many times the rate of Velero.
+const TIMES: f64 = 10.0;
+/// Objects per second at least, where the API server makes 780 ConfigMaps a second on eight connections.
+const RESTORED: f64 = 500.0;
+/// MiB at most.
+const PEAK: f64 = 256.0;
+/// Captures of fewer objects are mostly fixed cost, which is shown apart.
+const JUDGED: usize = 20_000;
+
+/// What was aimed at, and whether the medians reach it.
+fn targets(results: &Results) -> Vec<String> {
+    let mut rows = Vec::new();
+    let mut judge =
+        |what: &str, one: &Measured, name: &str, value: Option<f64>, aim: String, met: fn(f64) -> bool| {
+            if let Some(value) = value {
+                let verdict = if met(value) { "met" } else { "**missed**" };
+                let objects = number(one.objects as f64);
+                rows.push(format!(
+                    "| {what} of {objects} objects | {name} | {aim} | {} | {verdict} |",
+                    number(value)
+                ));
+            }
+        };
+    let times = |one: &Measured| Some(one.ours.median()? / one.velero.median()?);
+    let of_captures = results.captures.iter().filter(|one| one.made >= JUDGED).map(|one| ("capture", one));
+    for (what, one) in of_captures.chain(results.restores.iter().map(|one| ("restore", one))) {
+        judge(
+            what,
+            one,
+            "share of the API server's own rate",
+            one.ratio.median(),
+            format!("≥ {RATIO}"),
+            |value| value >= RATIO,
+        );
+        judge(what, one, "times Velero", times(one), format!("≥ {TIMES}"), |value| value >= TIMES);
+        judge(what, one, "peak MiB", one.peak.most(), format!("< {PEAK}"), |value| value < PEAK);
+        if what == "restore" {
+            judge(what, one, "objects/s", one.ours.median(), format!("≈ {RESTORED}"), |value| {
+                value >= RESTORED
+            });
+        }
+    }
+    if rows.is_empty() {
+        return rows;
+    }
+    let head = ["| What | Measure | Aim | Median (peak: most) | |", "|---|---|---:|---:|---|"];
+    head.map(str::to_owned).into_iter().chain(rows).collect()
 }
 
 fn speed(all: &[Measured], bare: &str) -> String {
@@ -131,5 +186,19 @@ mod tests {
         let table = speed(&[one], "bare LIST");
 
         assert!(table.contains("| 2,345 | 8,000 | – | – | – | – |"), "{table}");
+    }
+
+    #[test]
+    fn a_target_that_is_missed_is_said_to_be() {
+        let mut one = Measured { made: 2000, objects: 2002, ..Measured::default() };
+        one.ratio.add(0.69);
+        one.ours.add(600.0);
+        let results = Results { restores: vec![one.clone()], captures: vec![one], ..Results::default() };
+
+        let judged = targets(&results).join("\n");
+
+        assert!(judged.contains("own rate | ≥ 0.7 | 0.69 | **missed** |"), "{judged}");
+        assert!(judged.contains("objects/s | ≈ 500 | 600 | met |"), "{judged}");
+        assert!(!judged.contains("capture"), "small captures are not judged: {judged}");
     }
 }

@@ -1,6 +1,6 @@
 //! The demo is a test: what a newcomer sees first must always work.
 
-use scenarios::{Cluster, run};
+use scenarios::{Cluster, NAMESPACE, everything, run};
 use std::process::Command;
 
 #[test]
@@ -19,4 +19,27 @@ fn the_demo_loses_an_application_and_brings_it_back_in_three_places() {
         assert_eq!(pod["status"]["phase"], "Running", "{namespace} in {}", cluster.name);
         cluster.delete_namespace(namespace);
     }
+    if everything() {
+        on_a_cluster_that_is_there(&one);
+    }
+}
+
+fn on_a_cluster_that_is_there(cluster: &Cluster) {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let demo = || {
+        let mut demo = Command::new(format!("{root}/demo/run"));
+        demo.env("COFFERDAM_DEMO_BUILT", "1").env("COFFERDAM_DEMO_KEEP", "1");
+        demo.env("COFFERDAM_DEMO_EXISTING", "1").env("KUBECONFIG", &cluster.kubeconfig);
+        run(demo, "")
+    };
+
+    let refused = demo();
+    cluster.delete_namespace(NAMESPACE);
+    cluster.kubectl(&["delete", "crd", "discounts.shop.example", "--ignore-not-found"]);
+    let shown = demo().ok();
+
+    assert_eq!(refused.code, 1, "an installation that is there is left alone: {}", refused.stdout);
+    assert!(refused.stderr.contains(NAMESPACE), "{}", refused.stderr);
+    assert!(shown.contains("Everything is back"), "{shown}");
+    assert_eq!(cluster.get(&["namespace", "shop"]), None, "the demo takes away what it made");
 }
