@@ -119,7 +119,7 @@ impl ClusterApi for Recorder {
         let swapped = self.swapped.lock().unwrap().take();
         if let Some(object) = swapped {
             let someone = Write { manager: "someone".to_owned(), dry_run: false, whole: false };
-            self.api.delete(place, uid, owned, &someone).await?;
+            self.api.delete(place, uid, Owned::Goes, &someone).await?;
             self.api.create(place, &object, &someone).await?;
         }
         self.api.delete(place, uid, owned, write).await
