@@ -113,6 +113,9 @@ impl Work for Run {
     /// One that may be interrupted ends early when the backup shall stop.
     async fn take(&mut self, step: Step) -> Result<(), StepError> {
         let before = self.status.clone();
+        if self.waiting.as_ref().is_some_and(|(waits, _)| *waits == step) {
+            show_progress(&mut self.status.conditions, self.context.clock.now());
+        }
         if !step.is_interruptible() || self.stop_reason().is_some() {
             let done = self.act(step).await;
             // What was not written did not happen: neither is the attempt counted nor the backup at its end.
@@ -181,8 +184,8 @@ impl Run {
     }
 
     fn no_longer_waits(&mut self, step: Step, done: &Result<(), StepError>) {
-        if done.is_ok() && self.waiting.take_if(|(waits, _)| *waits == step).is_some() {
-            show_progress(&mut self.status.conditions, self.context.clock.now());
+        if done.is_ok() {
+            self.waiting.take_if(|(waits, _)| *waits == step);
         }
     }
 

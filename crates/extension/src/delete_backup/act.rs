@@ -173,7 +173,11 @@ impl Run {
         // The task keeps the object until the store is asked again; another process continues after a restart.
         tokio::select! {
             () = self.stop.cancelled() => Ok(()),
-            () = tokio::time::sleep(ASK_AGAIN) => self.set(Point::Unknown),
+            () = tokio::time::sleep(ASK_AGAIN) => {
+                // From here on a restore is refused again: the store may let go of the recovery point now.
+                self.note(RETAINED, "False", "AskedAgain", "").await?;
+                self.set(Point::Unknown)
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is left to do once a restore or a plan has ended: the result file and the final status.
 
-use super::Run;
+use super::{Run, decide::Step};
 use crate::{
     locations::{Access, DEFAULT, OpenLocation, Role},
     metrics::{Ended, Kind},
@@ -54,7 +54,8 @@ impl Run {
         let mut problems = self.problems.clone();
         problems.extend(self.failure.clone());
         let timed_out = stop == Some(Stop::Deadline) || self.end == Some(End::DeadlineExceeded);
-        problems.extend(self.waiting.iter().map(|(_, problem)| problem.clone()));
+        let waits = self.waiting.iter().filter(|(step, _)| *step != Step::Finish);
+        problems.extend(waits.map(|(_, problem)| problem.clone()));
         if timed_out {
             problems.push(
                 Problem::error(code::DEADLINE_EXCEEDED, "The restore did not end within deadlineSeconds.")

@@ -106,7 +106,10 @@ async fn steady_runs(
 
 /// The new Deployments and StatefulSets that have not made all their pods, by kind, namespace and name.
 async fn incomplete(client: &Client, created: Option<Timestamp>) -> Result<Vec<String>, StepError> {
-    let is_new = |metadata: &ObjectMeta| metadata.creation_timestamp.as_ref().map(|time| time.0) >= created;
+    let is_new = |metadata: &ObjectMeta| {
+        metadata.creation_timestamp.as_ref().map(|time| time.0) >= created
+            && metadata.deletion_timestamp.is_none()
+    };
     let named = |kind: &str, metadata: &ObjectMeta| {
         let text = |part: &Option<String>| part.clone().unwrap_or_default();
         format!("{kind} {}/{}", text(&metadata.namespace), text(&metadata.name))

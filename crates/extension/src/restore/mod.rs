@@ -119,13 +119,16 @@ impl Work for Run {
 
     async fn take(&mut self, step: Step) -> Result<(), StepError> {
         let before = self.status.clone();
+        if self.waiting.as_ref().is_some_and(|(waits, _)| *waits == step) {
+            show_progress(&mut self.status.conditions, self.context.clock.now());
+        }
         let done = self.act(step).await;
         // What was not written did not happen: neither is the attempt counted nor the restore at its end.
         if done.is_err() && matches!(step, Step::Begin | Step::Finish) {
             self.status = before;
         }
-        if done.is_ok() && self.waiting.take_if(|(waits, _)| *waits == step).is_some() {
-            show_progress(&mut self.status.conditions, self.context.clock.now());
+        if done.is_ok() {
+            self.waiting.take_if(|(waits, _)| *waits == step);
         }
         done
     }

@@ -30,6 +30,7 @@ use crate::transform::Facts;
 use crate::volumes::VolumeRestorer;
 use futures::StreamExt;
 use parking_lot::{Mutex, RwLock};
+use prepare::NotSent;
 use protection::{Problem, code};
 use serde_json::Value;
 use settle::{Settled, Subject};
@@ -138,10 +139,15 @@ impl Walk<'_> {
         };
         let mut prepared = match self.prepare(item, body) {
             Ok(prepared) => prepared,
-            Err(prepare::NotSent(action)) => {
+            Err(NotSent::Settled(action)) => {
                 let place = self.target_place(item);
                 self.note_failed_claim(item, &place);
                 self.report_unsent(item, place, action, Vec::new());
+                return Ok(());
+            }
+            Err(NotSent::Taken(problem)) => {
+                let place = self.target_place(item);
+                self.report_unsent(item, place, Action::blocked(problem), Vec::new());
                 return Ok(());
             }
         };
@@ -206,8 +212,9 @@ impl Walk<'_> {
             if place.kind.is("", "namespaces") {
                 self.state.lock().fresh_namespaces.insert(place.name.to_string());
             }
-        } else if !matches!(action, Action::Blocked(_)) {
-            self.link_again_later(&place, &references);
+        } else {
+            let seen = !matches!(action, Action::Blocked(_));
+            self.link_again_later(&place, &references, seen);
         }
         let written = matches!(action, Action::Create | Action::Patch { .. } | Action::Replace { .. });
         notes.extend(more);

@@ -3,6 +3,7 @@
 
 use super::Walk;
 use super::state::{Late, NewOwner};
+use crate::api::ApiError;
 use crate::item::{Item, OwnerRef, Place};
 use crate::json;
 use crate::order::is_linked_late;
@@ -10,7 +11,7 @@ use crate::row::Action;
 use crate::stop::Stopped;
 use crate::{codes, never};
 use futures::{StreamExt, stream};
-use protection::Problem;
+use protection::{Problem, code};
 use resources::ConflictPolicy;
 use serde_json::{Value, json};
 
@@ -89,7 +90,8 @@ impl Walk<'_> {
             _ => return,
         };
         let mut state = self.state.lock();
-        if matches!(action, Action::Replace { .. }) {
+        // An owner that is created under `Replace` may have been deleted for it by an attempt that was interrupted.
+        if matches!(action, Action::Replace { .. } | Action::Create) {
             state.replaced.insert(item.uid.clone());
         }
         state.owners.insert(item.uid.clone(), known);
@@ -131,7 +133,12 @@ impl Walk<'_> {
         if late.existed {
             // A later attempt must not take it for an object that this restore changed.
             write.manager = format!("{}/linked", write.manager);
-            let Ok(Some(live)) = self.api.get(&late.place).await else { return };
+            let live = match self.api.get(&late.place).await {
+                Ok(Some(live)) => live,
+                Ok(None) if !late.seen => return,
+                Ok(None) => return self.sink.problem(gone_with_its_owner().about(target)),
+                Err(error) => return self.sink.problem(unlinked(&error).about(target)),
+            };
             let mut all = json::items(&live, &["metadata", "ownerReferences"]).to_vec();
             references.retain(|new| !all.iter().any(|known| known["uid"] == new["uid"]));
             if references.is_empty() {
@@ -142,30 +149,38 @@ impl Walk<'_> {
         }
         let patch = json!({"metadata": {"ownerReferences": references}});
         if let Err(error) = self.api.patch(&late.place, &patch, &write).await {
-            let what = format!("It could not be linked to its owner: {}.", error.explain(true));
-            self.sink.problem(
-                Problem::warning(codes::OWNER_ABSENT, what).about(target).fix(
-                    "Set metadata.ownerReferences by hand, if something should delete it with its owner.",
-                ),
-            );
+            self.sink.problem(unlinked(&error).about(target));
         }
     }
 
     /// Remembers an object to link at the end.
     pub(super) fn link_later(&self, place: &Place, references: &[Value]) {
         if !references.is_empty() {
-            let late = Late { place: place.clone(), references: references.to_vec(), existed: false };
+            let late =
+                Late { place: place.clone(), references: references.to_vec(), existed: false, seen: true };
             self.state.lock().late.push(late);
         }
     }
 
     /// Remembers an object that exists and loses an owner if that is replaced.
-    pub(super) fn link_again_later(&self, place: &Place, references: &[Value]) {
+    pub(super) fn link_again_later(&self, place: &Place, references: &[Value], seen: bool) {
         if !references.is_empty() && self.options.conflict_policy == ConflictPolicy::Replace {
-            let late = Late { place: place.clone(), references: references.to_vec(), existed: true };
+            let late = Late { place: place.clone(), references: references.to_vec(), existed: true, seen };
             self.state.lock().late.push(late);
         }
     }
+}
+
+fn unlinked(error: &ApiError) -> Problem {
+    let what = format!("It could not be linked to its owner: {}.", error.explain(true));
+    Problem::warning(codes::OWNER_ABSENT, what)
+        .fix("Set metadata.ownerReferences by hand, if something should delete it with its owner.")
+}
+
+/// A built-in controller's object takes along all that it owns, not only what that controller makes.
+fn gone_with_its_owner() -> Problem {
+    Problem::error(code::OBJECT_NOT_RESTORED, "It was deleted with its owner, which was replaced.")
+        .fix("Start the restore again: what is absent is created.")
 }
 
 fn absent(reference: &Value) -> Problem {

@@ -12,8 +12,13 @@ use protection::{Problem, code};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Why an object is not sent, with what is to be told about it.
-pub(super) struct NotSent(pub(super) Action);
+/// Why an object is not sent.
+pub(super) enum NotSent {
+    /// For a reason of its own, with what is to be told about it.
+    Settled(Action),
+    /// Another object of this restore has its place.
+    Taken(Problem),
+}
 
 impl Walk<'_> {
     /// Where an object of the source goes, before modifiers had a word.
@@ -57,7 +62,7 @@ impl Walk<'_> {
         };
         let place = Place { kind, namespace, name };
         if !self.take_place(&place, item) {
-            return Err(blocked(
+            return Err(NotSent::Taken(
                 Problem::error(
                     code::OBJECT_NOT_RESTORED,
                     format!("The namespace mapping puts another object in the place of {place}, too."),
@@ -152,9 +157,9 @@ impl Walk<'_> {
 }
 
 fn leave(why: String) -> NotSent {
-    NotSent(Action::Leave { why })
+    NotSent::Settled(Action::Leave { why })
 }
 
 fn blocked(problem: Problem) -> NotSent {
-    NotSent(Action::blocked(problem))
+    NotSent::Settled(Action::blocked(problem))
 }

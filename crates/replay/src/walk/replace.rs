@@ -152,6 +152,7 @@ impl Walk<'_> {
             ));
         }
         let Some(uid) = json::text(live, &["metadata", "uid"]) else { return Ok(None) };
+        // A claim stays when its owner does without it; but an operator may look after it by the owner's finalizers.
         Ok(self.claim_owned_by(subject.place, uid).await?.map(|claim| {
             Problem::error(
                 codes::REPLACE_REFUSED,

@@ -23,6 +23,8 @@ pub(super) struct Late {
     pub(super) references: Vec<Value>,
     /// It was there before: only references to owners that were replaced are added to those that it has.
     pub(super) existed: bool,
+    /// It is known to have been there when its turn came.
+    pub(super) seen: bool,
 }
 
 /// Mutable part of a walk; held for moments only.

@@ -221,7 +221,8 @@ impl Handover<'_> {
     async fn settle(&self, uid: String) -> Result<Result<Filled, String>, VolumesError> {
         let end = Instant::now() + self.options.timeout;
         loop {
-            let claim = self.target().get_opt(self.request.name()).await.tried(|| "read the claim".into())?;
+            let (claims, name) = (self.target(), self.request.name());
+            let claim = persistently(|| claims.get_opt(name)).await.tried(|| "read the claim".into())?;
             let Some(claim) = claim else { return Ok(Err("the claim was deleted meanwhile".to_owned())) };
             let bound = claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound");
             if let (true, Some(volume)) = (bound, claim.spec.and_then(|spec| spec.volume_name)) {
@@ -383,7 +384,12 @@ async fn is_wanted(client: &Client, volume: &str, claim: &ObjectReference) -> Re
     let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), namespace);
     let found = persistently(|| claims.get_opt(name)).await;
     let found = found.tried(|| format!("read the claim {namespace}/{name}"))?;
-    let asked = found.and_then(|claim| claim.spec).and_then(|spec| spec.volume_name);
+    let bound = |claim: &PersistentVolumeClaim| {
+        claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound")
+    };
+    // One that is on its way out and never got the volume wants it no more.
+    let stays = found.filter(|claim| claim.metadata.deletion_timestamp.is_none() || bound(claim));
+    let asked = stays.and_then(|claim| claim.spec).and_then(|spec| spec.volume_name);
     Ok(asked.as_deref() == Some(volume))
 }
 
