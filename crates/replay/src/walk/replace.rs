@@ -101,7 +101,12 @@ impl Walk<'_> {
         live: &Value,
     ) -> Result<Result<(), Problem>, Stopped> {
         let uid = json::text(live, &["metadata", "uid"]).unwrap_or("");
-        match self.api.delete(subject.place, uid, owned(subject.place), &self.write).await {
+        // Orphaning waits for the garbage collector, which learns of a new kind only after half a minute.
+        let owned = match self.referenced.contains(&subject.item.uid) {
+            true => owned(subject.place),
+            false => Owned::Goes,
+        };
+        match self.api.delete(subject.place, uid, owned, &self.write).await {
             Ok(()) => {}
             Err(error) if error.refusal == Refusal::NotFound => {}
             Err(error) if error.refusal == Refusal::DryRunNotSupported => {}
