@@ -5,13 +5,13 @@ use crate::{
     context::Context,
     driver::{Latest, TryAgain},
     fault,
-    status::StatusWriter,
+    status::{StatusWriter, show_progress, show_waiting},
     step::StepError,
     stop::{Circumstances, Stoppable},
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
-use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{Api, Resource, ResourceExt};
 use protection::{Problem, code};
 use serde::{Serialize, de::DeserializeOwned};
@@ -56,6 +56,41 @@ pub enum After {
     TryAgain(TryAgain),
     /// This process puts the operation down.
     Leave,
+}
+
+/// The step that is tried again and again, and why: shown in the status, and told at the end if nothing came of it.
+#[derive(Debug)]
+pub struct Waiting<S>(Option<(S, Problem)>);
+
+impl<S> Default for Waiting<S> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<S: PartialEq> Waiting<S> {
+    /// A step failed and will be tried again.
+    pub fn begin(&mut self, step: S, problem: Problem, conditions: &mut Vec<Condition>, now: Timestamp) {
+        show_waiting(conditions, &problem, now);
+        self.0 = Some((step, problem));
+    }
+
+    /// The step is tried again. That may take long, and is no waiting.
+    pub fn tries(&self, step: &S, conditions: &mut Vec<Condition>, now: Timestamp) {
+        if self.0.as_ref().is_some_and(|(waits, _)| waits == step) {
+            show_progress(conditions, now);
+        }
+    }
+
+    /// The step succeeded.
+    pub fn end(&mut self, step: &S) {
+        self.0.take_if(|(waits, _)| waits == step);
+    }
+
+    /// Why a step never succeeded; a failure of `last` itself is not told by it.
+    pub fn problem(&self, last: &S) -> Option<&Problem> {
+        self.0.as_ref().filter(|(waits, _)| waits != last).map(|(_, problem)| problem)
+    }
 }
 
 /// Takes step after step until nothing is left for this process.

@@ -63,10 +63,10 @@ pub fn storage(parts: &Parts<'_>, programs: &NodeBinaries, driver: &Path, pool: 
     let controller = parts
         .sidecar(&programs.snapshot_controller)
         .args(["--worker-threads=20", "--retry-interval-max=10s"]);
-    let mut processes = vec![process("snapshot-controller", controller, vec![served.clone()])];
+    let mut processes = vec![process("snapshot-controller", controller, served.to_vec())];
     for (name, short) in [(DRIVER, "csi"), (PLAIN_DRIVER, "plain-csi")] {
         let socket = parts.places.driver_socket(name);
-        let gates = vec![Gate::Exists(socket.clone()), served.clone()];
+        let gates: Vec<Gate> = [Gate::Exists(socket.clone())].into_iter().chain(served.clone()).collect();
         let address = flag("--csi-address", &socket);
         let provisioner = parts.sidecar(&programs.csi_provisioner).arg(&address).args([
             "--retry-interval-max=10s",
@@ -120,8 +120,10 @@ impl Parts<'_> {
         }
     }
 
-    fn snapshot_api(&self) -> Gate {
-        Gate::Exists(manifests_applied(self.places))
+    /// The server answers and `up` has seen it serve the types. The file alone would not do: the server may be
+    /// starting again.
+    fn snapshot_api(&self) -> [Gate; 2] {
+        [Gate::Exists(manifests_applied(self.places)), self.api_ready()]
     }
 
     /// A sidecar that talks to the API as fast as it wants; the defaults would

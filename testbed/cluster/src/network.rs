@@ -77,10 +77,7 @@ pub async fn ensure_cluster(layout: &Layout, places: &Places, addresses: Address
 
 /// Removes a namespace with all its interfaces; harmless when there is none.
 pub async fn remove(places: &Places) -> Result<(), Error> {
-    let marker = marker(places);
-    if marker.exists() {
-        std::fs::remove_file(&marker).map_err(Error::file("remove", &marker))?;
-    }
+    state::forget(&marker(places))?;
     if places.namespace_file().exists() {
         ip(&["netns", "del", &places.namespace]).await?;
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{Error, Invocation};
+use crate::{Error, Invocation, state};
 
 /// Size of a pool in bytes. The file is sparse: it takes what is written to it.
 const SIZE: u64 = 64 << 30;
@@ -37,9 +37,7 @@ pub async fn remove(image: &Path, directory: &Path) -> Result<(), Error> {
     unmount_below(directory).await?;
     detach_loops(image).await?;
     for path in [image.to_path_buf(), image.with_extension("unfinished")] {
-        if path.exists() {
-            std::fs::remove_file(&path).map_err(Error::file("remove", &path))?;
-        }
+        state::forget(&path)?;
     }
     if directory.exists() {
         std::fs::remove_dir(directory).map_err(Error::file("remove", directory))?;

@@ -207,6 +207,14 @@ pub fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
     std::fs::rename(&new, path).map_err(Error::file("replace", path))
 }
 
+/// Removes a file; harmless when there is none.
+pub fn forget(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

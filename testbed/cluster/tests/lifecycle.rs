@@ -87,3 +87,51 @@ fn a_cluster_that_was_interrupted_is_completed_and_goes_without_a_trace() {
     assert!(namespaces.contains("namespace/kube-system"), "{namespaces}");
     assert_eq!((after, after_a_kill), (vec![], vec![]));
 }
+
+/// Kills every process of the cluster's control groups, as a crash of the machine would, and waits until they are gone.
+fn crash(name: &str) {
+    let mut groups = vec![Path::new("/sys/fs/cgroup").to_owned()];
+    let mut members = Vec::new();
+    while let Some(group) = groups.pop() {
+        for entry in std::fs::read_dir(&group).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                groups.push(entry.path());
+            }
+        }
+        if group.components().any(|part| part.as_os_str() == format!("cofferdam-{name}").as_str()) {
+            let text = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+            members.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
+        }
+    }
+    assert!(!members.is_empty(), "no process of {name} was found");
+    for pid in &members {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGKILL).ok();
+    }
+    let alive = || members.iter().any(|pid| Path::new("/proc").join(pid.to_string()).exists());
+    for _ in 0..100 {
+        if !alive() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("processes of {name} outlive SIGKILL");
+}
+
+#[test]
+fn a_cluster_whose_processes_died_comes_back_whole() {
+    const NAME: &str = "crashed";
+    succeeds(&["down", "--name", NAME]);
+    succeeds(&["up", "--name", NAME]);
+    succeeds(&["kubectl", "--name", NAME, "--", "create", "namespace", "kept"]);
+    crash(NAME);
+    succeeds(&["up", "--name", NAME]);
+    let namespaces = succeeds(&["kubectl", "--name", NAME, "--", "get", "namespaces", "-o", "name"]);
+    let snapshotter = Path::new("/var/lib/cofferdam-testbed").join(NAME).join("logs/csi-snapshotter.log");
+    let seen = std::fs::read_to_string(&snapshotter).unwrap_or_default();
+    let starts = seen.matches("Starting CSI snapshotter").count();
+    let without_groups = seen.matches("disabling the VolumeGroupSnapshot feature").count();
+    succeeds(&["down", "--name", NAME]);
+
+    assert!(namespaces.contains("namespace/kept"), "{namespaces}");
+    assert_eq!((starts, without_groups), (2, 0), "{seen}");
+}

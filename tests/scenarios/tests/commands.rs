@@ -1,9 +1,10 @@
 //! Every command of the command line once, as a program uses it: `-o json` and `-o yaml`, and the exit codes.
 
-use scenarios::{Cluster, Installation, Ran, binary, run};
+use scenarios::{Cluster, Installation, NAMESPACE, Ran, binary, run};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 const SPACE: &str = "commands-shop";
 
@@ -62,6 +63,7 @@ fn every_command_speaks_json_to_programs() {
     .iter()
     .map(|command| printed(&cluster, command))
     .collect();
+    a_deletion_that_failed_is_asked_for_again(&cluster, &installed, &new);
     let logs = cluster.cofferdam(&["backup", "logs", "old"]);
     let raw = cluster.cofferdam(&["backup", "logs", "old", "-o", "json"]).ok();
     let yaml = cluster.cofferdam(&["backup", "show", "new", "-o", "yaml"]).ok();
@@ -86,6 +88,23 @@ fn every_command_speaks_json_to_programs() {
     let applied = cluster.try_kubectl(&["apply", "--dry-run=client", "-o", "json", "-f", "-"], &yaml).ok();
     assert!(applied.contains("\"name\": \"new\""), "{applied}");
     cluster.delete_namespace(SPACE);
+}
+
+fn a_deletion_that_failed_is_asked_for_again(cluster: &Cluster, installed: &Installation, point: &str) {
+    let name = format!("delete-{point}");
+    cluster.apply(&format!(
+        "{{apiVersion: clusterbackup.dataprotection.microsoft.com/v1alpha1, kind: DeleteBackup, \
+          metadata: {{name: {name}, namespace: {NAMESPACE}}}, \
+          spec: {{recoveryPoint: {{location: nowhere, id: {point}}}}}}}"
+    ));
+    installed.wait_phase("deletebackups", &name, &["Failed"], Duration::from_secs(60));
+
+    let again = cluster.cofferdam(&["backup", "delete", "new", "--yes", "--wait"]);
+
+    assert_eq!(again.code, 0, "{}{}", again.stdout, again.stderr);
+    assert!(again.stderr.contains("failed before; it is tried again"), "{}", again.stderr);
+    let left = cluster.cofferdam(&["recovery-point", "list"]).ok();
+    assert!(!left.contains(point), "{left}");
 }
 
 fn names(list: &Value) -> Vec<String> {

@@ -1,7 +1,8 @@
 //! Restores as a person at a shell sees them: the plan, the result, and what goes wrong.
 
-use scenarios::{Cluster, Installation, NAMESPACE};
-use serde_json::Value;
+use scenarios::volumes::world;
+use scenarios::{Cluster, Installation, NAMESPACE, load_workload};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -220,6 +221,61 @@ fn filters_of_a_restore_select_what_is_restored() {
 
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for namespace in ["filter-a", "filter-b"] {
+        cluster.delete_namespace(namespace);
+    }
+}
+
+/// Two pods, the second of which is made only when the first has been ready for a while.
+fn one_after_the_other() -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet",
+        "metadata": {"name": "slow", "namespace": "hooked-restore"},
+        "spec": {"replicas": 2, "serviceName": "slow", "selector": {"matchLabels": {"app": "slow"}},
+            "template": {"metadata": {"labels": {"app": "slow"}}, "spec": {
+                "terminationGracePeriodSeconds": 0, "containers": [{
+                    "name": "app", "image": "cofferdam.test/shell:1", "imagePullPolicy": "IfNotPresent",
+                    "command": ["sleep", "1000000"],
+                    "readinessProbe": {"exec": {"command": ["true"]}, "initialDelaySeconds": 15},
+                }]}}},
+    })
+}
+
+fn restore_hook(name: &str, app: &str) -> Value {
+    json!({
+        "apiVersion": "clusterbackup.dataprotection.microsoft.com/v1alpha1", "kind": "RestoreHook",
+        "metadata": {"name": name, "namespace": "hooked-restore"},
+        "spec": {"restoreHook": [{"name": "mark", "includedNamespaces": ["hooked-restore"],
+            "labelSelector": {"matchLabels": {"app": app}},
+            "postHooks": [{"exec": {"command": ["touch", "/tmp/restored"], "onError": "Fail"}}]}]},
+    })
+}
+
+#[test]
+fn restore_hooks_reach_pods_that_are_made_late_and_one_that_reaches_none_says_so() {
+    let cluster = Cluster::one();
+    load_workload(&cluster, "shell");
+    let installed = Installation::fresh(&cluster, "hooked-restore");
+    let objects = vec![one_after_the_other(), restore_hook("all", "slow"), restore_hook("none", "nothing")];
+    world(&cluster, "hooked-restore", objects);
+    cluster.delete_namespace("hooked-copy");
+    cluster
+        .cofferdam(&["backup", "create", "hooked", "--include-namespaces", "hooked-restore", "--wait"])
+        .ok();
+    let mut restore = vec!["restore", "create", "hooked", "--from-backup", "hooked", "--wait"];
+    restore.extend(["--map", "hooked-restore:hooked-copy", "--include-namespaces", "hooked-restore"]);
+    restore.extend(["--hook", "hooked-restore/all", "--hook", "hooked-restore/none"]);
+
+    let restored = cluster.cofferdam(&restore);
+
+    assert_eq!(restored.code, 3, "{}{}", restored.stdout, restored.stderr);
+    for pod in ["slow-0", "slow-1"] {
+        assert_eq!(cluster.exec("hooked-copy", pod, &["ls", "/tmp/restored"]).trim(), "/tmp/restored");
+    }
+    let status = installed.resource("restores", "hooked")["status"].clone();
+    assert_eq!(status["problemCount"], 1, "{status}");
+    assert_eq!(status["problems"][0]["code"], "UserErrorHookExecutionFailed", "{status}");
+    assert_eq!(status["problems"][0]["target"], "restorehooks/hooked-restore/none", "{status}");
+    for namespace in ["hooked-restore", "hooked-copy"] {
         cluster.delete_namespace(namespace);
     }
 }

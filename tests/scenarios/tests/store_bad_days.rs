@@ -377,8 +377,11 @@ fn a_store_behind_a_packet_filter_is_named_by_a_validation_and_a_backup_waits_fo
     cluster
         .cofferdam(&["backup", "create", &name, "--location", "blocked", "--include-namespaces", SMALL])
         .ok();
-    std::thread::sleep(Duration::from_secs(3));
-    let meanwhile = installed().resource("backups", &name);
+    let meanwhile = wait_until("the backup says what it waits for", Duration::from_secs(90), || {
+        let found = installed().resource("backups", &name);
+        let conditions = found["status"]["conditions"].to_string();
+        if conditions.contains("TryingAgain") { Ok(found) } else { Err(conditions) }
+    });
     drop(filter);
     let after = installed().wait_phase("backups", &name, &["Completed", "Failed"], Duration::from_secs(60));
 
@@ -388,8 +391,11 @@ fn a_store_behind_a_packet_filter_is_named_by_a_validation_and_a_backup_waits_fo
     assert_eq!(blocked["status"]["phase"], "Failed");
     assert_eq!(check(&blocked, "P6")["result"], "Failed", "{:#}", blocked["status"]);
     assert_eq!(check(&blocked, "P10")["result"], "NotObservable", "{:#}", blocked["status"]);
-    assert_ne!(meanwhile["status"]["phase"], "Completed", "{:#}", meanwhile["status"]);
+    assert_eq!(meanwhile["status"]["phase"], "InProgress", "{:#}", meanwhile["status"]);
+    let said = meanwhile["status"]["conditions"].to_string();
+    assert!(said.contains(&store.bucket), "the store that does not answer is named: {said}");
     assert_eq!(after["status"]["phase"], "Completed", "{:#}", after["status"]);
+    assert!(!after["status"].to_string().contains("TryingAgain"), "{:#}", after["status"]);
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! What is left to do once it is known how a backup ends: the result file and the final status.
 
-use super::{Run, decide::Commit, internal};
+use super::{
+    Run,
+    decide::{Commit, Step},
+    internal,
+};
 use crate::{
     metrics::{Ended, Instance, Kind},
     points::OpenPoint,
@@ -78,7 +82,7 @@ impl Run {
         let mut problems: Vec<Problem> = session.failure.clone().into_iter().collect();
         problems.extend(session.problems.iter().cloned());
         if !committed {
-            problems.extend(self.waiting.iter().map(|(_, problem)| problem.clone()));
+            problems.extend(self.waiting.problem(&Step::Finish).cloned());
         }
         if !committed && stop == Some(Stop::Deadline) {
             problems.push(out_of_time());

@@ -16,10 +16,10 @@ pub use observe::FINALIZER;
 use crate::{
     context::Context,
     driver::{Latest, Operation, TryAgain},
-    status::{StatusWriter, show_progress, show_waiting},
+    status::StatusWriter,
     step::StepError,
     stop::Stop,
-    work::{self, After, Work, internal},
+    work::{self, After, Waiting, Work, internal},
 };
 use async_trait::async_trait;
 use decide::{Step, decide};
@@ -62,7 +62,7 @@ impl Operation for Backups {
             finalizer: has_finalizer(&object),
             status: object.status.unwrap_or_default(),
             session: None,
-            waiting: None,
+            waiting: Waiting::default(),
             latest,
             stop,
             api,
@@ -89,8 +89,7 @@ pub(crate) struct Run {
     finalizer: bool,
     writer: StatusWriter<Backup>,
     session: Option<Session>,
-    /// The step that is tried again and again, and why.
-    waiting: Option<(Step, Problem)>,
+    waiting: Waiting<Step>,
 }
 
 #[async_trait]
@@ -113,9 +112,7 @@ impl Work for Run {
     /// One that may be interrupted ends early when the backup shall stop.
     async fn take(&mut self, step: Step) -> Result<(), StepError> {
         let before = self.status.clone();
-        if self.waiting.as_ref().is_some_and(|(waits, _)| *waits == step) {
-            show_progress(&mut self.status.conditions, self.context.clock.now());
-        }
+        self.waiting.tries(&step, &mut self.status.conditions, self.context.clock.now());
         if !step.is_interruptible() || self.stop_reason().is_some() {
             let done = self.act(step).await;
             // What was not written did not happen: neither is the attempt counted nor the backup at its end.
@@ -176,8 +173,8 @@ impl Run {
 
     /// Shows why a step is tried again.
     async fn wait_for(&mut self, step: Step, problem: Problem) {
-        show_waiting(&mut self.status.conditions, &problem, self.context.clock.now());
-        self.waiting = Some((step, problem));
+        let now = self.context.clock.now();
+        self.waiting.begin(step, problem, &mut self.status.conditions, now);
         if let Err(error) = self.writer.write(&self.status).await {
             tracing::warn!(backup = self.name, uid = self.uid, %error, "could not report what the backup waits for");
         }
@@ -185,7 +182,7 @@ impl Run {
 
     fn no_longer_waits(&mut self, step: Step, done: &Result<(), StepError>) {
         if done.is_ok() {
-            self.waiting.take_if(|(waits, _)| *waits == step);
+            self.waiting.end(&step);
         }
     }
 

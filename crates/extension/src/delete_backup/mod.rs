@@ -8,7 +8,7 @@ use crate::{
     context::Context,
     driver::{Latest, Operation, TryAgain},
     points::Point,
-    status::StatusWriter,
+    status::{StatusWriter, show_progress, show_waiting},
     step::StepError,
     work::{self, After, Work},
 };
@@ -103,15 +103,23 @@ impl Work for Run {
     }
 
     async fn take(&mut self, step: Step) -> Result<(), StepError> {
-        self.act(step).await
+        let done = self.act(step).await;
+        if matches!(step, Step::Find | Step::DeleteSnapshots) && done.is_ok() {
+            show_progress(&mut self.status.conditions, self.context.clock.now());
+        }
+        done
     }
 
     async fn failed(&mut self, step: Step, error: StepError) -> After {
         match error {
             StepError::Leave(_) => After::Leave,
             // Handles without an anchor are known only from the manifest, which the repository has forgotten.
-            StepError::Temporary(problem) if step == Step::DeleteSnapshots => After::Pause(problem),
+            StepError::Temporary(problem) if step == Step::DeleteSnapshots => {
+                self.show_waiting(&problem).await;
+                After::Pause(problem)
+            }
             StepError::Temporary(problem) | StepError::StartOver(problem) => {
+                self.show_waiting(&problem).await;
                 After::TryAgain(TryAgain(problem.message))
             }
             // A final status that cannot be written is tried again: there is nothing after it.
@@ -127,5 +135,16 @@ impl Work for Run {
 
     fn stopping(&self) -> BoxFuture<'static, ()> {
         self.stop.clone().cancelled_owned().boxed()
+    }
+}
+
+impl Run {
+    /// Shows why a step is tried again.
+    async fn show_waiting(&mut self, problem: &Problem) {
+        show_waiting(&mut self.status.conditions, problem, self.context.clock.now());
+        if let Err(error) = self.writer.write(&self.status).await {
+            let (name, uid) = (&self.name, &self.uid);
+            tracing::warn!(deletion = name, uid, %error, "could not report what the deletion waits for");
+        }
     }
 }

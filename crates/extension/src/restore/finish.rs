@@ -54,8 +54,7 @@ impl Run {
         let mut problems = self.problems.clone();
         problems.extend(self.failure.clone());
         let timed_out = stop == Some(Stop::Deadline) || self.end == Some(End::DeadlineExceeded);
-        let waits = self.waiting.iter().filter(|(step, _)| *step != Step::Finish);
-        problems.extend(waits.map(|(_, problem)| problem.clone()));
+        problems.extend(self.waiting.problem(&Step::Finish).cloned());
         if timed_out {
             problems.push(
                 Problem::error(code::DEADLINE_EXCEEDED, "The restore did not end within deadlineSeconds.")

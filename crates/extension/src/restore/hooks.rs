@@ -15,7 +15,7 @@ use protection::{Problem, Severity, code};
 use resources::{NamespacedName, OnError, RestoreHook, RestoreHookSpec};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
-use volumes::hooks::{PodFacts, RestoreRun, restore_targets, run, wait_for_container};
+use volumes::hooks::{PodFacts, RestoreRun, look_into, restore_targets, run, wait_for_container};
 
 /// How often new pods are looked for; controllers need a moment to make them.
 const LOOK: Duration = Duration::from_secs(2);
@@ -88,8 +88,15 @@ async fn steady_runs(
     let mut last: Option<Vec<RestoreRun>> = None;
     let mut steady = 0;
     loop {
-        let pods = new_pods(client, created).await?;
-        let incomplete = incomplete(client, created).await?;
+        let concerned = |metadata: &ObjectMeta| {
+            let namespace = metadata.namespace.as_deref().unwrap_or_default();
+            metadata.creation_timestamp.as_ref().map(|time| time.0) >= created
+                && look_into(hooks, namespace, original)
+        };
+        let mut pods = Vec::new();
+        let keep = |pod: Pod| pods.extend(concerned(&pod.metadata).then(|| PodFacts::of(&pod)));
+        for_each::<Pod>(client, "pods", keep).await?;
+        let incomplete = incomplete(client, concerned).await?;
         let (runs, mut problems) = restore_targets(hooks, &pods, original);
         steady = if last.as_ref() == Some(&runs) { steady + 1 } else { 0 };
         let waited = begun.elapsed();
@@ -104,51 +111,49 @@ async fn steady_runs(
     }
 }
 
-/// The new Deployments and StatefulSets that have not made all their pods, by kind, namespace and name.
-async fn incomplete(client: &Client, created: Option<Timestamp>) -> Result<Vec<String>, StepError> {
-    let is_new = |metadata: &ObjectMeta| {
-        metadata.creation_timestamp.as_ref().map(|time| time.0) >= created
-            && metadata.deletion_timestamp.is_none()
-    };
-    let named = |kind: &str, metadata: &ObjectMeta| {
-        let text = |part: &Option<String>| part.clone().unwrap_or_default();
-        format!("{kind} {}/{}", text(&metadata.namespace), text(&metadata.name))
-    };
+/// Those Deployments and StatefulSets that have not made all their pods, by kind, namespace and name.
+async fn incomplete(
+    client: &Client,
+    concerned: impl Fn(&ObjectMeta) -> bool,
+) -> Result<Vec<String>, StepError> {
     let mut found = Vec::new();
-    for one in all::<Deployment>(client, "deployments").await? {
-        let made = one.status.as_ref().and_then(|status| status.replicas).unwrap_or(0);
-        let paused = one.spec.as_ref().and_then(|spec| spec.paused) == Some(true);
-        if is_new(&one.metadata)
-            && !paused
-            && made < one.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
-        {
-            found.push(named("Deployment", &one.metadata));
+    let mut judge = |kind: &str, metadata: &ObjectMeta, made: Option<i32>, wanted: Option<i32>| {
+        let late = made.unwrap_or(0) < wanted.unwrap_or(1);
+        if late && metadata.deletion_timestamp.is_none() && concerned(metadata) {
+            let text = |part: &Option<String>| part.clone().unwrap_or_default();
+            found.push(format!("{kind} {}/{}", text(&metadata.namespace), text(&metadata.name)));
         }
-    }
-    for one in all::<StatefulSet>(client, "stateful sets").await? {
-        let made = one.status.as_ref().map_or(0, |status| status.replicas);
-        if is_new(&one.metadata) && made < one.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1) {
-            found.push(named("StatefulSet", &one.metadata));
+    };
+    for_each::<Deployment>(client, "deployments", |one| {
+        let spec = one.spec.unwrap_or_default();
+        if spec.paused != Some(true) {
+            let made = one.status.and_then(|status| status.replicas);
+            judge("Deployment", &one.metadata, made, spec.replicas);
         }
-    }
+    })
+    .await?;
+    for_each::<StatefulSet>(client, "stateful sets", |one| {
+        let made = one.status.map(|status| status.replicas);
+        judge("StatefulSet", &one.metadata, made, one.spec.and_then(|spec| spec.replicas));
+    })
+    .await?;
     Ok(found)
 }
 
-/// Everything of a kind, page by page.
-async fn all<K>(client: &Client, what: &str) -> Result<Vec<K>, StepError>
+/// Looks at everything of a kind, page by page.
+async fn for_each<K>(client: &Client, what: &str, mut look: impl FnMut(K)) -> Result<(), StepError>
 where
     K: kube::Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
 {
     let api = Api::<K>::all(client.clone());
     let mut page = ListParams::default().limit(500);
-    let mut found = Vec::new();
     loop {
         let listed =
             api.list(&page).await.map_err(|error| StepError::api(&format!("list {what}"), &error))?;
-        found.extend(listed.items);
+        listed.items.into_iter().for_each(&mut look);
         match listed.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => page = page.continue_token(&token),
-            None => return Ok(found),
+            None => return Ok(()),
         }
     }
 }
@@ -178,13 +183,6 @@ fn late(what: &str) -> Problem {
         ),
     )
     .fix("See why with `kubectl describe`, then run the hook's command by hand.")
-}
-
-async fn new_pods(client: &Client, created: Option<Timestamp>) -> Result<Vec<PodFacts>, StepError> {
-    let pods = all::<Pod>(client, "pods").await?;
-    let new =
-        pods.iter().filter(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0) >= created);
-    Ok(new.map(PodFacts::of).collect())
 }
 
 /// Pods at the same time, the commands of one pod in order.

@@ -16,9 +16,9 @@ use crate::{
     locations::OpenLocation,
     points::Point,
     results::FinishedResult,
-    status::{StatusWriter, show_progress, show_waiting},
+    status::StatusWriter,
     step::StepError,
-    work::{self, After, Work},
+    work::{self, After, Waiting, Work},
 };
 use async_trait::async_trait;
 use decide::{Attempt, Step, decide};
@@ -71,7 +71,7 @@ impl Operation for Restores {
             end: None,
             watch: None,
             result: None,
-            waiting: None,
+            waiting: Waiting::default(),
         };
         work::to_the_end(&mut run).await
     }
@@ -96,8 +96,7 @@ struct Run {
     watch: Option<Watch>,
     /// The whole result, until it is stored.
     result: Option<FinishedResult>,
-    /// The step that is tried again and again, and why.
-    waiting: Option<(Step, Problem)>,
+    waiting: Waiting<Step>,
 }
 
 #[async_trait]
@@ -119,16 +118,14 @@ impl Work for Run {
 
     async fn take(&mut self, step: Step) -> Result<(), StepError> {
         let before = self.status.clone();
-        if self.waiting.as_ref().is_some_and(|(waits, _)| *waits == step) {
-            show_progress(&mut self.status.conditions, self.context.clock.now());
-        }
+        self.waiting.tries(&step, &mut self.status.conditions, self.context.clock.now());
         let done = self.act(step).await;
         // What was not written did not happen: neither is the attempt counted nor the restore at its end.
         if done.is_err() && matches!(step, Step::Begin | Step::Finish) {
             self.status = before;
         }
         if done.is_ok() {
-            self.waiting.take_if(|(waits, _)| *waits == step);
+            self.waiting.end(&step);
         }
         done
     }
@@ -162,8 +159,7 @@ impl Run {
     /// Shows why a step is tried again.
     async fn wait_for(&mut self, step: Step, problem: Problem) {
         let now = self.context.clock.now();
-        show_waiting(&mut self.status.conditions, &problem, now);
-        self.waiting = Some((step, problem));
+        self.waiting.begin(step, problem, &mut self.status.conditions, now);
         if let Err(error) = self.writer.write(&self.status).await {
             tracing::warn!(restore = self.name, uid = self.uid, %error, "could not report what the restore waits for");
         }

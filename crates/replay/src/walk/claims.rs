@@ -2,7 +2,8 @@
 //! on an empty volume instead of a lost one is not restored.
 
 use super::Walk;
-use super::settle::{Settled, Subject};
+use super::replace::Asked;
+use super::settle::{SIDE_EFFECTS, Settled, Subject};
 use super::state::{Need, Prepared};
 use super::world::is_terminating;
 use crate::codes;
@@ -13,6 +14,7 @@ use crate::row::{Action, Checked};
 use crate::stop::Stopped;
 use crate::transform::ClaimPlan;
 use crate::volumes::{ClaimToRestore, Reach};
+use futures::{StreamExt, stream};
 use protection::point::VolumeRecord;
 use protection::{Problem, code};
 use serde_json::Value;
@@ -112,11 +114,7 @@ impl Walk<'_> {
             }
         };
         match live {
-            None if self.write.dry_run => self.dry_run_claim(subject).await,
-            None => Ok(match self.would_be_refused(&subject).await {
-                None => Meeting::Absent(Checked::ByServer),
-                Some(problem) => Meeting::Settled(Box::new(Settled::blocked(problem))),
-            }),
+            None => Ok(Meeting::Absent(Checked::ByServer)),
             Some(live) if is_terminating(&live) && self.write.dry_run => {
                 let reason = "a claim of this name is being deleted; the restore waits for its end";
                 Ok(Meeting::Absent(Checked::NotCheckable { reason: reason.to_owned() }))
@@ -177,16 +175,8 @@ impl Walk<'_> {
         }
     }
 
-    /// The claim without its data source: quotas and admission rules have their say.
-    async fn dry_run_claim(&self, subject: Subject<'_>) -> Result<Meeting, Stopped> {
-        let settled = self.settle(subject).await?;
-        Ok(match settled.action {
-            Action::Create => Meeting::Absent(settled.checked),
-            _ => Meeting::Settled(Box::new(settled)),
-        })
-    }
-
-    /// Fills the claims that wait.
+    /// Fills the claims that wait. In a plan and in a restore alike, first the storage is asked whether it has the
+    /// data, then the API server whether it takes the claim.
     pub(super) async fn fill_claims(&self) -> Result<(), Stopped> {
         let pending = std::mem::take(&mut self.state.lock().pending_claims);
         if pending.is_empty() {
@@ -203,14 +193,30 @@ impl Walk<'_> {
                 None => self.finish_claim(pending, Err(unanswered()), None),
             }
         }
+        let mut asked = stream::iter(reached)
+            .map(|(pending, wanted, unknown)| async move {
+                let taken = self.would_be_taken(&pending).await;
+                (pending, wanted, unknown, taken)
+            })
+            .buffered(self.options.budget.requests.max(1));
+        let mut taken = Vec::new();
+        while let Some((mut pending, wanted, unknown, answer)) = asked.next().await {
+            match answer {
+                Ok(checked) => {
+                    pending.checked = checked;
+                    taken.push((pending, wanted, unknown));
+                }
+                Err(problem) => self.finish_claim(pending, Err(problem), None),
+            }
+        }
         if self.write.dry_run {
-            for (pending, _, unknown) in reached {
+            for (pending, _, unknown) in taken {
                 self.finish_claim(pending, Ok(None), unknown);
             }
             return Ok(());
         }
         let (pending, wanted): (Vec<Pending>, Vec<ClaimToRestore>) =
-            reached.into_iter().map(|(pending, wanted, _)| (pending, wanted)).unzip();
+            taken.into_iter().map(|(pending, wanted, _)| (pending, wanted)).unzip();
         if !wanted.is_empty() {
             let mut answers = self.restorer.restore(wanted, &self.stop.cancel).await.into_iter();
             for pending in pending {
@@ -219,6 +225,24 @@ impl Walk<'_> {
             }
         }
         self.stop.check()
+    }
+
+    /// Asks the server whether it takes the claim: quotas and admission rules have their say. What it could not be
+    /// asked before, it cannot be asked now; about one that replaces another it was asked before the deletion.
+    async fn would_be_taken(&self, pending: &Pending) -> Result<Checked, Problem> {
+        let Pending { index, prepared, checked, replaces, .. } = pending;
+        let Some(item) = self.items.get(*index) else { return Ok(checked.clone()) };
+        if *replaces || matches!(checked, Checked::NotCheckable { .. }) {
+            return Ok(checked.clone());
+        }
+        let class = Class::Claim { with_data: true };
+        let subject = Subject { item, place: &prepared.place, desired: &prepared.object, class };
+        match self.asked(&subject).await {
+            Asked::Takes | Asked::Exists => Ok(Checked::ByServer),
+            Asked::CannotBeAsked => Ok(Checked::NotCheckable { reason: SIDE_EFFECTS.to_owned() }),
+            Asked::NotYet(reason) => Ok(Checked::NotCheckable { reason }),
+            Asked::Refuses(problem) => Err(problem),
+        }
     }
 
     fn to_restore(&self, pending: &Pending) -> ClaimToRestore {

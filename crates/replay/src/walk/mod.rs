@@ -36,7 +36,7 @@ use serde_json::Value;
 use settle::{Settled, Subject};
 use state::{Need, Prepared, State};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use world::World;
 
 #[cfg(test)]
@@ -66,6 +66,8 @@ pub(crate) struct Walk<'a> {
     world: World,
     items: Vec<Item>,
     by_uid: HashMap<Arc<str>, u32>,
+    /// Indexes by name, made when first needed.
+    by_name: OnceLock<HashMap<Arc<str>, Vec<u32>>>,
     /// UIDs in the source of objects that others are owned by.
     referenced: HashSet<Arc<str>>,
     waves: Vec<Wave>,

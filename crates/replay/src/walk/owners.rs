@@ -14,6 +14,8 @@ use futures::{StreamExt, stream};
 use protection::{Problem, code};
 use resources::ConflictPolicy;
 use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 impl Walk<'_> {
     /// If a built-in controller of the target will make the object, why nothing is written.
@@ -43,13 +45,12 @@ impl Walk<'_> {
         let mut resolved = Vec::new();
         let mut notes = Vec::new();
         for reference in references {
-            let known = {
-                let uid = json::text(reference, &["uid"]).unwrap_or("");
-                self.state.lock().owners.get(uid).cloned()
-            };
+            let source = json::text(reference, &["uid"]).unwrap_or("");
+            let known = self.state.lock().owners.get(source).cloned();
             let uid = match known {
                 Some(NewOwner::Planned) => continue,
                 Some(NewOwner::Uid(uid)) => Some(uid),
+                None if self.is_namesake(reference, source, namespace) => None,
                 None => self.live_owner(reference, namespace).await,
             };
             match uid {
@@ -62,6 +63,30 @@ impl Walk<'_> {
             }
         }
         (resolved, notes)
+    }
+
+    /// Whether the owner in question is gone, and another object that this restore brings has its place: that one may
+    /// yet be replaced, and what was linked to it would go with it.
+    fn is_namesake(&self, reference: &Value, source: &str, namespace: Option<&str>) -> bool {
+        if self.by_uid.contains_key(source) {
+            return false;
+        }
+        let Some(place) = self.owner_place(reference, namespace) else { return false };
+        let namesakes = self.by_name().get(&place.name).into_iter().flatten();
+        namesakes.filter_map(|index| self.items.get(*index as usize)).any(|item| {
+            item.kind.is(&place.kind.group, &place.kind.resource)
+                && self.target_place(item).namespace == place.namespace
+        })
+    }
+
+    fn by_name(&self) -> &HashMap<Arc<str>, Vec<u32>> {
+        self.by_name.get_or_init(|| {
+            let mut by_name: HashMap<Arc<str>, Vec<u32>> = HashMap::new();
+            for (index, item) in (0..).zip(&self.items) {
+                by_name.entry(item.name.clone()).or_default().push(index);
+            }
+            by_name
+        })
     }
 
     /// UID of an owner that stands in the target without having been restored.

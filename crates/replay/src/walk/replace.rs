@@ -1,12 +1,12 @@
 //! Deletes an object and creates it anew, unless that would cost data.
 
 use super::Walk;
-use super::settle::{Settled, Subject, refusal};
+use super::settle::{SIDE_EFFECTS, Settled, Subject, refusal};
 use crate::api::{ApiError, Owned, Refusal, Shape, Write};
 use crate::decide::{self, Class, Decision};
 use crate::item::Place;
 use crate::json;
-use crate::row::{Action, Checked};
+use crate::row::Action;
 use crate::stop::Stopped;
 use crate::target::core;
 use crate::transform;
@@ -18,6 +18,20 @@ use std::sync::Arc;
 
 /// Owners of owners are followed this far.
 const DEPTH: usize = 6;
+
+/// What the server says about an object that it is to take.
+pub(super) enum Asked {
+    /// It would take it.
+    Takes,
+    /// One of that name is there.
+    Exists,
+    /// It cannot be asked, because a webhook takes no part in dry runs.
+    CannotBeAsked,
+    /// It cannot say yet, because of this; only in plans.
+    NotYet(String),
+    /// It would not take it.
+    Refuses(Problem),
+}
 
 impl Walk<'_> {
     /// Deletes with a UID precondition, waits, creates.
@@ -38,21 +52,12 @@ impl Walk<'_> {
             }
             Ok(()) => {
                 Ok(match self.api.create(subject.place, subject.desired, &self.replacement(subject)).await {
-                    Ok(written) => Settled {
-                        action: Action::Replace { fields },
-                        checked: Checked::ByServer,
-                        notes: self.notes_of(subject, &written),
-                        uid: Some(written.uid),
-                        created: true,
-                    },
+                    Ok(written) => {
+                        let notes = self.notes_of(subject, &written);
+                        Settled { notes, ..Settled::replaced(fields, written.uid) }
+                    }
                     Err(error) => match self.made_all_the_same(subject, &error).await {
-                        Some(uid) => Settled {
-                            action: Action::Replace { fields },
-                            checked: Checked::ByServer,
-                            notes: Vec::new(),
-                            uid: Some(uid),
-                            created: true,
-                        },
+                        Some(uid) => Settled::replaced(fields, uid),
                         None => Settled::blocked(
                             Problem::error(
                                 codes::REFUSED,
@@ -90,7 +95,17 @@ impl Walk<'_> {
         match self.guard(subject, live).await {
             Err(error) => Some(failed(&error)),
             Ok(Some(problem)) => Some(problem),
-            Ok(None) => self.would_be_refused(subject).await,
+            Ok(None) => match self.asked(subject).await {
+                Asked::Refuses(problem) => Some(problem),
+                Asked::CannotBeAsked => Some(
+                    Problem::error(
+                        codes::REPLACE_REFUSED,
+                        format!("Whether the server takes the new object could not be found out: {SIDE_EFFECTS}."),
+                    )
+                    .fix("Use the conflict policy Patch, or delete the object by hand and start the restore again."),
+                ),
+                Asked::Takes | Asked::Exists | Asked::NotYet(_) => None,
+            },
         }
     }
 
@@ -119,19 +134,22 @@ impl Walk<'_> {
     }
 
     /// Asks the server whether it would take the object, before anything is deleted or made for it. A server judges
-    /// an object before it looks whether one of that name exists. `None` when it would, or when it cannot say.
-    pub(super) async fn would_be_refused(&self, subject: &Subject<'_>) -> Option<Problem> {
+    /// an object before it looks whether one of that name exists.
+    pub(super) async fn asked(&self, subject: &Subject<'_>) -> Asked {
         let mut asked = subject.desired.clone();
         if subject.place.kind.is("", "services") {
             transform::without_node_ports(&mut asked);
         }
         let write = Write { dry_run: true, ..self.write_of(subject) };
         match self.api.create(subject.place, &asked, &write).await {
-            Ok(_) => None,
+            Ok(_) => Asked::Takes,
             Err(error) => match error.refusal {
-                Refusal::AlreadyExists | Refusal::DryRunNotSupported => None,
-                _ if self.waits_for(subject, &error).is_some() => None,
-                _ => Some(refusal(subject, &error)),
+                Refusal::AlreadyExists => Asked::Exists,
+                Refusal::DryRunNotSupported => Asked::CannotBeAsked,
+                _ => match self.waits_for(subject, &error) {
+                    Some(reason) => Asked::NotYet(reason),
+                    None => Asked::Refuses(refusal(subject, &error)),
+                },
             },
         }
     }
@@ -157,7 +175,7 @@ impl Walk<'_> {
             ));
         }
         let Some(uid) = json::text(live, &["metadata", "uid"]) else { return Ok(None) };
-        // A claim stays when its owner does without it; but an operator may look after it by the owner's finalizers.
+        // Also where what it owns stays: an operator may clean up behind its object.
         Ok(self.claim_owned_by(subject.place, uid).await?.map(|claim| {
             Problem::error(
                 codes::REPLACE_REFUSED,

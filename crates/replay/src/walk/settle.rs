@@ -19,6 +19,8 @@ use serde_json::Value;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Why some servers cannot be asked beforehand.
+pub(super) const SIDE_EFFECTS: &str = "an admission webhook has side effects";
 const POLL: Duration = Duration::from_millis(250);
 /// Patches and creates that raced with others are made again this often.
 const RACES: u32 = 3;
@@ -44,6 +46,11 @@ impl Settled {
     pub(super) fn unchecked(action: Action, reason: impl Into<String>) -> Self {
         let checked = Checked::NotCheckable { reason: reason.into() };
         Self { checked, ..Self::new(action, None) }
+    }
+
+    /// It was deleted and created anew.
+    pub(super) fn replaced(fields: Vec<String>, uid: String) -> Self {
+        Self { created: true, ..Self::new(Action::Replace { fields }, Some(uid)) }
     }
 
     pub(super) fn blocked(problem: Problem) -> Self {
@@ -75,9 +82,7 @@ impl Walk<'_> {
                 Ok(written) => return Ok(self.created(&subject, written)),
                 Err(error) => match error.refusal {
                     Refusal::AlreadyExists => {}
-                    Refusal::DryRunNotSupported => {
-                        uncheckable = Some("an admission webhook has side effects")
-                    }
+                    Refusal::DryRunNotSupported => uncheckable = Some(SIDE_EFFECTS),
                     _ => return self.refused_unless_there(&subject, &error).await,
                 },
             }
@@ -119,10 +124,7 @@ impl Walk<'_> {
         let origin = decide::origin(live, &self.write.manager, self.options.requested);
         match self.decision_about(subject, live) {
             Decision::CreatedBefore => Ok(Settled::new(Action::Create, uid)),
-            Decision::ReplacedBefore => {
-                let replaced = Settled::new(Action::Replace { fields: Vec::new() }, uid);
-                Ok(Settled { created: true, ..replaced })
-            }
+            Decision::ReplacedBefore => Ok(Settled::replaced(Vec::new(), uid.unwrap_or_default())),
             // An earlier attempt made it what it is.
             Decision::Unchanged if origin == Origin::Changed => {
                 Ok(Settled::new(Action::Patch { fields: Vec::new() }, uid))
@@ -190,7 +192,7 @@ impl Walk<'_> {
                 Err(error) => match error.refusal {
                     Refusal::Conflict => last = Some(error),
                     Refusal::DryRunNotSupported => {
-                        let reason = "an admission webhook has side effects";
+                        let reason = SIDE_EFFECTS;
                         let patched = Settled::unchecked(Action::Patch { fields }, reason);
                         return Settled { uid, ..patched };
                     }

@@ -19,7 +19,7 @@ use parking_lot::{Mutex, RwLock};
 use protection::point::Manifest;
 use protection::{Problem, code};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Everything that a walk needs from outside.
 pub(crate) struct Start<'a> {
@@ -52,6 +52,7 @@ impl<'a> Start<'a> {
                 .enumerate()
                 .filter_map(|(index, item)| Some((item.uid.clone(), u32::try_from(index).ok()?)))
                 .collect(),
+            by_name: OnceLock::new(),
             referenced: items
                 .iter()
                 .flat_map(|item| item.owners.iter().map(|owner| owner.uid.clone()))

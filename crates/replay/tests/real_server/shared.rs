@@ -251,3 +251,28 @@ async fn remove_copies(scene: &Scene) {
         scene.no_namespace(copy).await;
     }
 }
+
+#[tokio::test]
+async fn the_products_own_roles_stay_as_they_are_under_every_policy() {
+    let mut scene = Scene::new().await;
+    let rights = |resource: &str| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": "replay-own", "labels": {"app.kubernetes.io/managed-by": "cofferdam-install"}},
+            "rules": [{"apiGroups": [""], "resources": [resource], "verbs": ["get"]}],
+        })
+    };
+    let role = scene.place(&scene.put(rights("pods")).await);
+    scene.capture(&role).await;
+    scene.change(&role, json!({"rules": rights("nodes")["rules"]})).await;
+    let before = scene.get(&role).await;
+
+    for policy in [ConflictPolicy::Skip, ConflictPolicy::Patch, ConflictPolicy::Replace] {
+        scene.spec.conflict_policy = policy;
+        let restored = scene.restore().await;
+
+        assert_eq!(restored.word(&role), "leave", "{policy:?}");
+        assert_eq!(scene.get(&role).await, before, "{policy:?}");
+    }
+    scene.delete(&role).await;
+}

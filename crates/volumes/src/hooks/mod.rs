@@ -11,4 +11,6 @@ pub use duration::{InvalidDuration, parse_duration};
 pub use exec::{HookFailure, run};
 pub use pods::{PodFacts, observe_pod, observe_pods};
 pub use ready::wait_for_container;
-pub use targets::{BackupRun, Command, HookRef, RestoreRun, backup_targets, frozen_targets, restore_targets};
+pub use targets::{
+    BackupRun, Command, HookRef, RestoreRun, backup_targets, frozen_targets, look_into, restore_targets,
+};

@@ -177,6 +177,23 @@ pub fn restore_targets(
     (runs, problems)
 }
 
+/// Whether some entry of a restore's hooks looks into this target namespace.
+pub fn look_into(
+    hooks: &[(NamespacedName, RestoreHookSpec)],
+    namespace: &str,
+    original: &BTreeMap<String, String>,
+) -> bool {
+    let mut entries = hooks.iter().flat_map(|(_, spec)| spec.entries());
+    entries.any(|entry| {
+        let scope = Scope {
+            included: &entry.included_namespaces,
+            excluded: &entry.excluded_namespaces,
+            labels: None,
+        };
+        scope.holds(namespace, Some(original))
+    })
+}
+
 fn restore_run(hook: &HookRef, pod: &PodFacts, one: &RestoreExecHook) -> Result<RestoreRun, InvalidDuration> {
     let exec = &one.exec;
     let on_error = exec.on_error.unwrap_or(OnError::Continue);
@@ -218,6 +235,13 @@ struct Scope<'a> {
 }
 
 impl Scope<'_> {
+    /// Whether a namespace is in it, by its original name.
+    fn holds(&self, namespace: &str, original: Option<&BTreeMap<String, String>>) -> bool {
+        let mapped = original.and_then(|map| map.get(namespace)).map_or(namespace, String::as_str);
+        let has = |list: &[String]| list.iter().any(|one| one == mapped);
+        (self.included.is_empty() || has(self.included)) && !has(self.excluded)
+    }
+
     /// The matching pods that run, by namespace and name.
     fn pods<'p>(
         &self,
@@ -228,14 +252,10 @@ impl Scope<'_> {
             Some(labels) => Selector::try_from(labels.clone()).map_err(|why| why.to_string())?,
             None => Selector::default(),
         };
-        let has = |list: &[String], namespace: &str| list.iter().any(|one| one == namespace);
         let mut matching: Vec<&PodFacts> = pods
             .iter()
             .filter(|pod| {
-                let mapped = original.and_then(|map| map.get(&pod.namespace));
-                let namespace = mapped.unwrap_or(&pod.namespace);
-                (self.included.is_empty() || has(self.included, namespace))
-                    && !has(self.excluded, namespace)
+                self.holds(&pod.namespace, original)
                     && selector.matches(&pod.labels)
                     && (pod.running || original.is_some())
             })

@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use super::{Process, lock_file};
 use crate::cgroups::Groups;
+use crate::components::manifests_applied;
 use crate::layout::Places;
 use crate::state::{self, Lock};
 use crate::{Error, Invocation};
@@ -41,6 +42,8 @@ pub async fn launch(program: &Path, name: &str, places: &Places, processes: &[Pr
     if Lock::try_take(&lock_file(places))?.is_none() {
         return Ok(());
     }
+    // What was seen of an API server that is gone says nothing about the one to come.
+    state::forget(&manifests_applied(places))?;
     let groups = Groups::named(&places.group)?;
     groups.create()?;
     state::save(&places.processes(), &processes)?;
