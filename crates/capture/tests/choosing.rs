@@ -3,7 +3,7 @@
 mod common;
 
 use capture::{Budget, claims};
-use common::fake_api::{CONFIG_MAPS, FakeApi, NAMESPACES, Resource, SECRETS, WIDGETS};
+use common::fake_api::{CONFIG_MAPS, FakeApi, NAMESPACES, Resource, SECRETS, WIDGETS, What};
 use common::{EXTENSION, Site};
 use protection::claims::ClaimVolume;
 use protection::{Selection, SelectionFields, Severity, code};
@@ -325,6 +325,26 @@ async fn few_namespaces_of_many_are_listed_one_by_one() {
     );
     let lists = taken.captured.lists.iter().filter(|list| list.resource == "configmaps");
     assert_eq!(lists.map(|list| list.namespace.as_deref()).collect::<Vec<_>>(), [Some("a"), Some("b")]);
+}
+
+/// The second answer is the planted defect: an object that the server passes for one of a selected namespace.
+#[tokio::test]
+async fn an_object_of_another_namespace_is_left_out_and_one_that_is_passed_off_would_be_seen() {
+    let (api, site) =
+        (FakeApi::start(&["a", "b", "c", "d", "e", "f", "g"], &[CONFIG_MAPS]).await, Site::new().await);
+    api.add(&CONFIG_MAPS, "c", "strange", json!({}));
+    api.mixes_namespaces();
+    let included = strings(&["a", "b"]);
+    let fields = SelectionFields { included_namespaces: &included, ..SelectionFields::default() };
+
+    let mixed = site.take(&api.client(), &fields).await.names().await;
+    let passed_off = r#"{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"1"},
+        "items":[{"metadata":{"name":"strange","namespace":"a","uid":"7"}}]}"#;
+    api.fault("namespaces/a/configmaps", 1, What::Body(passed_off));
+    let deceived = site.take(&api.client(), &fields).await.names().await;
+
+    assert_eq!(mixed, ["namespaces/a", "namespaces/b"]);
+    assert_eq!(deceived, ["configmaps/a/strange", "namespaces/a", "namespaces/b"]);
 }
 
 #[tokio::test]

@@ -70,13 +70,13 @@ fn overwrite(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_altered_byte_is_found_and_its_file_named() {
-    let world = world().await;
-    let repo = world.repo_dir();
-    assert_eq!(found(&repo).await, Vec::<String>::new());
-
-    for path in files(&repo) {
+/// Alters every file in turn, in many ways, and returns the alterations that `judge` does not lay at that file's door.
+async fn unnoticed<F: Future<Output = Vec<String>>>(
+    repo: &Path,
+    judge: impl Fn(PathBuf) -> F,
+) -> Vec<String> {
+    let mut unnoticed = Vec::new();
+    for path in files(repo) {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let whole = fs::read(&path).unwrap();
         let step = (whole.len() / 12).max(1);
@@ -91,18 +91,44 @@ async fn every_altered_byte_is_found_and_its_file_named() {
             .collect();
         defects.extend([0, 1, whole.len() / 2, whole.len() - 1].map(|length| whole[..length].to_vec()));
         defects.push([&whole[..], b"x"].concat());
-        for defect in defects {
-            overwrite(&path, &defect);
-            let found = found(&repo).await;
-            assert!(
-                found.iter().any(|text| text.contains(&name)),
-                "{name}: {} bytes: {found:?}",
-                defect.len()
-            );
+        for (number, defect) in defects.iter().enumerate() {
+            overwrite(&path, defect);
+            let found = judge(repo.to_path_buf()).await;
+            if !found.iter().any(|text| text.contains(&name)) {
+                unnoticed.push(format!("{}, defect {number}: {found:?}", path.display()));
+            }
         }
         overwrite(&path, &whole);
     }
+    unnoticed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_altered_byte_is_found_and_its_file_named() {
+    let world = world().await;
+    let repo = world.repo_dir();
     assert_eq!(found(&repo).await, Vec::<String>::new());
+
+    assert_eq!(unnoticed(&repo, async |repo| found(&repo).await).await, Vec::<String>::new());
+    assert_eq!(found(&repo).await, Vec::<String>::new());
+}
+
+/// The planted defect: a check that does not read the packs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_reads_no_data_is_caught_not_noticing() {
+    let world = world().await;
+    let without_data = async |repo: PathBuf| {
+        let store = Arc::new(LocalStore::open(&repo).await.unwrap());
+        let checked = async { check(&Repo::open(store, &common::secret()).await?, &job()).await }.await;
+        checked.map_or_else(
+            |error: EngineError| vec![error.to_string()],
+            |report| report.problems.iter().map(ToString::to_string).collect(),
+        )
+    };
+
+    let unnoticed = unnoticed(&world.repo_dir(), without_data).await;
+
+    assert!(!unnoticed.is_empty() && unnoticed.iter().all(|one| one.contains("/data/")), "{unnoticed:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use storage::{
     LocalStore, Store, StoreErrorKind as Kind, StorePath,
     credential::{CredentialValue, MountedSecret},
     emulators::Emulator,
+    faults::{Fault, FaultStore},
     location::{LocationSettings, Provider},
     owner::{self, Ownership},
 };
@@ -131,15 +132,30 @@ async fn a_location_belongs_to_the_cluster_that_claimed_it_first() {
     let now = SystemClock.now();
 
     let before = owner::survey(&*root).await.unwrap();
-    let (one, two) = tokio::join!(owner::claim(&*root, "one", now), owner::claim(&*root, "two", now));
-    let claims = [one.unwrap(), two.unwrap()];
+    let winners = winners(&*root).await;
     let again = owner::claim(&*root, "three", now).await.unwrap();
 
     assert!(before.is_empty(), "{before:?}");
-    let winners = claims.iter().filter(|claim| **claim == Ownership::OwnedBySelf).count();
-    assert_eq!(winners, 1, "{claims:?}");
+    assert_eq!(winners, 1);
     assert!(matches!(again, Ownership::OwnedByOther { .. }));
     assert!(owner::survey(&*root).await.unwrap().owner.is_some());
+}
+
+/// How many of two clusters that claim the location at one instant take it for theirs.
+async fn winners(root: &dyn Store) -> usize {
+    let now = SystemClock.now();
+    let (one, two) = tokio::join!(owner::claim(root, "one", now), owner::claim(root, "two", now));
+    [one, two].iter().filter(|claim| matches!(claim, Ok(Ownership::OwnedBySelf))).count()
+}
+
+/// The planted defect: a store that forgets the marker gives the location to both.
+#[tokio::test]
+async fn a_lost_owner_marker_turns_the_proof_of_ownership_red() {
+    let folder = tempfile::tempdir().unwrap();
+    let faulty = FaultStore::new(Arc::new(LocalStore::open(folder.path()).await.unwrap()));
+    faulty.inject(Fault::DropWrites { pattern: owner::OWNER_FILE.into() });
+
+    assert_ne!(winners(&faulty).await, 1);
 }
 
 #[tokio::test]

@@ -20,8 +20,32 @@ fn the_demo_loses_an_application_and_brings_it_back_in_three_places() {
         cluster.delete_namespace(namespace);
     }
     if everything() {
+        // The second cluster is the demo's own; it finds it as a newcomer would.
+        two.delete_namespace(NAMESPACE);
         on_a_cluster_that_is_there(&one);
     }
+}
+
+/// The planted defects for the demo's comparison of objects.
+#[test]
+fn the_comparison_of_the_demo_sees_what_changed_and_only_that() {
+    let normal = |items: serde_json::Value| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../demo/normal.py");
+        let mut python = Command::new("python3");
+        python.arg(script).arg("shop");
+        run(python, &serde_json::json!({ "items": items }).to_string()).ok()
+    };
+    let object = |uid: &str, value: &str| {
+        serde_json::json!({"kind": "ConfigMap", "data": {"title": value},
+            "metadata": {"name": "page", "namespace": "shop", "uid": uid}})
+    };
+
+    let before = normal(serde_json::json!([object("1", "open")]));
+
+    assert_eq!(before, normal(serde_json::json!([object("2", "open")])), "another identity is no difference");
+    assert_ne!(before, normal(serde_json::json!([object("1", "closed")])));
+    assert_ne!(before, normal(serde_json::json!([])));
+    assert_ne!(before, normal(serde_json::json!([object("1", "open"), object("1", "open")])));
 }
 
 fn on_a_cluster_that_is_there(cluster: &Cluster) {

@@ -57,6 +57,7 @@ struct Inner {
     version: u64,
     aggregated: bool,
     groups_without_answer: Vec<&'static str>,
+    mixes_namespaces: bool,
 }
 
 /// The server; ends with the test's runtime.
@@ -127,6 +128,11 @@ impl FakeApi {
     /// A group whose server does not answer: stale in the aggregated form, 503 in the older one.
     pub fn without_answer_of(&self, group: &'static str) {
         self.inner.lock().unwrap().groups_without_answer.push(group);
+    }
+
+    /// Answers a list of one namespace with the objects of all.
+    pub fn mixes_namespaces(&self) {
+        self.inner.lock().unwrap().mixes_namespaces = true;
     }
 
     /// Paths and queries of the requests that contain `part`.
@@ -260,7 +266,7 @@ impl Inner {
         let all = self.objects.get(&path_of(resource)).map(Vec::as_slice).unwrap_or_default();
         let objects: Vec<&String> = all
             .iter()
-            .filter(|(place, _)| namespace.is_none_or(|wanted| wanted == place))
+            .filter(|(place, _)| self.mixes_namespaces || namespace.is_none_or(|wanted| wanted == place))
             .map(|(_, text)| text)
             .collect();
         let end = start.saturating_add(limit).min(objects.len());
