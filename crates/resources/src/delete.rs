@@ -44,8 +44,30 @@ pub struct DeleteBackupStatus {
     pub conditions: Vec<Condition>,
     /// Snapshots deleted.
     pub snapshots_deleted: u64,
+    /// Snapshots that only the manifest named, written down before the recovery point is forgotten.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unanchored_snapshots: Vec<UnanchoredSnapshot>,
     /// The first 100 problems, snapshots that could not be deleted among them by handle.
     pub problems: Vec<StatusProblem>,
     /// All problems that weigh (warnings and errors).
     pub problem_count: u64,
+}
+
+/// A snapshot whose VolumeSnapshotContent someone deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UnanchoredSnapshot {
+    /// CSI driver.
+    pub driver: String,
+    /// The storage system's handle.
+    pub handle: String,
+    /// The group snapshot that it is part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Namespace of the claim in the source cluster.
+    pub namespace: String,
+    /// Name of the claim.
+    pub claim: String,
+    /// Whether the volume is a raw block device.
+    pub block: bool,
 }

@@ -11,7 +11,7 @@ mod validate;
 
 pub use backup::{Backup, BackupSpec, BackupStatus, FrozenContainer, VolumeCounts, VolumeType};
 pub use crds::{all_crds, printed_crds};
-pub use delete::{DeleteBackup, DeleteBackupSpec, DeleteBackupStatus};
+pub use delete::{DeleteBackup, DeleteBackupSpec, DeleteBackupStatus, UnanchoredSnapshot};
 pub use hooks::{
     BackupHook, BackupHookEntry, BackupHookSpec, ExecHook, HookExec, OnError, RestoreExecHook, RestoreHook,
     RestoreHookEntry, RestoreHookExec, RestoreHookSpec,

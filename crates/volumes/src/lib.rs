@@ -34,5 +34,5 @@ pub use error::VolumesError;
 pub use leftovers::{LeftGroup, LeftSnapshot, Leftovers, observe_leftovers};
 pub use orphans::{Orphan, orphans, remove_orphan};
 pub use ready::await_ready;
-pub use remove::{Fate, Kept, Removal, fate, remove_point};
+pub use remove::{Fate, Kept, RecordedSnapshot, Removal, fate, remove_point, unanchored};
 pub use storage::{observe_neighbours, observe_storage};

@@ -9,6 +9,7 @@ mod handles;
 mod wait;
 
 pub use decide::{Fate, fate};
+pub use handles::{RecordedSnapshot, unanchored};
 
 use crate::{
     api::{DELETE, RETAIN, VolumeSnapshot},
@@ -23,7 +24,7 @@ use kube::{
     api::{Patch, PatchParams},
     core::DynamicObject,
 };
-use protection::{Problem, RecoveryPointId, point::VolumeRecord};
+use protection::{Problem, RecoveryPointId};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -55,12 +56,12 @@ pub struct Kept {
 
 /// Deletes every snapshot of the recovery point and waits at most this long until they are gone.
 ///
-/// `records` are the volumes of the recovery point's manifest, when it can still be read: they name snapshots
-/// whose anchor someone deleted. Without them only anchored snapshots are found.
+/// `recorded` are the snapshots of the recovery point's manifest: those whose anchor someone deleted are found by
+/// nothing else.
 pub async fn remove_point(
     client: &Client,
     id: &RecoveryPointId,
-    records: &[VolumeRecord],
+    recorded: &[RecordedSnapshot],
     at_most: Duration,
 ) -> Result<Removal, VolumesError> {
     let end = Instant::now() + at_most;
@@ -87,7 +88,7 @@ pub async fn remove_point(
         removal.kept.extend(fate.kept(content));
     }
     wait::until_gone(client, &left, &singles, end, &mut removal).await?;
-    handles::remove_unanchored(client, id, records, &left, end, &mut removal).await?;
+    handles::remove_unanchored(client, id, recorded, &left, end, &mut removal).await?;
     Ok(removal)
 }
 

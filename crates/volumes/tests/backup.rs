@@ -13,7 +13,7 @@ use std::{collections::BTreeSet, time::Duration};
 use support::{Faults, World, eventually, immediate, options, record, snapshots};
 use tokio_util::sync::CancellationToken;
 use volumes::{
-    CutOptions, CutOutcome, CutPlan, Patience, VolumesError, anchor,
+    CutOptions, CutOutcome, CutPlan, Patience, RecordedSnapshot, VolumesError, anchor,
     api::{VolumeSnapshotClass, VolumeSnapshotContent},
     await_ready,
     decide::{Policy, plan_groups},
@@ -183,7 +183,7 @@ async fn data_under_a_second_content_survives_the_deletion_of_the_recovery_point
     .await;
     contents.delete(&second, &DeleteParams::default()).await.unwrap();
     let claims = world.selected().await;
-    let records = [record(&claims[0], &anchored[0])];
+    let records = [RecordedSnapshot::of(&record(&claims[0], &anchored[0])).unwrap()];
     let removal = remove_point(&world.client, &world.tag.recovery_point, &records, MINUTE).await.unwrap();
     assert_eq!(
         removal.deleted,

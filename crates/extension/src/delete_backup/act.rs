@@ -15,9 +15,10 @@ use engine::{Job, forget};
 use futures::{FutureExt, future::BoxFuture};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Api, Resource, ResourceExt, api::ListParams};
-use protection::{Problem, RecoveryPointId, Severity, code};
-use resources::{Backup, Phase, Restore};
+use protection::{Problem, RecoveryPointId, Severity, code, point::VolumeRecord};
+use resources::{Backup, Phase, Restore, UnanchoredSnapshot};
 use std::time::Duration;
+use volumes::RecordedSnapshot;
 
 /// How long deleting snapshots may take before what is left is named.
 const REMOVE: Duration = Duration::from_secs(300);
@@ -53,15 +54,12 @@ impl Run {
         let known = self.has(FOUND);
         let state = match &found {
             Some(point) => {
-                // Handles whose anchor someone deleted are only in the manifest; a damaged one must not keep
-                // the recovery point from being deleted.
+                // A damaged manifest must not keep the recovery point from being deleted.
                 match OpenPoint::open(&location.repo, point.clone()).await?.manifest().await {
-                    Ok(manifest) => self.records = manifest.volumes,
+                    Ok(manifest) => self.write_down_unanchored(&id, &manifest.volumes).await?,
                     Err(error) => self.problems.push(unread(&error)),
                 }
-                if !known {
-                    self.note(FOUND, "True", "Found", "").await?;
-                }
+                self.note(FOUND, "True", "Found", "").await?;
                 Point::Listed
             }
             None if known => Point::Forgotten,
@@ -75,6 +73,16 @@ impl Run {
         };
         self.point = found;
         self.set(state)
+    }
+
+    /// Handles whose anchor someone deleted are only in the manifest, which goes first: what dies in between must know
+    /// them still.
+    async fn write_down_unanchored(&mut self, id: &str, volumes: &[VolumeRecord]) -> Result<(), StepError> {
+        let recorded: Vec<RecordedSnapshot> = volumes.iter().filter_map(RecordedSnapshot::of).collect();
+        let id = RecoveryPointId::new(id);
+        let found = volumes::unanchored(&self.context.client, &id, &recorded).await?;
+        self.status.unanchored_snapshots = found.into_iter().map(noted).collect();
+        Ok(())
     }
 
     /// A backup that never committed may have left snapshots; they are deleted too.
@@ -150,8 +158,8 @@ impl Run {
 
     async fn delete_snapshots(&mut self) -> Result<(), StepError> {
         let id = RecoveryPointId::new(self.object.spec.recovery_point.id.clone());
-        let (client, records) = (self.context.client.clone(), self.records.clone());
-        let removal = volumes::remove_point(&client, &id, &records, REMOVE).await?;
+        let recorded: Vec<_> = self.status.unanchored_snapshots.iter().map(recorded).collect();
+        let removal = volumes::remove_point(&self.context.client, &id, &recorded, REMOVE).await?;
         self.status.snapshots_deleted += removal.deleted.len() as u64;
         if let Some(kept) = removal.kept.iter().find(|kept| kept.retry) {
             return Err(StepError::Temporary(kept.problem.clone()));
@@ -243,6 +251,16 @@ impl Run {
         set_condition(&mut self.status.conditions, type_, status, reason, message, now);
         Ok(self.writer.write(&self.status).await?)
     }
+}
+
+fn noted(snapshot: RecordedSnapshot) -> UnanchoredSnapshot {
+    let RecordedSnapshot { driver, handle, group, namespace, claim, block } = snapshot;
+    UnanchoredSnapshot { driver, handle, group, namespace, claim, block }
+}
+
+fn recorded(snapshot: &UnanchoredSnapshot) -> RecordedSnapshot {
+    let UnanchoredSnapshot { driver, handle, group, namespace, claim, block } = snapshot.clone();
+    RecordedSnapshot { driver, handle, group, namespace, claim, block }
 }
 
 fn is_at_work(backup: &Backup) -> bool {

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use decide::{Attempt, Step, decide};
 use futures::{FutureExt, future::BoxFuture};
 use kube::ResourceExt;
-use protection::{Problem, point::VolumeRecord};
+use protection::Problem;
 use resources::{DeleteBackup, DeleteBackupStatus};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
@@ -63,7 +63,6 @@ impl Operation for Deletions {
             failure: None,
             problems: Vec::new(),
             point: None,
-            records: Vec::new(),
         };
         work::to_the_end(&mut run).await
     }
@@ -82,7 +81,6 @@ struct Run {
     failure: Option<Problem>,
     problems: Vec<Problem>,
     point: Option<Point>,
-    records: Vec<VolumeRecord>,
 }
 
 #[async_trait]
@@ -113,11 +111,6 @@ impl Work for Run {
     async fn failed(&mut self, step: Step, error: StepError) -> After {
         match error {
             StepError::Leave(_) => After::Leave,
-            // Handles without an anchor are known only from the manifest, which the repository has forgotten.
-            StepError::Temporary(problem) if step == Step::DeleteSnapshots => {
-                self.show_waiting(&problem).await;
-                After::Pause(problem)
-            }
             StepError::Temporary(problem) | StepError::StartOver(problem) => {
                 self.show_waiting(&problem).await;
                 After::TryAgain(TryAgain(problem.message))

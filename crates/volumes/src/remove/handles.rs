@@ -11,7 +11,7 @@ use crate::{
     decide::{ClassChoice, choose_class},
     error::{Tried, VolumesError, is_conflict, persistently},
     labels,
-    leftovers::Leftovers,
+    leftovers::{Leftovers, observe_leftovers},
     storage::observe_storage,
 };
 use kube::{Api, Client, ResourceExt, api::PostParams};
@@ -26,47 +26,87 @@ use tokio::time::{Instant, sleep};
 const FINALIZER: &str = "snapshot.storage.kubernetes.io/volumesnapshotcontent-bound-protection";
 const POLL: Duration = Duration::from_millis(500);
 
+/// A snapshot that the manifest of a recovery point names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedSnapshot {
+    /// CSI driver.
+    pub driver: String,
+    /// The storage system's handle.
+    pub handle: String,
+    /// The group that it is part of.
+    pub group: Option<String>,
+    /// Namespace of the claim in the source cluster.
+    pub namespace: String,
+    /// Name of the claim.
+    pub claim: String,
+    /// Whether the volume is a raw block device.
+    pub block: bool,
+}
+
+impl RecordedSnapshot {
+    /// `None` for a volume that was not protected by a snapshot.
+    pub fn of(record: &VolumeRecord) -> Option<Self> {
+        let VolumeProtection::Snapshot { handle, group, .. } = &record.protection else { return None };
+        Some(Self {
+            driver: record.driver.clone()?,
+            handle: handle.clone(),
+            group: group.clone(),
+            namespace: record.namespace.clone(),
+            claim: record.claim.clone(),
+            block: record.block,
+        })
+    }
+
+    fn is_anchored(&self, left: &Leftovers) -> bool {
+        left.handles.contains_key(&(self.driver.clone(), self.handle.clone()))
+    }
+}
+
+/// The recorded snapshots that no content of the cluster refers to: once the manifest is gone, nothing leads to them.
+pub async fn unanchored(
+    client: &Client,
+    id: &RecoveryPointId,
+    recorded: &[RecordedSnapshot],
+) -> Result<Vec<RecordedSnapshot>, VolumesError> {
+    let left = observe_leftovers(client, Some(id)).await?;
+    Ok(recorded.iter().filter(|snapshot| !snapshot.is_anchored(&left)).cloned().collect())
+}
+
 /// Deletes the recorded snapshots that no content of the cluster refers to.
 pub(super) async fn remove_unanchored(
     client: &Client,
     id: &RecoveryPointId,
-    records: &[VolumeRecord],
+    recorded: &[RecordedSnapshot],
     left: &Leftovers,
     end: Instant,
     removal: &mut Removal,
 ) -> Result<(), VolumesError> {
     let mut missing = Vec::new();
-    for record in records {
-        let (VolumeProtection::Snapshot { handle, group, .. }, Some(driver)) =
-            (&record.protection, &record.driver)
-        else {
-            continue;
-        };
-        if left.handles.contains_key(&(driver.clone(), handle.clone())) || removal.deleted.contains(handle) {
+    for snapshot in recorded {
+        if snapshot.is_anchored(left) || removal.deleted.contains(&snapshot.handle) {
             continue;
         }
-        match group {
-            None => missing.push((record, driver, handle)),
-            Some(group) => removal.kept.push(lone_member(record, driver, handle, group)),
+        match &snapshot.group {
+            None => missing.push(snapshot),
+            Some(group) => removal.kept.push(lone_member(snapshot, group)),
         }
     }
     if missing.is_empty() {
         return Ok(());
     }
     let storage = observe_storage(client).await?;
-    for (record, driver, handle) in missing {
-        if !storage.drivers.contains(driver) {
-            removal.kept.push(kept(record, driver, handle, "the cluster no longer has the driver"));
+    for snapshot in missing {
+        if !storage.drivers.contains(&snapshot.driver) {
+            removal.kept.push(kept(snapshot, "the cluster no longer has the driver"));
             continue;
         }
-        let class = match choose_class(driver, &storage.classes, &BTreeMap::new()) {
+        let class = match choose_class(&snapshot.driver, &storage.classes, &BTreeMap::new()) {
             ClassChoice::Chosen(class) => Some(class),
             _ => None,
         };
-        let content = temporary(id, record, driver, handle, class);
-        match delete_through(client, &content, end).await? {
-            None => removal.deleted.push(handle.clone()),
-            Some(why) => removal.kept.push(kept(record, driver, handle, &why)),
+        match delete_through(client, &temporary(id, snapshot, class), end).await? {
+            None => removal.deleted.push(snapshot.handle.clone()),
+            Some(why) => removal.kept.push(kept(snapshot, &why)),
         }
     }
     Ok(())
@@ -107,22 +147,21 @@ async fn delete_through(
 
 fn temporary(
     id: &RecoveryPointId,
-    record: &VolumeRecord,
-    driver: &str,
-    handle: &str,
+    snapshot: &RecordedSnapshot,
     class: Option<&VolumeSnapshotClass>,
 ) -> VolumeSnapshotContent {
+    let RecordedSnapshot { driver, handle, namespace, block, .. } = snapshot;
     let name = format!("cofferdam-delete-{}-{}", id.as_str(), labels::digest(&[driver, handle]));
     let spec = VolumeSnapshotContentSpec {
         deletion_policy: DELETE.to_owned(),
-        driver: driver.to_owned(),
-        source: ContentSource { snapshot_handle: Some(handle.to_owned()), volume_handle: None },
-        source_volume_mode: Some(if record.block { "Block" } else { "Filesystem" }.to_owned()),
+        driver: driver.clone(),
+        source: ContentSource { snapshot_handle: Some(handle.clone()), volume_handle: None },
+        source_volume_mode: Some(if *block { "Block" } else { "Filesystem" }.to_owned()),
         volume_snapshot_class_name: None,
         volume_snapshot_ref: SnapshotRef {
             kind: Some("VolumeSnapshot".to_owned()),
             name: Some(name.clone()),
-            namespace: Some(record.namespace.clone()),
+            namespace: Some(namespace.clone()),
             ..SnapshotRef::default()
         },
     };
@@ -155,10 +194,11 @@ fn secrets(class: Option<&VolumeSnapshotClass>) -> BTreeMap<String, String> {
     }
 }
 
-fn kept(record: &VolumeRecord, driver: &str, handle: &str, why: &str) -> Kept {
+fn kept(snapshot: &RecordedSnapshot, why: &str) -> Kept {
+    let RecordedSnapshot { driver, handle, .. } = snapshot;
     Kept {
-        driver: driver.to_owned(),
-        handle: Some(handle.to_owned()),
+        driver: driver.clone(),
+        handle: Some(handle.clone()),
         retry: true,
         problem: Problem::warning(
             code::SNAPSHOT_ORPHANED,
@@ -166,12 +206,12 @@ fn kept(record: &VolumeRecord, driver: &str, handle: &str, why: &str) -> Kept {
                 "The snapshot {handle} of the driver {driver} lost its anchor and was not deleted: {why}"
             ),
         )
-        .about(format!("persistentvolumeclaims/{}/{}", record.namespace, record.claim))
+        .about(format!("persistentvolumeclaims/{}/{}", snapshot.namespace, snapshot.claim))
         .fix("Delete the snapshot in the storage system by this handle."),
     }
 }
 
-fn lone_member(record: &VolumeRecord, driver: &str, handle: &str, group: &str) -> Kept {
+fn lone_member(snapshot: &RecordedSnapshot, group: &str) -> Kept {
     let why = format!("it is part of the group {group}, which can only be deleted as a whole.");
-    Kept { retry: false, ..kept(record, driver, handle, &why) }
+    Kept { retry: false, ..kept(snapshot, &why) }
 }

@@ -43,3 +43,42 @@ fn a_deletion_ends_as_without_a_kill() {
 
     world.down();
 }
+
+/// A snapshot whose anchor someone deleted is found by the manifest alone, which is the first to go.
+#[test]
+fn a_snapshot_without_anchor_goes_even_when_the_deletion_is_killed_after_the_manifest_went() {
+    let world = World::new("kills-unanchored", "standard");
+    let running = world.extension().run();
+    world.backup("unanchored", &[]);
+    let backup = world.ended("backups", "unanchored");
+    running.kill();
+    assert_eq!(backup["status"]["phase"], "Completed", "{}", backup["status"]);
+    let id = backup["status"]["recoveryPoint"]["id"].as_str().expect("a recovery point").to_owned();
+    let anchors = world.contents(&id);
+    assert_eq!(anchors.len(), 1, "{anchors:?}");
+    let handle = anchors[0]["status"]["snapshotHandle"].as_str().expect("a handle").to_owned();
+    let name = anchors[0]["metadata"]["name"].as_str().expect("a name");
+    assert!(in_the_pool(&handle), "{handle}");
+
+    world.cluster.kubectl(&["delete", "volumesnapshotcontent", name]);
+    let kept = in_the_pool(&handle);
+    world.cluster.cofferdam(&["backup", "delete", "unanchored", "--yes"]).ok();
+    world.extension().kill_at("delete-backup/forget/after").run().killed(LONG).expect("it kills itself");
+    let after_the_kill = in_the_pool(&handle);
+    let second = world.extension().run();
+    let deletion = world.ended("deletebackups", &format!("delete-{id}"));
+    second.kill();
+
+    assert!(kept && after_the_kill, "the storage keeps what an anchor with Retain stood for");
+    assert_eq!(deletion["status"]["phase"], "Completed", "{}", deletion["status"]);
+    assert_eq!(deletion["status"]["snapshotsDeleted"], 1, "{}", deletion["status"]);
+    assert!(!in_the_pool(&handle), "{handle} is orphaned");
+    world.down();
+}
+
+/// Whether the storage system of the testbed has this snapshot.
+fn in_the_pool(handle: &str) -> bool {
+    let snapshots = "/var/lib/cofferdam-testbed/pool/csi.cofferdam.test/snapshots";
+    let mut entries = std::fs::read_dir(snapshots).expect("the pool").flatten();
+    entries.any(|entry| entry.file_name().to_string_lossy().contains(handle))
+}
