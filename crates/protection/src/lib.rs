@@ -4,6 +4,7 @@
 pub mod claims;
 pub mod ids;
 pub mod point;
+pub mod policy;
 pub mod problem;
 pub mod selection;
 
