@@ -239,7 +239,7 @@ impl Walk<'_> {
         let subject = Subject { item, place: &prepared.place, desired: &prepared.object, class };
         match self.asked(&subject).await {
             Asked::Takes | Asked::Exists => Ok(Checked::ByServer),
-            Asked::CannotBeAsked => Ok(Checked::NotCheckable { reason: SIDE_EFFECTS.to_owned() }),
+            Asked::CannotSay => Ok(Checked::NotCheckable { reason: SIDE_EFFECTS.to_owned() }),
             Asked::NotYet(reason) => Ok(Checked::NotCheckable { reason }),
             Asked::Refuses(problem) => Err(problem),
         }

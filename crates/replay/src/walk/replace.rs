@@ -26,7 +26,7 @@ pub(super) enum Asked {
     /// One of that name is there.
     Exists,
     /// It cannot be asked, because a webhook takes no part in dry runs.
-    CannotBeAsked,
+    CannotSay,
     /// It cannot say yet, because of this; only in plans.
     NotYet(String),
     /// It would not take it.
@@ -97,7 +97,7 @@ impl Walk<'_> {
             Ok(Some(problem)) => Some(problem),
             Ok(None) => match self.asked(subject).await {
                 Asked::Refuses(problem) => Some(problem),
-                Asked::CannotBeAsked => Some(
+                Asked::CannotSay => Some(
                     Problem::error(
                         codes::REPLACE_REFUSED,
                         format!("Whether the server takes the new object could not be found out: {SIDE_EFFECTS}."),
@@ -145,7 +145,7 @@ impl Walk<'_> {
             Ok(_) => Asked::Takes,
             Err(error) => match error.refusal {
                 Refusal::AlreadyExists => Asked::Exists,
-                Refusal::DryRunNotSupported => Asked::CannotBeAsked,
+                Refusal::DryRunNotSupported => Asked::CannotSay,
                 _ => match self.waits_for(subject, &error) {
                     Some(reason) => Asked::NotYet(reason),
                     None => Asked::Refuses(refusal(subject, &error)),
