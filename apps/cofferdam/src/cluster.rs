@@ -6,6 +6,7 @@ use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
+use protection::selection::is_dns_label;
 use std::path::PathBuf;
 
 /// Which cluster and namespace.
@@ -25,6 +26,10 @@ pub struct ClusterArgs {
 impl ClusterArgs {
     /// A client for the cluster; nothing is contacted yet.
     pub async fn client(&self) -> Result<Client, Failure> {
+        if !is_dns_label(&self.namespace) {
+            return Err(Failure::usage(format!("{:?} cannot be the name of a namespace", self.namespace))
+                .next("Use at most 63 lower-case letters, digits and hyphens, with a letter or digit at both ends."));
+        }
         let config = self.config().await?;
         Client::try_from(config).map_err(|error| {
             Failure::precondition(format!("could not set up the connection: {error}"))
@@ -43,7 +48,7 @@ impl ClusterArgs {
                 Config::from_kubeconfig(&options).await.map_err(|error| bad(&error))?
             }
             None => Config::infer().await.map_err(|error| {
-                Failure::precondition(format!("found no way to a cluster: {error}"))
+                Failure::precondition(format!("found no way to a cluster: {}", first_line(&error)))
                     .next("Name a kubeconfig: `--kubeconfig FILE` or KUBECONFIG=FILE.")
             })?,
         };
@@ -52,6 +57,11 @@ impl ClusterArgs {
 }
 
 fn bad(error: &kube::config::KubeconfigError) -> Failure {
-    Failure::precondition(format!("could not use the kubeconfig: {error}"))
+    Failure::precondition(format!("could not use the kubeconfig: {}", first_line(error)))
         .next("Check the file and the context: `kubectl config get-contexts`.")
+}
+
+/// The lines behind the first show the file, which holds credentials.
+fn first_line(error: &impl std::fmt::Display) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }

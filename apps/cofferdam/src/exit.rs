@@ -56,6 +56,11 @@ pub struct Failure {
     next: Vec<String>,
 }
 
+/// Whether a 404 is about the type, not about one object: with its definition, or with its whole group, missing.
+fn is_unknown_type(message: &str) -> bool {
+    message.contains("could not find the requested resource") || message.contains("404 page not found")
+}
+
 /// What a command returns.
 pub type Outcome = Result<Exit, Failure>;
 
@@ -104,7 +109,7 @@ impl Failure {
     pub fn api(tried: impl fmt::Display, error: &kube::Error) -> Self {
         let failure = Self::failed(format!("could not {tried}: {}", api::readable(error)));
         match error {
-            kube::Error::Api(status) if status.code == 404 && status.message.contains("could not find the requested resource") => {
+            kube::Error::Api(status) if status.code == 404 && is_unknown_type(&status.message) => {
                 Self { exit: Exit::Precondition, ..failure }
                     .next("Cofferdam is not installed in this cluster: run `cofferdam install`.")
             }

@@ -4,6 +4,8 @@
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
+// They panic when the reader has gone: `output::line` and `note!` do not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
 mod cluster;
@@ -21,14 +23,14 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // Two TLS providers in one process panic at first use: choose before anything else runs.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-        eprintln!("error: the TLS provider was installed twice; this is a defect, please report it");
+        note!("error: the TLS provider was installed twice; this is a defect, please report it");
         return ExitCode::from(exit::Exit::Failed.code());
     }
     let arguments = args::Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: could not start the runtime: {error}\nnext: check the limits of this process");
+            note!("error: could not start the runtime: {error}\nnext: check the limits of this process");
             return ExitCode::from(exit::Exit::Failed.code());
         }
     };
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => {
-            eprint!("{failure}");
+            note!("{}", failure.to_string().trim_end());
             ExitCode::from(failure.exit.code())
         }
     }

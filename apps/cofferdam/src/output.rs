@@ -5,6 +5,8 @@ use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{Timestamp, Unit};
 use serde::Serialize;
+use std::fmt;
+use std::io::{ErrorKind, Write};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -28,8 +30,40 @@ pub fn print<T: Serialize>(
         Format::Json => serde_json::to_string_pretty(value).map_err(Failure::failed)?,
         Format::Yaml => to_yaml(value)?,
     };
-    println!("{}", text.trim_end());
-    Ok(())
+    line(text.trim_end())
+}
+
+/// Prints a line. A reader that has gone (`… | head`) has what it wanted.
+pub fn line(text: &str) -> Result<(), Failure> {
+    match try_line(text) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format!("could not write the output: {error}"))
+                .next("Check the disk or the program that reads it."))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Tells the person something beside the result, as `eprintln!` does, but without panic when nobody reads it.
+#[macro_export]
+macro_rules! note {
+    ($($part:tt)*) => { $crate::output::tell_beside(format_args!($($part)*)) };
+}
+
+/// What `note!` does.
+pub fn tell_beside(text: fmt::Arguments<'_>) {
+    let text = text.to_string();
+    if !text.is_empty() {
+        // There is nowhere left to complain.
+        drop(writeln!(std::io::stderr().lock(), "{text}"));
+    }
+}
+
+/// Prints a line of a stream that ends when its reader goes.
+pub fn try_line(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
 }
 
 /// Says what was done: a sentence for people, its facts for programs.

@@ -1,6 +1,7 @@
 //! Secrets that the command line writes: the store's credential and the repository's password.
 
 use crate::exit::Failure;
+use crate::note;
 use extension::{
     locations::{LocationRecord, REPOSITORY_KEY, Role},
     manifests::{INSTALLER, repository_secret},
@@ -94,7 +95,7 @@ fn made_up() -> String {
 }
 
 fn keep_a_copy(namespace: &str, name: &str) {
-    eprintln!(
+    note!(
         "
   *** KEEP A COPY OF THE REPOSITORY PASSWORD OUTSIDE THIS CLUSTER ***
   Every recovery point is encrypted with it. When the cluster is lost, nothing can be restored without it,

@@ -1,5 +1,6 @@
 //! Waits for an operation with a live line on terminals and one line per change elsewhere.
 
+use crate::note;
 use crate::{
     exit::{Exit, Failure, Outcome},
     operation::{Operation, problems_text},
@@ -20,9 +21,9 @@ pub async fn wait<K: Operation>(api: &Api<K>, name: &str, format: Format) -> Out
     let phase = object.phase();
     match format {
         Format::Table => {
-            eprint!("{}", problems_text(&object));
+            note!("{}", problems_text(&object).trim_end());
             let took = output::duration(object.started(), object.ended());
-            println!("{} {name}: {phase:?} in {took}: {}", K::NOUN, object.progress());
+            output::line(&format!("{} {name}: {phase:?} in {took}: {}", K::NOUN, object.progress()))?;
         }
         format => output::print(format, &object, |_| String::new())?,
     }
@@ -54,7 +55,7 @@ pub async fn until_final<K: Operation>(api: &Api<K>, name: &str) -> Result<K, Fa
                 }
                 if object.phase() == Phase::Accepted && began.elapsed() > UNSEEN && !warned {
                     bar.suspend(|| {
-                        eprintln!(
+                        note!(
                             "the extension has not picked it up yet; is it running? `kubectl get pods -n {}`",
                             object.namespace().unwrap_or_default()
                         )
@@ -84,7 +85,7 @@ fn line<K: Operation>(object: &K) -> String {
 
 fn say(bar: &ProgressBar, line: &str) {
     if bar.is_hidden() {
-        eprintln!("{line}");
+        note!("{line}");
     } else {
         bar.set_message(line.to_owned());
     }

@@ -8,7 +8,7 @@ mod snapshots;
 
 pub use report::{CheckProblem, CheckReport};
 
-pub(crate) use index::PackFacts;
+pub(crate) use index::{PackFacts, expected_size, pack_sizes};
 
 use crate::{BlobIndex, EngineError, Job, Lock, Reader, Repo, doomed};
 use repository::LockMode;

@@ -1,5 +1,6 @@
 //! All index files of a repository as one: where is this blob?
 
+use crate::check::{expected_size, pack_sizes};
 use crate::{EngineError, Repo};
 use futures::{StreamExt, TryStreamExt};
 use repository::{BlobId, BlobKind, FileKind, IndexFile, IndexId, PackEntry, PackId};
@@ -42,6 +43,21 @@ impl BlobIndex {
             futures::stream::iter(ids).map(|id| repo.index_file(id)).buffer_unordered(PARALLEL_READS);
         let mut index = Self::default();
         while let Some(file) = files.try_next().await? {
+            index.add(&file);
+        }
+        tokio::task::spawn_blocking(move || index.sorted()).await.map_err(EngineError::from)
+    }
+
+    /// Reads all index files of a repository, and leaves out the packs that are not in the store, or not at the length
+    /// that they must have: what refers to their blobs could not be read.
+    pub async fn load_present(repo: &Repo) -> Result<Self, EngineError> {
+        let sizes = pack_sizes(repo).await?;
+        let ids = repo.list::<IndexId>(FileKind::Index).await?;
+        let mut files =
+            futures::stream::iter(ids).map(|id| repo.index_file(id)).buffer_unordered(PARALLEL_READS);
+        let mut index = Self::default();
+        while let Some(mut file) = files.try_next().await? {
+            file.packs.retain(|pack| sizes.get(&pack.id) == Some(&expected_size(&pack.blobs)));
             index.add(&file);
         }
         tokio::task::spawn_blocking(move || index.sorted()).await.map_err(EngineError::from)

@@ -283,3 +283,30 @@ async fn a_store_that_cannot_be_read_right_now_is_not_taken_for_damage() {
     assert!(outage.unwrap_err().is_temporary());
     assert!(read_only.is_sound());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_stores_again_what_lost_and_cut_packs_held() {
+    let world = world().await;
+    let repo = world.repo_dir();
+    let packs: Vec<PathBuf> =
+        files(&repo).into_iter().filter(|path| path.starts_with(repo.join("data"))).collect();
+    let (cut, lost) = packs.split_at(packs.len() / 2);
+    for path in cut {
+        let whole = fs::read(path).unwrap();
+        overwrite(path, &whole[..whole.len() - 1]);
+    }
+    lost.iter().for_each(|path| fs::remove_file(path).unwrap());
+
+    let damaged = open(&repo).await;
+    let writer = Writer::start(&damaged, job()).await.unwrap();
+    let mut file = writer.file();
+    file.write_slice(&noise(1, 3_000)).await.unwrap();
+    let node = Node::file("file", &file.finish().await.unwrap(), Timestamp::UNIX_EPOCH);
+    let root = writer.tree(vec![node]).await.unwrap();
+    writer.commit(SnapshotDraft::new(root, Timestamp::UNIX_EPOCH)).await.unwrap();
+    let reader = Reader::open(&open(&repo).await).await.unwrap();
+    let node = reader.lookup(root, "file").await.unwrap().unwrap();
+
+    assert!(packs.len() > 1, "{packs:?}");
+    assert_eq!(reader.read(&node, 0..3_000).await.unwrap(), noise(1, 3_000));
+}

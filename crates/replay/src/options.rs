@@ -2,7 +2,7 @@
 
 use crate::modifiers::Modifiers;
 use jiff::Timestamp;
-use protection::selection::{Selection, SelectionFields, TypePattern};
+use protection::selection::{Selection, SelectionFields, TypePattern, is_dns_label};
 use resources::{ConflictPolicy, PersistentVolumeRestoreMode, RestoreSpec};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -101,7 +101,14 @@ impl RestoreOptions {
         };
         let selection = Selection::parse(&fields, extension_namespace)
             .map_err(|errors| ReplayError::Selection(errors.to_string()))?;
-        for target in spec.namespace_mappings.values() {
+        for (original, target) in &spec.namespace_mappings {
+            if let Some(wrong) = [original, target].into_iter().find(|name| !is_dns_label(name)) {
+                let what = format!(
+                    "namespaceMappings: {wrong:?} cannot be the name of a namespace; use at most 63 lower-case letters, \
+                     digits and hyphens, with a letter or digit at both ends"
+                );
+                return Err(ReplayError::Selection(what));
+            }
             if selection.namespaces.always_excluded(target) {
                 let what = format!("namespaceMappings: {target} is not a namespace to restore into");
                 return Err(ReplayError::Selection(what));

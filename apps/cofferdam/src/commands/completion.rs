@@ -3,6 +3,7 @@
 use crate::{
     args::Arguments,
     exit::{Exit, Outcome},
+    output,
 };
 use clap::{Args, CommandFactory};
 use clap_complete::{Shell, generate};
@@ -16,6 +17,8 @@ pub struct CompletionArgs {
 
 pub fn run(args: CompletionArgs) -> Outcome {
     let mut command = Arguments::command();
-    generate(args.shell, &mut command, "cofferdam", &mut std::io::stdout());
+    let mut script = Vec::new();
+    generate(args.shell, &mut command, "cofferdam", &mut script);
+    output::line(String::from_utf8_lossy(&script).trim_end())?;
     Ok(Exit::Done)
 }

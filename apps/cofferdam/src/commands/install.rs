@@ -2,12 +2,14 @@
 
 mod apply;
 mod gate;
+mod place;
 mod ready;
 
 use super::{
     location::{forget_state, setting, settings},
     preflight::{self, ProfileArg, Wanted},
 };
+use crate::note;
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
@@ -87,12 +89,13 @@ pub fn wished(
             .next("Correct the settings; `install --dry-run` shows the result.")
     })?;
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        note!("warning: {warning}");
     }
     Ok((install, given))
 }
 
 pub async fn run(args: InstallArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
+    place::check_name(&cluster.namespace)?;
     let (install, given) = wished(&args.wish, cluster)?;
     let mut documents = render(&install).map_err(Failure::failed)?;
     if args.without_deployment {
@@ -102,6 +105,7 @@ pub async fn run(args: InstallArgs, cluster: &ClusterArgs, format: Format) -> Ou
         return print(&documents, format);
     }
     let client = cluster.client().await?;
+    place::check(&client, &cluster.namespace).await?;
     let wanted = Wanted { install: &install, wish: &args.wish, location: DEFAULT, installing: true };
     let report = preflight::look(cluster, &wanted, args.profile.into()).await?;
     gate::pass(&report, &args.skip_preflight)?;
@@ -131,7 +135,7 @@ pub async fn run(args: InstallArgs, cluster: &ClusterArgs, format: Format) -> Ou
         output::tell(format, &text, json!({"namespace": cluster.namespace, "ready": false}))?;
         return Ok(Exit::Done);
     }
-    eprintln!("{text}");
+    note!("{text}");
     let timeout = Duration::from_secs(u64::from(args.timeout));
     ready::wait(&client, &cluster.namespace, install.location.is_some(), timeout).await?;
     let next = match install.location {
@@ -150,7 +154,7 @@ fn print(documents: &[serde_json::Value], format: Format) -> Outcome {
         return Ok(Exit::Done);
     }
     for document in documents {
-        println!("---\n{}", output::to_yaml(document)?.trim_end());
+        output::line(&format!("---\n{}", output::to_yaml(document)?.trim_end()))?;
     }
     Ok(Exit::Done)
 }

@@ -24,7 +24,8 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Extension(_) | Command::Mover(_) => {
             init_logging(LogFormat::Json, if log == "warn" { "info" } else { &log })
         }
-        _ => init_logging(LogFormat::Text, &log),
+        // What the client library logs about a failed request is in the error that the command ends with.
+        _ => init_logging(LogFormat::Text, if log == "warn" { "warn,kube_client=off" } else { &log }),
     }
     match command {
         Command::Preflight(args) => preflight::run(args, &cluster, output).await,

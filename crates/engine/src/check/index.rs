@@ -34,14 +34,8 @@ pub(super) async fn check_packs(
     job: &Job,
     report: &mut CheckReport,
 ) -> Result<PackFacts, EngineError> {
-    let mut facts = PackFacts { files: read_index_files(repo, job, report).await?, sizes: HashMap::new() };
-    let folder =
-        StorePath::parse(FileKind::Pack.folder()).map_err(|bad| EngineError::Internal(bad.to_string()))?;
-    for entry in repo.store().list(&folder).await? {
-        if let Ok(id) = entry.path.name().parse::<PackId>() {
-            facts.sizes.insert(id, entry.size);
-        }
-    }
+    let files = read_index_files(repo, job, report).await?;
+    let facts = PackFacts { files, sizes: pack_sizes(repo).await? };
     let packs = facts.packs();
     for (pack, blobs) in &packs {
         report.packs += 1;
@@ -83,6 +77,14 @@ async fn read_index_files(
         }
     }
     Ok(files)
+}
+
+/// The size in the store of every pack that is there.
+pub(crate) async fn pack_sizes(repo: &Repo) -> Result<HashMap<PackId, u64>, EngineError> {
+    let folder =
+        StorePath::parse(FileKind::Pack.folder()).map_err(|bad| EngineError::Internal(bad.to_string()))?;
+    let listed = repo.store().list(&folder).await?;
+    Ok(listed.iter().filter_map(|entry| Some((entry.path.name().parse().ok()?, entry.size))).collect())
 }
 
 /// The exact size of a pack with these blobs and nothing else.

@@ -50,7 +50,7 @@ impl Writer {
     /// Takes a shared lock, reads the index, starts the workers.
     pub async fn start(repo: &Repo, job: Job) -> Result<Self, EngineError> {
         let lock = Lock::acquire(repo, LockMode::Shared, job.clock.clone()).await?;
-        let index = match BlobIndex::load(repo).await {
+        let index = match BlobIndex::load_present(repo).await {
             Ok(index) => index,
             Err(error) => {
                 lock.release().await?;

@@ -66,7 +66,10 @@ impl Run {
             ));
         } else {
             let object = self.latest.borrow().clone();
-            self.context.events.normal(object.as_ref(), "Started", "the restore has begun").await;
+            self.context
+                .events
+                .normal(object.as_ref(), "Started", &format!("the {} has begun", noun(object.spec.operation)))
+                .await;
         }
         if self.status.attempt > MAX_ATTEMPTS {
             self.failure = Some(too_often());
@@ -289,4 +292,11 @@ fn too_often() -> Problem {
     )
     .fix("See why with `kubectl describe pod` in the extension's namespace.")
     .fix("If the pod ran out of memory, raise the setting resources.limits.memory.")
+}
+
+fn noun(operation: RestoreOperation) -> &'static str {
+    match operation {
+        RestoreOperation::Plan => "plan",
+        RestoreOperation::Restore => "restore",
+    }
 }

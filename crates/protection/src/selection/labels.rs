@@ -208,7 +208,7 @@ fn is_label_word(text: &str) -> bool {
 }
 
 /// RFC 1123 label: at most 63 lower-case letters, digits and inner hyphens.
-pub(super) fn is_dns_label(text: &str) -> bool {
+pub fn is_dns_label(text: &str) -> bool {
     let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     text.len() <= 63
         && ends(text.chars().next())

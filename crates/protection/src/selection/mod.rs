@@ -7,7 +7,7 @@ mod labels;
 mod namespaces;
 mod types;
 
-pub use labels::{LabelRule, Requirement};
+pub use labels::{LabelRule, Requirement, is_dns_label};
 pub use namespaces::{NamespacePattern, NamespaceRule};
 pub use types::{ResourceType, TypePattern, TypeRule};
 

@@ -82,8 +82,16 @@ pub(crate) struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Goes through all waves and links what was created before its owner.
+    /// Goes through all waves and links what was created before its owner. What a stop kept from its turn is named.
     pub(crate) async fn run(&self) -> Result<(), Stopped> {
+        let ended = self.run_waves().await;
+        if ended.is_err() {
+            self.report_unreached();
+        }
+        ended
+    }
+
+    async fn run_waves(&self) -> Result<(), Stopped> {
         let mut named = false;
         for wave in &self.waves {
             if wave.stage > Stage::Namespaces && !named {
@@ -107,7 +115,7 @@ impl Walk<'_> {
         for &index in &wave.items {
             let Some(item) = self.items.get(index) else { continue };
             match self.left_to_controller(item).await {
-                Some(action) => self.report_unsent(item, self.target_place(item), action, Vec::new()),
+                Some(action) => self.report_unsent(index, item, self.target_place(item), action, Vec::new()),
                 None => wanted.push(index),
             }
         }
@@ -135,7 +143,7 @@ impl Walk<'_> {
                 let action = Action::blocked(unreadable(&error));
                 let place = self.target_place(item);
                 self.note_failed_claim(item, &place);
-                self.report_unsent(item, place, action, Vec::new());
+                self.report_unsent(index, item, place, action, Vec::new());
                 return Ok(());
             }
         };
@@ -144,17 +152,17 @@ impl Walk<'_> {
             Err(NotSent::Settled(action)) => {
                 let place = self.target_place(item);
                 self.note_failed_claim(item, &place);
-                self.report_unsent(item, place, action, Vec::new());
+                self.report_unsent(index, item, place, action, Vec::new());
                 return Ok(());
             }
             Err(NotSent::Taken(problem)) => {
                 let place = self.target_place(item);
-                self.report_unsent(item, place, Action::blocked(problem), Vec::new());
+                self.report_unsent(index, item, place, Action::blocked(problem), Vec::new());
                 return Ok(());
             }
         };
         if let Some(problem) = self.starts_empty(item, &prepared.place, &prepared.object) {
-            self.report_unsent(item, prepared.place, Action::blocked(problem), Vec::new());
+            self.report_unsent(index, item, prepared.place, Action::blocked(problem), Vec::new());
             return Ok(());
         }
         if !prepared.references.is_empty() && !self.links_late(index, item) {
@@ -202,6 +210,7 @@ impl Walk<'_> {
     fn report(&self, index: usize, item: &Item, prepared: Prepared, settled: Settled, with_data: bool) {
         let Prepared { place, object, references, mut notes, .. } = prepared;
         let Settled { action, checked, uid, created, notes: more } = settled;
+        self.state.lock().reported.insert(index);
         self.remember_owner(item, uid.as_deref(), &action);
         self.promise(&place, &object, &action);
         if created {
@@ -231,8 +240,22 @@ impl Walk<'_> {
         });
     }
 
+    fn report_unreached(&self) {
+        let reported = std::mem::take(&mut self.state.lock().reported);
+        for (index, item) in self.items.iter().enumerate().filter(|(index, _)| !reported.contains(index)) {
+            self.report_unsent(
+                index,
+                item,
+                self.target_place(item),
+                Action::blocked(unreached()),
+                Vec::new(),
+            );
+        }
+    }
+
     /// An object never gets as far as the target.
-    fn report_unsent(&self, item: &Item, place: Place, action: Action, notes: Vec<Problem>) {
+    fn report_unsent(&self, index: usize, item: &Item, place: Place, action: Action, notes: Vec<Problem>) {
+        self.state.lock().reported.insert(index);
         self.sink.row(Row {
             original_namespace: item.namespace.clone(),
             stage: stage(&item.kind),
@@ -243,6 +266,12 @@ impl Walk<'_> {
             notes,
         });
     }
+}
+
+/// A cancellation or the deadline came first.
+fn unreached() -> Problem {
+    Problem::error(code::OBJECT_NOT_RESTORED, "The restore ended before its turn.")
+        .fix("Restore again: what exists already is not created twice.")
 }
 
 fn unreadable(error: &SourceError) -> Problem {

@@ -22,6 +22,8 @@ use tokio::time::Instant;
 /// Why some servers cannot be asked beforehand.
 pub(super) const SIDE_EFFECTS: &str = "an admission webhook has side effects";
 const POLL: Duration = Duration::from_millis(250);
+/// How long a deletion is waited for when the restore has to stop.
+const GRACE: Duration = Duration::from_secs(5);
 /// Patches and creates that raced with others are made again this often.
 const RACES: u32 = 3;
 
@@ -243,6 +245,11 @@ impl Walk<'_> {
         Some(format!("{resource}/{name} is created by this restore"))
     }
 
+    /// The later instant, unless the restore has to stop.
+    fn at_most(&self, until: Instant, soon: Instant) -> Instant {
+        if self.stop.check().is_ok() { until } else { soon }
+    }
+
     /// Waits until an object with the UID of `live` is gone, or says why that takes too long.
     pub(super) async fn wait_until_gone(
         &self,
@@ -251,11 +258,13 @@ impl Walk<'_> {
     ) -> Result<Result<(), Problem>, Stopped> {
         let uid = json::text(live, &["metadata", "uid"]);
         let until = Instant::now() + self.options.patience.deletion;
+        let soon = until.min(Instant::now() + GRACE);
         loop {
             match self.api.get(place).await {
                 Ok(None) => return Ok(Ok(())),
                 Ok(Some(now)) if json::text(&now, &["metadata", "uid"]) != uid => return Ok(Ok(())),
-                Ok(Some(now)) if Instant::now() >= until => {
+                // What was deleted to be replaced is not left so for want of a moment, whoever stops the restore.
+                Ok(Some(now)) if Instant::now() >= self.at_most(until, soon) => {
                     let finalizers: Vec<&str> = json::items(&now, &["metadata", "finalizers"])
                         .iter()
                         .filter_map(Value::as_str)
@@ -276,7 +285,9 @@ impl Walk<'_> {
                     return Ok(Err(Problem::error(codes::REFUSED, what)));
                 }
             }
-            self.stop.sleep(POLL).await?;
+            if self.stop.sleep(POLL).await.is_err() {
+                tokio::time::sleep(POLL).await;
+            }
         }
     }
 }

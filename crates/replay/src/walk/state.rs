@@ -40,6 +40,8 @@ pub(super) struct State {
     pub(super) fresh_namespaces: HashSet<String>,
     /// Objects that this restore makes and that others need by name.
     pub(super) made: HashSet<Need>,
+    /// Indexes of the objects whose outcome is told.
+    pub(super) reported: HashSet<usize>,
     /// Objects to link at the end.
     pub(super) late: Vec<Late>,
     /// Claims that were to get data and did not, as (target namespace, name).

@@ -5,6 +5,7 @@ use crate::{
     exit::{Exit, Failure, Outcome},
     operation::Operation,
     output::{self, Format},
+    selection::object_name,
     wait::wait,
 };
 use clap::Args;
@@ -24,6 +25,7 @@ pub struct CancelArgs {
 }
 
 pub async fn run(args: CancelArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
+    object_name(&args.name)?;
     let api: Api<Backup> = Api::namespaced(cluster.client().await?, &cluster.namespace);
     let patch = Patch::Merge(serde_json::json!({"spec": {"cancel": true}}));
     let backup = api

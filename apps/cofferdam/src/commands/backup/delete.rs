@@ -1,10 +1,12 @@
 //! `cofferdam backup delete`: the recovery point of a backup, with its snapshots.
 
+use crate::note;
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
     operation::Operation,
     output::{self, Format},
+    selection::object_name,
     wait::wait,
 };
 use clap::Args;
@@ -42,7 +44,7 @@ pub async fn run(args: DeleteArgs, cluster: &ClusterArgs, format: Format) -> Out
     };
     if !args.yes {
         let text = format!(
-            "would delete recovery point {} in location {} and its volume snapshots; repeat with --yes to do it",
+            "would delete recovery point {} in location {}, if it is there, and its volume snapshots; repeat with --yes to do it",
             point.id, point.location
         );
         output::tell(format, &text, json!({"recoveryPoint": point, "deleted": false}))?;
@@ -78,10 +80,10 @@ async fn request(api: &Api<DeleteBackup>, object: &DeleteBackup) -> Result<Delet
     let known =
         api.get(&name).await.map_err(|error| Failure::api(format!("read deletion {name}"), &error))?;
     if known.phase() != Phase::Failed {
-        eprintln!("deletion {name} was requested before");
+        note!("deletion {name} was requested before");
         return Ok(known);
     }
-    eprintln!("deletion {name} failed before; it is tried again");
+    note!("deletion {name} failed before; it is tried again");
     let this = Preconditions { uid: known.uid(), ..Preconditions::default() };
     let params = DeleteParams { preconditions: Some(this), ..DeleteParams::default() };
     match api.delete(&name, &params).await {
@@ -96,6 +98,7 @@ async fn request(api: &Api<DeleteBackup>, object: &DeleteBackup) -> Result<Delet
 }
 
 async fn point_of(backup: &str, client: &Client, namespace: &str) -> Result<RecoveryPointRef, Failure> {
+    object_name(backup)?;
     let api: Api<Backup> = Api::namespaced(client.clone(), namespace);
     let found =
         api.get(backup).await.map_err(|error| Failure::api(format!("read backup {backup}"), &error))?;

@@ -1,10 +1,12 @@
 //! `cofferdam backup logs`: what the extension's pods logged about one backup.
 
+use crate::note;
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
     operation::problems_text,
-    output::Format,
+    output::{self, Format},
+    selection::object_name,
 };
 use clap::Args;
 use extension::manifests::APP;
@@ -16,6 +18,7 @@ use kube::{
 };
 use resources::Backup;
 use serde_json::Value;
+use std::io::ErrorKind;
 
 #[derive(Debug, Args)]
 pub struct LogsArgs {
@@ -27,6 +30,7 @@ pub struct LogsArgs {
 }
 
 pub async fn run(args: LogsArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
+    object_name(&args.name)?;
     let client = cluster.client().await?;
     let api: Api<Backup> = Api::namespaced(client.clone(), &cluster.namespace);
     let backup = api
@@ -36,8 +40,8 @@ pub async fn run(args: LogsArgs, cluster: &ClusterArgs, format: Format) -> Outco
     let uid = backup.uid().unwrap_or_default();
     let pods = pods(&client, &cluster.namespace).await?;
     if pods.is_empty() {
-        eprintln!("no pod of the extension runs in namespace {}; what the status says:", cluster.namespace);
-        print!("{}", problems_text(&backup));
+        note!("no pod of the extension runs in namespace {}; what the status says:", cluster.namespace);
+        output::line(problems_text(&backup).trim_end())?;
         return Ok(Exit::Done);
     }
     for pod in pods {
@@ -72,7 +76,10 @@ async fn print_pod(
         if line.contains(uid) {
             // The extension writes its log as JSON lines: they are for programs as they are.
             let shown = if format == Format::Table { readable(&line) } else { None };
-            println!("{}", shown.unwrap_or(line));
+            match output::try_line(&shown.unwrap_or(line)) {
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
+                written => written.map_err(Failure::failed)?,
+            }
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use crate::{
     exit::{Exit, Failure, Outcome},
     operation::{Operation, problems_text},
     output::{self, Format},
+    selection::object_name,
     wait::wait,
 };
 use clap::Args;
@@ -21,6 +22,7 @@ pub struct ShowArgs {
 }
 
 pub async fn run(args: ShowArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
+    object_name(&args.name)?;
     let api: Api<Backup> = Api::namespaced(cluster.client().await?, &cluster.namespace);
     if args.wait {
         return wait(&api, &args.name, format).await;

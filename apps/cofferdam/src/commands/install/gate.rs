@@ -1,5 +1,6 @@
 //! Stops an installation that cannot succeed, before anything is written.
 
+use crate::note;
 use crate::{
     commands::preflight::{blocking_of, summary},
     exit::Failure,
@@ -24,13 +25,13 @@ pub fn check_id(text: &str) -> Result<String, String> {
 
 /// Says what the checks found; an error when something blocks that is not skipped by name.
 pub fn pass(report: &Report, skipped: &[String]) -> Result<(), Failure> {
-    eprintln!("preflight: {}", summary(report));
+    note!("preflight: {}", summary(report));
     for finding in report.warning() {
-        eprintln!("warning: {}", sentence(finding));
+        note!("warning: {}", sentence(finding));
     }
     let (blocking, overridden) = blocking_of(report, skipped);
     for finding in overridden {
-        eprintln!("warning: skipped as asked for: {}", sentence(finding));
+        note!("warning: skipped as asked for: {}", sentence(finding));
     }
     let ids: Vec<&str> = blocking.iter().map(|finding| finding.id.as_str()).collect();
     if ids.is_empty() {

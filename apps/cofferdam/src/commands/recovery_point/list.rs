@@ -1,6 +1,7 @@
 //! `cofferdam recovery-point list`.
 
 use super::From;
+use crate::note;
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
@@ -23,7 +24,7 @@ pub async fn run(args: ListArgs, cluster: &ClusterArgs, format: Format) -> Outco
     let mut found = match args.from.repo_if_created(cluster).await? {
         Some(repo) => points::list(&repo).await.map_err(Failure::failed)?,
         None => {
-            eprintln!("location {} holds no repository yet; the first backup creates it", args.from.location);
+            note!("location {} holds no repository yet; the first backup creates it", args.from.location);
             Vec::new()
         }
     };

@@ -36,7 +36,7 @@ fn report(report: &CheckReport, format: Format) -> Outcome {
         Ok(Exit::Done)
     } else {
         Err(Failure::failed("the repository is damaged")
-            .next("Do not prune. Restore what is listed as whole, and make a new backup: it repairs what it still has."))
+            .next("Do not prune. Restore what is listed as whole, and make a new backup: what is missing from the store and still there is stored again."))
     }
 }
 

@@ -4,6 +4,7 @@ use super::{
     list::find,
     open::{Place, failed, job},
 };
+use crate::note;
 use crate::{
     exit::{Exit, Failure, Outcome},
     output::{self, Format},
@@ -53,18 +54,15 @@ pub async fn run(args: ForgetArgs, place: &Place, format: Format) -> Outcome {
     });
     output::print(format, &value, |_| text(&plan))?;
     if !args.yes {
-        eprintln!("nothing was removed; repeat with --yes to do it");
+        note!("nothing was removed; repeat with --yes to do it");
         return Ok(Exit::Done);
     }
     let report = forget::execute(&repo, &plan, &job()).await.map_err(failed)?;
-    eprintln!(
-        "{} snapshots removed; free their space with `cofferdam repository prune`",
-        report.removed.len()
-    );
+    note!("{} snapshots removed; free their space with `cofferdam repository prune`", report.removed.len());
     if report.later.is_empty() {
         return Ok(Exit::Done);
     }
-    eprintln!("{} snapshots are still kept by the store's retention; repeat later", report.later.len());
+    note!("{} snapshots are still kept by the store's retention; repeat later", report.later.len());
     Ok(Exit::Warnings)
 }
 

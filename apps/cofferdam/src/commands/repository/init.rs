@@ -2,6 +2,7 @@
 
 use super::open::{Place, failed};
 use crate::exit::{Exit, Outcome};
+use crate::note;
 use crate::output::{self, Format};
 use engine::{InitOptions, Repo};
 use serde_json::json;
@@ -17,6 +18,6 @@ pub async fn run(place: &Place, format: Format) -> Outcome {
         &format!("created repository {id} in {at}"),
         json!({"repository": id, "store": at}),
     )?;
-    eprintln!("Keep the password: without it nothing in the repository can be read.");
+    note!("Keep the password: without it nothing in the repository can be read.");
     Ok(Exit::Done)
 }

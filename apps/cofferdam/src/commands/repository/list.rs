@@ -56,6 +56,9 @@ pub async fn run(args: ListArgs, place: &Place, format: Format) -> Outcome {
 
 /// The snapshot whose id begins with `id`; `latest` is the newest.
 pub async fn find(repo: &Repo, id: &str) -> Result<(SnapshotId, Snapshot), Failure> {
+    if id.is_empty() {
+        return Err(Failure::usage("the id of the snapshot is empty").next("Name it, or write `latest`."));
+    }
     let mut found = repo.snapshots().await.map_err(failed)?;
     if id == "latest" {
         return found.pop().ok_or_else(|| Failure::precondition("the repository holds no snapshot"));

@@ -1,6 +1,7 @@
 //! Where a repository is and how it is opened. Passwords and credentials come from files or the environment,
 //! never from arguments, which every user of the machine can see.
 
+use crate::note;
 use crate::{
     commands::location::{setting, settings},
     exit::Failure,
@@ -46,7 +47,13 @@ impl Place {
     /// The password: from the file, else from the environment.
     pub fn password(&self) -> Result<RepositorySecret, Failure> {
         if let Some(path) = &self.password_file {
-            return Ok(RepositorySecret::new(read_file(path)?.into_bytes()));
+            return match read_file(path)? {
+                empty if empty.is_empty() => {
+                    Err(Failure::usage(format!("{} holds no password", path.display()))
+                        .next("Write the repository's password into it."))
+                }
+                password => Ok(RepositorySecret::new(password.into_bytes())),
+            };
         }
         match std::env::var("COFFERDAM_REPOSITORY_PASSWORD") {
             Ok(password) if !password.is_empty() => Ok(RepositorySecret::new(password.into_bytes())),
@@ -144,7 +151,7 @@ pub fn job() -> Job {
     let cancel = job.cancel.clone();
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
-            eprintln!("stopping …");
+            note!("stopping …");
             cancel.cancel();
         }
     });

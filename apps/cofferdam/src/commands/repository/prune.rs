@@ -1,6 +1,7 @@
 //! `cofferdam repository prune`: shows the plan, and does it with `--yes`.
 
 use super::open::{Place, failed, job};
+use crate::note;
 use crate::{
     exit::{Exit, Outcome},
     output::{self, Format},
@@ -45,11 +46,11 @@ pub async fn run(args: PruneArgs, place: &Place, format: Format) -> Outcome {
         )
     })?;
     if !args.yes {
-        eprintln!("nothing was changed; repeat with --yes to do it");
+        note!("nothing was changed; repeat with --yes to do it");
         return Ok(Exit::Done);
     }
     let report = prune::execute(&repo, plan, &options, &job).await.map_err(failed)?;
-    eprintln!(
+    note!(
         "{} packs deleted, {} left the index and are deleted by a later prune, {} new packs",
         report.deleted.len(),
         report.left_index.len(),
@@ -58,6 +59,6 @@ pub async fn run(args: PruneArgs, place: &Place, format: Format) -> Outcome {
     if report.later.is_empty() {
         return Ok(Exit::Done);
     }
-    eprintln!("{} files are still kept by the store's retention; repeat later", report.later.len());
+    note!("{} files are still kept by the store's retention; repeat later", report.later.len());
     Ok(Exit::Warnings)
 }

@@ -15,6 +15,7 @@ use resources::{
     Backup, ConflictPolicy, NamespacedName, PersistentVolumeRestoreMode, RecoveryPointRef, Restore,
     RestoreOperation, RestoreSpec,
 };
+use std::collections::BTreeSet;
 use telemetry::{Clock, SystemClock};
 
 #[derive(Debug, Args)]
@@ -69,6 +70,11 @@ pub async fn run(
 ) -> Outcome {
     let name = args.name.clone().unwrap_or_else(|| generated_name(operation));
     object_name(&name)?;
+    let mut originals = BTreeSet::new();
+    if let Some((twice, _)) = args.mappings.iter().find(|(original, _)| !originals.insert(original)) {
+        return Err(Failure::usage(format!("--map names the namespace {twice} twice"))
+            .next("Restore it once for each new name."));
+    }
     let client = cluster.client().await?;
     let point = point(&args, &client, &cluster.namespace).await?;
     let (dry_run, waits) = (args.dry_run, args.wait);

@@ -7,6 +7,7 @@ use crate::{
     exit::{Exit, Failure, Outcome},
     operation::{Operation, problems_text},
     output::{self, Format},
+    selection::object_name,
     wait::wait,
 };
 use clap::Args;
@@ -30,6 +31,7 @@ pub struct ShowArgs {
 }
 
 pub async fn run(args: ShowArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
+    object_name(&args.name)?;
     let client = cluster.client().await?;
     let api: Api<Restore> = Api::namespaced(client.clone(), &cluster.namespace);
     if args.wait {
@@ -73,7 +75,7 @@ pub async fn outcomes(
         Ok(lines) => lines,
         Err(failure) => {
             if format == Format::Table {
-                println!("{}", text(restore));
+                output::line(&text(restore))?;
             }
             return Err(failure.next(format!(
                 "The store cannot be read from here; `cofferdam restore show {name}` shows what the status holds."
@@ -89,13 +91,11 @@ pub async fn outcomes(
         && !filter.is_set()
         && let Some(tree) = rows::tree(&rows)
     {
-        println!("{tree}\n{}", text(restore).trim_end());
-        return Ok(());
+        return output::line(&format!("{tree}\n{}", text(restore).trim_end()));
     }
     match format {
         Format::Table => {
-            println!("{}\n{}", rows::table(&filter.page(rows), &name), text(restore).trim_end());
-            Ok(())
+            output::line(&format!("{}\n{}", rows::table(&filter.page(rows), &name), text(restore).trim_end()))
         }
         format => output::print(format, &filter.for_programs(rows), |_| String::new()),
     }
