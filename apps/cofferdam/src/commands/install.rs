@@ -105,10 +105,10 @@ pub async fn run(args: InstallArgs, cluster: &ClusterArgs, format: Format) -> Ou
         return print(&documents, format);
     }
     let client = cluster.client().await?;
-    place::check(&client, &cluster.namespace).await?;
     let wanted = Wanted { install: &install, wish: &args.wish, location: DEFAULT, installing: true };
     let report = preflight::look(cluster, &wanted, args.profile.into()).await?;
     gate::pass(&report, &args.skip_preflight)?;
+    place::check(&client, &cluster.namespace).await?;
     // Namespaces and Secrets come before what needs them: the extension shall find its location complete.
     apply::apply(&client, &documents, apply::is_prerequisite).await?;
     if let Some(location) = &install.location {

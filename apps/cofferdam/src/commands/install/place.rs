@@ -23,7 +23,8 @@ pub fn check_name(namespace: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Refuses a namespace in which others run something, and a second installation.
+/// Refuses a namespace in which others run something, and a second installation. Who installs without the right to look
+/// at these is not kept from it.
 pub async fn check(client: &Client, namespace: &str) -> Result<(), Failure> {
     if let Some(other) = installed_elsewhere(client, namespace).await? {
         return Err(Failure::precondition(format!(
@@ -32,14 +33,14 @@ pub async fn check(client: &Client, namespace: &str) -> Result<(), Failure> {
         .next(format!("Use it with `-n {other}`, or remove it: `kubectl delete namespace {other}`.")));
     }
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    let found = namespaces.get_opt(namespace).await;
-    let found = found.map_err(|error| Failure::api(format!("read namespace {namespace}"), &error))?;
-    let Some(there) = found.filter(|there| !there.labels().contains_key(MANAGED_BY)) else { return Ok(()) };
-    let pods: Api<Pod> = Api::namespaced(client.clone(), &there.name_any());
-    let pods = pods.list_metadata(&ListParams::default().limit(1)).await;
-    let pods =
-        pods.map_err(|error| Failure::api(format!("list the pods of namespace {namespace}"), &error))?;
-    match pods.items.is_empty() {
+    let there = seen(namespaces.get_opt(namespace).await, "read the namespace")?.flatten();
+    if there.is_none_or(|there| there.labels().contains_key(MANAGED_BY)) {
+        return Ok(());
+    }
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let first = ListParams::default().limit(1);
+    let pods = seen(pods.list_metadata(&first).await, "list the pods of the namespace")?;
+    match pods.is_none_or(|pods| pods.items.is_empty()) {
         true => Ok(()),
         false => Err(Failure::precondition(format!(
             "pods of others run in namespace {namespace}; the installation would confine them"
@@ -49,20 +50,28 @@ pub async fn check(client: &Client, namespace: &str) -> Result<(), Failure> {
 }
 
 async fn installed_elsewhere(client: &Client, namespace: &str) -> Result<Option<String>, Failure> {
+    let tried = "look for another installation";
     let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
-    let binding = bindings.get_opt(&format!("{NAME}-backup")).await;
-    let binding = binding.map_err(|error| Failure::api("look for another installation", &error))?;
+    let binding = seen(bindings.get_opt(&format!("{NAME}-backup")).await, tried)?.flatten();
     let subjects = binding.and_then(|binding| binding.subjects).unwrap_or_default();
     let others =
         subjects.into_iter().filter_map(|subject| subject.namespace).filter(|other| other != namespace);
     for other in others {
         let deployments: Api<Deployment> = Api::namespaced(client.clone(), &other);
-        let runs = deployments.get_opt(NAME).await;
-        if runs.map_err(|error| Failure::api("look for another installation", &error))?.is_some() {
+        if seen(deployments.get_opt(NAME).await, tried)?.flatten().is_some() {
             return Ok(Some(other));
         }
     }
     Ok(None)
+}
+
+/// What was found; `None` when looking is forbidden.
+fn seen<T>(found: Result<T, kube::Error>, tried: &str) -> Result<Option<T>, Failure> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+        Err(error) => Err(Failure::api(tried, &error)),
+    }
 }
 
 #[cfg(test)]
