@@ -9,7 +9,7 @@ use prometheus_client::{
 /// Labels of counted operations.
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct Ended {
-    /// `Backup`, `Restore` …
+    /// `Backup`, `Restore`, `Plan` …
     pub kind: &'static str,
     /// The final phase.
     pub phase: String,

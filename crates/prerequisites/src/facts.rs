@@ -100,6 +100,8 @@ pub struct SnapshotClassFacts {
     pub driver: String,
     /// Whether this product made it.
     pub ours: bool,
+    /// Whether it is annotated as its driver's default.
+    pub default: bool,
     /// Whether it carries `velero.io/csi-volumesnapshot-class`.
     pub velero: bool,
 }

@@ -47,6 +47,10 @@ async fn classes(client: &Client) -> Result<Vec<SnapshotClassFacts>, kube::Error
                 .labels()
                 .keys()
                 .any(|key| key.starts_with("clusterbackup.dataprotection.microsoft.com/")),
+            default: class
+                .annotations()
+                .get("snapshot.storage.kubernetes.io/is-default-class")
+                .is_some_and(|value| value == "true"),
             velero: class.labels().contains_key("velero.io/csi-volumesnapshot-class"),
         })
         .collect())

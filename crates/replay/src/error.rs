@@ -65,6 +65,7 @@ impl ReplayError {
             }
             Self::Selection(what) => {
                 Problem::error(code::SELECTION_INVALID, format!("The selection is not valid: {what}."))
+                    .fix("Create another Restore object with the corrected value; a spec cannot be changed.")
             }
             Self::Modifiers(error) => error.problem(),
             Self::Cancelled => Problem::error(code::CANCELLED, "The restore was cancelled."),

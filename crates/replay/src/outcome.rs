@@ -18,6 +18,12 @@ pub trait Progress: Send + Sync {
 
     /// An object is done. Rows come in no particular order within a wave.
     fn object(&self, _row: &Row) {}
+
+    /// Something of this name holds the restore up, and why. Told again when the reason changes.
+    fn waits(&self, _name: &str, _why: &Problem) {}
+
+    /// It is not waited for any longer.
+    fn waited(&self, _name: &str) {}
 }
 
 /// Nobody watches.
@@ -164,6 +170,14 @@ impl<'a> Collector<'a> {
 impl Sink for Collector<'_> {
     fn stage(&self, stage: Stage, objects: usize) {
         self.progress.stage(stage, objects);
+    }
+
+    fn waits(&self, name: &str, why: &Problem) {
+        self.progress.waits(name, why);
+    }
+
+    fn waited(&self, name: &str) {
+        self.progress.waited(name);
     }
 
     fn row(&self, row: Row) {

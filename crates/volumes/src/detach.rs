@@ -19,7 +19,10 @@ use kube::{
 };
 use protection::{Problem, RecoveryPointId, code};
 use serde_json::json;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio::time::{Instant, sleep};
 
 /// Requests under way at the same time.
@@ -27,7 +30,8 @@ const PARALLEL: usize = 16;
 const POLL: Duration = Duration::from_millis(500);
 
 /// Removes our snapshots from the applications' namespaces, and waits at most this long until they are gone.
-/// What is not gone by then is named in a problem.
+/// What is not gone by then, or may not be removed, is named in a problem. A temporary failure is returned once
+/// everything else has been removed: the call is then to be repeated.
 pub async fn detach(
     client: &Client,
     id: &RecoveryPointId,
@@ -46,10 +50,38 @@ pub async fn detach(
     for snapshot in &snapshots {
         removals.push(Box::pin(remove(client, snapshot, &anchors)));
     }
-    in_parallel(PARALLEL, removals).await.into_iter().collect::<Result<(), _>>()?;
-    let problems = wait(client, &selector, &groups, end).await?;
+    let removed = in_parallel(PARALLEL, removals).await;
+    let kept = Kept::of(snapshots.iter().zip(removed));
+    let mut problems = wait(client, &selector, &groups, &kept, end).await?;
     late_contents(client, &snapshots, &anchors).await?;
-    Ok(problems)
+    problems.extend(kept.refused);
+    kept.again.map_or(Ok(problems), Err)
+}
+
+/// Snapshots whose removal was not accepted.
+#[derive(Debug, Default)]
+struct Kept {
+    names: BTreeSet<String>,
+    refused: Vec<Problem>,
+    /// The first failure that may end well when it is tried again.
+    again: Option<VolumesError>,
+}
+
+impl Kept {
+    fn of<'a>(removals: impl Iterator<Item = (&'a VolumeSnapshot, Result<(), VolumesError>)>) -> Self {
+        let mut kept = Self::default();
+        for (snapshot, removed) in removals {
+            let Err(error) = removed else { continue };
+            let name = name_of(snapshot);
+            if error.is_temporary() {
+                kept.again.get_or_insert(error);
+            } else {
+                kept.refused.push(not_removed(&name, &error));
+            }
+            kept.names.insert(name);
+        }
+        kept
+    }
 }
 
 /// Deletes one VolumeSnapshot; its storage snapshot stays exactly when its content is an anchor.
@@ -124,20 +156,13 @@ async fn wait(
     client: &Client,
     selector: &str,
     groups: &Option<(GroupApi, Vec<DynamicObject>)>,
+    kept: &Kept,
     end: Instant,
 ) -> Result<Vec<Problem>, VolumesError> {
     loop {
-        let mut left: Vec<String> = contents::snapshots(client, selector)
-            .await?
-            .iter()
-            .map(|one| {
-                format!(
-                    "volumesnapshots.snapshot.storage.k8s.io/{}/{}",
-                    one.namespace().unwrap_or_default(),
-                    one.name_any()
-                )
-            })
-            .collect();
+        let mut left: Vec<String> =
+            contents::snapshots(client, selector).await?.iter().map(name_of).collect();
+        left.retain(|name| !kept.names.contains(name));
         if let Some((api, groups)) = groups {
             left.extend(left_of_groups(client, api, groups, selector).await?);
         }
@@ -192,6 +217,22 @@ async fn left_of_groups(
         );
     }
     Ok(left)
+}
+
+fn name_of(snapshot: &VolumeSnapshot) -> String {
+    let namespace = snapshot.namespace().unwrap_or_default();
+    format!("volumesnapshots.snapshot.storage.k8s.io/{namespace}/{}", snapshot.name_any())
+}
+
+fn not_removed(object: &str, error: &VolumesError) -> Problem {
+    let refused = error.problem(code::SNAPSHOT_ORPHANED);
+    let mut problem = Problem::warning(
+        code::SNAPSHOT_ORPHANED,
+        format!("{object} of this backup is still in the application's namespace: {error}."),
+    )
+    .about(object);
+    problem.recommended_action = refused.recommended_action;
+    problem.fix("The extension tries again every few minutes; the recovery point is not affected.")
 }
 
 fn still_there(object: String) -> Problem {

@@ -329,3 +329,80 @@ async fn a_snapshot_that_never_becomes_ready_is_kept_with_a_warning() {
     assert_eq!(late[0].code, code::SNAPSHOT_TIMED_OUT);
     world.end().await;
 }
+
+/// A policy that forbids the deletion of one snapshot, and its binding.
+fn kept_by_a_policy(world: &World, snapshot: &str) -> [kube::core::DynamicObject; 2] {
+    let name = format!("{}-keeps", world.namespace);
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": ["snapshot.storage.k8s.io"], "apiVersions": ["v1"],
+                "operations": ["DELETE"], "resources": ["volumesnapshots"],
+            }]},
+            "validations": [{"expression": format!("request.name != '{snapshot}'"), "message": "it is kept"}],
+        },
+    });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
+    });
+    [policy, binding].map(|object| serde_json::from_value(object).unwrap())
+}
+
+fn policies(client: &kube::Client, object: &kube::core::DynamicObject) -> Api<kube::core::DynamicObject> {
+    let types = object.types.clone().unwrap();
+    let kind = kube::core::GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", &types.kind);
+    let plural = match types.kind.as_str() {
+        "ValidatingAdmissionPolicy" => "validatingadmissionpolicies",
+        _ => "validatingadmissionpolicybindings",
+    };
+    Api::all_with(client.clone(), &kube::core::ApiResource::from_gvk_with_plural(&kind, plural))
+}
+
+#[tokio::test]
+async fn a_snapshot_that_may_not_be_removed_is_named_and_the_others_go() {
+    let world = World::new("kept").await;
+    for name in ["a", "b", "c"] {
+        world.claim(name, &immediate(), json!({})).await;
+        world.bound(name).await;
+    }
+    let id = world.tag.recovery_point.clone();
+    let (_, problems) =
+        anchor(&world.client, &world.tag, world.cut(&options()).await.cut(), 8).await.unwrap();
+    assert_eq!(problems, []);
+    let mut here = world.snapshots_here().await;
+    here.sort();
+    let kept = here[0].clone();
+    let rules = kept_by_a_policy(&world, &kept);
+    for rule in &rules {
+        policies(&world.client, rule).create(&PostParams::default(), rule).await.unwrap();
+    }
+    let snapshots = Api::<volumes::api::VolumeSnapshot>::namespaced(world.client.clone(), &world.namespace);
+    eventually("the policy is in force", || async {
+        snapshots.delete(&kept, &DeleteParams::default().dry_run()).await.err()
+    })
+    .await;
+
+    let left = detach(&world.client, &id, MINUTE).await.unwrap();
+    let here = world.snapshots_here().await;
+    for rule in rules.iter().rev() {
+        let name = rule.name_any();
+        policies(&world.client, rule).delete(&name, &DeleteParams::default()).await.unwrap();
+    }
+    eventually("the policy is gone", || async {
+        snapshots.delete(&kept, &DeleteParams::default().dry_run()).await.ok()
+    })
+    .await;
+    let again = detach(&world.client, &id, MINUTE).await.unwrap();
+
+    assert_eq!(here, [kept.clone()], "the others are gone");
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left[0].code, code::SNAPSHOT_ORPHANED);
+    assert!(left[0].message.contains(&kept) && left[0].message.contains("it is kept"), "{left:?}");
+    assert_eq!(again, []);
+    assert_eq!(world.snapshots_here().await, Vec::<String>::new());
+    world.end().await;
+}

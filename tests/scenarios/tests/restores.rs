@@ -279,3 +279,40 @@ fn restore_hooks_reach_pods_that_are_made_late_and_one_that_reaches_none_says_so
         cluster.delete_namespace(namespace);
     }
 }
+
+#[test]
+fn a_restore_says_what_holds_up_a_namespace_that_it_waits_for() {
+    const HELD: &str = "restore-held";
+    let cluster = Cluster::one();
+    let installed = Installation::fresh(&cluster, "held");
+    cluster.delete_namespace(HELD);
+    cluster.kubectl(&["create", "namespace", HELD]);
+    cluster.kubectl(&["create", "configmap", "-n", HELD, "held", "--from-literal=sky=blue"]);
+    cluster.cofferdam(&["backup", "create", "held", "--include-namespaces", HELD, "--wait"]).ok();
+    let finalizer = |list: &str| {
+        let patch = format!(r#"{{"metadata":{{"finalizers":{list}}}}}"#);
+        cluster.kubectl(&["patch", "configmap", "-n", HELD, "held", "--type=merge", "-p", &patch]);
+    };
+    finalizer(r#"["example.com/hold"]"#);
+    cluster.kubectl(&["delete", "namespace", HELD, "--wait=false"]);
+
+    cluster.cofferdam(&["restore", "create", "held", "--from-backup", "held"]).ok();
+    let waiting = scenarios::wait_until("the restore says what it waits for", Duration::from_secs(60), || {
+        let found = installed.resource("restores", "held");
+        let conditions = found["status"]["conditions"].to_string();
+        if conditions.contains("example.com/hold") { Ok(found) } else { Err(conditions) }
+    });
+    let shown = cluster.cofferdam(&["restore", "show", "held"]).stdout;
+    finalizer("null");
+    let ended = installed.wait_phase("restores", "held", &["Completed", "Failed"], Duration::from_secs(60));
+
+    assert_eq!(waiting["status"]["phase"], "InProgress", "{:#}", waiting["status"]);
+    for named in ["TryingAgain", "namespaces/restore-held is being deleted", "kubernetes"] {
+        assert!(waiting["status"]["conditions"].to_string().contains(named), "{:#}", waiting["status"]);
+    }
+    assert!(shown.contains("example.com/hold"), "{shown}");
+    assert_eq!(ended["status"]["phase"], "Completed", "{:#}", ended["status"]);
+    assert!(!ended["status"]["conditions"].to_string().contains("example.com/hold"), "{:#}", ended["status"]);
+    assert!(cluster.get(&["configmap", "-n", HELD, "held"]).is_some());
+    cluster.delete_namespace(HELD);
+}

@@ -333,8 +333,56 @@ fn a_validation_of_a_restore_reads_the_location_and_names_a_wrong_one() {
     }
     assert_eq!(check(&good, "P10"), Value::Null, "whose a location is does not matter to a restore");
     assert_eq!(store.objects(""), before, "something was written");
+    assert_eq!(check(&good, "recovery-point")["result"], "Failed", "{:#}", good["status"]);
+    assert!(check(&good, "recovery-point")["fix"].to_string().contains("recovery-point list"));
+    assert_eq!(check(&wrong, "recovery-point")["result"], "NotObservable", "{:#}", wrong["status"]);
     assert_eq!(wrong["status"]["phase"], "Failed");
     assert!(check(&wrong, "location")["fix"].to_string().contains("location list"), "{:#}", wrong["status"]);
+}
+
+#[test]
+fn a_validation_judges_the_request_itself_and_everything_that_it_names() {
+    let store = Store::bucket(&unique("request"));
+    installed();
+    add("request", &store.arguments(), &[]);
+    noted("request", "Ready");
+    let (code, stopped) = backup(&unique("request"), "request");
+    assert_eq!(code, 0, "{stopped}");
+    let id = stopped["status"]["recoveryPoint"]["id"].clone();
+    let point = serde_json::json!({"location": "request", "id": id});
+    let none = serde_json::json!([{"namespace": SMALL, "name": "none"}]);
+    let reference = serde_json::json!({"namespace": SMALL, "name": "no-such-rules"});
+
+    let right = validated(
+        "ValidateForRestore",
+        &unique("right"),
+        &serde_json::json!({"restore": {"recoveryPoint": point}}),
+    );
+    let mapped = serde_json::json!({"restore": {"recoveryPoint": point, "namespaceMappings": {"a": "kube-system"}}});
+    let mapped = validated("ValidateForRestore", &unique("mapped"), &mapped);
+    let modified =
+        serde_json::json!({"restore": {"recoveryPoint": point, "resourceModifierReference": reference}});
+    let modified = validated("ValidateForRestore", &unique("modified"), &modified);
+    let grouped = serde_json::json!({"backup": {
+        "storageLocation": "request", "volumeGroupLabel": "not a label", "backupHookReferences": none,
+    }});
+    let grouped = validated("ValidateForBackup", &unique("grouped"), &grouped);
+
+    for id in ["location", "recovery-point", "specification"] {
+        assert_eq!(check(&right, id)["result"], "Passed", "{:#}", right["status"]);
+    }
+    for (validation, id, named) in [
+        (&mapped, "specification", "kube-system"),
+        (&modified, "specification", "no-such-rules"),
+        (&grouped, "specification", "not a label"),
+        (&grouped, "hooks", "none"),
+    ] {
+        let check = check(validation, id);
+        assert_eq!(validation["status"]["phase"], "Failed", "{:#}", validation["status"]);
+        assert_eq!(check["result"], "Failed", "{:#}", validation["status"]);
+        assert!(check["evidence"].to_string().contains(named), "{check}");
+        assert!(check["fix"].is_string(), "{check}");
+    }
 }
 
 /// A packet filter in the cluster's own network; taken away when the story ends, however it ends.

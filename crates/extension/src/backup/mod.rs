@@ -12,6 +12,7 @@ mod session;
 mod snapshots;
 
 pub use observe::FINALIZER;
+pub(crate) use prepare::{read_hooks, selection};
 
 use crate::{
     context::Context,

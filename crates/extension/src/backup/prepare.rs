@@ -9,7 +9,10 @@ use super::{
 use crate::{checks, step::StepError};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, ResourceExt, api::ListParams};
-use protection::{Problem, Selection, code, selection::SelectionFields};
+use protection::{
+    Problem, Selection, code,
+    selection::{SelectionFields, is_label_key},
+};
 use resources::{BackupHook, BackupHookSpec, BackupSpec, NamespacedName};
 use tokio_util::sync::CancellationToken;
 use volumes::{
@@ -81,7 +84,7 @@ impl Run {
     }
 }
 
-/// The parsed filters of a backup.
+/// The parsed filters of a backup. Every field that is a matter of grammar alone is judged here.
 pub(crate) fn selection(spec: &BackupSpec, namespace: &str) -> Result<Selection, StepError> {
     let fields = SelectionFields {
         included_namespaces: &spec.included_namespaces,
@@ -91,12 +94,19 @@ pub(crate) fn selection(spec: &BackupSpec, namespace: &str) -> Result<Selection,
         label_selectors: &spec.label_selectors,
         include_cluster_scope_resources: spec.include_cluster_scope_resources,
     };
-    Selection::parse(&fields, namespace).map_err(|errors| {
-        StepError::Permanent(
-            Problem::error(code::SELECTION_INVALID, errors.to_string())
-                .fix("Create another Backup object with the corrected value; a spec cannot be changed."),
-        )
-    })
+    let selection =
+        Selection::parse(&fields, namespace).map_err(|errors| not_valid(errors.to_string()))?;
+    match spec.volume_group_label.as_str() {
+        label if label.is_empty() || is_label_key(label) => Ok(selection),
+        label => Err(not_valid(format!("volumeGroupLabel: `{label}` is not a label key"))),
+    }
+}
+
+fn not_valid(what: String) -> StepError {
+    StepError::Permanent(
+        Problem::error(code::SELECTION_INVALID, what)
+            .fix("Create another Backup object with the corrected value; a spec cannot be changed."),
+    )
 }
 
 fn policy(spec: &BackupSpec) -> Policy {
@@ -126,7 +136,7 @@ pub(super) async fn hook_runs(
     Ok(backup_targets(&hooks, &pods))
 }
 
-async fn read_hooks(
+pub(crate) async fn read_hooks(
     client: &Client,
     references: &[NamespacedName],
 ) -> Result<Vec<(NamespacedName, BackupHookSpec)>, StepError> {

@@ -3,18 +3,16 @@
 
 mod gate;
 mod report;
+mod request;
 mod subject;
 
 pub use gate::gate_backup;
 pub use subject::{INSTALLER_RULES, account, bucket_path, needed, pod_of};
 
-use crate::{
-    context::Context,
-    locations::{Access, LocationError, Role},
-};
+use crate::{context::Context, locations::Role};
 use prerequisites::{Observed, Profile, Purpose, evaluate};
 use probes::Account;
-use resources::{BackupSpec, CheckReport, CheckResult, RestoreSpec};
+use resources::{BackupSpec, CheckReport, RestoreSpec};
 
 /// What the checks are run for.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +42,7 @@ impl Subject<'_> {
 /// Runs every check that exists for `subject`.
 pub async fn run(context: &Context, subject: Subject<'_>) -> Vec<CheckReport> {
     // Opening it claims a new location, so this comes before the question whose it is.
-    let mut checks = vec![location(context, subject).await];
+    let mut checks = request::checks(context, subject).await;
     let seen = probes::Subject {
         namespace: context.config.namespace.clone(),
         pod: subject::own_pod(&context.client, &context.config.namespace).await,
@@ -73,33 +71,5 @@ async fn seen_location(context: &Context, subject: Subject<'_>) -> Observed<prob
             inside: true,
         }),
         Err(error) => Observed::NotObservable(error.to_string()),
-    }
-}
-
-/// Whether the location opens: settings, credential, owner marker, repository and its password.
-async fn location(context: &Context, subject: Subject<'_>) -> CheckReport {
-    let name = subject.location();
-    let access = match subject {
-        Subject::Backup(_) => Access::Write,
-        Subject::Restore(_) => Access::Read,
-    };
-    let opened = context.locations.open(name, access).await;
-    let (result, evidence, fix) = match &opened {
-        Ok(open) => (CheckResult::Passed, open.root.describe(), None),
-        Err(error @ LocationError::Cluster { .. }) => (CheckResult::NotObservable, error.to_string(), None),
-        Err(error) => {
-            let problem = error.problem();
-            let fix = problem.recommended_action.join(" ");
-            let evidence = format!("{}: {}", problem.code, problem.message);
-            (CheckResult::Failed, evidence, Some(fix).filter(|fix| !fix.is_empty()))
-        }
-    };
-    CheckReport {
-        id: "location".to_owned(),
-        title: format!("The storage location {name} can be used."),
-        severity: "Block".to_owned(),
-        result,
-        evidence,
-        fix,
     }
 }

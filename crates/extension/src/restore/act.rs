@@ -4,27 +4,27 @@ use super::{
     Run,
     copies::Copies,
     decide::{Attempt, MAX_ATTEMPTS, Step},
+    request::{self, failed},
     tree::tree,
     volumes::Filler,
     watch::Watch,
 };
 use crate::{
-    delete_backup::RETAINED,
     locations::Access,
-    points,
     results::ResultFile,
-    status::show_progress,
+    status::{show_progress, show_waiting},
     step::StepError,
     work::{Work, internal},
 };
 use engine::Reader;
 use futures::{FutureExt, future::BoxFuture};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{Api, Resource, ResourceExt, api::ListParams};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::Resource;
 use parking_lot::Mutex;
 use protection::{Problem, code};
-use replay::{RecoveryPointSource, ReplayError, RestoreOptions, Target, api::Pacing};
-use resources::{DeleteBackup, Phase, RecoveryPointRef, RestoreOperation};
+use replay::{RecoveryPointSource, RestoreOptions};
+use resources::{Phase, RestoreOperation};
 use serde_json::json;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -89,33 +89,16 @@ impl Run {
         self.stage(Step::Open).await?;
         let object = self.latest.borrow().clone();
         let wanted = &object.spec.recovery_point;
-        // A deletion waits for a restore that has begun, whichever second it was asked for in.
         if self.status.attempt == 1 {
-            self.nobody_deletes(wanted).await?;
+            request::nobody_deletes(&self.context, wanted, object.metadata.creation_timestamp.as_ref()).await?;
         }
         let location = self.context.locations.open(&wanted.location, Access::Read).await?;
-        let point = points::find(&location.repo, &wanted.id).await?.ok_or_else(|| {
-            StepError::Permanent(
-                Problem::error(
-                    code::RECOVERY_POINT_NOT_FOUND,
-                    format!("Location {} holds no recovery point {}.", wanted.location, wanted.id),
-                )
-                .fix(format!(
-                    "See what there is: `cofferdam recovery-point list --location {}`.",
-                    wanted.location
-                )),
-            )
-        })?;
+        let point = request::recovery_point(&location, wanted).await?;
         let requested = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
         let requested = requested.unwrap_or_else(|| self.context.clock.now());
-        let mut options =
-            RestoreOptions::new(&self.uid, requested, &object.spec, &self.context.config.namespace)
-                .map_err(failed)?;
+        let mut options = request::options(&self.context, &self.uid, requested, &object.spec).await?;
         options.resumed = self.status.attempt > 1;
-        if let Some(reference) = &object.spec.resource_modifier_reference {
-            options.modifiers = self.target().load_modifiers(reference).await.map_err(failed)?;
-        }
-        self.read_hooks(&object.spec.restore_hook_references).await?;
+        request::read_hooks(&self.context.client, &object.spec.restore_hook_references).await?;
         self.location = Some(location);
         self.point = Some(point);
         self.options = Some(options);
@@ -123,37 +106,12 @@ impl Run {
         Ok(())
     }
 
-    /// A deletion that has begun takes the snapshots away in the midst of a restore.
-    async fn nobody_deletes(&self, point: &RecoveryPointRef) -> Result<(), StepError> {
-        let deletions: Api<DeleteBackup> =
-            Api::namespaced(self.context.client.clone(), &self.context.config.namespace);
-        let listed = deletions.list(&ListParams::default()).await;
-        let listed = listed.map_err(|error| StepError::api("list the deletions", &error))?;
-        let created = self.latest.borrow().metadata.creation_timestamp.clone();
-        let deletes = listed.items.iter().find(|deletion| {
-            let status = deletion.status.clone().unwrap_or_default();
-            let retained = status.conditions.iter().any(|one| one.type_ == RETAINED && one.status == "True");
-            // One that was asked for later sees this restore and waits, as one does that the store holds up.
-            let earlier = deletion.metadata.creation_timestamp <= created;
-            deletion.spec.recovery_point.id == point.id && !status.phase.is_final() && earlier && !retained
-        });
-        deletes.map_or(Ok(()), |deletion| {
-            Err(StepError::Permanent(
-                Problem::error(
-                    code::RECOVERY_POINT_NOT_FOUND,
-                    format!("Recovery point {} is being deleted by {}.", point.id, deletion.name_any()),
-                )
-                .fix("Choose another recovery point."),
-            ))
-        })
-    }
-
     /// A plan keeps every row; a restore decides again while it works, with the same rules, and keeps none.
     async fn plan(&mut self) -> Result<(), StepError> {
         if self.latest.borrow().spec.operation == RestoreOperation::Plan {
             self.stage(Step::Plan).await?;
             let (source, options) = (self.source().await?, self.options()?);
-            let (target, filler) = (self.target(), self.filler());
+            let (target, filler) = (request::target(&self.context), self.filler());
             let cancel = CancellationToken::new();
             let stopping = self.stopping();
             let plan = tokio::select! {
@@ -176,7 +134,7 @@ impl Run {
     async fn execute(&mut self) -> Result<(), StepError> {
         self.stage(Step::Execute).await?;
         let (source, options) = (self.source().await?, self.options()?);
-        let (target, filler) = (self.target(), self.filler());
+        let (target, filler) = (request::target(&self.context), self.filler());
         let watch = Watch::new(ResultFile::new()?);
         self.watch = Some(watch.clone());
         let cancel = CancellationToken::new();
@@ -190,11 +148,12 @@ impl Run {
                     outcomes = &mut work => break outcomes.map_err(failed)?,
                     () = &mut stopping, if !cancel.is_cancelled() => cancel.cancel(),
                     _ = report.tick() => {
-                        let (counts, stage) = watch.so_far();
-                        self.status.outcomes = counts;
-                        if let Some(stage) = stage {
+                        let so_far = watch.so_far();
+                        self.status.outcomes = so_far.counts;
+                        if let Some(stage) = so_far.stage {
                             self.status.stage = format!("execute: {stage:?}");
                         }
+                        show(&mut self.status.conditions, so_far.waits.as_ref(), self.context.clock.now());
                         self.writer.write(&self.status).await?;
                     }
                 }
@@ -246,10 +205,6 @@ impl Run {
         }
     }
 
-    fn target(&self) -> Target {
-        Target::connect(self.context.client.clone(), Pacing::default())
-    }
-
     fn filler(&self) -> Filler {
         Filler {
             client: self.context.client.clone(),
@@ -276,13 +231,12 @@ impl Run {
     }
 }
 
-fn failed(error: ReplayError) -> StepError {
-    let temporary = match &error {
-        ReplayError::Source(source) => source.temporary,
-        ReplayError::Target(error) => error.is_temporary(),
-        _ => false,
-    };
-    StepError::of(temporary, error.problem())
+/// Whether the restore gets on, or what holds it up.
+fn show(conditions: &mut Vec<Condition>, waits: Option<&Problem>, now: Timestamp) {
+    match waits {
+        Some(problem) => show_waiting(conditions, problem, now),
+        None => show_progress(conditions, now),
+    }
 }
 
 fn too_often() -> Problem {

@@ -80,8 +80,12 @@ impl Run {
     async fn tell(&self, reason: &str, phase: Phase) {
         let object = self.latest.borrow().clone();
         let counts = &self.status.outcomes;
+        let (kind, would) = match object.spec.operation {
+            RestoreOperation::Restore => ("Restore", ""),
+            RestoreOperation::Plan => ("Plan", "nothing is written; a restore would come to "),
+        };
         let note = format!(
-            "{reason}: {} created, {} updated, {} unchanged, {} skipped, {} failed",
+            "{reason}: {would}{} created, {} updated, {} unchanged, {} skipped, {} failed",
             counts.created, counts.updated, counts.unchanged, counts.skipped, counts.failed
         );
         match phase {
@@ -89,10 +93,10 @@ impl Run {
             _ => self.context.events.warning(object.as_ref(), reason, &note).await,
         }
         let metrics = self.context.health.metrics();
-        metrics.ended.get_or_create(&Ended { kind: "Restore", phase: reason.to_owned() }).inc();
+        metrics.ended.get_or_create(&Ended { kind, phase: reason.to_owned() }).inc();
         if let (Some(start), Some(end)) = (&self.status.start_time, &self.status.completion_time) {
             let seconds = end.0.duration_since(start.0).as_secs_f64();
-            metrics.seconds.get_or_create(&Kind { kind: "Restore" }).observe(seconds);
+            metrics.seconds.get_or_create(&Kind { kind }).observe(seconds);
         }
     }
 }

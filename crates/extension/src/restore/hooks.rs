@@ -1,6 +1,6 @@
 //! Restore hooks: commands in pods that were started since the restore was asked for.
 
-use super::Run;
+use super::{Run, request::read_hooks};
 use crate::step::StepError;
 use jiff::Timestamp;
 use k8s_openapi::api::{
@@ -12,7 +12,7 @@ use kube::{
     api::{ListParams, ObjectMeta},
 };
 use protection::{Problem, Severity, code};
-use resources::{NamespacedName, OnError, RestoreHook, RestoreHookSpec};
+use resources::{NamespacedName, OnError, RestoreHookSpec};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 use volumes::hooks::{PodFacts, RestoreRun, look_into, restore_targets, run, wait_for_container};
@@ -29,7 +29,7 @@ const STEADY: u32 = 3;
 impl Run {
     pub(super) async fn run_hooks(&mut self) -> Result<(), StepError> {
         let spec = self.latest.borrow().spec.clone();
-        let hooks = self.read_hooks(&spec.restore_hook_references).await?;
+        let hooks = read_hooks(&self.context.client, &spec.restore_hook_references).await?;
         let mut fatal = None;
         if !hooks.is_empty() {
             let created = self.latest.borrow().metadata.creation_timestamp.as_ref().map(|time| time.0);
@@ -49,31 +49,6 @@ impl Run {
             attempt.hooked = true;
         }
         fatal.map_or(Ok(()), |problem| Err(StepError::Permanent(problem)))
-    }
-
-    /// The hooks that the restore names; all must exist before anything is written.
-    pub(super) async fn read_hooks(
-        &self,
-        references: &[NamespacedName],
-    ) -> Result<Vec<(NamespacedName, RestoreHookSpec)>, StepError> {
-        let mut hooks = Vec::new();
-        for reference in references {
-            let api: Api<RestoreHook> = Api::namespaced(self.context.client.clone(), &reference.namespace);
-            let what = format!("{}/{}", reference.namespace, reference.name);
-            match api.get_opt(&reference.name).await {
-                Ok(Some(hook)) => hooks.push((reference.clone(), hook.spec)),
-                Ok(None) => {
-                    let problem =
-                        Problem::error(code::HOOK_NOT_FOUND, format!("There is no restore hook {what}."))
-                            .fix(
-                                "Create the hook in this cluster, or leave it out of restoreHookReferences.",
-                            );
-                    return Err(StepError::Permanent(problem));
-                }
-                Err(error) => return Err(StepError::api(&format!("read restore hook {what}"), &error)),
-            }
-        }
-        Ok(hooks)
     }
 }
 

@@ -6,6 +6,7 @@ pub mod decide;
 mod finish;
 mod hooks;
 mod observe;
+pub(crate) mod request;
 mod tree;
 mod volumes;
 mod watch;

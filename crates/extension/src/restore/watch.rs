@@ -2,9 +2,10 @@
 
 use crate::{fault, results::ResultFile};
 use parking_lot::Mutex;
+use protection::Problem;
 use replay::{Ending, Progress, Row, Stage};
 use resources::OutcomeCounts;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Collects outcomes while they come. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -15,20 +16,40 @@ struct Seen {
     file: Option<ResultFile>,
     counts: OutcomeCounts,
     stage: Option<Stage>,
+    waits: BTreeMap<String, Problem>,
     failed: Option<String>,
+}
+
+/// Where a restore stands.
+#[derive(Debug, Clone)]
+pub struct SoFar {
+    /// Objects by how they ended.
+    pub counts: OutcomeCounts,
+    /// What is at work.
+    pub stage: Option<Stage>,
+    /// What holds it up, if anything does.
+    pub waits: Option<Problem>,
 }
 
 impl Watch {
     /// Collects into `file`.
     pub fn new(file: ResultFile) -> Self {
         let counts = OutcomeCounts::default();
-        Self(Arc::new(Mutex::new(Seen { file: Some(file), counts, stage: None, failed: None })))
+        let waits = BTreeMap::new();
+        Self(Arc::new(Mutex::new(Seen { file: Some(file), counts, stage: None, waits, failed: None })))
     }
 
-    /// The counts and the stage of this moment.
-    pub fn so_far(&self) -> (OutcomeCounts, Option<Stage>) {
+    /// Where it stands at this moment.
+    pub fn so_far(&self) -> SoFar {
         let seen = self.0.lock();
-        (seen.counts.clone(), seen.stage)
+        let waits = seen.waits.values().next().cloned().map(|problem| match seen.waits.len() {
+            1 => problem,
+            several => {
+                let message = format!("{} {} more are waited for.", problem.message, several - 1);
+                Problem { message, ..problem }
+            }
+        });
+        SoFar { counts: seen.counts.clone(), stage: seen.stage, waits }
     }
 
     /// The collected file, or why a line could not be added to it.
@@ -45,6 +66,14 @@ impl Progress for Watch {
     fn stage(&self, stage: Stage, _objects: usize) {
         fault::inside("restore", &format!("stage-{stage:?}").to_lowercase());
         self.0.lock().stage = Some(stage);
+    }
+
+    fn waits(&self, name: &str, why: &Problem) {
+        self.0.lock().waits.insert(name.to_owned(), why.clone());
+    }
+
+    fn waited(&self, name: &str) {
+        self.0.lock().waits.remove(name);
     }
 
     fn object(&self, row: &Row) {

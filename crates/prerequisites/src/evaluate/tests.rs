@@ -22,6 +22,7 @@ fn healthy() -> Facts {
                 name: "c".into(),
                 driver: "disk".into(),
                 ours: false,
+                default: false,
                 velero: false,
             }],
         }),
@@ -207,6 +208,39 @@ fn a_restore_does_not_ask_whose_location_it_reads() {
         evaluate(&healthy(), Profile::Generic, Purpose::Restore).findings.into_iter().map(|f| f.id).collect();
 
     assert_eq!(ids, ["P11", "P4", "P12", "P6", "P15", "P20"]);
+}
+
+#[test]
+fn a_claim_is_protected_when_exactly_one_class_can_be_chosen() {
+    let class = |name: &str, ours, default| SnapshotClassFacts {
+        name: name.into(),
+        driver: "disk".into(),
+        ours,
+        default,
+        velero: false,
+    };
+    let (plain, default, ours) = (class("a", false, false), class("b", false, true), class("c", true, true));
+    let cases = [
+        (vec![], Some("no VolumeSnapshotClass")),
+        (vec![ours.clone()], Some("no VolumeSnapshotClass")),
+        (vec![plain.clone()], None),
+        (vec![plain.clone(), default.clone(), ours], None),
+        (vec![plain.clone(), plain], Some("none of 2")),
+        (vec![default.clone(), default], Some("2 VolumeSnapshotClasses")),
+    ];
+
+    for (classes, why) in cases {
+        let mut facts = healthy();
+        let Observed::Seen(snapshots) = &mut facts.snapshots else { unreachable!() };
+        snapshots.classes = classes;
+        let report = evaluate(&facts, Profile::Generic, Purpose::Backup);
+        let found = report.findings.into_iter().find(|finding| finding.id == "P13").unwrap();
+
+        match why {
+            None => assert_eq!(found.outcome, Outcome::Passed, "{}", found.evidence),
+            Some(why) => assert!(found.evidence.contains(why), "{}", found.evidence),
+        }
+    }
 }
 
 #[test]

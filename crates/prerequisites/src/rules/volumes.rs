@@ -2,7 +2,7 @@
 
 use super::some;
 use crate::catalogue::{Verdict, failed, passed, when_seen};
-use crate::{ClusterVolume, Facts, Profile, Severity, SnapshotApi, VolumeKind};
+use crate::{ClusterVolume, Facts, Profile, Severity, SnapshotApi, SnapshotClassFacts, VolumeKind};
 
 const SNAPSHOT_FIX: &str = "Install the snapshot CRDs and the snapshot controller: kubectl kustomize https://github.com/kubernetes-csi/external-snapshotter/client/config/crd | kubectl create -f - (controller: deploy/kubernetes/snapshot-controller of the same repository); on AKS: az aks update --enable-snapshot-controller";
 const NEEDED: [&str; 3] = ["volumesnapshots", "volumesnapshotcontents", "volumesnapshotclasses"];
@@ -60,7 +60,7 @@ fn protected(volumes: &[ClusterVolume], snapshots: &SnapshotApi) -> Verdict {
             volumes.len(),
             some(&unprotected)
         ),
-        "Migrate in-tree volumes to CSI; give the driver a VolumeSnapshotClass; or opt in to file copies with fileCopyVolumes: true.",
+        "Migrate in-tree volumes to CSI; give the driver a VolumeSnapshotClass, and one of several the annotation snapshot.storage.kubernetes.io/is-default-class: \"true\"; or opt in to file copies with fileCopyVolumes: true.",
     )
 }
 
@@ -68,9 +68,19 @@ fn why_unprotected(kind: &VolumeKind, snapshots: &SnapshotApi) -> Option<String>
     match kind {
         VolumeKind::Unbound => Some("no volume yet".to_owned()),
         VolumeKind::InTree(name) => Some(format!("{name} is not a CSI volume")),
-        VolumeKind::Csi(driver) => {
-            let known = snapshots.classes.iter().any(|class| class.driver == *driver && !class.ours);
-            (!known).then(|| format!("no VolumeSnapshotClass for {driver}"))
-        }
+        VolumeKind::Csi(driver) => no_class(driver, snapshots),
+    }
+}
+
+/// Why no class of the driver can be chosen: it has none, or several and not exactly one default.
+fn no_class(driver: &str, snapshots: &SnapshotApi) -> Option<String> {
+    let classes: Vec<&SnapshotClassFacts> =
+        snapshots.classes.iter().filter(|class| class.driver == *driver && !class.ours).collect();
+    let defaults = classes.iter().filter(|class| class.default).count();
+    match (classes.len(), defaults) {
+        (0, _) => Some(format!("no VolumeSnapshotClass for {driver}")),
+        (1, _) | (_, 1) => None,
+        (many, 0) => Some(format!("none of {many} VolumeSnapshotClasses of {driver} is the default")),
+        (_, several) => Some(format!("{several} VolumeSnapshotClasses of {driver} are the default")),
     }
 }

@@ -207,6 +207,11 @@ fn is_label_word(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
+/// Whether a label may have this key: a name of at most 63 characters, optionally after a DNS subdomain and `/`.
+pub fn is_label_key(text: &str) -> bool {
+    checked_key(text).is_ok()
+}
+
 /// RFC 1123 label: at most 63 lower-case letters, digits and inner hyphens.
 pub fn is_dns_label(text: &str) -> bool {
     let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());

@@ -7,7 +7,7 @@ mod labels;
 mod namespaces;
 mod types;
 
-pub use labels::{LabelRule, Requirement, is_dns_label};
+pub use labels::{LabelRule, Requirement, is_dns_label, is_label_key};
 pub use namespaces::{NamespacePattern, NamespaceRule};
 pub use types::{ResourceType, TypePattern, TypeRule};
 

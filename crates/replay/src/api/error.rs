@@ -96,12 +96,37 @@ impl ApiError {
             Refusal::Unavailable(_) => "the API server did not answer".to_owned(),
             Refusal::Other(code) => format!("the API server answered with status {code}"),
         };
+        if !quiet {
+            return what;
+        }
+        let by = refuser(&self.message).map(|by| format!(", by {by}")).unwrap_or_default();
         match self.fields.as_slice() {
-            [] => what,
-            fields if quiet => format!("{what} (fields {})", fields.join(", ")),
-            _ => what,
+            [] => format!("{what}{by}"),
+            fields => format!("{what}{by} (fields {})", fields.join(", ")),
         }
     }
+}
+
+/// Which rule of the target refused the object, as the API server names it before it quotes the rule's own words.
+fn refuser(message: &str) -> Option<String> {
+    const RULES: [(&str, &str, char); 4] = [
+        ("admission webhook \"", "admission webhook", '"'),
+        ("failed calling webhook \"", "admission webhook", '"'),
+        ("ValidatingAdmissionPolicy '", "admission policy", '\''),
+        ("exceeded quota: ", "quota", ','),
+    ];
+    let named = |(before, what, end): &(&str, &str, char)| {
+        let (_, rest) = message.split_once(before)?;
+        let (name, _) = rest.split_once(*end)?;
+        is_object_name(name).then(|| format!("{what} {name}"))
+    };
+    RULES.iter().find_map(named)
+}
+
+/// Nothing else may pass into a quiet explanation.
+fn is_object_name(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    (1..=253).contains(&text.len()) && text.bytes().all(fits)
 }
 
 fn refusal(
@@ -157,6 +182,27 @@ mod tests {
         assert_eq!(status(400, &effects).refusal, Refusal::DryRunNotSupported);
         assert!(status(429, &Value::Null).is_temporary());
         assert!(!status(422, &Value::Null).is_temporary());
+    }
+
+    #[test]
+    fn a_quiet_explanation_names_the_rule_that_refused_and_nothing_that_it_said() {
+        let cases = [
+            (r#"admission webhook "guard.example.com" denied the request: hunter2"#, "webhook guard.example.com"),
+            (
+                r#"secrets "s" is forbidden: ValidatingAdmissionPolicy 'no-keys' with binding 'b' denied request: hunter2"#,
+                "policy no-keys",
+            ),
+            (r#"failed calling webhook "guard.example.com": hunter2"#, "webhook guard.example.com"),
+            (r#"secrets "s" is forbidden: exceeded quota: small, requested: secrets=1"#, "quota small"),
+            (r#"admission webhook "hunter2 HUNTER2" denied the request"#, "not allowed"),
+        ];
+
+        for (message, named) in cases {
+            let said = status(403, &json!({"message": message, "reason": "Forbidden"})).explain(true);
+
+            assert!(said.contains(named), "{said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
     }
 
     #[test]

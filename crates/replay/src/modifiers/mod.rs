@@ -100,8 +100,8 @@ impl Rule {
             }
             Change::Strategic(patches) => self.apply_strategic(object, patches, schema)?,
         };
-        if !same_identity(object, &changed) {
-            return Err(self.error("it would change the object's kind or group"));
+        if let Some(what) = other_identity(object, &changed) {
+            return Err(self.error(format!("it would change {what}")));
         }
         *object = changed;
         Ok(())
@@ -142,14 +142,23 @@ impl Rule {
     }
 }
 
-/// A modifier may choose another version of the same kind, nothing else.
-fn same_identity(before: &Value, after: &Value) -> bool {
-    let identity = |object: &Value| {
+/// What of an object's identity differs. A modifier may choose another version of the same kind, nothing else: other
+/// objects refer to this one, and namespaces have their mapping.
+fn other_identity(before: &Value, after: &Value) -> Option<&'static str> {
+    let group = |object: &Value| {
         let version = crate::json::text(object, &["apiVersion"])?;
-        let (group, _) = crate::item::group_version(version);
-        Some((group.to_owned(), crate::json::text(object, &["kind"])?.to_owned()))
+        Some(crate::item::group_version(version).0.to_owned())
     };
-    after.is_object() && identity(before) == identity(after)
+    let differs = |path: &[&str]| crate::json::at(before, path) != crate::json::at(after, path);
+    if !after.is_object() || differs(&["kind"]) || group(before) != group(after) {
+        Some("the object's kind or group")
+    } else if differs(&["metadata", "name"]) {
+        Some("/metadata/name, by which others refer to the object")
+    } else if differs(&["metadata", "namespace"]) {
+        Some("/metadata/namespace; use namespaceMappings to restore into another namespace")
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod conflicts;
 mod definitions;
 mod mapping;
+mod modifiers;
 mod owners;
 mod plan_equals_execution;
 mod resume;

@@ -5,6 +5,7 @@ mod admission;
 mod claims;
 mod definitions;
 mod extensions;
+mod gone;
 mod hazards;
 mod namespaces;
 mod owners;
@@ -51,6 +52,10 @@ pub(crate) trait Sink: Send + Sync {
     fn row(&self, row: Row);
     /// Something that is not about one row.
     fn problem(&self, problem: Problem);
+    /// Something of this name holds the walk up, and why.
+    fn waits(&self, _name: &str, _why: &Problem) {}
+    /// It is not waited for any longer.
+    fn waited(&self, _name: &str) {}
 }
 
 /// One pass over a recovery point.

@@ -16,14 +16,9 @@ use crate::transform;
 use protection::selection;
 use protection::{Problem, code};
 use serde_json::Value;
-use std::time::Duration;
-use tokio::time::Instant;
 
 /// Why some servers cannot be asked beforehand.
 pub(super) const SIDE_EFFECTS: &str = "an admission webhook has side effects";
-const POLL: Duration = Duration::from_millis(250);
-/// How long a deletion is waited for when the restore has to stop.
-const GRACE: Duration = Duration::from_secs(5);
 /// Patches and creates that raced with others are made again this often.
 const RACES: u32 = 3;
 
@@ -243,52 +238,6 @@ impl Walk<'_> {
         let state = self.state.lock();
         let Need { resource, name, .. } = needs.into_iter().find(|need| state.made.contains(need))?;
         Some(format!("{resource}/{name} is created by this restore"))
-    }
-
-    /// The later instant, unless the restore has to stop.
-    fn at_most(&self, until: Instant, soon: Instant) -> Instant {
-        if self.stop.check().is_ok() { until } else { soon }
-    }
-
-    /// Waits until an object with the UID of `live` is gone, or says why that takes too long.
-    pub(super) async fn wait_until_gone(
-        &self,
-        place: &Place,
-        live: &Value,
-    ) -> Result<Result<(), Problem>, Stopped> {
-        let uid = json::text(live, &["metadata", "uid"]);
-        let until = Instant::now() + self.options.patience.deletion;
-        let soon = until.min(Instant::now() + GRACE);
-        loop {
-            match self.api.get(place).await {
-                Ok(None) => return Ok(Ok(())),
-                Ok(Some(now)) if json::text(&now, &["metadata", "uid"]) != uid => return Ok(Ok(())),
-                // What was deleted to be replaced is not left so for want of a moment, whoever stops the restore.
-                Ok(Some(now)) if Instant::now() >= self.at_most(until, soon) => {
-                    let finalizers: Vec<&str> = json::items(&now, &["metadata", "finalizers"])
-                        .iter()
-                        .filter_map(Value::as_str)
-                        .collect();
-                    let problem = Problem::error(
-                        codes::REFUSED,
-                        format!(
-                            "{place} is being deleted and does not go; finalizers: {}.",
-                            if finalizers.is_empty() { "none".to_owned() } else { finalizers.join(", ") }
-                        ),
-                    );
-                    return Ok(Err(problem.fix("Let its deletion end, then start the restore again.")));
-                }
-                Ok(Some(_)) => {}
-                Err(error) => {
-                    let what =
-                        format!("{place} could not be watched while it is deleted: {}.", error.explain(true));
-                    return Ok(Err(Problem::error(codes::REFUSED, what)));
-                }
-            }
-            if self.stop.sleep(POLL).await.is_err() {
-                tokio::time::sleep(POLL).await;
-            }
-        }
     }
 }
 

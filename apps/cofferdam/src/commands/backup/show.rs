@@ -45,6 +45,7 @@ fn text(backup: &Backup) -> String {
     if !status.stage.is_empty() && !backup.phase().is_final() {
         lines.push(format!("stage           {}", status.stage));
     }
+    lines.extend(backup.waits_for().map(|why| format!("waits           {why}")));
     if let Some(point) = &status.recovery_point {
         lines.push(format!("recovery point  {} in location {}", point.id, point.location));
     }

@@ -110,6 +110,7 @@ fn text(restore: &Restore) -> String {
     if !restore.stage().is_empty() && !restore.phase().is_final() {
         lines.push(format!("stage           {}", restore.stage()));
     }
+    lines.extend(restore.waits_for().map(|why| format!("waits           {why}")));
     lines.push(format!("took            {}", output::duration(restore.started(), restore.ended())));
     lines.push(format!("objects         {}", restore.progress()));
     format!("{}\n{}", lines.join("\n"), problems_text(restore))
