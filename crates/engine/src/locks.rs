@@ -56,6 +56,14 @@ pub struct OtherLock {
     pub stale: bool,
 }
 
+impl OtherLock {
+    /// Process, user and machine, for people.
+    pub fn holder(&self) -> String {
+        let LockFile { hostname, username, pid, .. } = &self.file;
+        format!("process {pid} of {username}@{hostname}")
+    }
+}
+
 impl Lock {
     /// Writes a lock, then looks whether another one forbids it; if so, takes it back. Must be called in a tokio
     /// runtime. Others' locks are never deleted; stale ones are ignored.
@@ -89,11 +97,7 @@ impl Lock {
                     }
                     Some(other) => {
                         lock.release().await?;
-                        let LockFile { hostname, username, pid, time, .. } = other.file;
-                        Err(EngineError::Locked {
-                            holder: format!("process {pid} of {username}@{hostname}"),
-                            since: time,
-                        })
+                        Err(EngineError::Locked { holder: other.holder(), since: other.file.time })
                     }
                 }
             }
@@ -162,19 +166,18 @@ pub async fn locks(repo: &Repo, now: Timestamp) -> Result<Vec<OtherLock>, Engine
     read_all(repo, None, now).await.map(|(_, locks)| locks)
 }
 
-/// Deletes stale locks on a person's request; returns what was deleted. Never deletes one that still counts.
-pub async fn remove_stale(repo: &Repo, clock: &dyn Clock) -> Result<Vec<LockId>, EngineError> {
+/// Deletes stale locks on a person's request, never one that still counts; returns all that were there.
+pub async fn remove_stale(repo: &Repo, clock: &dyn Clock) -> Result<Vec<OtherLock>, EngineError> {
     let now = clock.now();
     // A lock of our own shows the store's time.
     let own = write(repo, LockMode::Shared, now).await?;
     let found = others(repo, own, now).await;
     repo.delete(FileKind::Lock, own).await?;
-    let mut removed = Vec::new();
-    for other in found?.1.into_iter().filter(|other| other.stale) {
+    let (_, found) = found?;
+    for other in found.iter().filter(|other| other.stale) {
         repo.delete(FileKind::Lock, other.id).await?;
-        removed.push(other.id);
     }
-    Ok(removed)
+    Ok(found)
 }
 
 async fn write(repo: &Repo, mode: LockMode, now: Timestamp) -> Result<LockId, EngineError> {

@@ -1,6 +1,6 @@
 //! What a job reports while it runs.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::path::Path;
 
 /// How one file fared.
@@ -16,6 +16,18 @@ pub enum FileOutcome {
     Incomplete(String),
     /// Not saved or restored, for the reason in the text.
     Failed(String),
+}
+
+impl fmt::Display for FileOutcome {
+    /// The reason alone, to be put behind the file's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Complete => "complete",
+            Self::Changed => "changed while it was read",
+            Self::Vanished => "vanished while it was read",
+            Self::Incomplete(why) | Self::Failed(why) => why,
+        })
+    }
 }
 
 /// Receives what a job reports. Calls come from many threads and must not block.

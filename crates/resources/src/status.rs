@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Where an operation stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +28,13 @@ impl Phase {
     /// Whether the operation will not move any more.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::CompletedWithWarnings | Self::Failed | Self::Cancelled)
+    }
+}
+
+impl fmt::Display for Phase {
+    /// As the status spells it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 

@@ -104,7 +104,7 @@ impl StoreErrorKind {
             Self::BucketMissing => {
                 "Create the bucket, container or directory, or correct its name in the settings."
             }
-            Self::Corrupt => "Run `cofferdam repository check --read-data` to learn what is affected.",
+            Self::Corrupt => "Run `cofferdam repository check-data` to learn what is affected.",
             Self::Other => "See the cause; if it persists, report it together with this text.",
         }
     }

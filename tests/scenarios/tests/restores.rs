@@ -297,11 +297,12 @@ fn a_restore_says_what_holds_up_a_namespace_that_it_waits_for() {
     cluster.kubectl(&["delete", "namespace", HELD, "--wait=false"]);
 
     cluster.cofferdam(&["restore", "create", "held", "--from-backup", "held"]).ok();
-    let waiting = scenarios::wait_until("the restore says what it waits for", Duration::from_secs(60), || {
-        let found = installed.resource("restores", "held");
-        let conditions = found["status"]["conditions"].to_string();
-        if conditions.contains("example.com/hold") { Ok(found) } else { Err(conditions) }
-    });
+    let waiting =
+        scenarios::wait_until("the restore says what it waits for", Duration::from_secs(60), || {
+            let found = installed.resource("restores", "held");
+            let conditions = found["status"]["conditions"].to_string();
+            if conditions.contains("example.com/hold") { Ok(found) } else { Err(conditions) }
+        });
     let shown = cluster.cofferdam(&["restore", "show", "held"]).stdout;
     finalizer("null");
     let ended = installed.wait_phase("restores", "held", &["Completed", "Failed"], Duration::from_secs(60));

@@ -358,7 +358,8 @@ fn a_validation_judges_the_request_itself_and_everything_that_it_names() {
         &unique("right"),
         &serde_json::json!({"restore": {"recoveryPoint": point}}),
     );
-    let mapped = serde_json::json!({"restore": {"recoveryPoint": point, "namespaceMappings": {"a": "kube-system"}}});
+    let mapped =
+        serde_json::json!({"restore": {"recoveryPoint": point, "namespaceMappings": {"a": "kube-system"}}});
     let mapped = validated("ValidateForRestore", &unique("mapped"), &mapped);
     let modified =
         serde_json::json!({"restore": {"recoveryPoint": point, "resourceModifierReference": reference}});

@@ -94,8 +94,7 @@ pub(crate) fn selection(spec: &BackupSpec, namespace: &str) -> Result<Selection,
         label_selectors: &spec.label_selectors,
         include_cluster_scope_resources: spec.include_cluster_scope_resources,
     };
-    let selection =
-        Selection::parse(&fields, namespace).map_err(|errors| not_valid(errors.to_string()))?;
+    let selection = Selection::parse(&fields, namespace).map_err(|errors| not_valid(errors.to_string()))?;
     match spec.volume_group_label.as_str() {
         label if label.is_empty() || is_label_key(label) => Ok(selection),
         label => Err(not_valid(format!("volumeGroupLabel: `{label}` is not a label key"))),

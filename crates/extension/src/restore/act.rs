@@ -90,7 +90,8 @@ impl Run {
         let object = self.latest.borrow().clone();
         let wanted = &object.spec.recovery_point;
         if self.status.attempt == 1 {
-            request::nobody_deletes(&self.context, wanted, object.metadata.creation_timestamp.as_ref()).await?;
+            request::nobody_deletes(&self.context, wanted, object.metadata.creation_timestamp.as_ref())
+                .await?;
         }
         let location = self.context.locations.open(&wanted.location, Access::Read).await?;
         let point = request::recovery_point(&location, wanted).await?;

@@ -41,8 +41,7 @@ pub(crate) async fn nobody_deletes(
     point: &RecoveryPointRef,
     by: Option<&Time>,
 ) -> Result<(), StepError> {
-    let deletions: Api<DeleteBackup> =
-        Api::namespaced(context.client.clone(), &context.config.namespace);
+    let deletions: Api<DeleteBackup> = Api::namespaced(context.client.clone(), &context.config.namespace);
     let listed = deletions.list(&ListParams::default()).await;
     let listed = listed.map_err(|error| StepError::api("list the deletions", &error))?;
     let deletes = listed.items.iter().find(|deletion| {
@@ -70,8 +69,7 @@ pub(crate) async fn options(
     requested: Timestamp,
     spec: &RestoreSpec,
 ) -> Result<RestoreOptions, StepError> {
-    let mut options =
-        RestoreOptions::new(uid, requested, spec, &context.config.namespace).map_err(failed)?;
+    let mut options = RestoreOptions::new(uid, requested, spec, &context.config.namespace).map_err(failed)?;
     if let Some(reference) = &spec.resource_modifier_reference {
         options.modifiers = target(context).load_modifiers(reference).await.map_err(failed)?;
     }

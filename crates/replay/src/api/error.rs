@@ -187,7 +187,10 @@ mod tests {
     #[test]
     fn a_quiet_explanation_names_the_rule_that_refused_and_nothing_that_it_said() {
         let cases = [
-            (r#"admission webhook "guard.example.com" denied the request: hunter2"#, "webhook guard.example.com"),
+            (
+                r#"admission webhook "guard.example.com" denied the request: hunter2"#,
+                "webhook guard.example.com",
+            ),
             (
                 r#"secrets "s" is forbidden: ValidatingAdmissionPolicy 'no-keys' with binding 'b' denied request: hunter2"#,
                 "policy no-keys",
