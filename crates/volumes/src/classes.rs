@@ -7,7 +7,7 @@
 
 use crate::{
     api::{GroupApi, RETAIN, VolumeSnapshotClass},
-    error::{Tried, VolumesError, is_absent, is_conflict, persistently},
+    error::{Tried, VolumesError, if_served, is_absent, is_conflict, persistently},
     labels::{self, BackupTag},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -117,9 +117,7 @@ pub async fn remove_stale(
         labels::INSTANCE,
         labels::label_value(instance)
     );
-    let found = classes
-        .list_metadata(&ListParams::default().labels(&ours))
-        .await
+    let found = if_served(classes.list_metadata(&ListParams::default().labels(&ours)).await)
         .tried(|| format!("list the snapshot classes of the instance {instance}"))?;
     let mut removed = 0;
     for name in found.items.iter().map(ResourceExt::name_any).filter(|name| !keep.contains(name)) {

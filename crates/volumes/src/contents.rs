@@ -2,7 +2,7 @@
 
 use crate::{
     api::{BEING_DELETED, RETAIN, VolumeSnapshot, VolumeSnapshotContent},
-    error::{Tried, VolumesError, is_absent, persistently},
+    error::{Tried, VolumesError, if_served, is_absent, persistently},
     labels,
 };
 use jiff::Timestamp;
@@ -89,8 +89,8 @@ pub(crate) async fn list(client: &Client, selector: Option<&str>) -> Result<Vec<
         page = page.labels(selector);
     }
     loop {
-        let list =
-            persistently(|| contents.list(&page)).await.tried(|| "list the snapshot contents".into())?;
+        let list = if_served(persistently(|| contents.list(&page)).await)
+            .tried(|| "list the snapshot contents".into())?;
         found.extend(list.items.iter().map(ContentFacts::of));
         match list.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => page = page.continue_token(&token),
@@ -165,5 +165,6 @@ where
 pub(crate) async fn snapshots(client: &Client, selector: &str) -> Result<Vec<VolumeSnapshot>, VolumesError> {
     let snapshots = Api::<VolumeSnapshot>::all(client.clone());
     let page = ListParams::default().labels(selector);
-    Ok(persistently(|| snapshots.list(&page)).await.tried(|| "list the snapshots".into())?.items)
+    let listed = if_served(persistently(|| snapshots.list(&page)).await);
+    Ok(listed.tried(|| "list the snapshots".into())?.items)
 }

@@ -1,5 +1,7 @@
 //! What goes wrong when this crate talks to a cluster: what was tried, whether it is temporary, what to do.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
+use kube::core::{ObjectList, TypeMeta};
 use protection::{Problem, code};
 use std::time::Duration;
 
@@ -73,6 +75,18 @@ pub(crate) fn status(error: &kube::Error) -> Option<u16> {
 
 pub(crate) fn is_absent(error: &kube::Error) -> bool {
     status(error) == Some(404)
+}
+
+/// The page of a list; empty where the cluster does not serve the type at all, and so has none of it.
+pub(crate) fn if_served<K: Clone>(
+    listed: Result<ObjectList<K>, kube::Error>,
+) -> Result<ObjectList<K>, kube::Error> {
+    match listed {
+        Err(error) if is_absent(&error) => {
+            Ok(ObjectList { types: TypeMeta::default(), metadata: ListMeta::default(), items: Vec::new() })
+        }
+        other => other,
+    }
 }
 
 pub(crate) fn is_conflict(error: &kube::Error) -> bool {

@@ -69,11 +69,17 @@ async fn a_class_that_waits_for_its_consumer_gets_the_data_with_the_first_pod() 
 
     let filled = fill(&world.client, &request, &target, &filling()).await.unwrap();
     let early = abort(&world.client, &request.restore_uid).await.unwrap();
+    let another = abort(&world.client, "another-restore").await.unwrap();
     let held = world.holds("copy", "patient").await;
     let late = abort(&world.client, &request.restore_uid).await.unwrap();
 
     assert!(matches!(filled, Filled::WaitsForConsumer { .. }), "{filled:?}");
     assert_eq!(early.waiting, [format!("{}/copy", world.namespace)], "a claim that waits keeps its snapshot");
+    assert_eq!(
+        (another.removed, another.waiting),
+        (0, vec![]),
+        "what is another's is neither removed nor told"
+    );
     held.unwrap();
     assert!(late.removed >= 1, "{late:?}");
     eventually("temporary objects are gone", || async {

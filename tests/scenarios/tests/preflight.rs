@@ -1,7 +1,8 @@
 //! `cofferdam preflight` before an installation: each check fails for its reason and passes after its fix.
 
 use scenarios::{
-    Cluster, IMAGE, Installation, NAMESPACE, Preflight, Ran, Store, azure, azure::Container, binary, run,
+    Cluster, IMAGE, Installation, NAMESPACE, Preflight, Ran, Start, Store, azure, azure::Container, binary,
+    run,
 };
 use std::process::Command;
 
@@ -377,8 +378,23 @@ fn a_cluster_without_the_snapshot_api_is_refused_unless_that_is_skipped_by_name(
     let refused = install(&cluster, &store, &["--without-deployment"]);
     let untouched = cluster.get(&["namespace", NAMESPACE]);
     let skipped = install(&cluster, &store, &["--without-deployment", "--skip-preflight", "P12"]);
+    cluster.kubectl(&["create", "configmap", "-n", "default", "bare"]);
+    let running = Start::new(&cluster, "bare").run();
+    let backup = ["backup", "create", "bare", "--include-namespaces", "default", "--wait", "-o", "json"];
+    let backed_up = cluster.cofferdam(&backup);
+    cluster.kubectl(&["delete", "configmap", "-n", "default", "bare"]);
+    let restore = ["restore", "create", "bare", "--from-backup", "bare", "--wait", "-o", "json"];
+    let restored = cluster.cofferdam(&restore);
+    running.kill();
     testbed(&["down", "--name", &name]).ok();
 
+    for ended in [backed_up, restored] {
+        assert_eq!(
+            ended.code, 0,
+            "no snapshots are needed, and none are missed: {}{}",
+            ended.stdout, ended.stderr
+        );
+    }
     found.expect("P12", "Failed Block", "does not serve volumesnapshots");
     found.expect("P13", "Skipped", "P12");
     assert_eq!(refused.code, 5, "{}", refused.stderr);

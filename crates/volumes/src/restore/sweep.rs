@@ -5,7 +5,7 @@ use super::fill::remove_temporary;
 use crate::{
     api::{RETAIN, VolumeSnapshot, VolumeSnapshotContent},
     contents::{self, ContentFacts},
-    error::{Tried, VolumesError, persistently},
+    error::{Tried, VolumesError, if_served, persistently},
     labels,
 };
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 pub struct Sweep {
     /// Temporary objects that were removed.
     pub removed: usize,
-    /// Claims that still wait for their first consumer, as `<namespace>/<name>`.
+    /// Claims of these restores that still wait for their first consumer, as `<namespace>/<name>`.
     pub waiting: Vec<String>,
 }
 
@@ -56,7 +56,7 @@ pub async fn observe_temporary(client: &Client) -> Result<BTreeSet<String>, Volu
     let snapshots = contents::snapshots(client, &temporary()).await?;
     let contents = Api::<VolumeSnapshotContent>::all(client.clone());
     let page = ListParams::default().labels(&temporary());
-    let listed = persistently(|| contents.list_metadata(&page)).await;
+    let listed = if_served(persistently(|| contents.list_metadata(&page)).await);
     let listed = listed.tried(|| "list temporary snapshot contents".into())?;
     let of_snapshots = snapshots.iter().filter_map(|one| one.labels().get(labels::RESTORE));
     let of_contents = listed.items.iter().filter_map(|one| one.labels().get(labels::RESTORE));
@@ -85,7 +85,8 @@ async fn sweep_where(client: &Client, ended: impl Fn(&str) -> bool) -> Result<Sw
             }
             SweepVerdict::Keep => {
                 needed.insert(name);
-                if state == ClaimState::Pending {
+                // What another restore waits for is its own to tell.
+                if state == ClaimState::Pending && ended(&restore) {
                     swept.waiting.push(claim_of(snapshot));
                 }
             }
@@ -104,8 +105,8 @@ async fn sweep_contents(
 ) -> Result<usize, VolumesError> {
     let contents = Api::<VolumeSnapshotContent>::all(client.clone());
     let page = ListParams::default().labels(temporary);
-    let listed =
-        persistently(|| contents.list(&page)).await.tried(|| "list temporary snapshot contents".into())?;
+    let listed = if_served(persistently(|| contents.list(&page)).await)
+        .tried(|| "list temporary snapshot contents".into())?;
     let mut removed = 0;
     for content in &listed.items {
         let restore = content.labels().get(labels::RESTORE).map(String::as_str).unwrap_or_default();
