@@ -1,7 +1,8 @@
 //! The arguments that all commands share, and the list of commands.
 
-use crate::{cluster::ClusterArgs, commands, output::Format};
-use clap::{Parser, Subcommand};
+use crate::{cluster::ClusterArgs, commands, exit::Failure, output::Format};
+use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
 
 /// Backs up and restores Kubernetes clusters; compatible with AKS backup.
 #[derive(Debug, Parser)]
@@ -60,4 +61,65 @@ pub enum Command {
     Mover(commands::mover::MoverCommand),
     /// Print a completion script for a shell
     Completion(commands::completion::CompletionArgs),
+}
+
+/// What clap says about wrong arguments, in the form that every other error has.
+pub fn refusal(error: &clap::Error, given: impl IntoIterator<Item = OsString>) -> Failure {
+    let text = error.render().to_string();
+    let lines = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let said: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    Failure::usage(said.join("\n").trim_start_matches("error: "))
+        .next(format!("See what it takes: `{} --help`.", addressed(given)))
+}
+
+/// The command that the arguments lead to, as far as they can be understood.
+fn addressed(given: impl IntoIterator<Item = OsString>) -> String {
+    let matches = Arguments::command().ignore_errors(true).try_get_matches_from(given);
+    let mut words = vec!["cofferdam"];
+    let mut at = matches.as_ref().ok();
+    while let Some((name, below)) = at.and_then(ArgMatches::subcommand) {
+        words.push(name);
+        at = Some(below);
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_free_of_contradictions() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_arguments_are_one_error_with_a_next_step() {
+        let cases = [
+            ("backup create --no-such-flag", "backup create"),
+            ("backup create --deadline 0s", "backup create"),
+            ("-n backup restore show", "restore show"),
+            ("recovery-point export abc", "recovery-point export"),
+            ("repository --directory /x unlock --yes", "repository unlock"),
+            ("repository --directory /x", "repository"),
+            ("backup craete", "backup"),
+            ("bakcup", ""),
+        ];
+
+        for (line, command) in cases {
+            let given: Vec<OsString> = format!("cofferdam {line}").split(' ').map(OsString::from).collect();
+            let error = Arguments::try_parse_from(&given).unwrap_err();
+            let failure = refusal(&error, given);
+            let text = failure.to_string();
+            let next =
+                format!("next: See what it takes: `{} --help`.", format!("cofferdam {command}").trim());
+            assert_eq!(
+                (failure.exit.code(), text.lines().last()),
+                (2, Some(next.as_str())),
+                "{line}: {text}"
+            );
+            assert_eq!(text.matches("error: ").count(), 1, "{text}");
+            assert!(!text.contains("Usage:") && !text.contains("\n\n"), "{text}");
+        }
+    }
 }

@@ -1,10 +1,15 @@
 //! How a command ends: the exit code and, when it failed, what went wrong and the next step.
 //! Reference: `docs/command-line.md`.
 
+mod reasons;
+
 use extension::api;
 use protection::Problem;
 use resources::Phase;
 use std::fmt;
+
+/// The step after an error that nobody foresaw.
+const UNFORESEEN: &str = "Run it again with `--log debug`; report what it says if it fails again.";
 
 /// Exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,24 +70,28 @@ fn is_unknown_type(message: &str) -> bool {
 pub type Outcome = Result<Exit, Failure>;
 
 impl Failure {
+    fn new(exit: Exit, message: impl fmt::Display) -> Self {
+        Self { exit, message: message.to_string(), next: Vec::new() }
+    }
+
     /// It was tried and failed.
     pub fn failed(message: impl fmt::Display) -> Self {
-        Self { exit: Exit::Failed, message: message.to_string(), next: Vec::new() }
+        Self::new(Exit::Failed, message)
     }
 
     /// Something needed is not there; nothing was done.
     pub fn precondition(message: impl fmt::Display) -> Self {
-        Self { exit: Exit::Precondition, message: message.to_string(), next: Vec::new() }
+        Self::new(Exit::Precondition, message)
     }
 
     /// The arguments make no sense together.
     pub fn usage(message: impl fmt::Display) -> Self {
-        Self { exit: Exit::Usage, message: message.to_string(), next: Vec::new() }
+        Self::new(Exit::Usage, message)
     }
 
     /// Stopped on request.
     pub fn cancelled() -> Self {
-        Self { exit: Exit::Cancelled, message: "stopped on request".to_owned(), next: Vec::new() }
+        Self::new(Exit::Cancelled, "stopped on request").next("Start it again when it shall run to its end.")
     }
 
     /// What went wrong.
@@ -90,9 +99,9 @@ impl Failure {
         &self.message
     }
 
-    /// The same failure with a next step.
+    /// The same failure with a next step; an empty one is none.
     pub fn next(mut self, step: impl Into<String>) -> Self {
-        self.next.push(step.into());
+        self.next.extend(Some(step.into()).filter(|step| !step.is_empty()));
         self
     }
 
@@ -123,14 +132,40 @@ impl Failure {
             _ => failure.next("Check that the cluster is reachable: `kubectl version`."),
         }
     }
+
+    /// A refusal of the API server to create a backup or a restore: nothing was done.
+    pub fn creation(noun: &str, name: &str, error: &kube::Error) -> Self {
+        let failure = Self::api(format!("create {noun} {name}"), error);
+        match error {
+            kube::Error::Api(status) if status.code == 409 => {
+                Self::precondition(format!("there is a {noun} {name} already; a name is used once"))
+                    .next(format!("Look at it with `cofferdam {noun} show {name}`, or leave the name out."))
+            }
+            kube::Error::Api(status) if status.code == 422 => Self { exit: Exit::Usage, ..failure },
+            _ => failure,
+        }
+    }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "error: {}", self.message.trim_end())?;
-        for step in &self.next {
-            writeln!(f, "next: {step}")?;
+        if self.next.is_empty() {
+            writeln!(f, "next: {UNFORESEEN}")?;
         }
-        Ok(())
+        self.next.iter().try_for_each(|step| writeln!(f, "next: {step}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_never_ends_without_a_next_step() {
+        let (bare, empty) = (Failure::failed("no"), Failure::failed("no").next(""));
+
+        assert_eq!(bare.to_string(), format!("error: no\nnext: {UNFORESEEN}\n"));
+        assert_eq!(empty.to_string(), bare.to_string());
     }
 }

@@ -17,7 +17,7 @@ mod secret;
 mod selection;
 mod wait;
 
-use clap::Parser;
+use clap::{Parser, error::ErrorKind};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -26,7 +26,11 @@ fn main() -> ExitCode {
         note!("error: the TLS provider was installed twice; this is a defect, please report it");
         return ExitCode::from(exit::Exit::Failed.code());
     }
-    let arguments = args::Arguments::parse();
+    let arguments = match args::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if is_help(&error) => error.exit(),
+        Err(error) => return end(Err(args::refusal(&error, std::env::args_os()))),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -37,6 +41,16 @@ fn main() -> ExitCode {
     let ended = runtime.block_on(commands::run(arguments));
     // Blocking tasks that wait for nothing more must not hold up the exit.
     runtime.shutdown_background();
+    end(ended)
+}
+
+/// Help, asked for or shown because the line stops at a noun, and the version.
+fn is_help(error: &clap::Error) -> bool {
+    !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+}
+
+/// Says why a command failed; the exit code of the process.
+fn end(ended: exit::Outcome) -> ExitCode {
     match ended {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => {

@@ -3,10 +3,12 @@
 use crate::exit::Failure;
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
+use engine::FileOutcome;
 use jiff::{Timestamp, Unit};
 use serde::Serialize;
 use std::fmt;
 use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -117,6 +119,19 @@ pub fn duration(from: Option<Timestamp>, to: Option<Timestamp>) -> String {
     }
 }
 
+/// A file that was not saved or restored whole, and why.
+pub fn file_problem((path, outcome): &(PathBuf, FileOutcome)) -> String {
+    format!("{}: {outcome}", path.display())
+}
+
+/// The first `shown` of `names`, and how many more there are.
+pub fn first<T: AsRef<str>>(names: &[T], shown: usize) -> String {
+    let listed: Vec<&str> = names.iter().take(shown).map(AsRef::as_ref).collect();
+    let more = names.len().saturating_sub(shown);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", listed.join(", "))
+}
+
 /// `1.5 MiB`: a size.
 pub fn bytes(size: u64) -> String {
     indicatif::BinaryBytes(size).to_string()
@@ -134,6 +149,19 @@ mod tests {
 
         assert_eq!(text, "NAME       COUNT\na          1\nlong-name  2");
         assert_eq!(table(["name"], []), "nothing found");
+    }
+
+    #[test]
+    fn long_lists_are_cut_and_counted() {
+        assert_eq!(first(&["a", "b"], 2), "a, b");
+        assert_eq!(first(&["a", "b", "c", "d"], 2), "a, b and 2 more");
+    }
+
+    #[test]
+    fn a_file_is_named_with_the_reason_alone() {
+        let failed = (PathBuf::from("a/b"), FileOutcome::Failed("permission denied".to_owned()));
+
+        assert_eq!(file_problem(&failed), "a/b: permission denied");
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub async fn wait<K: Operation>(api: &Api<K>, name: &str, format: Format) -> Out
         Format::Table => {
             note!("{}", problems_text(&object).trim_end());
             let took = output::duration(object.started(), object.ended());
-            output::line(&format!("{} {name}: {phase:?} in {took}: {}", K::NOUN, object.progress()))?;
+            output::line(&format!("{} {name}: {phase} in {took}: {}", K::NOUN, object.progress()))?;
         }
         format => output::print(format, &object, |_| String::new())?,
     }
@@ -80,7 +80,7 @@ fn line<K: Operation>(object: &K) -> String {
     let stage = object.stage();
     let stage = if stage.is_empty() { String::new() } else { format!(" ({stage})") };
     let waits = object.waits_for().map(|why| format!("; trying again: {why}")).unwrap_or_default();
-    format!("{} {:?}{stage}: {}{waits}", object.name_any(), object.phase(), object.progress())
+    format!("{} {}{stage}: {}{waits}", object.name_any(), object.phase(), object.progress())
 }
 
 fn say(bar: &ProgressBar, line: &str) {

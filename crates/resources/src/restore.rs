@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// What to restore. Field names follow `KubernetesClusterRestoreCriteria` of the REST API.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -125,6 +125,13 @@ pub enum RestoreOperation {
     Restore,
     /// Make the plan and stop.
     Plan,
+}
+
+impl fmt::Display for RestoreOperation {
+    /// As the spec spells it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// What happens to an object that exists (`ExistingResourcePolicy`, and our `Replace`).

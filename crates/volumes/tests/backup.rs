@@ -398,7 +398,7 @@ async fn a_snapshot_that_may_not_be_removed_is_named_and_the_others_go() {
     .await;
     let again = detach(&world.client, &id, MINUTE).await.unwrap();
 
-    assert_eq!(here, [kept.clone()], "the others are gone");
+    assert_eq!(here, std::slice::from_ref(&kept), "the others are gone");
     assert_eq!(left.len(), 1, "{left:?}");
     assert_eq!(left[0].code, code::SNAPSHOT_ORPHANED);
     assert!(left[0].message.contains(&kept) && left[0].message.contains("it is kept"), "{left:?}");

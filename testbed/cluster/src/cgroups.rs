@@ -92,8 +92,10 @@ impl Groups {
                 break;
             }
             if started.elapsed() > Duration::from_secs(20) {
+                let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
                 return Err(Error::Usage(format!(
-                    "processes {pids:?} of {} survive SIGKILL; they wait for a disk or a mount",
+                    "processes {} of {} survive SIGKILL; they wait for a disk or a mount",
+                    pids.join(", "),
                     self.name
                 )));
             }

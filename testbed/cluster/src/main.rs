@@ -170,6 +170,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Error> {
         Verb::Down { cluster, .. } => testbed::down(&layout, &cluster.name).await?,
         Verb::Status { json } => print_status(&layout, json)?,
         Verb::Kubectl { cluster, arguments } => {
+            must_run(&layout, &cluster.name)?;
             let binaries = testbed::build(&layout, KubernetesVersion::default(), false).await?;
             let kubectl = Invocation::new(binaries.kubernetes)
                 .arg("kubectl")
@@ -181,12 +182,16 @@ async fn run(verb: Verb) -> Result<ExitCode, Error> {
             println!("{}", layout.cluster(&cluster.name).kubeconfig().display());
         }
         Verb::LoadImage { cluster, file } => {
+            must_run(&layout, &cluster.name)?;
             testbed::load_image(&layout, &cluster.name, &file).await?;
         }
         Verb::Exec { cluster, hub, command } => {
             let places = match hub {
                 true => layout.hub(),
-                false => layout.cluster(&cluster.name),
+                false => {
+                    must_run(&layout, &cluster.name)?;
+                    layout.cluster(&cluster.name)
+                }
             };
             let (program, arguments) =
                 command.split_first().ok_or_else(|| Error::Usage("name a command".to_owned()))?;
@@ -194,6 +199,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Error> {
             return inside.attached().await.map(exit_code);
         }
         Verb::Generate { cluster, objects, namespace_prefix } => {
+            must_run(&layout, &cluster.name)?;
             let client = testbed::client(&layout.cluster(&cluster.name).kubeconfig()).await?;
             let mix = Mix { objects, namespace_prefix };
             let summary = testbed::generate(&client, &mix).await?;
@@ -229,6 +235,18 @@ async fn store(layout: &Layout, verb: StoreVerb) -> Result<(), Error> {
     }
 }
 
+/// Refuses a cluster that does not run: without its kubeconfig, kubectl would speak to whatever it finds.
+fn must_run(layout: &Layout, name: &ClusterName) -> Result<(), Error> {
+    let clusters = testbed::status(layout)?;
+    let runs = clusters.iter().any(|cluster| cluster.state.name == *name && cluster.runs());
+    match runs {
+        true => Ok(()),
+        false => {
+            Err(Error::Usage(format!("cluster {name} is not up; bring it up with: testbed up --name {name}")))
+        }
+    }
+}
+
 fn kind(control_plane_only: bool, foreign_pool: bool) -> ClusterKind {
     match (control_plane_only, foreign_pool) {
         (true, _) => ClusterKind::ControlPlane,
@@ -249,7 +267,7 @@ fn print_status(layout: &Layout, json: bool) -> Result<(), Error> {
     }
     for cluster in clusters {
         let state = &cluster.state;
-        println!("{} ({:?}, {:?})", state.name, state.kind, state.version);
+        println!("{} ({}, Kubernetes {})", state.name, state.kind, state.version);
         println!("  kubeconfig {}", cluster.kubeconfig.display());
         println!("  logs       {}", cluster.logs.display());
         for (name, pid, restarts) in &cluster.processes {

@@ -2,6 +2,7 @@
 //! processes are its own, and who may change that at the moment.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,16 @@ pub enum PoolKind {
     Shared,
     /// One of its own: handles of other clusters mean nothing here.
     Foreign,
+}
+
+impl fmt::Display for ClusterKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ControlPlane => "control plane only",
+            Self::Full(PoolKind::Shared) => "with a node, volumes in the shared pool",
+            Self::Full(PoolKind::Foreign) => "with a node, volumes in a pool of its own",
+        })
+    }
 }
 
 /// The description of one cluster.

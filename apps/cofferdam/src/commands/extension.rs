@@ -62,7 +62,8 @@ pub async fn run(args: ExtensionArgs, cluster: &ClusterArgs) -> Outcome {
         Err(error @ RunError::LostLeadership) => {
             Err(Failure::failed(error).next("Nothing to do: the pod restarts by itself."))
         }
-        Err(error @ RunError::Listen { .. }) => Err(Failure::precondition(error)),
+        Err(error @ RunError::Listen { .. }) => Err(Failure::precondition(error)
+            .next("Name another address with `--listen`, or end the process that has this one.")),
     }
 }
 

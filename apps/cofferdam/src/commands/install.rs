@@ -2,6 +2,7 @@
 
 mod apply;
 mod gate;
+mod judge;
 mod place;
 mod ready;
 
@@ -84,10 +85,15 @@ pub fn wished(
     }
     let image = wish.image.as_deref().unwrap_or(IMAGE);
     let mut install = InstallSettings::new(&cluster.namespace, image);
-    let warnings = install.apply(&given).map_err(|bad| {
-        Failure::usage(bad.to_string().replace('\n', "\n       "))
-            .next("Correct the settings; `install --dry-run` shows the result.")
-    })?;
+    let (warnings, mut problems) = match install.apply(&given) {
+        Ok(warnings) => (warnings, Vec::new()),
+        Err(bad) => (Vec::new(), bad.0),
+    };
+    problems.extend(judge::problems(&install));
+    if !problems.is_empty() {
+        return Err(Failure::usage(problems.join("\n       "))
+            .next("Correct the settings; `cofferdam install --dry-run` shows the result."));
+    }
     for warning in warnings {
         note!("warning: {warning}");
     }
@@ -104,6 +110,7 @@ pub async fn run(args: InstallArgs, cluster: &ClusterArgs, format: Format) -> Ou
     if args.dry_run {
         return print(&documents, format);
     }
+    let password = args.repository_password_file.as_deref().map(read_file).transpose()?;
     let client = cluster.client().await?;
     let wanted = Wanted { install: &install, wish: &args.wish, location: DEFAULT, installing: true };
     let report = preflight::look(cluster, &wanted, args.profile.into()).await?;
@@ -121,7 +128,6 @@ pub async fn run(args: InstallArgs, cluster: &ClusterArgs, format: Format) -> Ou
                 .await
                 .map_err(|error| Failure::api(format!("write Secret {name}"), &error))?;
         }
-        let password = args.repository_password_file.as_deref().map(read_file).transpose()?;
         ensure_repository_secret(&secrets, location, &cluster.namespace, password).await?;
     }
     apply::apply(&client, &documents, |document| !apply::is_prerequisite(document)).await?;

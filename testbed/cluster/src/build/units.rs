@@ -1,6 +1,8 @@
 //! What is built: one unit per Go module of `testbed/go`, at pinned versions.
 
 use clap::ValueEnum;
+use serde::Serialize;
+use std::fmt;
 
 /// The module with the CRDs of the snapshot API.
 pub const SNAPSHOT_CLIENT: &str = "github.com/kubernetes-csi/external-snapshotter/client/v8";
@@ -8,7 +10,7 @@ pub const SNAPSHOT_CLIENT: &str = "github.com/kubernetes-csi/external-snapshotte
 pub const SNAPSHOT_CLIENT_VERSION: &str = "v8.6.0";
 
 /// A Kubernetes version that the testbed can run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, serde::Deserialize)]
 pub enum KubernetesVersion {
     /// v1.35.4, the version of full clusters.
     #[default]
@@ -19,6 +21,13 @@ pub enum KubernetesVersion {
     #[value(name = "1.33")]
     #[serde(rename = "1.33")]
     V1_33,
+}
+
+impl fmt::Display for KubernetesVersion {
+    /// As the command line spells it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 impl KubernetesVersion {

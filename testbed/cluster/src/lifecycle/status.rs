@@ -19,6 +19,13 @@ pub struct ClusterStatus {
     pub processes: Vec<(String, Option<i32>, u32)>,
 }
 
+impl ClusterStatus {
+    /// Whether any of its processes is alive.
+    pub fn runs(&self) -> bool {
+        self.processes.iter().any(|(_, pid, _)| pid.is_some())
+    }
+}
+
 /// The clusters of this machine.
 pub fn status(layout: &Layout) -> Result<Vec<ClusterStatus>, Error> {
     let mut found = Vec::new();

@@ -34,7 +34,7 @@ pub async fn run(args: CancelArgs, cluster: &ClusterArgs, format: Format) -> Out
         .map_err(|error| Failure::api(format!("cancel backup {}", args.name), &error))?;
     if backup.phase().is_final() {
         return Err(Failure::precondition(format!(
-            "backup {} has ended already: {:?}",
+            "backup {} has ended already: {}",
             args.name,
             backup.phase()
         ))

@@ -3,8 +3,9 @@
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
+    operation::Operation,
     output::{self, Format},
-    selection::{SelectionArgs, object_name, reference, seconds},
+    selection::{SelectionArgs, deadline, label_key, object_name, reference, seconds_within},
     wait::wait,
 };
 use clap::Args;
@@ -37,7 +38,7 @@ pub struct CreateArgs {
     #[arg(long, default_value = "", value_name = "ID")]
     snapshot_resource_group: String,
     /// Cut claims that share a value of this label at one instant
-    #[arg(long, default_value = "", value_name = "KEY")]
+    #[arg(long, default_value = "", value_parser = label_key, value_name = "KEY")]
     volume_group_label: String,
     /// Backup hook to run, as namespace/name; may be repeated
     #[arg(long = "hook", value_parser = reference, value_name = "NAMESPACE/NAME")]
@@ -46,10 +47,10 @@ pub struct CreateArgs {
     #[arg(long, default_value = "", value_name = "TAG")]
     retention_tag: String,
     /// How long a snapshot may take to be cut
-    #[arg(long, default_value = "10m", value_parser = seconds, value_name = "DURATION")]
+    #[arg(long, default_value = "10m", value_parser = cutting, value_name = "DURATION")]
     snapshot_timeout: u32,
     /// How long the whole backup may take
-    #[arg(long, default_value = "4h", value_parser = seconds, value_name = "DURATION")]
+    #[arg(long, default_value = "4h", value_parser = deadline, value_name = "DURATION")]
     deadline: u32,
     /// Print the object instead of creating it
     #[arg(long)]
@@ -62,6 +63,7 @@ pub struct CreateArgs {
 pub async fn run(args: CreateArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
     let name = args.name.clone().unwrap_or_else(|| generated_name(&args.instance));
     object_name(&name)?;
+    args.selection.parse(&cluster.namespace)?;
     let (dry_run, waits) = (args.dry_run, args.wait);
     let mut backup = Backup::new(&name, spec(args));
     backup.metadata.namespace = Some(cluster.namespace.clone());
@@ -71,8 +73,10 @@ pub async fn run(args: CreateArgs, cluster: &ClusterArgs, format: Format) -> Out
         return Ok(Exit::Done);
     }
     let api: Api<Backup> = Api::namespaced(cluster.client().await?, &cluster.namespace);
-    let created =
-        api.create(&PostParams::default(), &backup).await.map_err(|error| already(&name, &error))?;
+    let created = api
+        .create(&PostParams::default(), &backup)
+        .await
+        .map_err(|error| Failure::creation(Backup::NOUN, &name, &error))?;
     if waits {
         return wait(&api, &name, format).await;
     }
@@ -110,14 +114,9 @@ fn generated_name(prefix: &str) -> String {
     format!("{prefix}-{}", now.strftime("%Y%m%d-%H%M%S"))
 }
 
-fn already(name: &str, error: &kube::Error) -> Failure {
-    match error {
-        kube::Error::Api(status) if status.code == 409 => {
-            Failure::precondition(format!("there is a backup {name} already; a name is used once"))
-                .next(format!("Look at it with `cofferdam backup show {name}`, or leave the name out."))
-        }
-        error => Failure::api(format!("create backup {name}"), error),
-    }
+/// Seconds that a snapshot may take to be cut.
+fn cutting(text: &str) -> Result<u32, String> {
+    seconds_within(text, &(10..=86_400))
 }
 
 fn volume_type(text: &str) -> Result<VolumeType, String> {

@@ -1,5 +1,6 @@
 //! `cofferdam backup delete`: the recovery point of a backup, with its snapshots.
 
+use super::preview;
 use crate::note;
 use crate::{
     cluster::ClusterArgs,
@@ -15,7 +16,6 @@ use kube::{
     api::{DeleteParams, PostParams, Preconditions},
 };
 use resources::{Backup, DeleteBackup, DeleteBackupSpec, Phase, RecoveryPointRef};
-use serde_json::json;
 
 #[derive(Debug, Args)]
 pub struct DeleteArgs {
@@ -37,17 +37,16 @@ pub struct DeleteArgs {
 
 pub async fn run(args: DeleteArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
     let client = cluster.client().await?;
-    let point = if args.point {
-        RecoveryPointRef { location: args.location.clone(), id: args.name.clone() }
+    let (point, backup) = if args.point {
+        (RecoveryPointRef { location: args.location.clone(), id: args.name.clone() }, None)
     } else {
-        point_of(&args.name, &client, &cluster.namespace).await?
+        let (point, backup) = point_of(&args.name, &client, &cluster.namespace).await?;
+        (point, Some(backup))
     };
     if !args.yes {
-        let text = format!(
-            "would delete recovery point {} in location {}, if it is there, and its volume snapshots; repeat with --yes to do it",
-            point.id, point.location
-        );
-        output::tell(format, &text, json!({"recoveryPoint": point, "deleted": false}))?;
+        let preview = preview::of(&point, backup.as_ref(), &client, &cluster.namespace).await?;
+        output::print(format, &preview, preview::text)?;
+        note!("nothing was deleted; repeat with --yes to do it");
         return Ok(Exit::Done);
     }
     let api: Api<DeleteBackup> = Api::namespaced(client, &cluster.namespace);
@@ -97,13 +96,19 @@ async fn request(api: &Api<DeleteBackup>, object: &DeleteBackup) -> Result<Delet
     })
 }
 
-async fn point_of(backup: &str, client: &Client, namespace: &str) -> Result<RecoveryPointRef, Failure> {
+async fn point_of(
+    backup: &str,
+    client: &Client,
+    namespace: &str,
+) -> Result<(RecoveryPointRef, Backup), Failure> {
     object_name(backup)?;
     let api: Api<Backup> = Api::namespaced(client.clone(), namespace);
     let found =
         api.get(backup).await.map_err(|error| Failure::api(format!("read backup {backup}"), &error))?;
-    found.status.and_then(|status| status.recovery_point).ok_or_else(|| {
-        Failure::precondition(format!("backup {backup} has no recovery point"))
-            .next("Nothing is left to delete; remove the object with `kubectl delete backup`.")
-    })
+    let point = found.status.as_ref().and_then(|status| status.recovery_point.clone()).ok_or_else(|| {
+        Failure::precondition(format!("backup {backup} has no recovery point")).next(format!(
+            "Nothing is left to delete; remove the object: `kubectl delete backup {backup} -n {namespace}`."
+        ))
+    })?;
+    Ok((point, found))
 }

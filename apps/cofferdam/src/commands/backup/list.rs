@@ -24,7 +24,7 @@ pub async fn run(cluster: &ClusterArgs, format: Format) -> Outcome {
             [
                 backup.name_any(),
                 backup.spec.backup_instance.clone(),
-                format!("{:?}", backup.phase()),
+                backup.phase().to_string(),
                 status.objects.to_string(),
                 status.volumes.snapshots.to_string(),
                 status.problem_count.to_string(),

@@ -5,6 +5,7 @@ mod create;
 mod delete;
 mod list;
 mod logs;
+mod preview;
 mod show;
 
 use crate::{cluster::ClusterArgs, exit::Outcome, output::Format};

@@ -40,7 +40,7 @@ fn text(backup: &Backup) -> String {
     let mut lines = vec![
         format!("backup          {}", backup.name_any()),
         format!("instance        {}", backup.spec.backup_instance),
-        format!("phase           {:?}", backup.phase()),
+        format!("phase           {}", backup.phase()),
     ];
     if !status.stage.is_empty() && !backup.phase().is_final() {
         lines.push(format!("stage           {}", status.stage));

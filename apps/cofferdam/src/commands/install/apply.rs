@@ -53,7 +53,8 @@ pub async fn established(client: &Client) -> Result<(), Failure> {
         match tokio::time::timeout(ESTABLISHED, waiting).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
-                return Err(Failure::failed(format!("could not watch definition {name}: {error}")));
+                return Err(Failure::failed(format!("could not watch definition {name}: {error}"))
+                    .next("Check that the cluster is reachable, then run `cofferdam install` again."));
             }
             Err(_) => {
                 return Err(Failure::failed(format!("definition {name} was not established in time"))

@@ -42,7 +42,7 @@ pub async fn run(args: ShowArgs, cluster: &ClusterArgs, format: Format) -> Outco
     let name = LocationRecord::config_map_name(&args.name);
     let map =
         maps.get(&name).await.map_err(|error| Failure::api(format!("read ConfigMap {name}"), &error))?;
-    let record = LocationRecord::decode(&map).map_err(Failure::precondition)?;
+    let record = LocationRecord::decode(&map).map_err(LocationError::from)?;
     let mut view = View {
         name: record.name.clone(),
         role: record.role.to_string(),
@@ -59,7 +59,7 @@ pub async fn run(args: ShowArgs, cluster: &ClusterArgs, format: Format) -> Outco
     output::print(format, &view, text)?;
     match looked {
         Ok(()) => Ok(Exit::Done),
-        Err(error) => Err(Failure::problem(&error.problem())),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -7,7 +7,10 @@ mod fill;
 mod open;
 mod save;
 
-use crate::exit::{Exit, Failure, Outcome};
+use crate::{
+    exit::{Exit, Failure, Outcome},
+    output::file_problem,
+};
 use clap::{Args, Subcommand};
 use engine::{EngineError, FileOutcome};
 use extension::MoverReport;
@@ -86,16 +89,9 @@ impl From<EngineError> for Failed {
 /// The first problems by path and reason, as many as fit into a report.
 fn named(problems: &[(PathBuf, FileOutcome)]) -> Vec<String> {
     let mut left = NAMED;
-    let lines = problems.iter().map(|(path, outcome)| {
-        let why = match outcome {
-            FileOutcome::Complete => "complete",
-            FileOutcome::Changed => "changed while it was read",
-            FileOutcome::Vanished => "vanished while it was read",
-            FileOutcome::Incomplete(why) | FileOutcome::Failed(why) => why,
-        };
-        format!("{}: {why}", path.display())
-    });
-    lines
+    problems
+        .iter()
+        .map(file_problem)
         .take_while(|line| {
             let fits = line.len() + 8 <= left;
             left = left.saturating_sub(line.len() + 8);

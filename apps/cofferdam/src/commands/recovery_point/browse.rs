@@ -54,9 +54,9 @@ pub async fn run(args: BrowseArgs, cluster: &ClusterArgs, format: Format) -> Out
 }
 
 async fn overview(point: &OpenPoint, format: Format) -> Result<(), Failure> {
-    let manifest = point.manifest().await.map_err(Failure::failed)?;
+    let manifest = point.manifest().await?;
     let mut counts: BTreeMap<(String, Option<String>), u64> = BTreeMap::new();
-    for entry in point.index().await.map_err(Failure::failed)? {
+    for entry in point.index().await? {
         *counts.entry((resource_folder(&entry.resource, &entry.group), entry.namespace)).or_default() += 1;
     }
     let objects = counts
@@ -109,10 +109,18 @@ async fn objects(point: &OpenPoint, path: &str, format: Format) -> Result<(), Fa
         [resource] => (*resource, None, None),
         [resource, name] => (*resource, None, Some(*name)),
         [resource, namespace, name] => (*resource, Some(*namespace), Some(*name)),
-        _ => return Err(Failure::usage(format!("{path:?} is not a path in a recovery point"))),
+        _ => {
+            return Err(Failure::usage(format!("{path:?} is not a path in a recovery point"))
+                .next("Write resource.group, resource.group/[namespace/]name or volumes/namespace/claim."));
+        }
     };
-    let mut found = point.index().await.map_err(Failure::failed)?;
+    let mut found = point.index().await?;
     found.retain(|entry| resource_folder(&entry.resource, &entry.group) == resource);
+    if found.is_empty() {
+        let id = &point.point.id;
+        return Err(Failure::precondition(format!("recovery point {id} holds no {resource}"))
+            .next(format!("See what it holds: `cofferdam recovery-point browse {id}`.")));
+    }
     let Some(name) = name else {
         // `resource/namespace` would look like `resource/name`; plain listing shows both columns.
         return output::print(format, &found, |found| list(found));
@@ -125,7 +133,7 @@ async fn objects(point: &OpenPoint, path: &str, format: Format) -> Result<(), Fa
         .collect();
     match matching.as_slice() {
         [entry] => {
-            let bytes = point.object(entry).await.map_err(Failure::failed)?;
+            let bytes = point.object(entry).await?;
             let object: Value = serde_json::from_slice(&bytes).map_err(Failure::failed)?;
             let format = if format == Format::Table { Format::Yaml } else { format };
             output::print(format, &object, |_| String::new())
@@ -148,13 +156,12 @@ fn list(entries: &[IndexEntry]) -> String {
 
 async fn files(point: &OpenPoint, path: &str, format: Format) -> Result<(), Failure> {
     let root = point.point.snapshot_file().tree;
-    let node = point.reader.lookup(root, path).await.map_err(Failure::failed)?;
+    let node = point.reader.lookup(root, path).await?;
     let tree = node.as_ref().and_then(engine::Node::subtree).ok_or_else(|| {
         Failure::precondition(format!("recovery point {} holds no copied files under {path}", point.point.id))
             .next("Volumes that a snapshot protects have no files here; restore the claim to read them.")
     })?;
-    let listed: Vec<Listed> =
-        engine::list(&point.reader, tree).try_collect().await.map_err(Failure::failed)?;
+    let listed: Vec<Listed> = engine::list(&point.reader, tree).try_collect().await?;
     let rows: Vec<(String, u64)> =
         listed.iter().map(|entry| (entry.path.to_string_lossy().into_owned(), size(entry))).collect();
     output::print(format, &rows, |rows| {

@@ -3,7 +3,7 @@
 use super::{From, open};
 use crate::{
     cluster::ClusterArgs,
-    exit::{Exit, Failure, Outcome},
+    exit::{Exit, Outcome},
     output::{self, Format},
 };
 use clap::Args;
@@ -26,7 +26,7 @@ pub async fn run(args: DiffArgs, cluster: &ClusterArgs, format: Format) -> Outco
     let repo = args.from.repo(cluster).await?;
     let old: OpenPoint = open(&repo, &args.old, &args.from.location).await?;
     let new: OpenPoint = open(&repo, &args.new, &args.from.location).await?;
-    let differences = compare(&old, &new).await.map_err(Failure::failed)?;
+    let differences = compare(&old, &new).await?;
     output::print(format, &differences, |differences| {
         if differences.is_empty() {
             return "no difference".to_owned();

@@ -1,6 +1,6 @@
 //! `cofferdam recovery-point download`: a recovery point, or a part of it, as files.
 
-use super::From;
+use super::{From, empty_directory};
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
@@ -22,7 +22,7 @@ use telemetry::SystemClock;
 pub struct DownloadArgs {
     /// Id of the recovery point, or its beginning
     id: String,
-    /// Directory to write to; created when absent
+    /// Directory to write to; created when absent, and empty unless a single file is downloaded
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
     /// Directory or file of the recovery point, for example resources/secrets, volumes/shop/data or
@@ -49,7 +49,7 @@ pub async fn run(args: DownloadArgs, cluster: &ClusterArgs, format: Format) -> O
     let tree = if path.is_empty() {
         root
     } else {
-        let node = point.reader.lookup(root, path).await.map_err(Failure::failed)?;
+        let node = point.reader.lookup(root, path).await?;
         let node = node.ok_or_else(|| {
             Failure::precondition(format!("recovery point {} has no {path}", point.point.id))
                 .next(format!("See what it holds: `cofferdam recovery-point browse {}`.", point.point.id))
@@ -59,12 +59,10 @@ pub async fn run(args: DownloadArgs, cluster: &ClusterArgs, format: Format) -> O
             None => return single(&point, &node, args.to, format).await,
         }
     };
+    empty_directory(&args.to)?;
     let job = Job::new(Arc::new(SystemClock));
-    let report = restore(&point.reader, tree, &args.to, RestoreOptions::default(), &job)
-        .await
-        .map_err(Failure::failed)?;
-    let problems: Vec<String> =
-        report.problems.iter().map(|(path, outcome)| format!("{}: {outcome:?}", path.display())).collect();
+    let report = restore(&point.reader, tree, &args.to, RestoreOptions::default(), &job).await?;
+    let problems: Vec<String> = report.problems.iter().map(output::file_problem).collect();
     let summary = Summary { directory: args.to, files: report.files, bytes: report.bytes, problems };
     show(&summary, format)?;
     Ok(if report.is_complete() { Exit::Done } else { Exit::Warnings })
@@ -76,17 +74,20 @@ async fn single(point: &OpenPoint, node: &Node, to: PathBuf, format: Format) -> 
         Failure::precondition(format!("{} is neither a directory nor a file", node.name_lossy()))
             .next("Download the directory that it is in.")
     })?;
-    let fail =
-        |error: std::io::Error| Failure::failed(format!("could not write to {}: {error}", to.display()));
-    std::fs::create_dir_all(&to).map_err(fail)?;
     let path = to.join(std::ffi::OsStr::from_bytes(&node.name));
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(fail)?;
+    let unusable = |error: std::io::Error| {
+        Failure::precondition(format!("could not create {}: {error}", path.display()))
+            .next("Name a directory that does not exist yet, or one without a file of that name.")
+    };
+    std::fs::create_dir_all(&to).map_err(unusable)?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(unusable)?;
     let file = Arc::new(file);
     let job = Job::new(Arc::new(SystemClock));
-    let bytes = write_content(&point.reader, node, file.clone(), Zeros::LeaveOut, &job)
-        .await
-        .map_err(Failure::failed)?;
-    file.set_len(content.size).and_then(|()| file.sync_all()).map_err(fail)?;
+    let bytes = write_content(&point.reader, node, file.clone(), Zeros::LeaveOut, &job).await?;
+    file.set_len(content.size).and_then(|()| file.sync_all()).map_err(|error| {
+        Failure::failed(format!("could not write {}: {error}", path.display()))
+            .next("Check the disk, remove the file and repeat.")
+    })?;
     show(&Summary { directory: to, files: 1, bytes, problems: Vec::new() }, format)?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,6 @@
 //! `cofferdam recovery-point export`: the objects of a recovery point as manifests, one file per stage.
 
-use super::From;
+use super::{From, empty_directory};
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
@@ -9,19 +9,21 @@ use crate::{
 };
 use clap::Args;
 use futures::StreamExt;
-use protection::{
-    Problem, Severity,
-    selection::{Selection, SelectionFields},
-};
+use protection::{Problem, Severity};
 use replay::{Export, Exported, NotExported, RecoveryPointSource, Stage};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
-    fs::{DirBuilder, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{BufWriter, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    os::unix::fs::OpenOptionsExt,
+    path::PathBuf,
 };
+
+/// Objects of each reason that the table names; beyond it they are counted.
+const NAMED: usize = 10;
+
+const CHECK_DISK: &str = "Check the disk, then repeat with another directory.";
 
 #[derive(Debug, Args)]
 pub struct ExportArgs {
@@ -60,7 +62,7 @@ struct Written {
 }
 
 pub async fn run(args: ExportArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
-    let selection = selection(&args.selection, &cluster.namespace)?;
+    let selection = args.selection.parse(&cluster.namespace)?;
     let point = args.from.point(cluster, &args.id).await?;
     let source = RecoveryPointSource::new(point.reader.clone(), point.point.snapshot_file().tree);
     let mappings = args.mappings.into_iter().collect();
@@ -77,29 +79,6 @@ pub async fn run(args: ExportArgs, cluster: &ClusterArgs, format: Format) -> Out
     output::print(format, &summary, Summary::table)?;
     let warned = summary.notes.iter().any(|note| note.severity != Severity::Information);
     Ok(if warned { Exit::Warnings } else { Exit::Done })
-}
-
-fn selection(args: &SelectionArgs, extension_namespace: &str) -> Result<Selection, Failure> {
-    let fields = SelectionFields {
-        included_namespaces: &args.include_namespaces,
-        excluded_namespaces: &args.exclude_namespaces,
-        included_resource_types: &args.include_resources,
-        excluded_resource_types: &args.exclude_resources,
-        label_selectors: &args.selector,
-        include_cluster_scope_resources: args.cluster_scope,
-    };
-    Selection::parse(&fields, extension_namespace).map_err(Failure::usage)
-}
-
-/// Manifests hold Secrets in the clear: the directory and its files are their owner's alone.
-fn empty_directory(path: &Path) -> Result<(), Failure> {
-    let fail = |error: std::io::Error| Failure::failed(format!("could not use {}: {error}", path.display()));
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fail)?;
-    match std::fs::read_dir(path).map_err(fail)?.next() {
-        None => Ok(()),
-        Some(_) => Err(Failure::precondition(format!("{} is not empty", path.display()))
-            .next("Name a directory that does not exist yet.")),
-    }
 }
 
 impl Summary {
@@ -128,7 +107,7 @@ impl Summary {
         let directory = &self.directory;
         let what = stage.title();
         let fail = |error: std::io::Error| {
-            Failure::failed(format!("could not write to {}: {error}", directory.display()))
+            Failure::failed(format!("could not write to {}: {error}", directory.display())).next(CHECK_DISK)
         };
         let position = match self.files.iter().position(|one| one.what == what) {
             Some(position) => position,
@@ -151,7 +130,9 @@ impl Summary {
     fn finish(&mut self) -> Result<(), Failure> {
         for written in &mut self.files {
             let done = written.to.flush().and_then(|()| written.to.get_ref().sync_all());
-            done.map_err(|error| Failure::failed(format!("could not write {}: {error}", written.file)))?;
+            done.map_err(|error| {
+                Failure::failed(format!("could not write {}: {error}", written.file)).next(CHECK_DISK)
+            })?;
         }
         Ok(())
     }
@@ -161,7 +142,11 @@ impl Summary {
             self.files.iter().map(|one| [one.file.clone(), one.objects.to_string(), one.what.to_owned()]);
         let mut text = output::table(["file", "objects", "what"], rows);
         for (why, objects) in &self.left_out {
-            text.push_str(&format!("\nleft out: {} {}. {why}", objects.len(), plural(objects.len())));
+            let (count, names) = (objects.len(), output::first(objects, NAMED));
+            text.push_str(&format!("\nleft out: {count} {}. {why}\n  {names}", plural(count)));
+            if count > NAMED {
+                text.push_str(" (all with -o json)");
+            }
         }
         for note in &self.notes {
             let about = note.target.as_deref().unwrap_or_default();
@@ -206,11 +191,15 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_with_files_is_left_alone() {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("a"), "").unwrap();
+    fn what_is_left_out_is_named_and_long_lists_are_counted() {
+        let names = |count: usize| (0..count).map(|at| format!("pods/shop/p{at}")).collect::<Vec<_>>();
+        let left_out =
+            [("It is made anew.".to_owned(), names(12)), ("It is the cluster's.".to_owned(), names(1))];
+        let summary = Summary { left_out: left_out.into(), ..Summary::default() };
 
-        assert!(empty_directory(directory.path()).is_err());
-        assert!(empty_directory(&directory.path().join("new")).is_ok());
+        let text = summary.table();
+
+        assert!(text.contains("left out: 1 object. It is the cluster's.\n  pods/shop/p0\n"), "{text}");
+        assert!(text.contains("pods/shop/p9 and 2 more"), "{text}");
     }
 }

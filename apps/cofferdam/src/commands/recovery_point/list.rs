@@ -4,7 +4,7 @@ use super::From;
 use crate::note;
 use crate::{
     cluster::ClusterArgs,
-    exit::{Exit, Failure, Outcome},
+    exit::{Exit, Outcome},
     output::{self, Format},
 };
 use clap::Args;
@@ -22,7 +22,7 @@ pub struct ListArgs {
 
 pub async fn run(args: ListArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
     let mut found = match args.from.repo_if_created(cluster).await? {
-        Some(repo) => points::list(&repo).await.map_err(Failure::failed)?,
+        Some(repo) => points::list(&repo).await?,
         None => {
             note!("location {} holds no repository yet; the first backup creates it", args.from.location);
             Vec::new()

@@ -18,6 +18,7 @@ use extension::{
     locations::{Access, LocationError},
     points::{self, OpenPoint},
 };
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path};
 
 #[derive(Debug, Subcommand)]
 pub enum RecoveryPointCommand {
@@ -56,11 +57,7 @@ impl From {
     async fn repo(&self, cluster: &ClusterArgs) -> Result<Repo, Failure> {
         let client = cluster.client().await?;
         let locations = locations(&client, &cluster.namespace).await?;
-        let open = locations
-            .open(&self.location, Access::Read)
-            .await
-            .map_err(|error| Failure::problem(&error.problem()))?;
-        Ok(open.repo)
+        Ok(locations.open(&self.location, Access::Read).await?.repo)
     }
 
     /// The repository, or nothing when no backup has created it yet.
@@ -70,7 +67,7 @@ impl From {
         match locations.open(&self.location, Access::Read).await {
             Ok(open) => Ok(Some(open.repo)),
             Err(LocationError::Engine(EngineError::NotARepository { .. })) => Ok(None),
-            Err(error) => Err(Failure::problem(&error.problem())),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -82,7 +79,12 @@ impl From {
 }
 
 async fn open(repo: &Repo, id: &str, location: &str) -> Result<OpenPoint, Failure> {
-    let mut found = points::list(repo).await.map_err(Failure::failed)?;
+    if id.is_empty() {
+        return Err(
+            Failure::usage("the id of the recovery point is empty").next("Write it, or its beginning.")
+        );
+    }
+    let mut found = points::list(repo).await?;
     found.retain(|point| point.id.starts_with(id));
     let exact = found.iter().position(|point| point.id == id);
     let position = match (exact, found.len()) {
@@ -100,5 +102,38 @@ async fn open(repo: &Repo, id: &str, location: &str) -> Result<OpenPoint, Failur
         }
     };
     let point = found.swap_remove(position);
-    OpenPoint::open(repo, point).await.map_err(Failure::failed)
+    Ok(OpenPoint::open(repo, point).await?)
+}
+
+/// Makes sure that the directory is there and empty. It is its owner's alone, for recovery points hold Secrets in the
+/// clear.
+fn empty_directory(path: &Path) -> Result<(), Failure> {
+    let fail = |error: std::io::Error| {
+        Failure::precondition(format!("could not use {}: {error}", path.display()))
+            .next("Name another directory, or correct its permissions.")
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fail)?;
+    match std::fs::read_dir(path).map_err(fail)?.next() {
+        None => Ok(()),
+        Some(_) => {
+            Err(Failure::precondition(format!("{} is not empty; nothing was written", path.display()))
+                .next("Name a directory that does not exist yet."))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_with_files_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("a"), "").unwrap();
+
+        let used = empty_directory(directory.path()).unwrap_err();
+
+        assert_eq!(used.exit.code(), 5, "{used}");
+        assert!(empty_directory(&directory.path().join("new")).is_ok());
+    }
 }

@@ -1,6 +1,6 @@
 //! `cofferdam repository backup`: saves a directory.
 
-use super::open::{Place, failed, job};
+use super::open::{Place, job};
 use crate::{
     exit::{Exit, Outcome},
     output::{self, Format},
@@ -25,13 +25,8 @@ pub struct BackupArgs {
 pub async fn run(args: BackupArgs, place: &Place, format: Format) -> Outcome {
     let repo = place.repo().await?;
     let options = BackupOptions { source: args.source, time: None, hostname: args.host, tags: args.tag };
-    let report = backup(&repo, job(), options).await.map_err(failed)?;
-    let problems: Vec<String> = report
-        .saved
-        .problems
-        .iter()
-        .map(|(path, outcome)| format!("{}: {outcome:?}", path.display()))
-        .collect();
+    let report = backup(&repo, job(), options).await?;
+    let problems: Vec<String> = report.saved.problems.iter().map(output::file_problem).collect();
     let value = json!({
         "problems": problems,
         "snapshot": report.snapshot.to_string(),

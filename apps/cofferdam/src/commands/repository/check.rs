@@ -1,6 +1,6 @@
 //! `cofferdam repository check` and `check-data`.
 
-use super::open::{Place, failed, job};
+use super::open::{Place, job};
 use crate::{
     exit::{Exit, Failure, Outcome},
     output::{self, Format},
@@ -18,13 +18,13 @@ pub struct CheckDataArgs {
 
 pub async fn structure(place: &Place, format: Format) -> Outcome {
     let repo = place.repo().await?;
-    report(&check(&repo, &job()).await.map_err(failed)?, format)
+    report(&check(&repo, &job()).await?, format)
 }
 
 pub async fn data(args: CheckDataArgs, place: &Place, format: Format) -> Outcome {
     let repo = place.repo().await?;
     let portion = args.part.unwrap_or(Portion::All);
-    report(&check_data(&repo, portion, &job()).await.map_err(failed)?, format)
+    report(&check_data(&repo, portion, &job()).await?, format)
 }
 
 fn report(report: &CheckReport, format: Format) -> Outcome {

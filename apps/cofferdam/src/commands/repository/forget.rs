@@ -2,7 +2,7 @@
 
 use super::{
     list::find,
-    open::{Place, failed, job},
+    open::{Place, job},
 };
 use crate::note;
 use crate::{
@@ -57,7 +57,7 @@ pub async fn run(args: ForgetArgs, place: &Place, format: Format) -> Outcome {
         note!("nothing was removed; repeat with --yes to do it");
         return Ok(Exit::Done);
     }
-    let report = forget::execute(&repo, &plan, &job()).await.map_err(failed)?;
+    let report = forget::execute(&repo, &plan, &job()).await?;
     note!("{} snapshots removed; free their space with `cofferdam repository prune`", report.removed.len());
     if report.later.is_empty() {
         return Ok(Exit::Done);
@@ -67,13 +67,13 @@ pub async fn run(args: ForgetArgs, place: &Place, format: Format) -> Outcome {
 }
 
 async fn plan(args: &ForgetArgs, repo: &engine::Repo) -> Result<ForgetPlan, Failure> {
-    let all = repo.snapshots().await.map_err(failed)?;
+    let all = repo.snapshots().await?;
     if !args.snapshots.is_empty() {
         let mut ids = Vec::new();
         for id in &args.snapshots {
             ids.push(find(repo, id).await?.0);
         }
-        return forget::plan_ids(all, &ids).map_err(failed);
+        return Ok(forget::plan_ids(all, &ids)?);
     }
     let rules = KeepRules {
         last: args.keep_last,
@@ -85,7 +85,7 @@ async fn plan(args: &ForgetArgs, repo: &engine::Repo) -> Result<ForgetPlan, Fail
         newer_than: None,
         tags: args.keep_tag.iter().cloned().collect(),
     };
-    forget::plan_rules(all, &rules, &TimeZone::UTC).map_err(failed)
+    Ok(forget::plan_rules(all, &rules, &TimeZone::UTC)?)
 }
 
 fn text(plan: &ForgetPlan) -> String {

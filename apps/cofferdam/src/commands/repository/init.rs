@@ -1,6 +1,6 @@
 //! `cofferdam repository init`.
 
-use super::open::{Place, failed};
+use super::open::Place;
 use crate::exit::{Exit, Outcome};
 use crate::note;
 use crate::output::{self, Format};
@@ -11,7 +11,7 @@ use telemetry::{Clock, SystemClock};
 pub async fn run(place: &Place, format: Format) -> Outcome {
     let password = place.password()?;
     let store = place.store().await?;
-    let repo = Repo::init(store, &password, InitOptions::new(SystemClock.now())).await.map_err(failed)?;
+    let repo = Repo::init(store, &password, InitOptions::new(SystemClock.now())).await?;
     let (id, at) = (repo.config().id.to_string(), repo.store().describe());
     output::tell(
         format,

@@ -1,6 +1,6 @@
 //! `cofferdam repository list`: snapshots, or the entries of one.
 
-use super::open::{Place, failed};
+use super::open::Place;
 use crate::{
     exit::{Exit, Failure, Outcome},
     output::{self, Format},
@@ -19,7 +19,7 @@ pub struct ListArgs {
 pub async fn run(args: ListArgs, place: &Place, format: Format) -> Outcome {
     let repo = place.repo().await?;
     let Some(id) = args.snapshot else {
-        let snapshots = repo.snapshots().await.map_err(failed)?;
+        let snapshots = repo.snapshots().await?;
         let rows: Vec<_> = snapshots
             .iter()
             .map(|(id, snapshot)| json!({"id": id.to_string(), "snapshot": snapshot}))
@@ -39,8 +39,8 @@ pub async fn run(args: ListArgs, place: &Place, format: Format) -> Outcome {
         return Ok(Exit::Done);
     };
     let (_, snapshot) = find(&repo, &id).await?;
-    let reader = Reader::open(&repo).await.map_err(failed)?;
-    let listed: Vec<Listed> = engine::list(&reader, snapshot.tree).try_collect().await.map_err(failed)?;
+    let reader = Reader::open(&repo).await?;
+    let listed: Vec<Listed> = engine::list(&reader, snapshot.tree).try_collect().await?;
     let rows: Vec<_> = listed
         .iter()
         .map(|entry| json!({"path": entry.path.to_string_lossy(), "size": size(entry)}))
@@ -59,9 +59,12 @@ pub async fn find(repo: &Repo, id: &str) -> Result<(SnapshotId, Snapshot), Failu
     if id.is_empty() {
         return Err(Failure::usage("the id of the snapshot is empty").next("Name it, or write `latest`."));
     }
-    let mut found = repo.snapshots().await.map_err(failed)?;
+    let mut found = repo.snapshots().await?;
     if id == "latest" {
-        return found.pop().ok_or_else(|| Failure::precondition("the repository holds no snapshot"));
+        return found.pop().ok_or_else(|| {
+            Failure::precondition("the repository holds no snapshot")
+                .next("Make one: `cofferdam repository backup DIR`.")
+        });
     }
     found.retain(|(snapshot, _)| snapshot.to_string().starts_with(id));
     match (found.pop(), found.is_empty()) {

@@ -8,6 +8,7 @@ mod list;
 mod open;
 mod prune;
 mod restore;
+mod unlock;
 
 pub use open::static_credential;
 
@@ -39,6 +40,8 @@ enum RepositoryCommand {
     CheckData(check::CheckDataArgs),
     /// Remove snapshots; their data goes with the next prune
     Forget(forget::ForgetArgs),
+    /// Remove the locks of processes that are gone
+    Unlock(unlock::UnlockArgs),
     /// Free the space of what no snapshot needs
     Prune(prune::PruneArgs),
 }
@@ -53,6 +56,7 @@ pub async fn run(args: RepositoryArgs, format: Format) -> Outcome {
         RepositoryCommand::Check => check::structure(&place, format).await,
         RepositoryCommand::CheckData(args) => check::data(args, &place, format).await,
         RepositoryCommand::Forget(args) => forget::run(args, &place, format).await,
+        RepositoryCommand::Unlock(args) => unlock::run(args, &place, format).await,
         RepositoryCommand::Prune(args) => prune::run(args, &place, format).await,
     }
 }

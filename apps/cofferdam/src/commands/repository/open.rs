@@ -39,9 +39,7 @@ impl Place {
     pub async fn store(&self) -> Result<Arc<dyn Store>, Failure> {
         let settings = self.settings()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let location =
-            settings.open(self.credentials(&settings, &clock)?, clock).await.map_err(Failure::failed)?;
-        Ok(location.repository)
+        Ok(settings.open(self.credentials(&settings, &clock)?, clock).await?.repository)
     }
 
     /// The password: from the file, else from the environment.
@@ -66,15 +64,17 @@ impl Place {
     /// The opened repository.
     pub async fn repo(&self) -> Result<Repo, Failure> {
         let password = self.password()?;
-        Repo::open(self.store().await?, &password).await.map_err(Failure::failed)
+        Ok(Repo::open(self.store().await?, &password).await?)
     }
 
     fn settings(&self) -> Result<LocationSettings, Failure> {
         let given: BTreeMap<String, String> = match &self.directory {
             Some(directory) => {
-                let absolute = std::path::absolute(directory).map_err(Failure::failed)?;
-                let text =
-                    absolute.to_str().ok_or_else(|| Failure::usage("the directory's name is not UTF-8"))?;
+                let absolute = std::path::absolute(directory).ok();
+                let text = absolute.as_ref().and_then(|absolute| absolute.to_str()).ok_or_else(|| {
+                    Failure::usage("the repository's directory has no name, or one that is not UTF-8")
+                        .next("Name another one: `--directory DIR`.")
+                })?;
                 [
                     (format!("{SETTINGS_PREFIX}provider"), "local".to_owned()),
                     (format!("{SETTINGS_PREFIX}bucket"), text.to_owned()),
@@ -82,11 +82,12 @@ impl Place {
                 .into()
             }
             None if self.set.is_empty() => {
-                return Err(Failure::usage("the repository's place is not given").next(
-                    "Pass `--directory DIR`, or the settings of a location with `--set`; `cofferdam location show` prints them.",
-                ));
+                return Err(Failure::usage("the repository's place is not given").next(format!(
+                    "Pass `--directory DIR`, or with `--set` those settings of a location that begin with \
+                     {SETTINGS_PREFIX}; `cofferdam location show` prints them."
+                )));
             }
-            None => settings(&self.set)?,
+            None => known(settings(&self.set)?)?,
         };
         LocationSettings::from_settings(&given).map_err(|bad| {
             let problems: Vec<String> = bad.iter().map(ToString::to_string).collect();
@@ -99,9 +100,6 @@ impl Place {
         settings: &LocationSettings,
         clock: &Arc<dyn Clock>,
     ) -> Result<Arc<dyn CredentialSource>, Failure> {
-        let failed = |error: storage::credential::CredentialError| {
-            Failure::precondition(&error).next(error.remedy.clone())
-        };
         if settings.provider == Provider::Local {
             return Ok(Arc::new(NoCredential));
         }
@@ -119,12 +117,8 @@ impl Place {
         let variable = |name: &str| std::env::var(name).ok();
         let http = extension::locations::http();
         match settings.provider {
-            Provider::Azure => {
-                Ok(Arc::new(AzureWorkloadIdentity::from_env(variable, http, clock.clone()).map_err(failed)?))
-            }
-            Provider::Aws => {
-                Ok(Arc::new(AwsWebIdentity::from_env(variable, http, clock.clone()).map_err(failed)?))
-            }
+            Provider::Azure => Ok(Arc::new(AzureWorkloadIdentity::from_env(variable, http, clock.clone())?)),
+            Provider::Aws => Ok(Arc::new(AwsWebIdentity::from_env(variable, http, clock.clone())?)),
             provider => Err(Failure::usage(format!("no credential for provider {provider} is given"))
                 .next("Pass `--credential-file KEY=FILE`.")),
         }
@@ -140,9 +134,21 @@ pub fn static_credential(
     for (key, file) in files {
         data.insert(key.clone(), read_file(file.as_ref())?.into_bytes());
     }
-    let source = StaticCredential::from_secret(settings.provider, settings.storage_account(), &data)
-        .map_err(|error| Failure::precondition(&error).next(error.remedy.clone()))?;
-    Ok(Arc::new(source))
+    Ok(Arc::new(StaticCredential::from_secret(settings.provider, settings.storage_account(), &data)?))
+}
+
+/// Refuses settings that say nothing about where a repository is: what is not known is not ignored.
+fn known(given: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Failure> {
+    let unknown: Vec<&str> =
+        given.keys().map(String::as_str).filter(|key| !key.starts_with(SETTINGS_PREFIX)).collect();
+    if unknown.is_empty() {
+        return Ok(given);
+    }
+    let known = ["provider", "bucket", "prefix", "config.*"].map(|key| format!("{SETTINGS_PREFIX}{key}"));
+    Err(Failure::usage(format!("a repository has no setting {}", unknown.join(", "))).next(format!(
+        "Known are {}; the credential comes with `--credential-file`, the password with `--password-file`.",
+        known.join(", ")
+    )))
 }
 
 /// A job with the default budget that ctrl-c stops.
@@ -158,13 +164,22 @@ pub fn job() -> Job {
     job
 }
 
-/// A failed verb; stopped on request is its own exit code.
-pub fn failed(error: engine::EngineError) -> Failure {
-    match error {
-        engine::EngineError::Cancelled => Failure::cancelled(),
-        error => {
-            let problem = extension::locations::engine_problem(&error);
-            Failure::problem(&problem)
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_settings_are_refused_by_name() {
+        let given = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "x".to_owned())).collect();
+
+        let refused =
+            known(given(&["bukkit", "credentialSecret", "configuration.backupStorageLocation.bucket"]));
+
+        let text = refused.unwrap_err().to_string();
+        assert!(
+            text.contains("no setting bukkit, credentialSecret\nnext: Known are configuration."),
+            "{text}"
+        );
+        assert!(known(given(&["configuration.backupStorageLocation.bucket"])).is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! `cofferdam repository prune`: shows the plan, and does it with `--yes`.
 
-use super::open::{Place, failed, job};
+use super::open::{Place, job};
 use crate::note;
 use crate::{
     exit::{Exit, Outcome},
@@ -28,7 +28,7 @@ pub async fn run(args: PruneArgs, place: &Place, format: Format) -> Outcome {
     let repo = place.repo().await?;
     let options = PruneOptions { longest_job: args.longest_job, tolerated_waste: args.tolerated_waste };
     let job = job();
-    let plan = prune::plan(&repo, &options, &job).await.map_err(failed)?;
+    let plan = prune::plan(&repo, &options, &job).await?;
     let delete = plan.delete.len() + plan.delete_unreferenced.len();
     let value = json!({
         "usedBytes": plan.used_bytes, "unusedBytes": plan.unused_bytes, "leaveIndex": plan.drop.len(),
@@ -49,7 +49,7 @@ pub async fn run(args: PruneArgs, place: &Place, format: Format) -> Outcome {
         note!("nothing was changed; repeat with --yes to do it");
         return Ok(Exit::Done);
     }
-    let report = prune::execute(&repo, plan, &options, &job).await.map_err(failed)?;
+    let report = prune::execute(&repo, plan, &options, &job).await?;
     note!(
         "{} packs deleted, {} left the index and are deleted by a later prune, {} new packs",
         report.deleted.len(),

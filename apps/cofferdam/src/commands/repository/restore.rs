@@ -2,7 +2,7 @@
 
 use super::{
     list::find,
-    open::{Place, failed, job},
+    open::{Place, job},
 };
 use crate::{
     exit::{Exit, Failure, Outcome},
@@ -31,12 +31,12 @@ pub struct RestoreArgs {
 pub async fn run(args: RestoreArgs, place: &Place, format: Format) -> Outcome {
     let repo = place.repo().await?;
     let (_, snapshot) = find(&repo, &args.snapshot).await?;
-    let reader = Reader::open(&repo).await.map_err(failed)?;
+    let reader = Reader::open(&repo).await?;
     let path = args.path.trim_matches('/');
     let (tree, root) = if path.is_empty() {
         (snapshot.tree, None)
     } else {
-        let node = reader.lookup(snapshot.tree, path).await.map_err(failed)?;
+        let node = reader.lookup(snapshot.tree, path).await?;
         let tree = node.as_ref().and_then(Node::subtree).ok_or_else(|| {
             Failure::precondition(format!("the snapshot has no directory {path}"))
                 .next(format!("See what it holds: `cofferdam repository list {}`.", args.snapshot))
@@ -45,9 +45,8 @@ pub async fn run(args: RestoreArgs, place: &Place, format: Format) -> Outcome {
     };
     let existing = if args.replace { Existing::Replace } else { Existing::Keep };
     let options = RestoreOptions { existing, root, ..RestoreOptions::default() };
-    let report = restore(&reader, tree, &args.to, options, &job()).await.map_err(failed)?;
-    let problems: Vec<String> =
-        report.problems.iter().map(|(path, outcome)| format!("{}: {outcome:?}", path.display())).collect();
+    let report = restore(&reader, tree, &args.to, options, &job()).await?;
+    let problems: Vec<String> = report.problems.iter().map(output::file_problem).collect();
     let value = json!({
         "files": report.files, "directories": report.directories, "bytes": report.bytes,
         "problems": problems, "moreProblems": report.more_problems,

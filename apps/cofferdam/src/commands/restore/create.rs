@@ -6,7 +6,7 @@ use crate::{
     exit::{Exit, Failure, Outcome},
     operation::Operation,
     output::{self, Format},
-    selection::{SelectionArgs, mapping, object_name, reference, seconds},
+    selection::{SelectionArgs, deadline, mapping, object_name, reference},
     wait::{until_final, wait},
 };
 use clap::Args;
@@ -52,7 +52,7 @@ pub struct CreateArgs {
     #[arg(long, value_parser = reference, value_name = "NAMESPACE/NAME")]
     modifier: Option<NamespacedName>,
     /// How long the whole restore may take
-    #[arg(long, default_value = "4h", value_parser = seconds, value_name = "DURATION")]
+    #[arg(long, default_value = "4h", value_parser = deadline, value_name = "DURATION")]
     deadline: u32,
     /// Print the object instead of creating it
     #[arg(long)]
@@ -70,6 +70,7 @@ pub async fn run(
 ) -> Outcome {
     let name = args.name.clone().unwrap_or_else(|| generated_name(operation));
     object_name(&name)?;
+    args.selection.parse(&cluster.namespace)?;
     let mut originals = BTreeSet::new();
     if let Some((twice, _)) = args.mappings.iter().find(|(original, _)| !originals.insert(original)) {
         return Err(Failure::usage(format!("--map names the namespace {twice} twice"))
@@ -86,13 +87,10 @@ pub async fn run(
         return Ok(Exit::Done);
     }
     let api: Api<Restore> = Api::namespaced(client.clone(), &cluster.namespace);
-    let created = api.create(&PostParams::default(), &restore).await.map_err(|error| match &error {
-        kube::Error::Api(status) if status.code == 409 => {
-            Failure::precondition(format!("there is a restore {name} already; a name is used once"))
-                .next("Leave the name out, or choose another.")
-        }
-        error => Failure::api(format!("create restore {name}"), error),
-    })?;
+    let created = api
+        .create(&PostParams::default(), &restore)
+        .await
+        .map_err(|error| Failure::creation(Restore::NOUN, &name, &error))?;
     if operation == RestoreOperation::Plan {
         let planned = until_final(&api, &name).await?;
         show::outcomes(&planned, client, cluster, format, &Filter::default()).await?;
@@ -142,7 +140,7 @@ async fn point(args: &CreateArgs, client: &Client, namespace: &str) -> Result<Re
         api.get(backup).await.map_err(|error| Failure::api(format!("read backup {backup}"), &error))?;
     let phase = found.phase();
     found.status.and_then(|status| status.recovery_point).ok_or_else(|| {
-        Failure::precondition(format!("backup {backup} has no recovery point; its phase is {phase:?}"))
+        Failure::precondition(format!("backup {backup} has no recovery point; its phase is {phase}"))
             .next(format!("See why with `cofferdam backup show {backup}`."))
     })
 }

@@ -22,8 +22,8 @@ pub async fn run(cluster: &ClusterArgs, format: Format) -> Outcome {
             let counts = restore.status.clone().unwrap_or_default().outcomes;
             [
                 restore.name_any(),
-                format!("{:?}", restore.spec.operation),
-                format!("{:?}", restore.phase()),
+                restore.spec.operation.to_string(),
+                restore.phase().to_string(),
                 counts.created.to_string(),
                 counts.updated.to_string(),
                 counts.skipped.to_string(),

@@ -65,10 +65,7 @@ pub async fn outcomes(
     };
     let locations = locations(&client, &cluster.namespace).await?;
     let read = async {
-        let open = locations
-            .open(location, Access::Read)
-            .await
-            .map_err(|error| Failure::problem(&error.problem()))?;
+        let open = locations.open(location, Access::Read).await?;
         results::read(&open.repo, path).await.map_err(Failure::failed)
     };
     let lines = match read.await {
@@ -103,9 +100,9 @@ pub async fn outcomes(
 
 fn text(restore: &Restore) -> String {
     let mut lines = vec![
-        format!("restore         {} ({:?})", restore.name_any(), restore.spec.operation),
+        format!("restore         {} ({})", restore.name_any(), restore.spec.operation),
         format!("recovery point  {}", restore.spec.recovery_point.id),
-        format!("phase           {:?}", restore.phase()),
+        format!("phase           {}", restore.phase()),
     ];
     if !restore.stage().is_empty() && !restore.phase().is_final() {
         lines.push(format!("stage           {}", restore.stage()));

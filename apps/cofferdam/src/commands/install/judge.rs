@@ -1,0 +1,158 @@
+//! Judges the values of an installation's settings that only the API server would refuse, after a part was applied.
+
+use extension::{
+    locations::CredentialKind,
+    manifests::{InstallSettings, ResourceSettings},
+};
+use protection::selection::is_dns_label;
+
+/// Every problem, with the name of the setting and what is expected.
+pub fn problems(install: &InstallSettings) -> Vec<String> {
+    let ResourceSettings { requests_cpu, requests_memory, limits_cpu, limits_memory } = &install.resources;
+    let mut problems = pair("cpu", "500m or 1.5", requests_cpu, limits_cpu);
+    problems.extend(pair("memory", "1280Mi or 2Gi", requests_memory, limits_memory));
+    if let Some(location) = &install.location {
+        let mut secrets = vec![("repositorySecret", &location.repository_secret)];
+        if let CredentialKind::Secret(name) = &location.credential {
+            secrets.push(("credentialSecret", name));
+        }
+        let bad = secrets.into_iter().filter(|(_, name)| !is_object_name(name));
+        problems
+            .extend(bad.map(|(key, name)| format!("setting {key}: {name:?} cannot be the name of a Secret")));
+    }
+    problems
+}
+
+fn is_object_name(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_dns_label)
+}
+
+/// A request and its limit.
+fn pair(what: &str, example: &str, request: &str, limit: &str) -> Vec<String> {
+    let malformed = |key: &str, text: &str| {
+        format!("setting resources.{key}.{what}: {text:?} is not a quantity such as {example}")
+    };
+    match (nano(request), nano(limit)) {
+        (Some(least), Some(most)) if least > most => vec![format!(
+            "setting resources.requests.{what}: {request} is more than resources.limits.{what}, which is {limit}"
+        )],
+        (least, most) => [("requests", request, least), ("limits", limit, most)]
+            .into_iter()
+            .filter(|(_, _, value)| value.is_none())
+            .map(|(key, text, _)| malformed(key, text))
+            .collect(),
+    }
+}
+
+/// A Kubernetes quantity in billionths, rounded up; nothing when it is none, or negative, or beyond all measure.
+fn nano(text: &str) -> Option<u128> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, suffix) = text.split_at_checked(end)?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits: u128 = format!("{whole}{fraction}").parse().ok()?;
+    let places = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    Some(digits.checked_mul(billionths(suffix)?)?.div_ceil(places))
+}
+
+/// What a suffix stands for, in billionths.
+fn billionths(suffix: &str) -> Option<u128> {
+    const ONE: u128 = 1_000_000_000;
+    let binary = |power: u32| Some(ONE * 1024_u128.pow(power));
+    let decimal = |power: i32| 10_u128.checked_pow(u32::try_from(power.checked_add(9)?).ok()?);
+    match suffix {
+        "n" => decimal(-9),
+        "u" => decimal(-6),
+        "m" => decimal(-3),
+        "" => decimal(0),
+        "k" => decimal(3),
+        "M" => decimal(6),
+        "G" => decimal(9),
+        "T" => decimal(12),
+        "P" => decimal(15),
+        "E" => decimal(18),
+        "Ki" => binary(1),
+        "Mi" => binary(2),
+        "Gi" => binary(3),
+        "Ti" => binary(4),
+        "Pi" => binary(5),
+        "Ei" => binary(6),
+        exponent => decimal(exponent.strip_prefix(['e', 'E'])?.parse().ok()?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(given: &[(&str, &str)]) -> Vec<String> {
+        let given = given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let mut install = InstallSettings::new("backups", "cofferdam:1");
+        install.apply(&given).unwrap();
+        problems(&install)
+    }
+
+    #[test]
+    fn quantities_are_those_of_kubernetes() {
+        let one = 1_000_000_000;
+        let rows = [
+            ("1", Some(one)),
+            ("1.5", Some(one * 3 / 2)),
+            ("500m", Some(one / 2)),
+            ("0.5", Some(one / 2)),
+            (".5", Some(one / 2)),
+            ("1e3", Some(1000 * one)),
+            ("1E3", Some(1000 * one)),
+            ("1E", Some(1_000_000_000_000_000_000 * one)),
+            ("2Ki", Some(2048 * one)),
+            ("1n", Some(1)),
+            ("", None),
+            (".", None),
+            ("abc", None),
+            ("Mi", None),
+            ("1.2.3", None),
+            ("-1", None),
+            ("1 Gi", None),
+            ("1GB", None),
+            ("1e99", None),
+        ];
+
+        for (text, expected) in rows {
+            assert_eq!(nano(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn values_that_the_api_server_would_refuse_are_named_with_their_settings() {
+        type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+        let cases: [Case; 6] = [
+            (&[], &[]),
+            (&[("resources.limits.memory", "4400Mi"), ("resources.requests.cpu", "0.1")], &[]),
+            (
+                &[("memoryLimit", "abc")],
+                &["resources.limits.memory: \"abc\" is not a quantity such as 1280Mi"],
+            ),
+            (&[("resources.limits.memory", "128Mi")], &["resources.requests.memory: 256Mi is more than"]),
+            (
+                &[("resources.requests.cpu", "2"), ("resources.requests.memory", "1 Gi")],
+                &["resources.requests.cpu: 2 is more", "resources.requests.memory: \"1 Gi\""],
+            ),
+            (
+                &[
+                    ("configuration.backupStorageLocation.provider", "aws"),
+                    ("configuration.backupStorageLocation.bucket", "b"),
+                    ("configuration.backupStorageLocation.config.region", "r"),
+                    ("credentialSecret", "Not_A_Name"),
+                ],
+                &["credentialSecret: \"Not_A_Name\""],
+            ),
+        ];
+
+        for (given, expected) in cases {
+            let found = judged(given);
+            assert_eq!(found.len(), expected.len(), "{found:?}");
+            for (found, expected) in found.iter().zip(expected) {
+                assert!(found.contains(expected), "{found}");
+            }
+        }
+    }
+}
