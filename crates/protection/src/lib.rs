@@ -6,6 +6,7 @@ pub mod ids;
 pub mod point;
 pub mod policy;
 pub mod problem;
+pub mod quantity;
 pub mod selection;
 
 pub use ids::{BackupUid, ClusterUid, RecoveryPointId};

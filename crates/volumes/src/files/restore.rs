@@ -20,7 +20,7 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
     core::{ApiResource, DynamicObject},
 };
-use protection::{Problem, claims::VolumeMode, code, point::VolumeProtection};
+use protection::{Problem, claims::VolumeMode, code, point::VolumeProtection, quantity};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, sleep};
@@ -317,7 +317,7 @@ impl Handover<'_> {
     /// What the claim asks for, at least what the volume had.
     fn size(&self) -> String {
         let asked = self.request.claim.pointer("/spec/resources/requests/storage").and_then(Value::as_str);
-        let asked = asked.and_then(crate::restore::parse_quantity).unwrap_or_default();
+        let asked = asked.and_then(quantity::bytes).unwrap_or_default();
         asked.max(self.request.record.capacity).to_string()
     }
 

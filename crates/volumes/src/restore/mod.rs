@@ -8,13 +8,11 @@ mod check;
 mod events;
 mod fill;
 mod objects;
-mod quantity;
 mod reach;
 mod sweep;
 
 pub use check::{ClassFacts, Target, check_claim, check_copy, observe_target};
 pub use fill::{FillOptions, Filled, fill, fill_all};
-pub use quantity::parse_quantity;
 pub use reach::{Probe, Reach, reach_all};
 pub use sweep::{ClaimState, Sweep, SweepVerdict, abort, observe_temporary, verdict};
 

@@ -1,6 +1,6 @@
 //! The temporary content and snapshot, and the claim with its data source. Pure.
 
-use super::{FillRequest, quantity::parse_quantity};
+use super::FillRequest;
 use crate::{
     api::{
         ContentSource, RETAIN, SNAPSHOTS, SnapshotRef, SnapshotSource, VolumeSnapshot, VolumeSnapshotClass,
@@ -9,6 +9,7 @@ use crate::{
     decide::{ClassChoice, Storage, choose_class},
     labels,
 };
+use protection::quantity;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -87,7 +88,7 @@ pub(super) fn claim(request: &FillRequest, restore_size: Option<u64>) -> Value {
     let asked = claim
         .pointer("/spec/resources/requests/storage")
         .and_then(Value::as_str)
-        .and_then(parse_quantity)
+        .and_then(quantity::bytes)
         .unwrap_or_default();
     let needed = restore_size.unwrap_or(request.record.capacity);
     let source = json!({"apiGroup": SNAPSHOTS, "kind": "VolumeSnapshot", "name": name(request)});

@@ -348,7 +348,7 @@ impl Drop for Faults {
 async fn select(client: &Client, claim: &PersistentVolumeClaim) -> SelectedClaim {
     let spec = claim.spec.clone().unwrap();
     let quantity = |text: Option<&k8s_openapi::apimachinery::pkg::api::resource::Quantity>| {
-        text.and_then(|text| volumes::restore::parse_quantity(&text.0))
+        text.and_then(|text| protection::quantity::bytes(&text.0))
     };
     let capacity = claim.status.as_ref().and_then(|status| status.capacity.as_ref());
     let volume = match &spec.volume_name {
