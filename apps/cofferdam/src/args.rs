@@ -54,6 +54,9 @@ pub enum Command {
     Location(commands::location::LocationCommand),
     /// Work with a repository directly, without a cluster
     Repository(commands::repository::RepositoryArgs),
+    /// Run the vault: the management API outside the clusters
+    #[command(subcommand)]
+    Vault(commands::vault::VaultCommand),
     /// Run the Backup Extension (in a cluster, this is the Deployment)
     Extension(commands::extension::ExtensionArgs),
     /// Move the data of one volume (in a cluster, the extension makes a Job of this)

@@ -2,11 +2,15 @@
 //! speaks it. Pure.
 
 pub mod error;
+pub mod fields;
+pub mod filter;
 pub mod id;
 pub mod operation;
 pub mod version;
 
 pub use error::ArmError;
+pub use fields::Fields;
+pub use filter::{Filter, FilterError};
 pub use id::{IdError, ResourceId, ResourceType};
 pub use operation::{OperationBody, OperationStatus};
 pub use version::{ApiVersion, VersionError};

@@ -10,6 +10,7 @@ pub mod preflight;
 pub mod recovery_point;
 pub mod repository;
 pub mod restore;
+pub mod vault;
 
 use crate::{
     args::{Arguments, Command},
@@ -21,7 +22,7 @@ use telemetry::{LogFormat, init_logging};
 pub async fn run(arguments: Arguments) -> Outcome {
     let Arguments { cluster, output, log, command } = arguments;
     match &command {
-        Command::Extension(_) | Command::Mover(_) => {
+        Command::Extension(_) | Command::Mover(_) | Command::Vault(vault::VaultCommand::Serve(_)) => {
             init_logging(LogFormat::Json, if log == "warn" { "info" } else { &log })
         }
         // What the client library logs about a failed request is in the error that the command ends with.
@@ -35,6 +36,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::RecoveryPoint(command) => recovery_point::run(command, &cluster, output).await,
         Command::Location(command) => location::run(command, &cluster, output).await,
         Command::Repository(args) => repository::run(args, output).await,
+        Command::Vault(command) => vault::run(command, output).await,
         Command::Extension(args) => extension::run(args, &cluster).await,
         Command::Mover(command) => mover::run(command).await,
         Command::Completion(args) => completion::run(args),

@@ -1,0 +1,131 @@
+//! The official Python clients against the program as it is served.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cofferdam");
+
+/// A vault in a process of its own; ended with the test.
+struct Served {
+    child: Child,
+    url: String,
+    data: PathBuf,
+}
+
+impl Served {
+    fn start(data: &Path) -> Self {
+        let mut child = Command::new(PROGRAM)
+            .args(["vault", "serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let says = |line: &String| line.contains("the vault answers at ");
+        let line = lines.by_ref().find(says).expect("it should say where it answers");
+        let url =
+            line.split("answers at ").nth(1).and_then(|rest| rest.split(';').next()).unwrap().to_owned();
+        // Nobody reads on; the pipe must not fill.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, url, data: data.to_owned() }
+    }
+
+    /// Asks it to end, and waits until it has.
+    fn stop(mut self) -> i32 {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        for _ in 0..300 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap_or(-1);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("it did not end within 30 s");
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn clients() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients").canonicalize().unwrap()
+}
+
+/// Makes a principal while the server runs; the path of its credential.
+fn add_principal(data: &Path) -> PathBuf {
+    let made = Command::new(PROGRAM)
+        .args(["vault", "add-principal", "someone", "-o", "json", "--data"])
+        .arg(data)
+        .output();
+    let made = made.unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let facts: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
+    data.join(format!("principal-{}.json", facts["clientId"].as_str().unwrap()))
+}
+
+#[test]
+fn the_official_python_clients_go_the_whole_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::start(&folder.path().join("vault"));
+    let someone = add_principal(&served.data);
+
+    let python = Command::new(clients().join("python"))
+        .arg(clients().join("management.py"))
+        .args([&served.data.join("administrator.json"), &someone, &served.data.join("tls/ca.crt")])
+        .arg(&served.url)
+        .env_remove("HTTPS_PROXY")
+        .env_remove("https_proxy")
+        .output()
+        .unwrap();
+
+    let told =
+        format!("{}\n{}", String::from_utf8_lossy(&python.stdout), String::from_utf8_lossy(&python.stderr));
+    assert!(python.status.success() && told.contains("all of it worked"), "{told}");
+    assert_eq!(served.stop(), 0);
+}
+
+#[test]
+fn the_secret_goes_to_a_file_that_only_its_owner_reads_and_never_to_a_pipe() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+
+    let mut served = Served::start(&folder.path().join("vault"));
+    let file = served.data.join("administrator.json");
+    let credential: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+    let mut stdout = served.child.stdout.take().unwrap();
+    assert_eq!(served.stop(), 0);
+    let mut told = String::new();
+    stdout.read_to_string(&mut told).unwrap();
+
+    assert_eq!(mode, 0o600);
+    assert!(credential["clientSecret"].as_str().unwrap().len() > 40);
+    assert_eq!(told, "");
+}
+
+#[test]
+fn two_servers_on_one_directory_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("vault");
+    let _served = Served::start(&data);
+
+    let second = Command::new(PROGRAM)
+        .args(["vault", "serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(&data)
+        .output()
+        .unwrap();
+
+    let told = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(5), "{told}");
+    assert!(told.contains("another vault uses"), "{told}");
+}

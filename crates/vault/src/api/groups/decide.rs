@@ -1,0 +1,193 @@
+//! What a resource group may be, and what a call makes of it.
+
+use arm::{ArmError, Fields, ResourceId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const MOST_TAGS: usize = 50;
+const LONGEST_TAG_NAME: usize = 512;
+const LONGEST_TAG_VALUE: usize = 256;
+const LONGEST_NAME: usize = 90;
+
+/// What is kept of a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Group {
+    /// Where.
+    pub location: String,
+    /// Labels.
+    pub tags: BTreeMap<String, String>,
+    /// Id of the resource that manages it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<String>,
+    /// Its deletion has begun.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleting: bool,
+}
+
+/// What a PUT makes of what is there.
+pub fn put(name: &str, existing: Option<&Group>, body: &Value) -> Result<Group, ArmError> {
+    check_name(name)?;
+    let fields = Fields::of(body)?;
+    let location = match fields.text("location")? {
+        Some(location) if !location.trim().is_empty() => normal(location),
+        _ => {
+            let message = "The location property is required for this definition.";
+            return Err(ArmError::new(400, "LocationRequired", message).about("location"));
+        }
+    };
+    if location.len() > LONGEST_NAME || !location.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return Err(fields.wrong("location", "is no region; write letters and digits, such as westeurope"));
+    }
+    if let Some(existing) = existing {
+        not_going(name, existing)?;
+        if existing.location != location {
+            let message = format!(
+                "The resource group '{name}' is in location '{}' and cannot move to '{location}'. Use another name, or \
+                 its own location.",
+                existing.location
+            );
+            return Err(ArmError::new(409, "InvalidResourceGroupLocation", message));
+        }
+    }
+    let managed_by = fields.text("managedBy")?.map(str::to_owned);
+    Ok(Group { location, tags: tags(&fields)?.unwrap_or_default(), managed_by, deleting: false })
+}
+
+/// What a PATCH makes of what is there: tags are replaced as a whole, where they are given.
+pub fn patch(name: &str, existing: &Group, body: &Value) -> Result<Group, ArmError> {
+    not_going(name, existing)?;
+    let fields = Fields::of(body)?;
+    let tags = tags(&fields)?.unwrap_or_else(|| existing.tags.clone());
+    let managed_by = fields.text("managedBy")?.map(str::to_owned).or_else(|| existing.managed_by.clone());
+    Ok(Group { tags, managed_by, ..existing.clone() })
+}
+
+/// As clients read it.
+pub fn shown(id: &ResourceId, group: &Group) -> Value {
+    let state = if group.deleting { "Deleting" } else { "Succeeded" };
+    let mut shown = json!({
+        "id": id,
+        "name": id.name(),
+        "type": super::KIND,
+        "location": group.location,
+        "tags": group.tags,
+        "properties": {"provisioningState": state},
+    });
+    if let (Some(managed_by), Some(object)) = (&group.managed_by, shown.as_object_mut()) {
+        object.insert("managedBy".to_owned(), json!(managed_by));
+    }
+    shown
+}
+
+fn not_going(name: &str, group: &Group) -> Result<(), ArmError> {
+    if !group.deleting {
+        return Ok(());
+    }
+    let message =
+        format!("The resource group '{name}' is being deleted. Wait until it is gone, then create it again.");
+    Err(ArmError::new(409, "ResourceGroupBeingDeleted", message))
+}
+
+fn check_name(name: &str) -> Result<(), ArmError> {
+    let fits = |c: char| c.is_alphanumeric() || "-_().".contains(c);
+    if name.chars().count() <= LONGEST_NAME && !name.ends_with('.') && name.chars().all(fits) {
+        return Ok(());
+    }
+    let message = format!(
+        "The resource group name '{name}' cannot be used: at most {LONGEST_NAME} letters, digits, '-', '_', '(', ')' and \
+         '.', and no '.' at the end."
+    );
+    Err(ArmError::new(400, "InvalidResourceGroup", message))
+}
+
+/// `West Europe` and `westeurope` are one place.
+fn normal(location: &str) -> String {
+    location.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
+}
+
+fn tags(fields: &Fields<'_>) -> Result<Option<BTreeMap<String, String>>, ArmError> {
+    let Some(tags) = fields.texts("tags")? else { return Ok(None) };
+    if tags.len() > MOST_TAGS {
+        return Err(
+            fields.wrong("tags", format!("has {} entries; at most {MOST_TAGS} are taken", tags.len()))
+        );
+    }
+    for (name, value) in &tags {
+        if name.is_empty()
+            || name.chars().count() > LONGEST_TAG_NAME
+            || value.chars().count() > LONGEST_TAG_VALUE
+        {
+            let reason =
+                format!("names need 1 to {LONGEST_TAG_NAME} characters, values at most {LONGEST_TAG_VALUE}");
+            return Err(fields.wrong("tags", reason));
+        }
+    }
+    Ok(Some(tags))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn group(location: &str) -> Group {
+        Group { location: location.into(), ..Group::default() }
+    }
+
+    #[test]
+    fn a_put_makes_or_replaces_a_group() {
+        let body = json!({"location": "West Europe", "tags": {"a": "b"}, "unknown": 1});
+
+        let made = put("g", None, &body).unwrap();
+        let again = put("g", Some(&made), &json!({"location": "westeurope"})).unwrap();
+
+        assert_eq!((made.location.as_str(), made.tags["a"].as_str()), ("westeurope", "b"));
+        assert!(again.tags.is_empty(), "a PUT replaces tags");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_its_code() {
+        let here = json!({"location": "here"});
+        let going = Group { deleting: true, ..group("here") };
+        let many: BTreeMap<String, String> = (0..51).map(|n| (n.to_string(), String::new())).collect();
+        let table = [
+            (put("g", None, &json!({})), "LocationRequired"),
+            (put("g", None, &json!({"location": " "})), "LocationRequired"),
+            (put("g", None, &json!({"location": "a/b"})), "InvalidRequestContent"),
+            (put("g", None, &json!({"location": 1})), "InvalidRequestContent"),
+            (put("g", None, &json!([])), "InvalidRequestContent"),
+            (put("g", None, &json!({"location": "here", "tags": many})), "InvalidRequestContent"),
+            (put("g.", None, &here), "InvalidResourceGroup"),
+            (put(&"g".repeat(91), None, &here), "InvalidResourceGroup"),
+            (put("g", Some(&group("there")), &here), "InvalidResourceGroupLocation"),
+            (put("g", Some(&going), &here), "ResourceGroupBeingDeleted"),
+            (patch("g", &going, &here), "ResourceGroupBeingDeleted"),
+        ];
+
+        for (result, code) in table {
+            assert_eq!(result.unwrap_err().code, code);
+        }
+    }
+
+    #[test]
+    fn a_patch_leaves_what_it_does_not_name() {
+        let before = Group { managed_by: Some("m".into()), ..group("here") };
+
+        let after = patch("g", &before, &json!({"tags": {"x": "y"}})).unwrap();
+
+        assert_eq!((after.location.as_str(), after.managed_by.as_deref()), ("here", Some("m")));
+        assert_eq!(after.tags["x"], "y");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_put_takes_patch_takes_too(location in "[a-zA-Z ]{0,9}", tags in "[a-z]{0,3}") {
+            let body = json!({"location": location, "tags": {tags.clone(): "v"}});
+            if let Ok(group) = put("g", None, &body) {
+                prop_assert!(patch("g", &group, &body).is_ok());
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The way of every call: token, operation, api-version, subscription, right, handler.
+
+use super::{
+    At, Call, Failure, Found, Op, Operation, Params, find, groups, permitted, providers, role_assignments,
+    role_definitions, subscriptions, versions,
+};
+use crate::{
+    app::App,
+    reply::Reply,
+    request::Address,
+    store::{AuditOutcome, StoreError, Subscription},
+    tokens::{Audience, Caller},
+};
+use arm::{ArmError, ResourceId};
+use bytes::Bytes;
+use http::{HeaderMap, Method, header};
+
+/// A request whose caller is known and whose operation was found; its body was not read yet.
+#[derive(Debug)]
+pub struct Gate {
+    caller: Caller,
+    operation: &'static Operation,
+    params: Params,
+    version: arm::ApiVersion,
+}
+
+impl Gate {
+    /// Looks at everything that can be judged without the body and without the store.
+    pub fn enter(app: &App, method: &Method, address: &Address, headers: &HeaderMap) -> Result<Self, Reply> {
+        let caller = authenticate(app, headers)?;
+        let (operation, params) = match find(method, address.parts()) {
+            Found::Operation(operation, params) => (operation, params),
+            Found::OtherMethods(methods) => return Err(other_methods(method, address, &methods)),
+            Found::Nothing => return Err(nothing(address)),
+        };
+        let version = versions::check(address.parameter("api-version"), namespace(operation, &params))?;
+        Ok(Self { caller, operation, params, version })
+    }
+
+    /// Who calls.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+/// Answers a call.
+pub async fn handle(app: &App, gate: Gate, address: Address, body: Bytes, correlation: &str) -> Reply {
+    let ended = match open(app, gate, address, body, correlation).await {
+        Ok(call) => run(&call).await,
+        Err(failure) => Err(failure),
+    };
+    match ended {
+        Ok(reply) => reply,
+        Err(Failure::Arm(error)) => error.into(),
+        Err(Failure::Store(error)) => of_store(&error, correlation),
+    }
+}
+
+async fn run(call: &Call<'_>) -> Result<Reply, Failure> {
+    match call.operation.op {
+        Op::TenantsList => subscriptions::tenants(call),
+        Op::SubscriptionsList => subscriptions::list(call).await,
+        Op::SubscriptionGet => subscriptions::get(call),
+        Op::LocationsList => subscriptions::locations(call),
+        Op::OperationResult => groups::result(call).await,
+        Op::GroupsList => groups::list(call).await,
+        Op::GroupGet => groups::get(call).await,
+        Op::GroupExists => groups::exists(call).await,
+        Op::GroupPut => groups::put(call).await,
+        Op::GroupPatch => groups::patch(call).await,
+        Op::GroupDelete => groups::delete(call).await,
+        Op::ProvidersList => providers::list(call).await,
+        Op::ProviderGet => providers::get(call).await,
+        Op::ProviderRegister => providers::register(call).await,
+        Op::ProviderUnregister => providers::unregister(call).await,
+        Op::RoleDefinitionsList => role_definitions::list(call),
+        Op::RoleDefinitionGet => role_definitions::get(call),
+        Op::RoleAssignmentsList => role_assignments::list(call).await,
+        Op::RoleAssignmentGet => role_assignments::get(call).await,
+        Op::RoleAssignmentPut => role_assignments::put(call).await,
+        Op::RoleAssignmentDelete => role_assignments::delete(call).await,
+    }
+}
+
+fn authenticate(app: &App, headers: &HeaderMap) -> Result<Caller, Reply> {
+    let refused = |error: &str, code: &str, message: String| {
+        let authority = app.public.at(&format!("/{}", app.issuer.tenant()));
+        let challenge = format!(r#"Bearer authorization_uri="{authority}", error="{error}""#);
+        Reply::error(&ArmError::new(401, code, message)).with(header::WWW_AUTHENTICATE, challenge)
+    };
+    let Some(given) = headers.get(header::AUTHORIZATION) else {
+        let message = "The request has no 'Authorization' header; send 'Bearer' and a token of this vault.";
+        return Err(refused("invalid_request", "AuthenticationFailed", message.to_owned()));
+    };
+    let token = given.to_str().ok().and_then(|text| text.split_once(' '));
+    let token =
+        token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    let Some(token) = token else {
+        let message = "The 'Authorization' header cannot be read; send 'Bearer' and a token of this vault.";
+        return Err(refused("invalid_request", "InvalidAuthenticationToken", message.to_owned()));
+    };
+    app.issuer.verify(token, Audience::Management).map_err(|error| {
+        let code = match error {
+            crate::tokens::TokenError::Expired(_) => "ExpiredAuthenticationToken",
+            crate::tokens::TokenError::Issuer(_) => "InvalidAuthenticationTokenTenant",
+            crate::tokens::TokenError::Audience(_) => "InvalidAuthenticationTokenAudience",
+            _ => "InvalidAuthenticationToken",
+        };
+        refused("invalid_token", code, format!("The access token is refused: {error}."))
+    })
+}
+
+async fn open<'a>(
+    app: &'a App,
+    gate: Gate,
+    address: Address,
+    body: Bytes,
+    correlation: &str,
+) -> Result<Call<'a>, Failure> {
+    let Gate { caller, operation, params, version } = gate;
+    let scope = scope(operation, &params, &address)?;
+    let subscription = match &scope {
+        Some(scope) => Some(subscription(app, scope).await?),
+        None => None,
+    };
+    let assigned = app.store.assignments_of(&caller.object_id).await?;
+    let assignments = assigned.into_iter().map(|record| record.assignment).collect();
+    let correlation = correlation.to_owned();
+    let now = app.clock.now();
+    let call = Call {
+        app,
+        caller,
+        assignments,
+        operation,
+        params,
+        scope,
+        subscription,
+        address,
+        version,
+        body,
+        correlation,
+        now,
+    };
+    let who = &call.caller.object_id;
+    let namespace = call.params.get("namespace");
+    if permitted(operation.needs, namespace, call.scope.as_ref(), who, &call.assignments, &app.roles) {
+        return Ok(call);
+    }
+    let entry = call.audit(AuditOutcome::Denied);
+    app.store.note(&entry).await?;
+    tracing::info!(
+        principal = who,
+        action = entry.action,
+        scope = entry.scope,
+        correlation = entry.correlation,
+        "denied"
+    );
+    Err(ArmError::not_authorized(&call.caller.client_id, who, &entry.action, &entry.scope).into())
+}
+
+/// What the right must hold for.
+fn scope(operation: &Operation, params: &Params, address: &Address) -> Result<Option<ResourceId>, ArmError> {
+    let text = match operation.at {
+        At::Tenant => return Ok(None),
+        At::Subscription => format!("/subscriptions/{}", params.get("subscription")),
+        At::Path => address.path(),
+        At::Scope => params.get("scope").to_owned(),
+    };
+    let wrong = |error: arm::IdError| {
+        ArmError::new(400, "InvalidResourceId", format!("The path is no resource id: {error}."))
+    };
+    text.parse().map(Some).map_err(wrong)
+}
+
+async fn subscription(app: &App, scope: &ResourceId) -> Result<Subscription, Failure> {
+    let given = scope.subscription_id();
+    let known = app.store.subscriptions().await?;
+    let found = known.into_iter().find(|one| one.id.subscription_id().eq_ignore_ascii_case(given));
+    found.ok_or_else(|| {
+        let message = format!(
+            "The subscription '{given}' could not be found. List those that there are: GET /subscriptions."
+        );
+        ArmError::new(404, "SubscriptionNotFound", message).into()
+    })
+}
+
+fn namespace<'a>(operation: &Operation, params: &'a Params) -> &'a str {
+    match operation.needs {
+        _ if !params.get("namespace").is_empty() => "Microsoft.Resources",
+        super::Needs::Action(action) => action.split('/').next().unwrap_or_default(),
+        _ => "Microsoft.Resources",
+    }
+}
+
+fn other_methods(method: &Method, address: &Address, methods: &[&Method]) -> Reply {
+    let methods = methods.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(", ");
+    let message = format!("'{method}' is not offered at '{}'; offered are: {methods}.", address.path());
+    Reply::error(&ArmError::new(405, "MethodNotAllowed", message)).with(header::ALLOW, methods)
+}
+
+/// Nothing is served there: by an unknown namespace, by an unknown type, or not at all.
+fn nothing(address: &Address) -> Reply {
+    let parts = address.parts();
+    let provider = parts.iter().rposition(|part| part.eq_ignore_ascii_case("providers"));
+    let namespace = provider.and_then(|at| parts.get(at + 1));
+    let kind = provider.and_then(|at| parts.get(at + 2));
+    let (code, message) = match (namespace, kind) {
+        (Some(namespace), Some(kind)) if versions::oldest(namespace).is_some() => (
+            "InvalidResourceType",
+            format!(
+                "The resource type '{kind}' of '{namespace}' is not offered by this vault at '{}'.",
+                address.path()
+            ),
+        ),
+        (Some(namespace), _) => (
+            "InvalidResourceNamespace",
+            format!("The resource namespace '{namespace}' is not offered by this vault."),
+        ),
+        _ => (
+            "NotFound",
+            format!("Nothing is served at '{}'. Compare the path with docs/vault.md.", address.path()),
+        ),
+    };
+    ArmError::new(404, code, message).into()
+}
+
+/// What went wrong inside is logged; outside only what the caller can do is told.
+pub fn of_store(error: &StoreError, correlation: &str) -> Reply {
+    match error {
+        StoreError::Conflict(what) => {
+            let message =
+                format!("{what} was changed by another call at the same time. Read it and try again.");
+            ArmError::new(409, "Conflict", message).into()
+        }
+        error => {
+            tracing::error!(%error, correlation, "the store failed");
+            let message = format!(
+                "The vault cannot use its database now. Try again; if it stays so, look up {correlation} in the log."
+            );
+            let code = if matches!(error, StoreError::Unavailable(_)) {
+                (503, "ServiceUnavailable")
+            } else {
+                (500, "InternalServerError")
+            };
+            Reply::error(&ArmError::new(code.0, code.1, message)).with(header::RETRY_AFTER, "5")
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Role assignments.
+
+mod act;
+mod decide;
+
+pub use act::{delete, get, list, put};

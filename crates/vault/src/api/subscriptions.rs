@@ -1,0 +1,64 @@
+//! Tenants, subscriptions and locations.
+
+use super::{Call, Failure};
+use crate::{reply::Reply, store::Subscription};
+use serde_json::{Value, json};
+
+/// The only tenant.
+pub fn tenants(call: &Call<'_>) -> Result<Reply, Failure> {
+    let tenant = call.app.issuer.tenant();
+    let one = json!({
+        "id": format!("/tenants/{tenant}"),
+        "tenantId": tenant,
+        "displayName": "Cofferdam",
+        "countryCode": null,
+        "domains": [],
+        "tenantCategory": "Home",
+    });
+    Ok(Reply::json(200, json!({"value": [one]})))
+}
+
+/// Those in which the caller has a role.
+pub async fn list(call: &Call<'_>) -> Result<Reply, Failure> {
+    let all = call.app.store.subscriptions().await?;
+    let mine =
+        all.iter().filter(|one| call.assignments.iter().any(|assignment| one.id.covers(&assignment.scope)));
+    let value: Vec<Value> = mine.map(|one| shown(call, one)).collect();
+    Ok(Reply::json(200, json!({"value": value, "count": {"type": "Total", "value": value.len()}})))
+}
+
+/// One.
+pub fn get(call: &Call<'_>) -> Result<Reply, Failure> {
+    Ok(Reply::json(200, shown(call, call.subscription()?)))
+}
+
+/// Where resources can be: this vault has one place.
+pub fn locations(call: &Call<'_>) -> Result<Reply, Failure> {
+    let (id, name) = (&call.subscription()?.id, &call.app.location);
+    let one = json!({
+        "id": format!("{id}/locations/{name}"),
+        "name": name,
+        "type": "Region",
+        "displayName": name,
+        "regionalDisplayName": name,
+        "metadata": {"regionType": "Physical", "regionCategory": "Recommended"},
+    });
+    Ok(Reply::json(200, json!({"value": [one]})))
+}
+
+fn shown(call: &Call<'_>, one: &Subscription) -> Value {
+    json!({
+        "id": one.id,
+        "subscriptionId": one.id.subscription_id(),
+        "tenantId": call.app.issuer.tenant(),
+        "displayName": one.name,
+        "state": "Enabled",
+        "authorizationSource": "RoleBased",
+        "subscriptionPolicies": {
+            "locationPlacementId": "Public_2014-09-01",
+            "quotaId": "PayAsYouGo_2014-09-01",
+            "spendingLimit": "Off",
+        },
+        "managedByTenants": [],
+    })
+}

@@ -1,0 +1,28 @@
+//! What every call works with.
+
+use crate::{accounts::Accounts, public_url::PublicUrl, store::Store, tokens::Issuer};
+use identity::RoleDefinition;
+use std::sync::Arc;
+use telemetry::Clock;
+use tokio::sync::Notify;
+
+/// The parts of a running vault.
+#[derive(Debug)]
+pub struct App {
+    /// What is kept.
+    pub store: Arc<dyn Store>,
+    /// Tokens.
+    pub issuer: Issuer,
+    /// Who may sign in.
+    pub accounts: Accounts,
+    /// The name under which clients reach it.
+    pub public: PublicUrl,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// All roles.
+    pub roles: Vec<RoleDefinition>,
+    /// The region that the vault says it is in.
+    pub location: String,
+    /// Wakes the background tasks.
+    pub poke: Notify,
+}

@@ -1,0 +1,22 @@
+//! The vault: a server that speaks Azure Resource Manager's REST API, so that official SDKs work against it unchanged.
+
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+pub mod accounts;
+pub mod api;
+pub mod app;
+pub mod bootstrap;
+pub mod directory;
+pub mod pki;
+pub mod public_url;
+pub mod reply;
+pub mod request;
+pub mod seal;
+pub mod server;
+pub mod signin;
+pub mod store;
+mod tasks;
+pub mod tokens;

@@ -1,0 +1,171 @@
+//! From a request to its answer: which part of the vault it is for, its limits, and the headers that every answer has.
+
+use super::Limits;
+use crate::{
+    api::{self, Gate},
+    app::App,
+    reply::Reply,
+    request::Address,
+    signin::{self, GrantError, Page},
+};
+use arm::ArmError;
+use axum::{body::Body, extract::Request};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::json;
+use std::{sync::Arc, time::Instant};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-ms-correlation-request-id");
+const CLIENT_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
+const RETURN_CLIENT_ID: HeaderName = HeaderName::from_static("x-ms-return-client-request-id");
+const LARGEST_FORM: usize = 64 * 1024;
+
+/// Answers one request.
+pub async fn answer(app: Arc<App>, limits: Limits, request: Request) -> Response<Body> {
+    let begun = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let headers = request.headers().clone();
+    let correlation = correlation(&headers);
+    let reply = match timeout(limits.answer, part(&app, &limits, request, &correlation)).await {
+        Ok(reply) => reply,
+        Err(_) => {
+            let message = "The vault took too long for an answer. Try again later.";
+            ArmError::new(503, "ServiceUnavailable", message).into()
+        }
+    };
+    let (status, ms) = (reply.status, begun.elapsed().as_millis() as u64);
+    tracing::info!(%method, path, status, ms, correlation, "answered");
+    let mut response = reply.into_response();
+    mark(response.headers_mut(), &headers, &correlation);
+    response
+}
+
+async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -> Reply {
+    let (head, body) = request.into_parts();
+    let address = match Address::read(head.uri.path(), head.uri.query()) {
+        Ok(address) => address,
+        Err(error) => return error.into(),
+    };
+    let parts: Vec<String> = address.parts().iter().map(|part| part.to_lowercase()).collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let reads = matches!(head.method, Method::GET | Method::HEAD);
+    match parts.as_slice() {
+        ["healthz"] if reads => return Reply::json(200, json!({"status": "ok"})),
+        ["readyz"] if reads => return ready(app).await,
+        ["metadata", "endpoints"] if reads => {
+            return match signin::cloud(&app.public, address.parameter("api-version")) {
+                Ok(cloud) => Reply::json(200, cloud),
+                Err(error) => error.into(),
+            };
+        }
+        _ => {}
+    }
+    match signin::find(address.parts()) {
+        Some((page, tenant)) => sign_in(app, limits, (&head.method, page, tenant), body, correlation).await,
+        None => {
+            let gate = match Gate::enter(app, &head.method, &address, &head.headers) {
+                Ok(gate) => gate,
+                Err(reply) => return reply,
+            };
+            match read(body, limits.body, limits).await {
+                Ok(body) => api::handle(app, gate, address, body, correlation).await,
+                Err(error) => error.into(),
+            }
+        }
+    }
+}
+
+async fn ready(app: &App) -> Reply {
+    match app.store.ready().await {
+        Ok(()) => Reply::json(200, json!({"status": "ready"})),
+        Err(error) => {
+            tracing::error!(%error, "not ready");
+            Reply::json(503, json!({"status": "the database does not answer"}))
+        }
+    }
+}
+
+async fn sign_in(
+    app: &App,
+    limits: &Limits,
+    (method, page, tenant): (&Method, Page, &str),
+    body: Body,
+    correlation: &str,
+) -> Reply {
+    let wants = if matches!(page, Page::Token(_)) { Method::POST } else { Method::GET };
+    if *method != wants {
+        let message = format!("This page is asked for with {wants}.");
+        return Reply::error(&ArmError::new(405, "MethodNotAllowed", message))
+            .with(header::ALLOW, wants.as_str());
+    }
+    if let Err(error) = signin::check_tenant(tenant, app.issuer.tenant()) {
+        return Reply::json(error.status(), error.body(app.clock.now(), correlation));
+    }
+    let own = app.issuer.tenant();
+    match page {
+        Page::Discovery(flavour) => Reply::json(200, signin::discovery(flavour, tenant, &app.public, own)),
+        Page::Keys => Reply::json(200, app.issuer.key_set()),
+        Page::Instances => Reply::json(200, signin::instances(&app.public, own)),
+        Page::Token(flavour) => {
+            let form = match read(body, LARGEST_FORM, limits).await {
+                Ok(form) => form,
+                Err(error) => return error.into(),
+            };
+            match signin::grant(app, &form, flavour, tenant, correlation).await {
+                Ok(reply) => reply,
+                Err(GrantError::Store(error)) => api::of_store(&error, correlation),
+                Err(GrantError::Key(error)) => {
+                    tracing::error!(%error, correlation, "could not issue a token");
+                    let message =
+                        format!("The vault could not sign a token; look up {correlation} in its log.");
+                    ArmError::new(500, "InternalServerError", message).into()
+                }
+            }
+        }
+    }
+}
+
+/// The whole body, if it is small enough and comes fast enough.
+async fn read(body: Body, largest: usize, limits: &Limits) -> Result<Bytes, ArmError> {
+    match timeout(limits.body_time, Limited::new(body, largest).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            let message = format!("The request content is larger than {largest} bytes.");
+            Err(ArmError::new(413, "RequestEntityTooLarge", message))
+        }
+        Ok(Err(_)) => {
+            Err(ArmError::new(400, "InvalidRequestContent", "The request content ended too early."))
+        }
+        Err(_) => {
+            let message = format!("The request content took longer than {} s.", limits.body_time.as_secs());
+            Err(ArmError::new(408, "RequestTimeout", message))
+        }
+    }
+}
+
+/// The caller's own correlation id where it is a GUID, else a new one.
+fn correlation(headers: &HeaderMap) -> String {
+    let given = headers.get(&CORRELATION_ID).and_then(|value| Uuid::parse_str(value.to_str().ok()?).ok());
+    given.unwrap_or_else(Uuid::new_v4).to_string()
+}
+
+fn mark(headers: &mut HeaderMap, asked: &HeaderMap, correlation: &str) {
+    let mut set = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    set(REQUEST_ID, &Uuid::new_v4().to_string());
+    set(CORRELATION_ID, correlation);
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains");
+    let wanted =
+        asked.get(&RETURN_CLIENT_ID).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
+    if wanted && let Some(id) = asked.get(&CLIENT_ID) {
+        headers.insert(CLIENT_ID, id.clone());
+    }
+}

@@ -1,0 +1,127 @@
+//! Takes connections, speaks TLS and HTTP/1.1 or 2 on them, and lets them end in order.
+
+use super::{Limits, ServeError, certificate::Shown, dispatch};
+use crate::app::App;
+use axum::{Router, extract::Request};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use rustls::{ServerConfig, version};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+const LARGEST_HEAD: u32 = 64 * 1024;
+const STREAMS: u32 = 128;
+const PING: Duration = Duration::from_secs(30);
+/// After the system refused a connection, most likely for want of file descriptors.
+const REST: Duration = Duration::from_millis(100);
+
+/// Answers until it is told to stop.
+pub async fn run(
+    app: Arc<App>,
+    listener: TcpListener,
+    shown: Arc<Shown>,
+    limits: Limits,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    let acceptor = TlsAcceptor::from(Arc::new(tls(shown)?));
+    let service =
+        Router::new().fallback(move |request: Request| dispatch::answer(app.clone(), limits, request));
+    let connections = Arc::new(Semaphore::new(limits.connections));
+    let tasks = TaskTracker::new();
+    loop {
+        // A place first: what cannot be served waits in the system's queue.
+        let place = tokio::select! {
+            () = stop.cancelled() => break,
+            place = connections.clone().acquire_owned() => place,
+        };
+        let stream = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "could not take a connection");
+                    sleep(REST).await;
+                    continue;
+                }
+            },
+        };
+        let (acceptor, service, stop) = (acceptor.clone(), service.clone(), stop.clone());
+        tasks.spawn(async move {
+            connection(stream, acceptor, service, limits, stop).await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    tasks.close();
+    if timeout(limits.drain, tasks.wait()).await.is_err() {
+        tracing::warn!("calls that were still under way were cut off");
+    }
+    Ok(())
+}
+
+async fn connection(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    service: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection ended before it began");
+        return;
+    }
+    let secured = tokio::select! {
+        () = stop.cancelled() => return,
+        secured = timeout(limits.head, acceptor.accept(stream)) => secured,
+    };
+    let stream = match secured {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%error, "no TLS connection came about"),
+        Err(_) => return tracing::debug!("the TLS handshake took too long"),
+    };
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(LARGEST_HEAD as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(LARGEST_HEAD)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(limits.head);
+    let service = TowerToHyperService::new(service);
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.as_mut().await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+fn tls(shown: Arc<Shown>) -> Result<ServerConfig, ServeError> {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let mut config = ServerConfig::builder_with_provider(provider.into())
+        .with_protocol_versions(&[&version::TLS13, &version::TLS12])
+        .map_err(ServeError::Tls)?
+        .with_no_client_auth()
+        .with_cert_resolver(shown);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}

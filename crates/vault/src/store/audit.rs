@@ -1,0 +1,92 @@
+//! The audit log: every change and every denied call, each record chained to the one before it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AuditOutcome {
+    /// It changed something.
+    Changed,
+    /// It was denied.
+    Denied,
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// The object id of who called; of the vault itself, `vault`.
+    pub principal: String,
+    /// What was called.
+    pub action: String,
+    /// On what.
+    pub scope: String,
+    /// How it ended.
+    pub outcome: AuditOutcome,
+    /// The id by which the log lines of the same call are found.
+    pub correlation: String,
+}
+
+/// One record as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Its number.
+    pub number: i64,
+    /// The record as JSON, byte for byte.
+    pub record: String,
+    /// Over the hash before it and the record.
+    pub hash: Vec<u8>,
+}
+
+/// The hash of a record behind a hash; the first one stands behind nothing.
+pub fn chained(before: &[u8], record: &str) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    hash.update((before.len() as u64).to_be_bytes());
+    hash.update(before);
+    hash.update(record.as_bytes());
+    hash.finalize().to_vec()
+}
+
+/// The number of the first record that does not follow from those before it.
+pub fn first_broken(rows: &[AuditRow]) -> Option<i64> {
+    let mut before: &[u8] = &[];
+    for row in rows {
+        if chained(before, &row.record) != row.hash {
+            return Some(row.number);
+        }
+        before = &row.hash;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(records: &[&str]) -> Vec<AuditRow> {
+        let mut rows: Vec<AuditRow> = Vec::new();
+        for (number, record) in (1..).zip(records) {
+            let hash = chained(rows.last().map_or(&[][..], |row| &row.hash), record);
+            rows.push(AuditRow { number, record: (*record).to_owned(), hash });
+        }
+        rows
+    }
+
+    #[test]
+    fn a_record_that_was_changed_taken_out_or_put_in_breaks_the_chain() {
+        let whole = chain(&["a", "b", "c"]);
+
+        let mut changed = whole.clone();
+        changed[1].record = "B".to_owned();
+        let mut shorter = whole.clone();
+        shorter.remove(1);
+
+        assert_eq!(first_broken(&whole), None);
+        assert_eq!(first_broken(&changed), Some(2));
+        assert_eq!(first_broken(&shorter), Some(3));
+    }
+}

@@ -1,0 +1,94 @@
+//! What the vault keeps, behind one trait: a change and its audit record are committed together or not at all.
+
+mod audit;
+mod records;
+pub mod sqlite;
+
+pub use audit::{AuditEntry, AuditOutcome, AuditRow, first_broken};
+pub use records::{
+    AssignmentRecord, Change, ClientSecret, Expected, FailedSignIns, OperationRecord, Principal, SealedKey,
+    Stored, Subscription,
+};
+
+use arm::{OperationStatus, ResourceId};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::{collections::BTreeSet, fmt};
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// What was to be changed is not as it was when it was read: read again, decide again.
+    #[error("{0} was changed meanwhile")]
+    Conflict(String),
+    /// The database is busy, full or gone; the same call may succeed later.
+    #[error("the database cannot be used now: {0}")]
+    Unavailable(String),
+    /// What stands in the database cannot be read.
+    #[error("the database holds something unreadable: {0}")]
+    Damaged(String),
+    /// A newer program wrote it.
+    #[error("the database was written by a newer version of this program: {0}; install that version")]
+    Newer(String),
+}
+
+/// A result of the store.
+pub type Stores<T> = Result<T, StoreError>;
+
+/// The store. One implementation per database; one behaviour suite for all.
+#[async_trait]
+pub trait Store: Send + Sync + fmt::Debug {
+    /// Whether it answers.
+    async fn ready(&self) -> Stores<()>;
+
+    /// A setting that the vault made for itself.
+    async fn setting(&self, name: &str) -> Stores<Option<String>>;
+    /// All subscriptions, by id.
+    async fn subscriptions(&self) -> Stores<Vec<Subscription>>;
+    /// The namespaces that a subscription has registered, in lower case.
+    async fn registrations(&self, subscription: &ResourceId) -> Stores<BTreeSet<String>>;
+
+    /// One resource or resource group.
+    async fn resource(&self, id: &ResourceId) -> Stores<Option<Stored>>;
+    /// Those of a kind below an id, ordered by key, from behind `after`, which is a key.
+    async fn resources(
+        &self,
+        kind: &str,
+        under: &ResourceId,
+        after: Option<&str>,
+        most: u32,
+    ) -> Stores<Vec<Stored>>;
+
+    /// One role assignment, by its name.
+    async fn assignment(&self, name: &str) -> Stores<Option<AssignmentRecord>>;
+    /// What a principal was assigned, anywhere.
+    async fn assignments_of(&self, principal: &str) -> Stores<Vec<AssignmentRecord>>;
+    /// All assignments at a subscription and below, ordered by scope and name.
+    async fn assignments_in(&self, subscription: &ResourceId) -> Stores<Vec<AssignmentRecord>>;
+
+    /// A principal by its object id.
+    async fn principal(&self, object_id: &str) -> Stores<Option<Principal>>;
+    /// A principal by the id with which it signs in.
+    async fn principal_of_client(&self, client_id: &str) -> Stores<Option<Principal>>;
+    /// The secrets with which a client may sign in.
+    async fn client_secrets(&self, client_id: &str) -> Stores<Vec<ClientSecret>>;
+    /// How often a client failed to sign in since it last succeeded.
+    async fn failed_sign_ins(&self, client_id: &str) -> Stores<FailedSignIns>;
+    /// One more failure; or, with `None`, success, which forgets all failures.
+    async fn note_sign_in(&self, client_id: &str, failed_at: Option<Timestamp>) -> Stores<()>;
+
+    /// The keys that sign tokens, oldest first.
+    async fn signing_keys(&self) -> Stores<Vec<SealedKey>>;
+
+    /// A long-running operation.
+    async fn operation(&self, id: &str) -> Stores<Option<OperationRecord>>;
+    /// The operations in this state.
+    async fn operations(&self, status: OperationStatus) -> Stores<Vec<OperationRecord>>;
+
+    /// Makes all changes, and writes the audit record with them.
+    async fn commit(&self, changes: &[Change], audit: &AuditEntry) -> Stores<()>;
+    /// Writes an audit record of something that changed nothing.
+    async fn note(&self, audit: &AuditEntry) -> Stores<()>;
+    /// Audit records, oldest first, from behind a number.
+    async fn audit(&self, after: i64, most: u32) -> Stores<Vec<AuditRow>>;
+}

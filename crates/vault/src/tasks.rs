@@ -1,0 +1,68 @@
+//! What the vault does in the background: each task takes no input, can be repeated at any time, and runs on a timer and
+//! on a poke.
+
+use crate::{
+    api::DELETE_GROUP,
+    app::App,
+    store::{AuditEntry, AuditOutcome, Change, Expected, OperationRecord, StoreError},
+};
+use arm::OperationStatus;
+use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+const SWEEP: Duration = Duration::from_secs(30);
+const KEYS: Duration = Duration::from_secs(60 * 60);
+
+/// Runs all tasks until it is told to stop.
+pub async fn run(app: Arc<App>, stop: CancellationToken) {
+    let (mut sweep, mut keys) = (tokio::time::interval(SWEEP), tokio::time::interval(KEYS));
+    // The keys were looked at when the vault opened.
+    keys.reset();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = app.poke.notified() => {}
+            _ = sweep.tick() => {}
+            _ = keys.tick() => {
+                if let Err(error) = app.issuer.rotate().await {
+                    tracing::error!(%error, "could not rotate the signing keys; trying again in an hour");
+                }
+                continue;
+            }
+        }
+        if let Err(error) = finish_deletions(&app).await {
+            tracing::error!(%error, "could not finish deletions; trying again in half a minute");
+        }
+    }
+}
+
+/// Deletes every resource group whose deletion was asked for.
+pub async fn finish_deletions(app: &App) -> Result<(), StoreError> {
+    for operation in app.store.operations(OperationStatus::Inprogress).await? {
+        if operation.kind == DELETE_GROUP {
+            match finish_deletion(app, &operation).await {
+                // Someone else was faster, or the group was written meanwhile; the next sweep looks again.
+                Err(StoreError::Conflict(what)) => tracing::info!(what, "deletion waits for the next sweep"),
+                other => other?,
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    let mut changes = vec![Change::End(operation.id.clone(), OperationStatus::Succeeded, now)];
+    if let Some(stored) = app.store.resource(&operation.target).await? {
+        changes.push(Change::Remove(stored.id, Expected::Version(stored.version)));
+    }
+    let audit = AuditEntry {
+        at: now,
+        principal: "vault".to_owned(),
+        action: operation.kind.clone(),
+        scope: operation.target.to_string(),
+        outcome: AuditOutcome::Changed,
+        correlation: operation.id.clone(),
+    };
+    app.store.commit(&changes, &audit).await
+}

@@ -1,0 +1,245 @@
+//! A vault that really runs: on a port of its own, over TLS, with a clock that tests move.
+
+#![allow(dead_code)]
+
+use reqwest::{Certificate, Method, Response, header::HeaderMap};
+use serde_json::{Value, json};
+use std::{path::PathBuf, sync::Arc};
+use telemetry::{Clock, FixedClock, SystemClock};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use vault::{
+    app::App,
+    bootstrap::{Credential, add_principal},
+    server::{Config, Limits, ServeError, Vault},
+};
+
+pub const VERSION: &str = "2024-11-01";
+pub const ROLES: &str = "/providers/Microsoft.Authorization/roleAssignments";
+
+/// A running vault and its administrator.
+pub struct World {
+    pub url: String,
+    pub app: Arc<App>,
+    pub clock: Arc<FixedClock>,
+    pub administrator: Person,
+    pub tenant: String,
+    pub subscription: String,
+    pub ca: PathBuf,
+    pub http: reqwest::Client,
+    folder: Arc<TempDir>,
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), ServeError>>,
+}
+
+/// Someone with a token.
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub client_id: String,
+    pub object_id: String,
+    pub secret: String,
+    pub token: String,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Answer {
+    pub async fn of(response: Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
+        Self { status, headers, body }
+    }
+
+    /// The code of an error.
+    pub fn code(&self) -> &str {
+        self.body["error"]["code"].as_str().unwrap_or_default()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The names in a list.
+    pub fn names(&self) -> Vec<&str> {
+        self.body["value"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect()
+    }
+}
+
+impl World {
+    pub async fn start() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    pub async fn with(limits: Limits) -> Self {
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let clock = Arc::new(FixedClock::at(SystemClock.now()));
+        let mut vault = open(&folder, &clock, limits).await;
+        let first = vault.take_first().unwrap();
+        let mut world = Self::over(vault, folder, clock, person(&first), first.tenant, first.subscription);
+        world.administrator.token = world.sign_in(&world.administrator).await;
+        world
+    }
+
+    fn over(
+        vault: Vault,
+        folder: Arc<TempDir>,
+        clock: Arc<FixedClock>,
+        administrator: Person,
+        tenant: String,
+        subscription: String,
+    ) -> Self {
+        let (url, app, ca) = (vault.public().to_string(), vault.app(), vault.ca().clone());
+        let authority = Certificate::from_pem(&std::fs::read(&ca).unwrap()).unwrap();
+        let http = reqwest::Client::builder().tls_certs_only([authority]).no_proxy().build().unwrap();
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(vault.serve(stop.clone()));
+        Self { url, app, clock, administrator, tenant, subscription, ca, http, folder, stop, task }
+    }
+
+    /// Ends the vault and starts it again on the same data.
+    pub async fn restart(self) -> Self {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+        drop(self.app);
+        let mut vault = open(&self.folder, &self.clock, Limits::default()).await;
+        assert!(vault.take_first().is_none(), "only the first start makes an administrator");
+        Self::over(vault, self.folder, self.clock, self.administrator, self.tenant, self.subscription)
+    }
+
+    /// Ends the vault; what is under way may finish.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+
+    pub fn stop_signal(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Sends a form to the token endpoint.
+    pub async fn ask_token(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.http.post(format!("{}/{path}", self.url));
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// Signs in for a scope.
+    pub async fn ask_with(&self, client: &str, secret: &str, scope: &str) -> Answer {
+        let fields = [
+            ("grant_type", "client_credentials"),
+            ("client_id", client),
+            ("client_secret", secret),
+            ("scope", scope),
+            ("client_info", "1"),
+        ];
+        self.ask_token(&format!("{}/oauth2/v2.0/token", self.tenant), &fields).await
+    }
+
+    pub async fn sign_in(&self, person: &Person) -> String {
+        let scope = format!("{}//.default", self.url);
+        let answer = self.ask_with(&person.client_id, &person.secret, &scope).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Someone new, with a role at a scope.
+    pub async fn person(&self, role: Option<&str>, scope: &str) -> Person {
+        let now = self.clock.now();
+        let made = add_principal(self.app.store.as_ref(), "someone", None, now).await.unwrap();
+        let mut person = person(&made);
+        person.token = self.sign_in(&person).await;
+        if let Some(role) = role {
+            let answer = self.assign(&self.administrator, role, &person, scope).await;
+            assert_eq!(answer.status, 201, "{answer:?}");
+        }
+        person
+    }
+
+    /// The GUID of a built-in role.
+    pub fn role(&self, name: &str) -> String {
+        let found = self.app.roles.iter().find(|role| role.name == name);
+        found.unwrap_or_else(|| panic!("{name}")).id.as_str().to_owned()
+    }
+
+    pub async fn assign(&self, by: &Person, role: &str, to: &Person, scope: &str) -> Answer {
+        let name = uuid::Uuid::new_v4();
+        let body = self.assignment(role, to);
+        self.call(by, Method::PUT, &format!("{scope}{ROLES}/{name}"), Some(body)).await
+    }
+
+    pub fn assignment(&self, role: &str, to: &Person) -> Value {
+        let role =
+            format!("{}/providers/Microsoft.Authorization/roleDefinitions/{}", self.root(), self.role(role));
+        json!({"properties": {"roleDefinitionId": role, "principalId": to.object_id, "principalType": "ServicePrincipal"}})
+    }
+
+    /// The path of the subscription.
+    pub fn root(&self) -> String {
+        format!("/subscriptions/{}", self.subscription)
+    }
+
+    /// The path of a resource group.
+    pub fn group(&self, name: &str) -> String {
+        format!("{}/resourceGroups/{name}", self.root())
+    }
+
+    pub async fn make_group(&self, name: &str) -> String {
+        let path = self.group(name);
+        let answer =
+            self.call(&self.administrator, Method::PUT, &path, Some(json!({"location": "local"}))).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        path
+    }
+
+    /// A call with the usual api-version.
+    pub async fn call(&self, who: &Person, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let request =
+            self.http.request(method, format!("{}{path}{separator}api-version={VERSION}", self.url));
+        let request = request.bearer_auth(&who.token);
+        let request = match body {
+            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            None => request,
+        };
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    pub async fn get(&self, who: &Person, path: &str) -> Answer {
+        self.call(who, Method::GET, path, None).await
+    }
+
+    pub async fn get_url(&self, who: &Person, url: &str) -> Answer {
+        Answer::of(self.http.get(url).bearer_auth(&who.token).send().await.unwrap()).await
+    }
+}
+
+async fn open(folder: &TempDir, clock: &Arc<FixedClock>, limits: Limits) -> Vault {
+    let config = Config {
+        data: folder.path().join("vault"),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        public: None,
+        subscription: None,
+        location: "local".to_owned(),
+        limits,
+    };
+    Vault::open(config, clock.clone()).await.unwrap()
+}
+
+fn person(credential: &Credential) -> Person {
+    Person {
+        client_id: credential.client_id.clone(),
+        object_id: credential.object_id.clone(),
+        secret: credential.secret.to_string(),
+        token: String::new(),
+    }
+}

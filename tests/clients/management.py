@@ -1,0 +1,148 @@
+"""What the official clients do with a vault. Reads the vault's credential file and the CA's path from its arguments."""
+
+import json
+import sys
+import uuid
+
+import requests
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+from azure.identity import ClientSecretCredential
+from azure.mgmt.authorization import AuthorizationManagementClient
+from azure.mgmt.resource import ResourceManagementClient
+from azure.mgmt.resource.subscriptions import SubscriptionClient
+
+with open(sys.argv[1], encoding="utf-8") as file:
+    GIVEN = json.load(file)
+with open(sys.argv[2], encoding="utf-8") as file:
+    SOMEONE = json.load(file)
+CA = sys.argv[3]
+URL = sys.argv[4]
+SUBSCRIPTION = GIVEN["subscriptionId"]
+ROOT = f"/subscriptions/{SUBSCRIPTION}"
+
+
+def credential(who, secret=None):
+    return ClientSecretCredential(
+        who["tenantId"],
+        who["clientId"],
+        secret or who["clientSecret"],
+        authority=URL,
+        disable_instance_discovery=True,
+        connection_verify=CA,
+    )
+
+
+def clients(who):
+    common = {
+        "credential": credential(who),
+        "base_url": URL,
+        "credential_scopes": [f"{URL}/.default"],
+        "connection_verify": CA,
+    }
+    return (
+        SubscriptionClient(**common),
+        ResourceManagementClient(subscription_id=SUBSCRIPTION, **common),
+        AuthorizationManagementClient(subscription_id=SUBSCRIPTION, **common),
+    )
+
+
+def refused(code, call):
+    try:
+        call()
+    except HttpResponseError as error:
+        assert error.error.code == code, error
+        return error
+    raise AssertionError(f"nothing was refused; {code} was expected")
+
+
+def cloud_is_described():
+    answer = requests.get(f"{URL}/metadata/endpoints", params={"api-version": "2022-09-01"}, verify=CA, timeout=30)
+    assert answer.json()["authentication"]["loginEndpoint"] == URL, answer.text
+
+
+def a_wrong_secret_is_told():
+    try:
+        credential(GIVEN, "wrong").get_token(f"{URL}/.default")
+    except ClientAuthenticationError as error:
+        assert "AADSTS7000215" in str(error), error
+        return
+    raise AssertionError("a wrong secret was taken")
+
+
+def subscriptions_are_listed(subscriptions):
+    [one] = list(subscriptions.subscriptions.list())
+    assert (one.subscription_id, one.state) == (SUBSCRIPTION, "Enabled"), one
+    assert subscriptions.subscriptions.get(SUBSCRIPTION).id == ROOT
+    [tenant] = list(subscriptions.tenants.list())
+    assert tenant.tenant_id == GIVEN["tenantId"], tenant
+    assert [place.name for place in subscriptions.subscriptions.list_locations(SUBSCRIPTION)] == ["local"]
+
+
+def groups_live(resources):
+    groups = resources.resource_groups
+    assert not groups.check_existence("backup")
+    made = groups.create_or_update("backup", {"location": "local", "tags": {"a": "b"}})
+    assert (made.id, made.properties.provisioning_state) == (f"{ROOT}/resourceGroups/backup", "Succeeded"), made
+    assert groups.check_existence("BACKUP")
+    assert groups.update("backup", {"tags": {"a": "c"}}).tags == {"a": "c"}
+    assert groups.get("backup").tags == {"a": "c"}
+    for name in ["one", "two", "three"]:
+        groups.create_or_update(name, {"location": "local"})
+    assert sorted(group.name for group in groups.list(top=2)) == ["backup", "one", "three", "two"]
+    assert [group.name for group in groups.list(filter="tagName eq 'a'")] == ["backup"]
+    groups.begin_delete("one", polling_interval=1).result()
+    refused("ResourceGroupNotFound", lambda: groups.get("one"))
+    refused("LocationRequired", lambda: groups.create_or_update("none", {}))
+
+
+def providers_are_registered(resources):
+    namespace = "Microsoft.KubernetesConfiguration"
+    assert resources.providers.get(namespace).registration_state == "NotRegistered"
+    assert resources.providers.register(namespace).registration_state == "Registered"
+    assert namespace in [one.namespace for one in resources.providers.list()]
+    assert resources.providers.unregister(namespace).registration_state == "NotRegistered"
+
+
+def roles_are_assigned_and_enforced(authorization):
+    scope = f"{ROOT}/resourceGroups/backup"
+    _, theirs, _ = clients(SOMEONE)
+    denied = refused("AuthorizationFailed", lambda: theirs.resource_groups.get("backup"))
+    assert denied.status_code == 403 and SOMEONE["objectId"] in denied.message, denied
+    [reader] = list(authorization.role_definitions.list(scope, filter="roleName eq 'Reader'"))
+    wanted = {
+        "role_definition_id": reader.id,
+        "principal_id": SOMEONE["objectId"],
+        "principal_type": "ServicePrincipal",
+    }
+    name = str(uuid.uuid4())
+    made = authorization.role_assignments.create(scope, name, {"properties": wanted})
+    assert made.role_definition_id == reader.id, made
+    assert theirs.resource_groups.get("backup").name == "backup"
+    refused("AuthorizationFailed", lambda: theirs.resource_groups.begin_delete("backup"))
+    refused("RoleAssignmentExists", lambda: authorization.role_assignments.create(scope, str(uuid.uuid4()), {"properties": wanted}))
+    at_scope = list(authorization.role_assignments.list_for_scope(scope, filter="atScope()"))
+    assert {one.principal_id for one in at_scope} == {GIVEN["objectId"], SOMEONE["objectId"]}, at_scope
+    own = authorization.role_assignments.list_for_subscription(filter=f"principalId eq '{SOMEONE['objectId']}'")
+    assert [one.id for one in own] == [made.id]
+    assert authorization.role_assignments.get(scope, name).id == made.id
+    authorization.role_assignments.delete(scope, name)
+    refused("AuthorizationFailed", lambda: theirs.resource_groups.get("backup"))
+
+
+def main():
+    subscriptions, resources, authorization = clients(GIVEN)
+    cloud_is_described()
+    a_wrong_secret_is_told()
+    subscriptions_are_listed(subscriptions)
+    groups_live(resources)
+    providers_are_registered(resources)
+    roles_are_assigned_and_enforced(authorization)
+    try:
+        resources.resource_groups.get("absent")
+    except ResourceNotFoundError:
+        print("all of it worked")
+        return
+    raise AssertionError("an absent group was found")
+
+
+main()
