@@ -8,7 +8,7 @@ import requests
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
 from azure.mgmt.authorization import AuthorizationManagementClient
-from azure.mgmt.resource import ResourceManagementClient
+from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.mgmt.resource.subscriptions import SubscriptionClient
 
 with open(sys.argv[1], encoding="utf-8") as file:
@@ -115,11 +115,11 @@ def roles_are_assigned_and_enforced(authorization):
         "principal_type": "ServicePrincipal",
     }
     name = str(uuid.uuid4())
-    made = authorization.role_assignments.create(scope, name, {"properties": wanted})
+    made = authorization.role_assignments.create(scope, name, wanted)
     assert made.role_definition_id == reader.id, made
     assert theirs.resource_groups.get("backup").name == "backup"
     refused("AuthorizationFailed", lambda: theirs.resource_groups.begin_delete("backup"))
-    refused("RoleAssignmentExists", lambda: authorization.role_assignments.create(scope, str(uuid.uuid4()), {"properties": wanted}))
+    refused("RoleAssignmentExists", lambda: authorization.role_assignments.create(scope, str(uuid.uuid4()), wanted))
     at_scope = list(authorization.role_assignments.list_for_scope(scope, filter="atScope()"))
     assert {one.principal_id for one in at_scope} == {GIVEN["objectId"], SOMEONE["objectId"]}, at_scope
     own = authorization.role_assignments.list_for_subscription(filter=f"principalId eq '{SOMEONE['objectId']}'")

@@ -52,7 +52,7 @@ const GROUP: &str = "/subscriptions/s/resourceGroups/G";
 
 #[tokio::test]
 async fn a_write_happens_only_to_what_was_read() {
-    let World { store, .. } = world().await;
+    let World { store, folder: _folder, .. } = world().await;
     let group = id(GROUP);
     let commit = async |change: Change| store.commit(&[change], &audit("put")).await;
 
@@ -70,7 +70,7 @@ async fn a_write_happens_only_to_what_was_read() {
 
 #[tokio::test]
 async fn all_changes_of_a_call_and_its_audit_record_happen_or_none() {
-    let World { store, .. } = world().await;
+    let World { store, folder: _folder, .. } = world().await;
     let group = id(GROUP);
     let changes = [put(&group, json!({}), Expected::Absent), Change::Unassign("absent".into())];
 
@@ -83,7 +83,7 @@ async fn all_changes_of_a_call_and_its_audit_record_happen_or_none() {
 
 #[tokio::test]
 async fn lists_are_of_one_kind_below_one_id_in_order_and_in_pages() {
-    let World { store, .. } = world().await;
+    let World { store, folder: _folder, .. } = world().await;
     let names = ["b", "a", "c"].map(|name| id(&format!("/subscriptions/s/resourceGroups/{name}")));
     let others = [
         id("/subscriptions/s2/resourceGroups/x"),
@@ -107,7 +107,7 @@ async fn lists_are_of_one_kind_below_one_id_in_order_and_in_pages() {
 
 #[tokio::test]
 async fn what_goes_takes_what_is_below_and_the_roles_there() {
-    let World { store, .. } = world().await;
+    let World { store, folder: _folder, .. } = world().await;
     let (group, beside) = (id(GROUP), id("/subscriptions/s/resourceGroups/G2"));
     let vault = group.with("Microsoft.DataProtection/backupVaults", "v").unwrap();
     let assign = |name: &str, scope: &ResourceId| {
@@ -135,7 +135,7 @@ async fn what_goes_takes_what_is_below_and_the_roles_there() {
 
 #[tokio::test]
 async fn an_operation_is_found_until_it_ends() {
-    let World { store, .. } = world().await;
+    let World { store, folder: _folder, .. } = world().await;
     let operation = OperationRecord {
         id: "op".into(),
         kind: "delete".into(),
@@ -157,7 +157,7 @@ async fn an_operation_is_found_until_it_ends() {
 
 #[tokio::test]
 async fn failures_to_sign_in_are_counted_until_one_succeeds() {
-    let World { store, .. } = world().await;
+    let World { store, folder: _folder, .. } = world().await;
     let at = Timestamp::UNIX_EPOCH;
 
     store.note_sign_in("c", Some(at)).await.unwrap();
