@@ -185,7 +185,8 @@ mod tests {
         fn every_value_can_be_asked_for(value in ".{0,40}") {
             let text = format!("name eq '{}'", value.replace('\'', "''"));
             let expected = Term::Equals { field: "name".into(), value };
-            prop_assert_eq!(text.parse::<Filter>().unwrap().terms(), &[expected]);
+            let filter: Filter = text.parse().unwrap();
+            prop_assert_eq!(filter.terms(), &[expected]);
         }
     }
 }

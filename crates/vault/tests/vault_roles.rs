@@ -4,6 +4,7 @@ mod world;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use vault::api::{At, OPERATIONS, permitted};
 use world::{ROLES, World};
 
 const DEFINITIONS: &str = "/providers/Microsoft.Authorization/roleDefinitions";
@@ -141,4 +142,48 @@ async fn the_last_administrator_of_a_subscription_stays() {
 
     assert_eq!((refused.status, refused.code()), (400, "CannotDeleteLastRbacAdminAssignment"));
     assert_eq!(allowed.status, 200);
+}
+
+/// Every operation × every built-in role, as the server answers. What each role should be allowed stands in the test of
+/// `api::authorize`; here the server must ask it, for every operation.
+#[tokio::test]
+async fn the_server_denies_exactly_what_the_role_does_not_grant() {
+    let world = World::start().await;
+    let roles = world.app.roles.clone();
+    let mut wrong = Vec::new();
+
+    for role in roles.iter().map(|role| role.name.as_str()) {
+        let someone = world.person(Some(role), &world.root()).await;
+        let stored = world.app.store.assignments_of(&someone.object_id).await.unwrap();
+        let assignments: Vec<_> = stored.into_iter().map(|record| record.assignment).collect();
+        for operation in OPERATIONS {
+            let path = operation
+                .path
+                .replace("{subscription}", &world.subscription)
+                .replace("/{scope}", &world.root())
+                .replace("{namespace}", "Microsoft.DataProtection")
+                .replace("{name}", "3f3f3f3f-3f3f-4f3f-8f3f-3f3f3f3f3f3f")
+                .replace("{group}", "absent")
+                .replace("{operation}", "none");
+            let scope = match operation.at {
+                At::Tenant => None,
+                _ => Some(world.root().parse().unwrap()),
+            };
+            let who = &someone.object_id;
+            let may = permitted(
+                operation.needs,
+                "Microsoft.DataProtection",
+                scope.as_ref(),
+                who,
+                &assignments,
+                &roles,
+            );
+            let answer = world.call(&someone, operation.method.clone(), &path, Some(json!({}))).await;
+            if (answer.status != 403) != may || answer.status >= 500 {
+                wrong.push(format!("{role}: {} {path}: {}", operation.method, answer.status));
+            }
+        }
+    }
+
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
