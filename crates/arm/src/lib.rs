@@ -1,6 +1,11 @@
 //! The management API's wire language: resource ids, api-versions, errors and operations, as Azure Resource Manager
 //! speaks it. Pure.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "an error is made once per refused call; boxing would make every match harder to read"
+)]
+
 pub mod error;
 pub mod fields;
 pub mod filter;

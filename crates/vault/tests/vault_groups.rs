@@ -82,7 +82,7 @@ async fn a_list_comes_in_pages_with_absolute_links() {
         names.extend(page.names().iter().map(|name| (*name).to_owned()));
         let Some(next) = page.body["nextLink"].as_str() else { break };
         assert!(next.starts_with(&world.url), "{next}");
-        page = world.get_url(&world.administrator, &next.to_owned()).await;
+        page = world.get_url(&world.administrator, next).await;
         pages += 1;
     }
 

@@ -92,8 +92,8 @@ mod tests {
         let nothing = Rotation { add: false, remove: vec![] };
 
         assert!(rotation(&[], at("2026-01-01T00:00:00Z")).add);
-        assert_eq!(rotation(&[old.clone()], at("2026-01-30T23:00:00Z")), nothing);
-        assert!(rotation(&[old.clone()], at("2026-01-31T00:00:00Z")).add);
+        assert_eq!(rotation(std::slice::from_ref(&old), at("2026-01-30T23:00:00Z")), nothing);
+        assert!(rotation(std::slice::from_ref(&old), at("2026-01-31T00:00:00Z")).add);
         let both = [old, new];
         assert_eq!(rotation(&both, at("2026-02-01T00:00:00Z")), nothing);
         let later = rotation(&both, at("2026-02-02T00:00:00Z"));

@@ -46,7 +46,7 @@ pub async fn list(call: &Call<'_>) -> Result<Reply, Failure> {
                 continue;
             }
             if u32::try_from(value.len()).is_ok_and(|length| length >= most) {
-                next = value.last().and_then(|last: &(String, Value)| Some(last.0.clone()));
+                next = value.last().map(|last: &(String, Value)| last.0.clone());
                 break 'pages;
             }
             value.push((stored.id.folded().to_owned(), shown(&stored.id, &group)));

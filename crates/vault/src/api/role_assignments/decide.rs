@@ -173,7 +173,7 @@ mod tests {
         ];
         let two = record("two", OWNER, "/subscriptions/S");
 
-        let alone = [&others[..], &[one.clone()]].concat();
+        let alone = [&others[..], std::slice::from_ref(&one)].concat();
         let both = [&others[..], &[one, two]].concat();
 
         assert!(is_last_administrator("one", &subscription, &alone, &roles));
