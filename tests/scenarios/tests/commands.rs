@@ -228,7 +228,7 @@ fn errors_of_a_repository_have_their_exit_codes_and_a_next_step() {
             "{arguments:?}: {}",
             ran.stderr
         );
-        assert!(!ran.stderr.contains("UserError"), "{arguments:?}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("LocationNotReady"), "{arguments:?}: {}", ran.stderr);
     }
     assert!(
         unknown.code == 2 && unknown.stderr.contains("no setting bukkit\nnext: Known are"),

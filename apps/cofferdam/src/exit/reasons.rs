@@ -2,8 +2,12 @@
 
 use super::{Exit, Failure};
 use engine::EngineError;
-use extension::{locations::LocationError, points::PointError};
-use std::io;
+use extension::{
+    locations::{LocationError, engine_problem, store_problem},
+    points::PointError,
+};
+use protection::code;
+use std::{fmt::Display, io};
 use storage::{StoreError, StoreErrorKind, credential::CredentialError};
 
 const SEE_DAMAGE: &str =
@@ -12,7 +16,16 @@ const SEE_DAMAGE: &str =
 impl From<StoreError> for Failure {
     fn from(mut error: StoreError) -> Self {
         let remedy = std::mem::take(&mut error.remedy);
-        Self::new(of_store(&error), error).next(remedy)
+        Self::new(of_store(&error), coded(&store_problem(&error).code, &error)).next(remedy)
+    }
+}
+
+/// The message behind its documented code. That a location is not ready is the code of what has none of its own, and
+/// there may be no location at all.
+fn coded(named: &str, message: &impl Display) -> String {
+    match named {
+        code::LOCATION_NOT_READY | code::CANCELLED => message.to_string(),
+        named => format!("{named}: {message}"),
     }
 }
 
@@ -68,7 +81,7 @@ impl From<EngineError> for Failure {
             error if error.is_damage() => (Exit::Failed, SEE_DAMAGE),
             _ => (Exit::Failed, ""),
         };
-        Self::new(exit, error).next(next)
+        Self::new(exit, coded(&engine_problem(&error).code, &error)).next(next)
     }
 }
 
@@ -152,7 +165,21 @@ mod tests {
             let failure = Failure::from(error);
             let text = failure.to_string();
             assert_eq!(failure.exit.code(), code, "{text}");
-            assert!(text.contains("\nnext: ") && !text.contains("UserError"), "{text}");
+            assert!(text.contains("\nnext: ") && !text.contains(code::LOCATION_NOT_READY), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_a_documented_code_says_it() {
+        let cases = [
+            (StoreErrorKind::Full, code::STORE_FULL),
+            (StoreErrorKind::WrongClock, code::CLOCK_SKEW),
+            (StoreErrorKind::BucketMissing, code::LOCATION_NOT_FOUND),
+        ];
+
+        for (kind, code) in cases {
+            let text = Failure::from(StoreError::new("write", "data/x", kind, "refused")).to_string();
+            assert!(text.contains(&format!("{code}: ")), "{text}");
         }
     }
 
