@@ -18,7 +18,7 @@ const DRIFTING: [(&str, &str); 7] = [
     ),
     ("service/web", r#"{"spec":{"selector":{"app":"other"}}}"#),
     ("role/reader", r#"{"rules":[{"apiGroups":[""],"resources":["secrets"],"verbs":["delete"]}]}"#),
-    ("widget/first", r#"{"spec":{"size":9}}"#),
+    ("widgets.conflict.example/first", r#"{"spec":{"size":9}}"#),
     ("rolebinding/reader", ""),
 ];
 
@@ -179,6 +179,6 @@ fn modified_copy(cluster: &Cluster, installed: &Installation) {
     assert_eq!(copied["status"]["phase"], "Completed", "{:#}", copied["status"]);
     let copy = seen(cluster, "conflict-copy");
     assert_eq!(copy["configmap/settings"].1[0], json!({"sky": "green"}));
-    assert_eq!(copy["widget/first"].1[3], 4);
+    assert_eq!(copy["widgets.conflict.example/first"].1[3], 4);
     assert_eq!(copy["deployment/web"].1[5], json!(["example.com/web:2", "example.com/log:1"]));
 }
