@@ -1,6 +1,8 @@
 //! What every call works with.
 
-use crate::{accounts::Accounts, public_url::PublicUrl, store::Store, tokens::Issuer};
+use crate::{
+    accounts::Accounts, cluster_link::ClusterLink, public_url::PublicUrl, store::Store, tokens::Issuer,
+};
 use identity::RoleDefinition;
 use std::sync::Arc;
 use telemetry::Clock;
@@ -23,6 +25,12 @@ pub struct App {
     pub roles: Vec<RoleDefinition>,
     /// The region that the vault says it is in.
     pub location: String,
+    /// The way to the clusters.
+    pub clusters: Arc<dyn ClusterLink>,
+    /// Which of several replicas this is, unique at each start.
+    pub replica: String,
     /// Wakes the background tasks.
     pub poke: Notify,
+    /// Wakes whoever looks for work.
+    pub poke_work: Notify,
 }

@@ -9,6 +9,7 @@ use crate::{
 };
 use arm::{ApiVersion, ArmError, Filter, ResourceId};
 use bytes::Bytes;
+use http::HeaderMap;
 use identity::Assignment;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -34,6 +35,8 @@ pub struct Call<'a> {
     pub address: Address,
     /// In which version.
     pub version: ApiVersion,
+    /// The headers of the request.
+    pub headers: HeaderMap,
     /// The body, unread.
     pub body: Bytes,
     /// The id by which log lines and audit records are found.
@@ -79,6 +82,16 @@ impl Call<'_> {
             let message = format!("The request content cannot be read as JSON: {error}.");
             ArmError::new(400, "InvalidRequestContent", message)
         })
+    }
+
+    /// The body as JSON, which may be left out.
+    pub fn optional_json(&self) -> Result<Option<Value>, ArmError> {
+        if self.body.trim_ascii().is_empty() { Ok(None) } else { self.json().map(Some) }
+    }
+
+    /// A header, if it is there and can be read.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// The conditions of `$filter`.

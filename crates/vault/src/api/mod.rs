@@ -2,10 +2,14 @@
 
 mod authorize;
 mod call;
+pub mod clusters;
+pub mod extensions;
 mod groups;
 mod handle;
+mod operation;
 mod operations;
 mod providers;
+mod resource;
 mod role_assignments;
 mod role_definitions;
 mod subscriptions;
@@ -13,6 +17,8 @@ mod versions;
 
 pub use authorize::{Needs, permitted};
 pub use call::{Call, Failure};
-pub use groups::{DELETE as DELETE_GROUP, Group, KIND as GROUP};
+pub use groups::{DELETE as DELETE_GROUP, Group, KIND as GROUP, READ as READ_GROUP, read as read_group};
 pub use handle::{Gate, handle, of_store};
-pub use operations::{At, Found, OPERATIONS, Op, Operation, Params, find};
+pub use operation::{begin, finished};
+pub use operations::{Answered, At, Found, Handler, Operation, Params, find, operations};
+pub use resource::Loaded;

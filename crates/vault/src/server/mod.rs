@@ -11,6 +11,7 @@ use crate::{
     accounts::Accounts,
     app::App,
     bootstrap::{BootstrapError, Credential, first_start},
+    cluster_link::NoClusters,
     directory::{DataDirectory, DirectoryError, Lock},
     pki::PkiError,
     public_url::PublicUrl,
@@ -18,6 +19,7 @@ use crate::{
     store::{Store, StoreError, sqlite::Sqlite},
     tasks,
     tokens::{Issuer, KeyError},
+    work,
 };
 use certificate::Shown;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
@@ -102,7 +104,10 @@ impl Vault {
             clock,
             roles: identity::builtin::roles(),
             location: config.location,
+            clusters: Arc::new(NoClusters),
+            replica: uuid::Uuid::new_v4().to_string(),
             poke: tokio::sync::Notify::new(),
+            poke_work: tokio::sync::Notify::new(),
         });
         Ok(Self {
             app,
@@ -139,10 +144,11 @@ impl Vault {
     /// Answers until it is told to stop, then lets what is under way end.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), ServeError> {
         let background = tokio::spawn(tasks::run(self.app.clone(), stop.clone()));
+        let worker = tokio::spawn(work::run(self.app.clone(), stop.clone()));
         let renewal = tokio::spawn(certificate::renew(self.shown.clone(), self.app.clone(), stop.clone()));
         let ended = listen::run(self.app, self.listener, self.shown, self.limits, stop.clone()).await;
         stop.cancel();
-        for task in [background, renewal] {
+        for task in [background, worker, renewal] {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task ended badly");
             }
