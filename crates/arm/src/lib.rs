@@ -10,7 +10,9 @@ pub mod error;
 pub mod fields;
 pub mod filter;
 pub mod id;
+pub mod instance;
 pub mod operation;
+pub mod restore;
 pub mod version;
 
 pub use error::ArmError;

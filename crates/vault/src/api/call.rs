@@ -111,6 +111,23 @@ impl Call<'_> {
         permitted(needs, "", Some(on), &self.caller.object_id, &self.assignments, &self.app.roles)
     }
 
+    /// Whether the caller may read something else that the call joins with its own resource.
+    pub fn may_read_linked(&self, needs: super::Needs, on: &ResourceId) -> Result<(), ArmError> {
+        if self.may(needs, on) {
+            return Ok(());
+        }
+        let (who, action) = (&self.caller, needs.action(""));
+        let message = format!(
+            "The client '{}' with object id '{}' has permission to perform action '{}' on scope '{}'; however, it does \
+             not have permission to perform action '{action}' on the linked scope '{on}' or the linked scope is invalid.",
+            who.client_id,
+            who.object_id,
+            self.operation.needs.action(self.params.get("namespace")),
+            self.scope.as_ref().map(ToString::to_string).unwrap_or_default(),
+        );
+        Err(ArmError::new(403, "LinkedAuthorizationFailed", message).about(on.as_str()))
+    }
+
     /// Makes changes, with the audit record of this call.
     pub async fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
         self.app.store.commit(changes, &self.audit(AuditOutcome::Changed)).await

@@ -41,16 +41,25 @@ impl Gate {
     }
 }
 
+/// Who calls with a token for the management API, outside of its operations.
+pub fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Reply> {
+    authenticate(app, headers)
+}
+
 /// Answers a call.
 pub async fn handle(app: &App, gate: Gate, address: Address, body: Bytes, correlation: &str) -> Reply {
     let ended = match open(app, gate, address, body, correlation).await {
         Ok(call) => (call.operation.handler)(&call).await,
         Err(failure) => Err(failure),
     };
-    match ended {
-        Ok(reply) => reply,
-        Err(Failure::Arm(error)) => error.into(),
-        Err(Failure::Store(error)) => of_store(&error, correlation),
+    ended.unwrap_or_else(|failure| refused(failure, correlation))
+}
+
+/// The answer of a call that failed.
+pub fn refused(failure: Failure, correlation: &str) -> Reply {
+    match failure {
+        Failure::Arm(error) => error.into(),
+        Failure::Store(error) => of_store(&error, correlation),
     }
 }
 

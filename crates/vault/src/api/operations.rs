@@ -102,6 +102,9 @@ const TABLES: &[&[Operation]] = &[
     super::role_definitions::OPERATIONS,
     super::role_assignments::OPERATIONS,
     super::operation::OPERATIONS,
+    super::instances::OPERATIONS,
+    super::points::OPERATIONS,
+    super::jobs::OPERATIONS,
 ];
 
 /// All operations.

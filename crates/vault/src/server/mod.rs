@@ -91,19 +91,23 @@ impl Vault {
         let path = database(&directory);
         let sqlite = Sqlite::open(&path).await.map_err(|source| ServeError::Store { path, source })?;
         let store: Arc<dyn Store> = Arc::new(sqlite.clone());
-        let wrapping = Wrapping::open(&directory)?;
+        let wrapping = Arc::new(Wrapping::open(&directory)?);
         let (shown, ca) = Shown::open(directory, public.host(), clock.as_ref())?;
         let (tenant, first) = first_start(store.as_ref(), config.subscription, clock.now()).await?;
-        let issuer = Issuer::open(public.clone(), tenant, store.clone(), clock.clone(), wrapping).await?;
+        let issuer =
+            Issuer::open(public.clone(), tenant, store.clone(), clock.clone(), wrapping.clone()).await?;
         let accounts = Accounts::new(store.clone(), clock.clone());
         let app = Arc::new(App {
             store,
             issuer,
+            wrapping,
             accounts,
             public,
             clock,
             roles: identity::builtin::roles(),
             location: config.location,
+            spread: config.spread.try_into().unwrap_or_default(),
+            quotas: config.quotas,
             clusters: Arc::new(NoClusters),
             replica: uuid::Uuid::new_v4().to_string(),
             poke: tokio::sync::Notify::new(),

@@ -181,6 +181,8 @@ pub enum Expected {
 pub enum Change {
     /// A setting.
     Set(String, String),
+    /// A setting that nobody has set yet.
+    SetOnce(String, String),
     /// A new subscription.
     AddSubscription(Subscription),
     /// A namespace is registered; again changes nothing.

@@ -7,6 +7,7 @@ pub use run::run;
 
 use crate::{
     app::App,
+    protect,
     store::{AuditEntry, AuditOutcome, Change, StoreError, Work},
 };
 use jiff::Timestamp;

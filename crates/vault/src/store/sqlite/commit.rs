@@ -53,6 +53,10 @@ fn simple(change: &Change) -> Option<(Query, Option<String>)> {
             .bind(value),
             None,
         ),
+        Change::SetOnce(name, value) => (
+            sqlx::query("INSERT INTO settings (name, value) VALUES (?1, ?2)").bind(name.clone()).bind(value),
+            Some(name),
+        ),
         Change::AddSubscription(new) => (
             sqlx::query("INSERT INTO subscriptions (key, id, name, created_at) VALUES (?1, ?2, ?3, ?4)")
                 .bind(new.id.folded().to_owned())
