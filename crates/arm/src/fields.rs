@@ -1,6 +1,8 @@
 //! Reads request bodies: names match in any case, `null` is absent, what is unknown is ignored, and an error names the
 //! field by its path.
 
+mod lists;
+
 use crate::ArmError;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
