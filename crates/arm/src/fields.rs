@@ -73,42 +73,14 @@ impl<'a> Fields<'a> {
         Ok(Some(texts))
     }
 
-    /// A truth value.
-    pub fn boolean(&self, name: &str) -> Result<Option<bool>, ArmError> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        let found = value.as_bool().map(Some);
-        found.ok_or_else(|| self.wrong(name, format!("is {}; a truth value is needed", kind(value))))
-    }
-
-    /// A list of texts; absent is empty, and so is `null` within it.
+    /// A list of texts; absent is empty.
     pub fn text_list(&self, name: &str) -> Result<Vec<String>, ArmError> {
-        let Some(list) = self.typed(name, "a list", Value::as_array)? else { return Ok(Vec::new()) };
-        let mut texts = Vec::new();
-        for (at, value) in list.iter().enumerate() {
-            match value {
-                Value::String(text) => texts.push(text.clone()),
-                Value::Null => {}
-                other => {
-                    let name = format!("{name}[{at}]");
-                    return Err(self.wrong(&name, format!("is {}; a text is needed", kind(other))));
-                }
-            }
-        }
-        Ok(texts)
+        Ok(self.listed(name)?.unwrap_or_default().into_iter().map(str::to_owned).collect())
     }
 
     /// A list of objects; absent is empty.
     pub fn object_list(&self, name: &str) -> Result<Vec<Self>, ArmError> {
-        let Some(list) = self.typed(name, "a list", Value::as_array)? else { return Ok(Vec::new()) };
-        let mut objects = Vec::new();
-        for (at, value) in list.iter().enumerate() {
-            let name = format!("{name}[{at}]");
-            match value {
-                Value::Object(object) => objects.push(Self { path: self.path_of(&name), object }),
-                other => return Err(self.wrong(&name, format!("is {}; an object is needed", kind(other)))),
-            }
-        }
-        Ok(objects)
+        Ok(self.items(name)?.unwrap_or_default())
     }
 
     /// The error that says what is wrong with a field.

@@ -147,7 +147,7 @@ impl Selection {
             Ok(list)
         };
         Ok(Self {
-            include_cluster_scope_resources: fields.boolean("includeClusterScopeResources")?.unwrap_or(true),
+            include_cluster_scope_resources: fields.flag("includeClusterScopeResources")?.unwrap_or(true),
             included_namespaces: list("includedNamespaces", MOST_NAMESPACES)?,
             excluded_namespaces: list("excludedNamespaces", MOST_NAMESPACES)?,
             included_resource_types: list("includedResourceTypes", MOST_ENTRIES)?,
@@ -187,7 +187,7 @@ impl BackupParameters {
             [] => Err(fields.wrong("backupDatasourceParametersList", "is required")),
             [one] => Ok(Self {
                 selection: Selection::read(one)?,
-                snapshot_volumes: one.boolean("snapshotVolumes")?.unwrap_or(true),
+                snapshot_volumes: one.flag("snapshotVolumes")?.unwrap_or(true),
                 included_volume_types: volume_types(one)?,
                 backup_hook_references: NamespacedName::read_list(one, "backupHookReferences")?,
             }),
@@ -316,7 +316,7 @@ fn identity(fields: &Fields<'_>) -> Result<Option<ResourceId>, ArmError> {
     let Some(details) = fields.object("identityDetails")? else { return Ok(None) };
     match details.text("userAssignedIdentityArmUrl")? {
         None | Some("") => Ok(None),
-        Some(_) if details.boolean("useSystemAssignedIdentity")? == Some(true) => Ok(None),
+        Some(_) if details.flag("useSystemAssignedIdentity")? == Some(true) => Ok(None),
         Some(_) => resource_id(&details, "userAssignedIdentityArmUrl").map(Some),
     }
 }

@@ -8,7 +8,7 @@ mod groups;
 mod handle;
 pub mod instances;
 pub mod jobs;
-mod operation;
+pub mod operation;
 mod operations;
 pub mod points;
 mod providers;

@@ -11,7 +11,7 @@ use crate::{
     accounts::Accounts,
     app::App,
     bootstrap::{BootstrapError, Credential, first_start},
-    cluster_link::NoClusters,
+    cluster_link::{ClusterLink, NoClusters},
     directory::{DataDirectory, DirectoryError, Lock},
     pki::PkiError,
     public_url::PublicUrl,
@@ -123,6 +123,14 @@ impl Vault {
             ca,
             _lock: lock,
         })
+    }
+
+    /// With another way to the clusters; for tests that inject faults into it.
+    pub fn with_clusters(mut self, clusters: Arc<dyn ClusterLink>) -> Self {
+        if let Some(app) = Arc::get_mut(&mut self.app) {
+            app.clusters = clusters;
+        }
+        self
     }
 
     /// The administrator's credential, at the first start alone; it is not kept.

@@ -12,10 +12,7 @@ pub fn shown(id: &ResourceId, job: &JobRecord, etag: &str, now: Timestamp) -> Va
     let duration = job.ended_at.unwrap_or(now).duration_since(job.started_at);
     let actions: &[&str] = if job.status == JobStatus::InProgress { &["Cancel"] } else { &[""] };
     let errors = (!job.errors.is_empty()).then(|| job.errors.iter().map(error).collect::<Vec<_>>());
-    let target = match &job.task {
-        Task::Restore { request, .. } => Some(&request.target),
-        Task::Backup { .. } => None,
-    };
+    let restore_type = matches!(job.task, Task::Restore { .. }).then_some("RecoveryPointBased");
     json!({
         "id": id,
         "name": id.name(),
@@ -49,20 +46,29 @@ pub fn shown(id: &ResourceId, job: &JobRecord, etag: &str, now: Timestamp) -> Va
             "supportedActions": actions,
             "sourceDataStoreName": null,
             "destinationDataStoreName": null,
-            "restoreType": target.map(|_| "RecoveryPointBased"),
+            "restoreType": restore_type,
             "rehydrationPriority": null,
             "errorDetails": errors,
-            "extendedInfo": {
-                "backupInstanceState": null,
-                "dataTransferredInBytes": job.bytes,
-                "recoveryDestination": target.map(|target| target.resource.as_str()),
-                "sourceRecoverPoint": point(job, matches!(job.task, Task::Restore { .. })),
-                "targetRecoverPoint": point(job, matches!(job.task, Task::Backup { .. })),
-                "subTasks": sub_tasks(job),
-                "additionalDetails": details(job),
-                "warningDetails": job.warnings.iter().map(warning).collect::<Vec<_>>(),
-            },
+            "extendedInfo": extended(job),
         },
+    })
+}
+
+fn extended(job: &JobRecord) -> Value {
+    let destination = match &job.task {
+        Task::Restore { request, .. } => Some(request.target.resource.as_str()),
+        Task::Backup { .. } => None,
+    };
+    let is_restore = destination.is_some();
+    json!({
+        "backupInstanceState": null,
+        "dataTransferredInBytes": job.bytes,
+        "recoveryDestination": destination,
+        "sourceRecoverPoint": point(job, is_restore),
+        "targetRecoverPoint": point(job, !is_restore),
+        "subTasks": sub_tasks(job),
+        "additionalDetails": details(job),
+        "warningDetails": job.warnings.iter().map(warning).collect::<Vec<_>>(),
     })
 }
 
