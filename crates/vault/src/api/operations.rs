@@ -102,6 +102,9 @@ const TABLES: &[&[Operation]] = &[
     super::role_definitions::OPERATIONS,
     super::role_assignments::OPERATIONS,
     super::operation::OPERATIONS,
+    super::vaults::OPERATIONS,
+    super::policies::OPERATIONS,
+    super::guards::OPERATIONS,
 ];
 
 /// All operations.

@@ -36,7 +36,7 @@ pub type StepOf =
     for<'c> fn(&'c Arc<App>, &'c Work) -> Pin<Box<dyn Future<Output = Result<Step, StoreError>> + Send + 'c>>;
 
 /// The kinds of work; each module adds its own.
-const KINDS: &[(&str, StepOf)] = &[];
+const KINDS: &[(&str, StepOf)] = &[(crate::api::vaults::PURGE, crate::api::vaults::purge)];
 
 fn step_of(kind: &str) -> Option<StepOf> {
     KINDS.iter().find(|(name, _)| *name == kind).map(|(_, step)| *step)
