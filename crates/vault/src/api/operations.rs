@@ -105,6 +105,9 @@ const TABLES: &[&[Operation]] = &[
     super::instances::OPERATIONS,
     super::points::OPERATIONS,
     super::jobs::OPERATIONS,
+    super::vaults::OPERATIONS,
+    super::policies::OPERATIONS,
+    super::guards::OPERATIONS,
 ];
 
 /// All operations.

@@ -65,7 +65,20 @@ const PROVIDERS: [Provider; 7] = [
     Provider {
         namespace: "Microsoft.DataProtection",
         always: false,
-        types: &["backupVaults", "resourceGuards", "locations", "operations"],
+        types: &[
+            "backupVaults",
+            "backupVaults/backupInstances",
+            "backupVaults/backupPolicies",
+            "backupVaults/backupResourceGuardProxies",
+            "backupVaults/backupJobs",
+            "backupVaults/deletedBackupInstances",
+            "resourceGuards",
+            "locations",
+            "locations/deletedVaults",
+            "locations/checkNameAvailability",
+            "locations/checkFeatureSupport",
+            "operations",
+        ],
     },
     Provider {
         namespace: "Microsoft.KubernetesConfiguration",

@@ -45,6 +45,7 @@ const KINDS: &[(&str, StepOf)] = &[
     (protect::forget::KIND, protect::forget::step),
     (protect::validate::KIND, protect::validate::step),
     (protect::purge::KIND, protect::purge::step),
+    (crate::api::vaults::PURGE, crate::api::vaults::purge),
 ];
 
 fn step_of(kind: &str) -> Option<StepOf> {

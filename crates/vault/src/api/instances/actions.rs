@@ -1,13 +1,10 @@
 //! What can be done with an instance: back up now, stop, suspend, resume, sync, undelete.
 
-use super::{
-    InstanceRecord, ProtectionState, deleted,
-    guard::{Guarded, approvals, guarded},
-    live, moved, vault_of_path,
-};
+use super::{InstanceRecord, ProtectionState, deleted, guard::approvals, live, moved, vault_of_path};
 use crate::{
     api::{
         Call, Failure, Loaded, extensions,
+        guards::{self, Critical},
         jobs::{self, JobRecord, Task},
         operation, policies, read,
         resource::TRIES,
@@ -136,7 +133,7 @@ pub async fn check_rate(
 
 /// Stops protection; what there is stays for ever.
 pub async fn stop(call: &Call<'_>) -> Result<Reply, Failure> {
-    change(call, Some(Guarded::Stop), |instance| match instance.document.state {
+    change(call, Some(Critical::StopProtection), |instance| match instance.document.state {
         ProtectionState::ProtectionConfigured
         | ProtectionState::BackupSchedulesSuspended
         | ProtectionState::ProtectionError
@@ -148,7 +145,7 @@ pub async fn stop(call: &Call<'_>) -> Result<Reply, Failure> {
 
 /// Stops backups; what there is goes on to expire.
 pub async fn suspend(call: &Call<'_>) -> Result<Reply, Failure> {
-    change(call, Some(Guarded::Suspend), |instance| match instance.document.state {
+    change(call, Some(Critical::SuspendBackups), |instance| match instance.document.state {
         ProtectionState::ProtectionConfigured
         | ProtectionState::ProtectionError
         | ProtectionState::BackupSchedulesSuspended => Ok(ProtectionState::BackupSchedulesSuspended),
@@ -171,11 +168,11 @@ pub async fn resume(call: &Call<'_>) -> Result<Reply, Failure> {
 /// Moves an instance to another state, and its schedule with it.
 async fn change(
     call: &Call<'_>,
-    guard: Option<Guarded>,
+    guard: Option<Critical>,
     to: impl Fn(&Loaded<InstanceRecord>) -> Result<ProtectionState, ArmError>,
 ) -> Result<Reply, Failure> {
     if let Some(what) = guard {
-        guarded(call, &vault_of_path(call)?, what, &approvals(call)?).await?;
+        guards::check(call, &vault_of_path(call)?, what, &approvals(call)?).await?;
     }
     for _ in 0..TRIES {
         let instance = live(call, call.scope()?).await?;

@@ -2,14 +2,16 @@
 
 use super::{
     Deletion, InstanceRecord, KIND, ProtectionState, deleted,
-    guard::{APPROVALS, Guarded, approvals, guarded},
+    guard::APPROVALS,
     live,
     shown::{shown, shown_deleted},
     vault_of_path,
 };
 use crate::{
     api::{
-        Call, Failure, Loaded, Needs, operation, points,
+        Call, Failure, Loaded, Needs,
+        guards::{self, Critical},
+        operation, points,
         resource::{self, TRIES},
     },
     protect::{purge, schedule, validate, vault},
@@ -72,8 +74,13 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
                 let expected = Expected::Version(before.version);
                 let record = changed(&before, wanted.clone(), tags.clone())?;
                 if before.document.instance.policy != wanted.policy {
-                    guarded(call, &owner.id, Guarded::UpdatePolicy, &properties.text_list(APPROVALS)?)
-                        .await?;
+                    guards::check(
+                        call,
+                        &owner.id,
+                        Critical::UpdateInstance,
+                        &properties.text_list(APPROVALS)?,
+                    )
+                    .await?;
                 }
                 (before.id, record, expected, 200)
             }
@@ -207,7 +214,7 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
                            expire. Stop protection, or suspend backups.";
             return Err(ArmError::new(409, "UserErrorImmutableVaultDeleteNotAllowed", message).into());
         }
-        guarded(call, &owner.id, Guarded::Delete, &approvals(call)?).await?;
+        guards::check_delete(call, &owner.id, Critical::DeleteInstance, &instance.id).await?;
         let ended = operation::finished(
             call,
             "Microsoft.DataProtection/backupVaults/backupInstances/delete",

@@ -3,13 +3,14 @@
 use super::{
     InstanceRecord,
     actions::{begun, check_rate, occasion, problem_error},
-    guard::{Guarded, approvals, guarded},
+    guard::approvals,
     live, vault_of_path,
 };
 use crate::{
     api::{
         Call, Failure, Loaded, Needs,
         extensions::{self, ExtensionRecord},
+        guards::{self, Critical},
         jobs::{JobRecord, Task},
         points::PointRecord,
         resource,
@@ -84,7 +85,7 @@ pub async fn prepare(call: &Call<'_>, given: &Fields<'_>) -> Result<Prepared, Fa
 pub async fn restore(call: &Call<'_>) -> Result<Reply, Failure> {
     let body = call.json()?;
     let prepared = prepare(call, &Fields::of(&body)?).await?;
-    guarded(call, &prepared.vault, Guarded::Restore, &approvals(call)?).await?;
+    guards::check(call, &prepared.vault, Critical::Restore, &approvals(call)?).await?;
     let Some(extension) = &prepared.extension else {
         return Err(problem_error(&schedule::no_extension(&prepared.request.target.resource)).into());
     };
