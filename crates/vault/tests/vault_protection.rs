@@ -59,10 +59,9 @@ async fn a_lost_answer_a_broken_connection_and_a_restart_make_no_second_backup()
         it.world.clock.advance(SignedDuration::from_secs(6));
         tokio::time::sleep(std::time::Duration::from_millis(700)).await;
     }
-    let Protected { world, cluster, group, vault, managed, instance } = it;
-    let it = Protected { world: world.restart().await, cluster, group, vault, managed, instance };
+    let mut it = it.restart().await;
     it.cluster.says("Backup", done());
-    it.world.clock.advance(SignedDuration::from_secs(120));
+    it.later(SignedDuration::from_secs(120)).await;
     let ended = it.ended(&job).await;
 
     assert_eq!(ended["properties"]["status"], "Completed", "{ended}");
@@ -113,6 +112,15 @@ async fn what_a_cluster_says_is_bounded_and_a_lie_is_no_recovery_point() {
     assert_eq!(it.get(&format!("{}/recoveryPoints", it.instance)).await.body["value"], json!([]));
 }
 
+async fn jobs(it: &Protected) -> Vec<serde_json::Value> {
+    it.get(&format!("{}/backupJobs", it.vault)).await.body["value"].as_array().unwrap().clone()
+}
+
+async fn points(it: &Protected) -> Vec<String> {
+    let listed = it.get(&format!("{}/recoveryPoints", it.instance)).await;
+    listed.names().into_iter().map(str::to_owned).collect()
+}
+
 #[tokio::test]
 async fn every_slot_of_the_schedule_begins_one_backup_and_missed_ones_are_made_up_for_once() {
     let it = Protected::start().await;
@@ -134,27 +142,23 @@ async fn every_slot_of_the_schedule_begins_one_backup_and_missed_ones_are_made_u
 
 #[tokio::test]
 async fn expired_recovery_points_go_and_the_newest_stays() {
-    let it = Protected::start().await;
+    let mut it = Protected::start().await;
     it.protect().await;
     let point = |n: usize| format!("{n:064}");
     for n in 0..2 {
         it.cluster.says("Backup", json!({"phase": "Completed", "recoveryPoint": {"id": point(n)}}));
         let job = it.job_of(&it.back_up().await).await;
         it.ended(&job).await;
-        it.world.clock.advance(SignedDuration::from_mins(10));
+        it.later(SignedDuration::from_mins(10)).await;
     }
     let stopped = it.call(Method::POST, &format!("{}/suspendBackups", it.instance), None).await;
     it.operation(&stopped).await;
     it.cluster.says("DeleteBackup", json!({"phase": "Completed"}));
-    let names = async || -> Vec<String> {
-        let listed = it.get(&format!("{}/recoveryPoints", it.instance)).await;
-        listed.names().into_iter().map(str::to_owned).collect()
-    };
 
-    it.world.clock.advance(SignedDuration::from_hours(8 * 24));
-    it.until(async || (names().await.len() == 1).then_some(())).await;
+    it.later(SignedDuration::from_hours(8 * 24)).await;
+    it.until(async || (points(&it).await.len() == 1).then_some(())).await;
 
-    assert_eq!(names().await, [point(1)], "the newest stays whatever its age");
+    assert_eq!(points(&it).await, [point(1)], "the newest stays whatever its age");
     let deletion = &it.cluster.made("deletebackups")[0];
     assert_eq!(deletion["recoveryPoint"], json!({"location": "default", "id": point(0)}));
 }

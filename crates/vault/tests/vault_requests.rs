@@ -85,7 +85,7 @@ async fn what_is_not_served_says_so_in_the_usual_shape() {
         (Method::GET, "/nothing".to_owned(), 404, "NotFound"),
         (
             Method::GET,
-            format!("{group}/providers/Microsoft.DataProtection/backupVaults/v"),
+            format!("{group}/providers/Microsoft.DataProtection/backupThings/v"),
             404,
             "InvalidResourceType",
         ),

@@ -229,6 +229,19 @@ impl Protected {
         self.call(Method::POST, &format!("{}/backup", self.instance), Some(body)).await
     }
 
+    /// Time goes by. Tokens do not live that long.
+    pub async fn later(&mut self, by: SignedDuration) {
+        self.world.clock.advance(by);
+        self.world.administrator.token = self.world.sign_in(&self.world.administrator).await;
+    }
+
+    /// The vault is started anew, at another port.
+    pub async fn restart(mut self) -> Self {
+        self.world = self.world.restart().await;
+        self.later(SignedDuration::ZERO).await;
+        self
+    }
+
     pub async fn until<T>(&self, look: impl AsyncFn() -> Option<T>) -> T {
         for _ in 0..600 {
             if let Some(found) = look().await {
