@@ -136,11 +136,11 @@ impl Dialler {
     /// certificate: a refusal shows as an error at the first read.
     pub async fn dial(&self, protocol: &[u8], credential: Option<&Credential>) -> Result<Dialled, DialError> {
         let place = self.target.authority();
+        let config = tls::client(&self.trust, credential, protocol, self.clock.clone())?;
         let stream = match self.proxy.for_host(&self.target.host, self.target.port) {
             None => Box::new(tcp(&self.target.host, self.target.port).await?),
             Some(via) => in_time(&authority(&via.host, via.port), self.through(&via)).await?,
         };
-        let config = tls::client(&self.trust, credential, protocol, self.clock.clone())?;
         let secured = in_time(&place, secure(config, &self.target.host, &place, stream)).await?;
         if secured.get_ref().1.alpn_protocol() != Some(protocol) {
             let protocol = String::from_utf8_lossy(protocol).into_owned();

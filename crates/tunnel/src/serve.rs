@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Bytes of one request's body that may be under way. All requests together fit into the connection's window, so that
 /// one whose reader is slow does not hold up the others.
-const STREAM_WINDOW: u32 = 64 * 1024;
+const STREAM_WINDOW: u32 = 256 * 1024;
 /// What may wait to be sent, per answer.
 const SEND_BUFFER: usize = 64 * 1024;
 const LARGEST_HEAD: u32 = 16 * 1024;
