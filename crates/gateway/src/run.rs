@@ -89,7 +89,7 @@ impl TokenSource for TokenFile {
 
 /// Runs until `stop` fires.
 pub async fn run(
-    cluster: kube::Config,
+    mut cluster: kube::Config,
     config: Config,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
@@ -100,7 +100,8 @@ pub async fn run(
     let trust = Trust::from_pem(&authorities)?;
     let api = ApiServer::new(&cluster)?;
     // Its own calls are short ones. What it carries may take hours.
-    let own = Client::try_from(kube::Config { read_timeout: Some(OWN_CALLS), ..cluster })?;
+    cluster.read_timeout = Some(OWN_CALLS);
+    let own = Client::try_from(cluster)?;
     let gateway = Gateway::new(own.clone(), api, clock.clone());
     let health = Health::default();
     if let Some(address) = config.listen {

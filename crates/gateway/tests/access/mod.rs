@@ -183,12 +183,12 @@ impl World {
 }
 
 fn bearer(config: &kube::Config, token: &str) -> kube::Config {
-    let token = serde_json::from_value(json!(token)).unwrap();
-    kube::Config {
-        auth_info: AuthInfo { token: Some(token), ..AuthInfo::default() },
-        default_retry: false,
-        ..config.clone()
-    }
+    let token = token.to_owned().into();
+    let mut config = config.clone();
+    config.auth_info = AuthInfo::default();
+    config.auth_info.token = Some(token);
+    config.default_retry = false;
+    config
 }
 
 async fn token(admin: &Client, namespace: &str, account: &str) -> String {
@@ -220,13 +220,17 @@ async fn prepare(admin: &Client) {
     namespaces.patch(BACKUPS, &apply, &Patch::Apply(&namespace)).await.unwrap();
     let backups = ApiResource::erase::<resources::Backup>(&());
     let backups: Api<DynamicObject> = Api::namespaced_with(admin.clone(), BACKUPS, &backups);
-    for attempt in 0.. {
-        // A new definition takes a moment to be served.
-        match backups.list(&Default::default()).await {
-            Ok(_) => break,
-            Err(error) => assert!(attempt < 100, "{error}"),
+    let hooks = ApiResource::erase::<resources::BackupHook>(&());
+    let hooks: Api<DynamicObject> = Api::namespaced_with(admin.clone(), BACKUPS, &hooks);
+    for served in [&backups, &hooks] {
+        for attempt in 0.. {
+            // A new definition takes a moment to be served.
+            match served.list(&Default::default()).await {
+                Ok(_) => break,
+                Err(error) => assert!(attempt < 100, "{error}"),
+            }
+            sleep(Duration::from_millis(100)).await;
         }
-        sleep(Duration::from_millis(100)).await;
     }
     for old in backups.list(&Default::default()).await.unwrap() {
         backups.delete(&old.name_any(), &DeleteParams::default()).await.unwrap();
