@@ -68,9 +68,8 @@ where
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     // A watch does not end by itself; what has not ended by now is dropped with the connection.
-    match timeout(DRAIN, connection).await {
-        Ok(Err(error)) => tracing::debug!(%error, "a connection that was put down broke"),
-        Ok(Ok(())) | Err(_) => {}
+    if let Ok(Err(error)) = timeout(DRAIN, connection).await {
+        tracing::debug!(%error, "a connection that was put down broke");
     }
     Ok(())
 }
