@@ -6,6 +6,7 @@ pub mod clusters;
 pub mod extensions;
 mod groups;
 mod handle;
+pub mod identities;
 mod operation;
 mod operations;
 mod providers;
