@@ -9,12 +9,16 @@
     reason = "an error is made once per refused call; boxing would make every match harder to read"
 )]
 
+pub mod access;
 pub mod accounts;
 pub mod api;
 pub mod app;
+pub mod bearer;
 pub mod bootstrap;
 pub mod cluster_link;
+pub mod denials;
 pub mod directory;
+mod graph;
 pub mod pki;
 pub mod public_url;
 pub mod reply;
@@ -25,4 +29,5 @@ pub mod signin;
 pub mod store;
 mod tasks;
 pub mod tokens;
+pub mod trust;
 pub mod work;

@@ -30,16 +30,7 @@ pub struct Group {
 pub fn put(name: &str, existing: Option<&Group>, body: &Value) -> Result<Group, ArmError> {
     check_name(name)?;
     let fields = Fields::of(body)?;
-    let location = match fields.text("location")? {
-        Some(location) if !location.trim().is_empty() => normal(location),
-        _ => {
-            let message = "The location property is required for this definition.";
-            return Err(ArmError::new(400, "LocationRequired", message).about("location"));
-        }
-    };
-    if location.len() > LONGEST_NAME || !location.chars().all(|c| c.is_ascii_alphanumeric()) {
-        return Err(fields.wrong("location", "is no region; write letters and digits, such as westeurope"));
-    }
+    let location = location(&fields)?;
     if let Some(existing) = existing {
         not_going(name, existing)?;
         if existing.location != location {
@@ -102,12 +93,28 @@ fn check_name(name: &str) -> Result<(), ArmError> {
     Err(ArmError::new(400, "InvalidResourceGroup", message))
 }
 
+/// The location of a resource, which every PUT of a resource must name.
+pub fn location(fields: &Fields<'_>) -> Result<String, ArmError> {
+    let location = match fields.text("location")? {
+        Some(location) if !location.trim().is_empty() => normal(location),
+        _ => {
+            let message = "The location property is required for this definition.";
+            return Err(ArmError::new(400, "LocationRequired", message).about("location"));
+        }
+    };
+    if location.len() > LONGEST_NAME || !location.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return Err(fields.wrong("location", "is no region; write letters and digits, such as westeurope"));
+    }
+    Ok(location)
+}
+
 /// `West Europe` and `westeurope` are one place.
 fn normal(location: &str) -> String {
     location.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
 
-fn tags(fields: &Fields<'_>) -> Result<Option<BTreeMap<String, String>>, ArmError> {
+/// The tags of a resource, where they are given.
+pub fn tags(fields: &Fields<'_>) -> Result<Option<BTreeMap<String, String>>, ArmError> {
     let Some(tags) = fields.texts("tags")? else { return Ok(None) };
     if tags.len() > MOST_TAGS {
         return Err(
