@@ -2,8 +2,8 @@
 
 use crate::protect::quotas::Quotas;
 use crate::{
-    accounts::Accounts, cluster_link::ClusterLink, public_url::PublicUrl, seal::Wrapping, store::Store,
-    tokens::Issuer,
+    access::Access, accounts::Accounts, cluster_link::ClusterLink, denials::Denials, public_url::PublicUrl,
+    seal::Wrapping, store::Store, tokens::Issuer, trust::Trust,
 };
 use identity::RoleDefinition;
 use jiff::SignedDuration;
@@ -22,6 +22,14 @@ pub struct App {
     pub wrapping: Arc<Wrapping>,
     /// Who may sign in.
     pub accounts: Accounts,
+    /// Issuers outside that the operator trusts.
+    pub trust: Trust,
+    /// Addresses to which a browser may be sent with an authorization code, besides those of its own machine.
+    pub redirects: Vec<String>,
+    /// Who may do what with what resources hold.
+    pub access: Access,
+    /// Denied calls that the audit log counts.
+    pub denials: Denials,
     /// The name under which clients reach it.
     pub public: PublicUrl,
     /// The time.

@@ -4,7 +4,7 @@
 use crate::{
     api::DELETE_GROUP,
     app::App,
-    store::{AuditEntry, AuditOutcome, Change, Ending, Expected, OperationRecord, StoreError},
+    store::{AuditEntry, AuditOutcome, Change, Ending, Expected, Grants, OperationRecord, StoreError},
 };
 use arm::OperationStatus;
 use std::{sync::Arc, time::Duration};
@@ -30,10 +30,20 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
                 continue;
             }
         }
+        if let Err(error) = tidy_sign_in(&app).await {
+            tracing::error!(%error, "could not write down denials or drop old codes; trying again in half a minute");
+        }
         if let Err(error) = finish_deletions(&app).await {
             tracing::error!(%error, "could not finish deletions; trying again in half a minute");
         }
     }
+}
+
+/// Writes how often calls were denied, and drops codes and refresh tokens that ended.
+async fn tidy_sign_in(app: &App) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    app.denials.flush(app.store.as_ref(), now).await?;
+    app.store.commit_unaudited(&[Change::RemoveGrants(Grants::EndedBy(now))]).await
 }
 
 /// Deletes every resource group whose deletion was asked for.

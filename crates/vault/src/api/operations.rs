@@ -100,6 +100,8 @@ const TABLES: &[&[Operation]] = &[
     super::groups::OPERATIONS,
     super::providers::OPERATIONS,
     super::role_definitions::OPERATIONS,
+    super::identities::OPERATIONS,
+    super::permissions::OPERATIONS,
     super::role_assignments::OPERATIONS,
     super::operation::OPERATIONS,
     super::instances::OPERATIONS,

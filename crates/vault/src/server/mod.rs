@@ -5,13 +5,15 @@ mod config;
 mod dispatch;
 mod listen;
 
-pub use config::{Config, Limits};
+pub use config::{Config, Limits, People};
 
 use crate::{
+    access::Access,
     accounts::Accounts,
     app::App,
     bootstrap::{BootstrapError, Credential, first_start},
     cluster_link::{ClusterLink, NoClusters},
+    denials::Denials,
     directory::{DataDirectory, DirectoryError, Lock},
     pki::PkiError,
     public_url::PublicUrl,
@@ -19,6 +21,7 @@ use crate::{
     store::{Store, StoreError, sqlite::Sqlite},
     tasks,
     tokens::{Issuer, KeyError},
+    trust::{Trust, TrustError},
     work,
 };
 use certificate::Shown;
@@ -50,6 +53,9 @@ pub enum ServeError {
     /// Signing keys.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// Issuers outside.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The first start.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
@@ -97,14 +103,19 @@ impl Vault {
         let issuer =
             Issuer::open(public.clone(), tenant, store.clone(), clock.clone(), wrapping.clone()).await?;
         let accounts = Accounts::new(store.clone(), clock.clone());
+        let roles = identity::builtin::roles();
         let app = Arc::new(App {
+            access: Access::new(store.clone(), roles.clone()),
+            trust: Trust::open(&config.people.trusted, clock.clone())?,
+            redirects: config.people.redirects,
+            denials: Denials::default(),
             store,
             issuer,
             wrapping,
             accounts,
             public,
             clock,
-            roles: identity::builtin::roles(),
+            roles,
             location: config.location,
             spread: config.spread.try_into().unwrap_or_default(),
             quotas: config.quotas,
@@ -158,12 +169,16 @@ impl Vault {
         let background = tokio::spawn(tasks::run(self.app.clone(), stop.clone()));
         let worker = tokio::spawn(work::run(self.app.clone(), stop.clone()));
         let renewal = tokio::spawn(certificate::renew(self.shown.clone(), self.app.clone(), stop.clone()));
+        let app = self.app.clone();
         let ended = listen::run(self.app, self.listener, self.shown, self.limits, stop.clone()).await;
         stop.cancel();
         for task in [background, worker, renewal] {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task ended badly");
             }
+        }
+        if let Err(error) = app.denials.flush_all(app.store.as_ref()).await {
+            tracing::error!(%error, "could not write how often calls were denied");
         }
         self.sqlite.close().await;
         ended
