@@ -311,4 +311,4 @@ fn lifetime(path: &str, text: &str, at: &mut At<'_>) -> Option<Lifetime> {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
