@@ -2,7 +2,7 @@
 //! on a poke.
 
 use crate::{
-    api::DELETE_GROUP,
+    api::{DELETE_GROUP, vaults},
     app::App,
     store::{AuditEntry, AuditOutcome, Change, Ending, Expected, Grants, OperationRecord, StoreError},
 };
@@ -65,6 +65,7 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
     let ended = Ending { status: OperationStatus::Succeeded, result: None, error: None };
     let mut changes = vec![Change::End(operation.id.clone(), ended, now)];
     if let Some(stored) = app.store.resource(&operation.target).await? {
+        changes.extend(vaults::leaving(app.store.as_ref(), &stored.id).await?);
         changes.push(Change::Remove(stored.id, Expected::Version(stored.version)));
     }
     let audit = AuditEntry {

@@ -110,6 +110,10 @@ const TABLES: &[&[Operation]] = &[
     super::vaults::OPERATIONS,
     super::policies::OPERATIONS,
     super::guards::OPERATIONS,
+    super::graph::OPERATIONS,
+    super::inventory::OPERATIONS,
+    super::operation_lists::OPERATIONS,
+    super::not_offered::OPERATIONS,
 ];
 
 /// All operations.

@@ -253,6 +253,7 @@ async fn open(folder: &TempDir, clock: &Arc<FixedClock>, limits: Limits) -> Vaul
         location: "local".to_owned(),
         spread: std::time::Duration::ZERO,
         quotas: Default::default(),
+        people: Default::default(),
         limits,
     };
     Vault::open(config, clock.clone()).await.unwrap()

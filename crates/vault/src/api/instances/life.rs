@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api::{
-        Call, Failure, Loaded, Needs,
+        Call, Failure, Loaded,
         guards::{self, Critical},
         operation, points,
         resource::{self, TRIES},

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api::{
-        Call, Failure, Loaded, Needs,
+        Call, Failure, Loaded,
         extensions::{self, ExtensionRecord},
         guards::{self, Critical},
         jobs::{JobRecord, Task},
