@@ -70,7 +70,7 @@ pub enum ServeError {
 #[derive(Debug)]
 pub struct Vault {
     app: Arc<App>,
-    sqlite: Sqlite,
+    store: Arc<dyn Store>,
     listener: TcpListener,
     shown: Arc<Shown>,
     limits: Limits,
@@ -90,14 +90,14 @@ impl Vault {
         let public = config.public.unwrap_or_else(|| PublicUrl::localhost(address.port()));
         let path = database(&directory);
         let sqlite = Sqlite::open(&path).await.map_err(|source| ServeError::Store { path, source })?;
-        let store: Arc<dyn Store> = Arc::new(sqlite.clone());
+        let store: Arc<dyn Store> = Arc::new(sqlite);
         let wrapping = Wrapping::open(&directory)?;
         let (shown, ca) = Shown::open(directory, public.host(), clock.as_ref())?;
         let (tenant, first) = first_start(store.as_ref(), config.subscription, clock.now()).await?;
         let issuer = Issuer::open(public.clone(), tenant, store.clone(), clock.clone(), wrapping).await?;
         let accounts = Accounts::new(store.clone(), clock.clone());
         let app = Arc::new(App {
-            store,
+            store: store.clone(),
             issuer,
             accounts,
             public,
@@ -111,7 +111,7 @@ impl Vault {
         });
         Ok(Self {
             app,
-            sqlite,
+            store,
             listener,
             shown: Arc::new(shown),
             limits: config.limits,
@@ -153,7 +153,7 @@ impl Vault {
                 tracing::error!(%error, "a background task ended badly");
             }
         }
-        self.sqlite.close().await;
+        self.store.close().await;
         ended
     }
 }
