@@ -19,6 +19,7 @@ pub mod pki;
 pub mod public_url;
 pub mod reply;
 pub mod request;
+pub mod rewrap;
 pub mod seal;
 pub mod server;
 pub mod signin;

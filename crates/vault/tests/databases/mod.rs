@@ -106,13 +106,19 @@ pub fn shared() -> &'static Server {
     SERVER.get_or_init(Server::start)
 }
 
+impl Server {
+    /// Executes a statement as its administrator.
+    pub async fn execute(&self, statement: &str) {
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
+        connection.execute(sqlx::AssertSqlSafe(statement.to_owned())).await.unwrap();
+    }
+}
+
 /// The URL of a new, empty database.
 pub async fn new_database(server: &Server, options: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("vault{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    let mut connection = PgConnection::connect(&server.url("postgres")).await.unwrap();
-    let statement = format!("CREATE DATABASE {name} {options} STRATEGY file_copy");
-    connection.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
+    server.execute(&format!("CREATE DATABASE {name} {options} STRATEGY file_copy")).await;
     server.url(&name)
 }
 

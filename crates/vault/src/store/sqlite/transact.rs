@@ -6,14 +6,28 @@ use crate::store::{
     audit::chained,
     sql::{Executed, Statement, judge},
 };
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::{Connection, Row, SqliteConnection, SqlitePool};
 
 pub async fn transact(
     pool: &SqlitePool,
     statements: Vec<Statement>,
     audit: Option<&AuditEntry>,
 ) -> Stores<()> {
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?;
+    let mut connection = pool.acquire().await.map_err(unavailable)?;
+    let ended = on(&mut connection, statements, audit).await;
+    if matches!(ended, Err(StoreError::Unavailable(_) | StoreError::Damaged(_))) {
+        // A full disk may have ended the transaction without the driver's knowledge: a new connection knows where it is.
+        connection.close_on_drop();
+    }
+    ended
+}
+
+async fn on(
+    connection: &mut SqliteConnection,
+    statements: Vec<Statement>,
+    audit: Option<&AuditEntry>,
+) -> Stores<()> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?;
     for Statement { query, must_meet } in statements {
         let executed = match bound(query).execute(&mut *transaction).await {
             Ok(done) => Executed::Rows(done.rows_affected()),
