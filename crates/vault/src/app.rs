@@ -1,10 +1,11 @@
 //! What every call works with.
 
 use crate::{
-    accounts::Accounts, cluster_link::ClusterLink, public_url::PublicUrl, store::Store, tokens::Issuer,
+    accounts::Accounts, cluster_link::ClusterLink, metrics::Metrics, public_url::PublicUrl, store::Store,
+    tokens::Issuer, work::Kinds,
 };
 use identity::RoleDefinition;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use telemetry::Clock;
 use tokio::sync::Notify;
 
@@ -29,6 +30,12 @@ pub struct App {
     pub clusters: Arc<dyn ClusterLink>,
     /// Which of several replicas this is, unique at each start.
     pub replica: String,
+    /// Kinds of work besides the vault's own.
+    pub kinds: Kinds,
+    /// How long work that was claimed is left to a replica that falls silent.
+    pub lease: Duration,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Wakes the background tasks.
     pub poke: Notify,
     /// Wakes whoever looks for work.

@@ -35,11 +35,14 @@ pub enum Step {
 pub type StepOf =
     for<'c> fn(&'c Arc<App>, &'c Work) -> Pin<Box<dyn Future<Output = Result<Step, StoreError>> + Send + 'c>>;
 
-/// The kinds of work; each module adds its own.
-const KINDS: &[(&str, StepOf)] = &[];
+/// Kinds of work and their steps.
+pub type Kinds = &'static [(&'static str, StepOf)];
 
-fn step_of(kind: &str) -> Option<StepOf> {
-    KINDS.iter().find(|(name, _)| *name == kind).map(|(_, step)| *step)
+/// The kinds of work; each module adds its own.
+const KINDS: Kinds = &[];
+
+fn step_of(app: &App, kind: &str) -> Option<StepOf> {
+    KINDS.iter().chain(app.kinds).find(|(name, _)| *name == kind).map(|(_, step)| *step)
 }
 
 /// The audit record of what the vault does by itself.

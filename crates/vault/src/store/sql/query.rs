@@ -1,5 +1,7 @@
 //! A statement and its values, before they belong to a database.
 
+use std::borrow::Cow;
+
 /// A value of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
@@ -17,14 +19,14 @@ pub enum Value {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     /// The statement.
-    pub sql: &'static str,
+    pub sql: Cow<'static, str>,
     /// `?1` is the first.
     pub values: Vec<Value>,
 }
 
 /// A statement without values so far.
-pub fn query(sql: &'static str) -> Query {
-    Query { sql, values: Vec::new() }
+pub fn query(sql: impl Into<Cow<'static, str>>) -> Query {
+    Query { sql: sql.into(), values: Vec::new() }
 }
 
 impl Query {

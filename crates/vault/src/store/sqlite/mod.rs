@@ -9,7 +9,7 @@ use super::{
 };
 use async_trait::async_trait;
 use sqlx::{
-    Row, SqlitePool,
+    AssertSqlSafe, Row, SqlitePool,
     sqlite::{
         SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
         SqliteSynchronous,
@@ -20,7 +20,7 @@ use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, time::Durat
 const SCHEMA: &[Step] = &[
     (1, "first", include_str!("migrations/0001_first.sql")),
     (2, "work", include_str!("migrations/0002_work.sql")),
-    (3, "sealed", include_str!("migrations/0003_sealed.sql")),
+    (4, "sealed", include_str!("migrations/0004_sealed.sql")),
 ];
 const READERS: u32 = 4;
 const BUSY: Duration = Duration::from_secs(5);
@@ -63,11 +63,13 @@ impl Sqlite {
 type Bound = sqlx::query::Query<'static, sqlx::Sqlite, SqliteArguments>;
 
 fn bound(query: Query) -> Bound {
-    query.values.into_iter().fold(sqlx::query(query.sql), |bound, value| match value {
-        Value::Text(text) => bound.bind(text),
-        Value::Number(number) => bound.bind(number),
-        Value::Bytes(bytes) => bound.bind(bytes),
-        Value::Bool(yes) => bound.bind(yes),
+    query.values.into_iter().fold(sqlx::query(AssertSqlSafe(query.sql.into_owned())), |bound, value| {
+        match value {
+            Value::Text(text) => bound.bind(text),
+            Value::Number(number) => bound.bind(number),
+            Value::Bytes(bytes) => bound.bind(bytes),
+            Value::Bool(yes) => bound.bind(yes),
+        }
     })
 }
 

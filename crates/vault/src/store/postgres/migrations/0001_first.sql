@@ -1,4 +1,4 @@
--- The schema of SQLite's third version, for PostgreSQL. Text is compared byte by byte (COLLATE "C"), as keys below an id
+-- All tables, as SQLite has them in its fourth version. Text is compared byte by byte (COLLATE "C"), as keys below an id
 -- are found by a range of keys. Times are milliseconds since 1970 in UTC.
 
 CREATE TABLE settings (
