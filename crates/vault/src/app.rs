@@ -2,7 +2,7 @@
 
 use crate::protect::quotas::Quotas;
 use crate::{
-    access::Access, accounts::Accounts, cluster_link::ClusterLink, denials::Denials, metrics::Metrics,
+    access::Access, accounts::Accounts, cluster_link::ClusterLink, denials::Denials, links::Links, metrics::Metrics,
     public_url::PublicUrl, seal::Wrapping, store::Store, tokens::Issuer, trust::Trust, work::Kinds,
 };
 use identity::RoleDefinition;
@@ -42,6 +42,8 @@ pub struct App {
     pub spread: SignedDuration,
     /// What a subscription, a vault and an instance may have and do.
     pub quotas: Quotas,
+    /// The connections of clusters to this replica.
+    pub links: Arc<Links>,
     /// The way to the clusters.
     pub clusters: Arc<dyn ClusterLink>,
     /// Which of several replicas this is, unique at each start.

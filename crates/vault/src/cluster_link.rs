@@ -72,6 +72,9 @@ pub trait ClusterLink: Send + Sync + fmt::Debug {
         binding: &str,
         request: ClusterRequest,
     ) -> Result<ClusterAnswer, LinkError>;
+
+    /// Connections or bindings have changed: what is no longer wanted is cut, what is new is told.
+    fn look_again(&self) {}
 }
 
 /// No cluster at all.

@@ -15,7 +15,8 @@ use crate::{
     accounts::Accounts,
     app::App,
     bootstrap::{BootstrapError, Credential, first_start},
-    cluster_link::{ClusterLink, NoClusters},
+    cluster_link::ClusterLink,
+    links::{self, AuthorityFailure, Links},
     denials::Denials,
     directory::{DataDirectory, DirectoryError, Lock},
     forwarded::Network,
@@ -84,6 +85,12 @@ pub enum ServeError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The authority of clusters.
+    #[error(transparent)]
+    Links(#[from] AuthorityFailure),
+    /// TLS of clusters' connections.
+    #[error(transparent)]
+    LinkTls(#[from] tunnel::tls::TlsError),
     /// TLS.
     #[error("could not set up TLS: {0}; this is a defect, please report it")]
     Tls(rustls::Error),
@@ -129,6 +136,8 @@ impl Vault {
         let wrapping = Arc::new(wrapping);
         let issuer =
             Issuer::open(public.clone(), tenant, store.clone(), clock.clone(), wrapping.clone()).await?;
+        let authority = links::open_authority(store.as_ref(), &wrapping, clock.now()).await?;
+        let links = Arc::new(Links::new(authority));
         let accounts = Accounts::new(store.clone(), clock.clone());
         let roles = identity::builtin::roles();
         let app = Arc::new(App {
@@ -146,7 +155,8 @@ impl Vault {
             location: config.location,
             spread: config.spread.try_into().unwrap_or_default(),
             quotas: config.quotas,
-            clusters: Arc::new(NoClusters),
+            clusters: links.clone(),
+            links,
             replica: uuid::Uuid::new_v4().to_string(),
             kinds: config.kinds,
             lease: config.limits.lease,
@@ -201,13 +211,15 @@ impl Vault {
         let background = tokio::spawn(tasks::run(self.app.clone(), stop.clone()));
         let worker = tokio::spawn(work::run(self.app.clone(), stop.clone()));
         let renewal = tokio::spawn(certificate::renew(self.shown.clone(), self.app.clone(), stop.clone()));
+        let listener = links::listen(self.app.clone(), stop.clone());
+        let listener = tokio::spawn(listener);
         let app = self.app.clone();
         let scrape =
             self.scrape.map(|listener| tokio::spawn(scrape::run(self.app.clone(), listener, stop.clone())));
         let ended =
             listen::run(self.app, self.listener, self.shown, self.limits, self.trusted, stop.clone()).await;
         stop.cancel();
-        for task in [background, worker, renewal].into_iter().chain(scrape) {
+        for task in [background, worker, renewal, listener].into_iter().chain(scrape) {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task ended badly");
             }
