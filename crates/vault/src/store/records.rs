@@ -211,6 +211,8 @@ pub enum Change {
     Set(String, String),
     /// A setting that nobody has set yet.
     SetOnce(String, String),
+    /// A setting goes; absent is fine.
+    Unset(String),
     /// A new subscription.
     AddSubscription(Subscription),
     /// A namespace is registered; again changes nothing.

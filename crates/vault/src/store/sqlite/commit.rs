@@ -59,6 +59,7 @@ fn simple(change: &Change) -> Option<(Query, Option<String>)> {
             sqlx::query("INSERT INTO settings (name, value) VALUES (?1, ?2)").bind(name.clone()).bind(value),
             Some(name),
         ),
+        Change::Unset(name) => (sqlx::query("DELETE FROM settings WHERE name = ?1").bind(name), None),
         Change::AddSubscription(new) => (
             sqlx::query("INSERT INTO subscriptions (key, id, name, created_at) VALUES (?1, ?2, ?3, ?4)")
                 .bind(new.id.folded().to_owned())
