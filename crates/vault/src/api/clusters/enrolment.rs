@@ -138,7 +138,7 @@ pub(super) fn keep(cluster: &ResourceId, new: &NewConnection) -> Result<Vec<Chan
     let connection = new.id.to_string();
     Ok(vec![
         put(&place(cluster, &connection)?, &new.enrolment, Expected::Absent)?,
-        Change::SetOnce(index(&connection), cluster.to_string()),
+        Change::SetIf { name: index(&connection), before: None, value: cluster.to_string() },
     ])
 }
 
