@@ -5,6 +5,7 @@ use crate::{
     app::App,
     cluster_link::{ClusterAnswer, ClusterLink, ClusterRequest, LARGEST_ANSWER, LinkError},
 };
+use arm::ResourceId;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, header};
@@ -94,8 +95,15 @@ impl ClusterLink for Links {
         answered.await.unwrap_or_else(|_| Err(LinkError::Cut("no answer came in time".to_owned())))
     }
 
-    fn look_again(&self) {
-        Self::look_again(self);
+    fn bindings_changed(&self, _cluster: &ResourceId) {
+        self.look_again();
+    }
+
+    fn disconnected(&self, connection: &str) {
+        if let Ok(id) = connection.parse() {
+            self.tunnels.detach(ConnectionId(id));
+        }
+        self.look_again();
     }
 }
 
