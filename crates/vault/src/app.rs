@@ -1,10 +1,11 @@
 //! What every call works with.
 
-use crate::protect::quotas::Quotas;
 use crate::{
-    access::Access, accounts::Accounts, cluster_link::ClusterLink, denials::Denials, links::Links, metrics::Metrics,
-    public_url::PublicUrl, seal::Wrapping, store::Store, tokens::Issuer, trust::Trust, work::Kinds,
+    access::Access, accounts::Accounts, cluster_link::ClusterLink, denials::Denials, links::Links,
+    metrics::Metrics, public_url::PublicUrl, seal::Wrapping, store::Store, tokens::Issuer, trust::Trust,
+    work::Kinds,
 };
+use crate::{api::extensions::Catalogue, protect::quotas::Quotas};
 use identity::RoleDefinition;
 use jiff::SignedDuration;
 use std::{sync::Arc, time::Duration};
@@ -42,6 +43,10 @@ pub struct App {
     pub spread: SignedDuration,
     /// What a subscription, a vault and an instance may have and do.
     pub quotas: Quotas,
+    /// The extension packages that are offered.
+    pub packages: Catalogue,
+    /// The certificates that clients of this vault must trust, PEM.
+    pub authorities_pem: String,
     /// The connections of clusters to this replica.
     pub links: Arc<Links>,
     /// The way to the clusters.
@@ -58,4 +63,11 @@ pub struct App {
     pub poke: Notify,
     /// Wakes whoever looks for work.
     pub poke_work: Notify,
+}
+
+impl App {
+    /// The certificates that clients of this vault must trust, PEM.
+    pub fn authorities(&self) -> &str {
+        &self.authorities_pem
+    }
 }

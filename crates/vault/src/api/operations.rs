@@ -104,6 +104,7 @@ const TABLES: &[&[Operation]] = &[
     super::permissions::OPERATIONS,
     super::role_assignments::OPERATIONS,
     super::operation::OPERATIONS,
+    super::extensions::OPERATIONS,
     super::instances::OPERATIONS,
     super::points::OPERATIONS,
     super::jobs::OPERATIONS,

@@ -31,16 +31,28 @@ async fn routed(app: &App, name: &PeerName, request: Request) -> Result<Reply, F
     let (head, body) = request.into_parts();
     let address = Address::read(head.uri.path(), head.uri.query())?;
     let cluster = cluster_of(app, name.connection).await?.ok_or_else(|| {
-        ArmError::new(401, "ClusterDisconnected", "The cluster was disconnected. Connect it again: cofferdam cluster connect.")
+        ArmError::new(
+            401,
+            "ClusterDisconnected",
+            "The cluster was disconnected. Connect it again: cofferdam cluster connect.",
+        )
     })?;
     let body = Limited::new(body, LARGEST).collect().await.map_err(|_| {
-        ArmError::new(413, "RequestEntityTooLarge", format!("The content is larger than {LARGEST} bytes, or broke off."))
+        ArmError::new(
+            413,
+            "RequestEntityTooLarge",
+            format!("The content is larger than {LARGEST} bytes, or broke off."),
+        )
     })?;
     let body = body.to_bytes();
     match (&head.method, head.uri.path(), name.part) {
         (&Method::POST, "/cluster/v1/renew", _) => renew(app, name, &body).await,
-        (&Method::GET, "/cluster/v1/desired", Part::Agent) => api::extensions::desired(app, &cluster, &address).await,
-        (&Method::PUT, "/cluster/v1/report", Part::Agent) => api::extensions::report(app, &cluster, &body).await,
+        (&Method::GET, "/cluster/v1/desired", Part::Agent) => {
+            api::extensions::desired(app, &cluster, &address).await
+        }
+        (&Method::PUT, "/cluster/v1/report", Part::Agent) => {
+            api::extensions::report(app, &cluster, &body).await
+        }
         (_, path, part) => {
             let message = format!("'{path}' is not offered to the {part} of a cluster.");
             Err(ArmError::new(404, "NotFound", message).into())

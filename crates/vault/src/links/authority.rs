@@ -35,7 +35,11 @@ struct Kept {
 }
 
 /// The authority, made at the first start.
-pub async fn open(store: &dyn Store, wrapping: &Wrapping, now: Timestamp) -> Result<Authority, AuthorityFailure> {
+pub async fn open(
+    store: &dyn Store,
+    wrapping: &Wrapping,
+    now: Timestamp,
+) -> Result<Authority, AuthorityFailure> {
     if store.secret(NAME).await?.is_none() {
         let made = Authority::make(now)?;
         let kept = Kept { key: made.key.to_string(), certificate: made.certificate };

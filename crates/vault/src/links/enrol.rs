@@ -1,7 +1,10 @@
 //! A part of a cluster becomes known: its one-time token for a certificate; later, a certificate for the next one.
 
 use crate::{
-    api::{Failure, Loaded, clusters::enrolment::{self, EnrolmentError}},
+    api::{
+        Failure, Loaded,
+        clusters::enrolment::{self, EnrolmentError},
+    },
     app::App,
     reply::Reply,
     store::{AuditEntry, AuditOutcome, StoreError},
@@ -49,13 +52,16 @@ pub async fn renew(app: &App, name: &PeerName, body: &[u8]) -> Result<Reply, Fai
 
 fn answer(app: &App, request: &str, name: &PeerName, cluster: &ResourceId) -> Result<Reply, Failure> {
     let signed = app.links.authority.sign(request, name, app.clock.now()).map_err(|error| match error {
-        AuthorityError::Request(_) => ArmError::new(400, "InvalidRequestContent", format!("request: {error}")),
+        AuthorityError::Request(_) => {
+            ArmError::new(400, "InvalidRequestContent", format!("request: {error}"))
+        }
         error => {
             tracing::error!(%error, "the cluster authority cannot sign");
             ArmError::new(500, "InternalServerError", "The vault cannot sign certificates now; see its log.")
         }
     })?;
-    let tenant_id = app.issuer.tenant().parse().map_err(|_| StoreError::Damaged("the tenant is no GUID".to_owned()))?;
+    let tenant_id =
+        app.issuer.tenant().parse().map_err(|_| StoreError::Damaged("the tenant is no GUID".to_owned()))?;
     let answer = EnrolAnswer {
         certificate: signed.certificate,
         not_after: signed.not_after,

@@ -1,11 +1,7 @@
 //! Watches over one connection: a cluster that was disconnected is cut, and changes of its bindings are pushed.
 
 use super::{REVISION, bindings, link::Links};
-use crate::{
-    api::clusters::enrolment,
-    app::App,
-    store::StoreError,
-};
+use crate::{api::clusters::enrolment, app::App, store::StoreError};
 use arm::ResourceId;
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -50,7 +46,9 @@ async fn watch_over(links: &Links, app: &App, id: ConnectionId, cluster: &Resour
                 Ok(list) if told.as_ref() != Some(&list) && links.tunnels.is_connected(id) => {
                     match links.tunnels.push_bindings(id, list.clone()).await {
                         Ok(()) => told = Some(list),
-                        Err(error) => tracing::info!(%error, connection = %id, "bindings are pushed again later"),
+                        Err(error) => {
+                            tracing::info!(%error, connection = %id, "bindings are pushed again later")
+                        }
                     }
                 }
                 Ok(_) => {}

@@ -7,9 +7,9 @@ use crate::{
 };
 use arm::ResourceId;
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::BytesMut;
 use http::{Request, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -54,6 +54,11 @@ impl Links {
         self.poke.send_modify(|count| *count = count.wrapping_add(1));
     }
 
+    /// Changes when connections, bindings or extensions may have changed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.poke.subscribe()
+    }
+
     /// How many gateways are connected.
     pub fn count(&self) -> usize {
         self.tunnels.connected().len()
@@ -81,18 +86,8 @@ impl ClusterLink for Links {
             .header(BINDING_HEADER, binding)
             .body(tunnel::full(request.body))
             .map_err(|error| LinkError::ApiServer(format!("the request cannot be written: {error}")))?;
-        let answered = timeout(PATIENCE, async {
-            let response = self.tunnels.send(id, binding, built).await.map_err(link_error)?;
-            let status = response.status().as_u16();
-            let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await;
-            let body: Bytes = match body {
-                Ok(collected) => collected.to_bytes(),
-                Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => return Err(LinkError::TooLarge),
-                Err(error) => return Err(LinkError::Cut(error.to_string())),
-            };
-            Ok(ClusterAnswer { status, body })
-        });
-        answered.await.unwrap_or_else(|_| Err(LinkError::Cut("no answer came in time".to_owned())))
+        let carried = carry(self.tunnels.clone(), id, binding.to_owned(), built);
+        timeout(PATIENCE, carried).await.unwrap_or_else(|_| Err(LinkError::Cut("no answer came in time".to_owned())))
     }
 
     fn bindings_changed(&self, _cluster: &ResourceId) {
@@ -105,6 +100,29 @@ impl ClusterLink for Links {
         }
         self.look_again();
     }
+}
+
+/// Sends, and reads the whole answer.
+async fn carry(
+    tunnels: Tunnels,
+    id: ConnectionId,
+    binding: String,
+    request: Request<tunnel::Body>,
+) -> Result<ClusterAnswer, LinkError> {
+    let response = tunnels.send(id, &binding, request).await.map_err(link_error)?;
+    let status = response.status().as_u16();
+    let mut body = response.into_body();
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| LinkError::Cut(error.to_string()))?;
+        if let Some(data) = frame.data_ref() {
+            if read.len() + data.len() > LARGEST_ANSWER {
+                return Err(LinkError::TooLarge);
+            }
+            read.extend_from_slice(data);
+        }
+    }
+    Ok(ClusterAnswer { status, body: read.freeze() })
 }
 
 fn link_error(error: TunnelError) -> LinkError {

@@ -1,7 +1,10 @@
 //! Which protocol a client means, and the TLS that goes with it. One port serves all; only the parts of clusters are asked
 //! for a certificate.
 
-use rustls::{ServerConfig, server::{ClientHello, ResolvesServerCert}};
+use rustls::{
+    ServerConfig,
+    server::{ClientHello, ResolvesServerCert},
+};
 use std::sync::Arc;
 use telemetry::Clock;
 use tunnel::tls::{AGENT, GATEWAY, TlsError, Trust, server};

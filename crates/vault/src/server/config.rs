@@ -2,8 +2,8 @@
 
 use super::CertificateFiles;
 use crate::{
-    forwarded::Network, protect::quotas::Quotas, public_url::PublicUrl, seal::KeySource,
-    store::postgres::DatabaseUrl, trust::TrustedIssuer, work::Kinds,
+    api::extensions::Catalogue, forwarded::Network, protect::quotas::Quotas, public_url::PublicUrl,
+    seal::KeySource, store::postgres::DatabaseUrl, trust::TrustedIssuer, work::Kinds,
 };
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use uuid::Uuid;
@@ -37,6 +37,8 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
     /// Kinds of work besides the vault's own.
     pub kinds: Kinds,
+    /// The extension packages that are offered.
+    pub packages: Catalogue,
     /// How people sign in.
     pub people: People,
     /// Where metrics are served, without TLS and without a token; nowhere when absent.
@@ -60,6 +62,7 @@ impl Config {
             kinds: &[],
             spread: Duration::from_secs(120),
             quotas: Quotas::default(),
+            packages: Catalogue::default(),
             people: People::default(),
             metrics: None,
         }

@@ -104,9 +104,8 @@ async fn connection(
         Protocol::Management => serve(stream, service, limits, stop).await,
         Protocol::Agent => match tunnel::tls::peer(stream.get_ref().1) {
             Ok(name) => {
-                let service = Router::new().fallback(move |request: Request| {
-                    links::agent(app.clone(), name, request)
-                });
+                let service =
+                    Router::new().fallback(move |request: Request| links::agent(app.clone(), name, request));
                 serve(stream, service, limits, stop).await;
             }
             Err(error) => tracing::info!(%error, "a part of a cluster was refused"),
