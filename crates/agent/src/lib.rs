@@ -23,6 +23,8 @@ mod record;
 mod registry;
 mod report;
 mod run;
+mod start;
+mod tunnelled;
 
 pub use error::{ActError, Failure, code};
 pub use facts::observe as observe_cluster;
@@ -31,7 +33,11 @@ pub use health::{Health, judge as judge_health};
 pub use link::{LinkError, VaultLink};
 pub use record::{Record, Release, Work};
 pub use registry::{HttpRegistry, Registries, Registry, RegistryError};
-pub use run::{Agent, Config};
+pub use run::{Agent, Config, Turn};
+pub use start::{NAME, Settings, StartError, start};
+pub use tunnelled::{Keeper, Tunnelled, tunnelled};
+
+pub(crate) use act::QUOTA;
 
 /// Field manager of everything that the agent applies.
 pub const MANAGER: &str = "cofferdam-agent";

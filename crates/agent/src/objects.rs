@@ -54,24 +54,28 @@ pub(crate) async fn owner(
     client: &Client,
     key: &ObjectKey,
     extension: &str,
-    adopts: &BTreeMap<String, String>,
+    adopts: &[String],
 ) -> Result<Owner, ActError> {
     let Some(found) = metadata(client, key).await? else { return Ok(Owner::Nobody) };
-    Ok(judge_owner(found.annotations(), found.labels(), extension, adopts))
+    Ok(judge_owner(found.annotations(), &managers(&found), extension, adopts))
+}
+
+/// Who has written fields of the object.
+fn managers(found: &PartialObjectMeta<DynamicObject>) -> Vec<&str> {
+    let entries = found.metadata.managed_fields.iter().flatten();
+    entries.filter_map(|entry| entry.manager.as_deref()).collect()
 }
 
 fn judge_owner(
     annotations: &BTreeMap<String, String>,
-    labels: &BTreeMap<String, String>,
+    managers: &[&str],
     extension: &str,
-    adopts: &BTreeMap<String, String>,
+    adopts: &[String],
 ) -> Owner {
     match annotations.get(OWNER) {
         Some(name) if name == extension => Owner::Ours,
         Some(_) => Owner::Foreign,
-        None if !adopts.is_empty() && adopts.iter().all(|(key, value)| labels.get(key) == Some(value)) => {
-            Owner::Adoptable
-        }
+        None if adopts.iter().any(|manager| managers.contains(&manager.as_str())) => Owner::Adoptable,
         None => Owner::Foreign,
     }
 }
@@ -111,7 +115,7 @@ pub(crate) async fn remove(
     points: &FaultPoints,
 ) -> Result<bool, ActError> {
     let Some(found) = metadata(client, key).await? else { return Ok(true) };
-    if judge_owner(found.annotations(), found.labels(), extension, &BTreeMap::new()) != Owner::Ours {
+    if judge_owner(found.annotations(), &[], extension, &[]) != Owner::Ours {
         return Ok(true);
     }
     if found.metadata.deletion_timestamp.is_some() {
@@ -119,8 +123,12 @@ pub(crate) async fn remove(
     }
     points.pass(&format!("remove {key}/before"))?;
     let params = DeleteParams {
-        // A workload counts as gone when its pods are.
-        propagation_policy: Some(PropagationPolicy::Foreground),
+        propagation_policy: Some(if key.is_workload() {
+            // It counts as gone when its pods are.
+            PropagationPolicy::Foreground
+        } else {
+            PropagationPolicy::Background
+        }),
         preconditions: Some(Preconditions { uid: found.uid(), resource_version: None }),
         ..DeleteParams::default()
     };
@@ -138,22 +146,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_mark_or_the_labels_of_the_package_make_an_object_ours() {
-        let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
-            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-        };
-        let adopts = map(&[("by", "install")]);
-        let none = BTreeMap::new();
+    fn only_the_mark_or_a_manager_that_the_package_names_makes_an_object_ours() {
+        let marked = |name: &str| BTreeMap::from([(OWNER.to_owned(), name.to_owned())]);
+        let plain = BTreeMap::new();
+        let adopts = ["install".to_owned()];
 
-        let owner =
-            |annotations: &[(&str, &str)], labels: &[(&str, &str)], adopts: &BTreeMap<String, String>| {
-                judge_owner(&map(annotations), &map(labels), "backup", adopts)
-            };
-
-        assert_eq!(owner(&[(OWNER, "backup")], &[], &none), Owner::Ours);
-        assert_eq!(owner(&[(OWNER, "other")], &[("by", "install")], &adopts), Owner::Foreign);
-        assert_eq!(owner(&[], &[("by", "install")], &adopts), Owner::Adoptable);
-        assert_eq!(owner(&[], &[("by", "hand")], &adopts), Owner::Foreign);
-        assert_eq!(owner(&[], &[], &none), Owner::Foreign);
+        assert_eq!(judge_owner(&marked("backup"), &[], "backup", &[]), Owner::Ours);
+        assert_eq!(judge_owner(&marked("other"), &["install"], "backup", &adopts), Owner::Foreign);
+        assert_eq!(judge_owner(&plain, &["install"], "backup", &adopts), Owner::Adoptable);
+        assert_eq!(judge_owner(&plain, &["kubectl"], "backup", &adopts), Owner::Foreign);
+        assert_eq!(judge_owner(&plain, &[], "backup", &[]), Owner::Foreign);
     }
 }

@@ -37,6 +37,11 @@ impl ObjectKey {
         self.group.is_empty() && self.resource == "namespaces"
     }
 
+    /// Whether it has pods.
+    pub fn is_workload(&self) -> bool {
+        ["apps", "batch"].contains(&self.group.as_str())
+    }
+
     /// Whether it defines a custom resource.
     pub fn is_definition(&self) -> bool {
         self.group == "apiextensions.k8s.io" && self.resource == "customresourcedefinitions"

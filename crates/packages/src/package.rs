@@ -54,9 +54,9 @@ pub struct Package {
     /// Prerequisites without which it is not installed.
     #[serde(default)]
     pub gate: Gate,
-    /// Labels of objects that another way of installing has made, and that may be taken over.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub adopts: BTreeMap<String, String>,
+    /// Field managers of other ways of installing it, whose objects are taken over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adopts: Vec<String>,
     /// The objects, in the order in which they are applied.
     pub objects: Vec<Entry>,
     /// What must become ready.

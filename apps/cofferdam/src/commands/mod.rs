@@ -1,8 +1,10 @@
 //! One file per command.
 
+pub mod agent;
 pub mod backup;
 pub mod completion;
 pub mod extension;
+pub mod extension_package;
 pub mod install;
 pub mod location;
 pub mod mover;
@@ -22,7 +24,10 @@ use telemetry::{LogFormat, init_logging};
 pub async fn run(arguments: Arguments) -> Outcome {
     let Arguments { cluster, output, log, command } = arguments;
     match &command {
-        Command::Extension(_) | Command::Mover(_) | Command::Vault(vault::VaultCommand::Serve(_)) => {
+        Command::Agent(_)
+        | Command::Extension(_)
+        | Command::Mover(_)
+        | Command::Vault(vault::VaultCommand::Serve(_)) => {
             init_logging(LogFormat::Json, if log == "warn" { "info" } else { &log })
         }
         // What the client library logs about a failed request is in the error that the command ends with.
@@ -37,6 +42,8 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Location(command) => location::run(command, &cluster, output).await,
         Command::Repository(args) => repository::run(args, output).await,
         Command::Vault(command) => vault::run(command, output).await,
+        Command::Agent(args) => agent::run(args, &cluster).await,
+        Command::ExtensionPackage(command) => extension_package::run(command, output),
         Command::Extension(args) => extension::run(args, &cluster).await,
         Command::Mover(command) => mover::run(command).await,
         Command::Completion(args) => completion::run(args),

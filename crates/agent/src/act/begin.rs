@@ -61,7 +61,7 @@ impl Actor {
             ("namespace", desired.namespace.clone()),
             ("extension", desired.name.clone()),
             ("clusterUid", self.cluster_uid.clone()),
-            ("vaultUrl", self.vault.url.clone()),
+            ("vaultUrl", self.vault.url.trim_end_matches('/').to_owned()),
             ("vaultAuthorities", self.vault.authorities.clone()),
             ("tenantId", self.vault.tenant_id.clone()),
         ]);

@@ -5,7 +5,7 @@ use crate::{MANAGER, error::ActError};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ResourceQuota;
 use kube::{
-    Api, Client,
+    Api, Client, ResourceExt,
     api::{DeleteParams, Patch, PatchParams},
 };
 use serde_json::json;
@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 
 /// Name of the quota.
 pub(crate) const QUOTA: &str = "cofferdam-agent-count";
+/// Since when it counts.
+const SINCE: &str = "cofferdam.io/since";
 /// How long counting may take before the namespace is left alone.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 /// More than any namespace holds.
@@ -54,21 +56,25 @@ pub(crate) enum Contents {
 /// Asks for the counts, and judges them once they are there.
 pub(crate) async fn look(client: &Client, namespace: &str, now: Timestamp) -> Result<Contents, ActError> {
     let quotas: Api<ResourceQuota> = Api::namespaced(client.clone(), namespace);
-    let hard: BTreeMap<&str, &str> = COUNTED.iter().map(|(name, _)| (*name, MANY)).collect();
-    let quota = json!({
-        "apiVersion": "v1", "kind": "ResourceQuota",
-        "metadata": {"name": QUOTA, "namespace": namespace},
-        "spec": {"hard": hard},
-    });
-    let found = quotas
-        .patch(QUOTA, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&quota))
-        .await
-        .map_err(|error| ActError::api(&format!("count what is in namespace {namespace}"), &error))?;
+    let failed = |error| ActError::api(&format!("count what is in namespace {namespace}"), &error);
+    let Some(found) = quotas.get_opt(QUOTA).await.map_err(failed)? else {
+        let hard: BTreeMap<&str, &str> = COUNTED.iter().map(|(name, _)| (*name, MANY)).collect();
+        let quota = json!({
+            "apiVersion": "v1", "kind": "ResourceQuota",
+            // By the agent's own clock: those of different machines are never compared.
+            "metadata": {"name": QUOTA, "namespace": namespace, "annotations": {SINCE: now.to_string()}},
+            "spec": {"hard": hard},
+        });
+        quotas
+            .patch(QUOTA, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&quota))
+            .await
+            .map_err(failed)?;
+        return Ok(Contents::NotCounted);
+    };
+    let since = found.annotations().get(SINCE).and_then(|text| text.parse::<Timestamp>().ok());
+    let age = since.map_or(PATIENCE, |since| now.duration_since(since));
     let used = found.status.and_then(|status| status.used).unwrap_or_default();
-    let used: BTreeMap<String, u64> =
-        used.into_iter().filter_map(|(name, amount)| Some((name, amount.0.parse().ok()?))).collect();
-    let age =
-        found.metadata.creation_timestamp.map_or(SignedDuration::ZERO, |made| now.duration_since(made.0));
+    let used = used.into_iter().filter_map(|(name, amount)| Some((name, amount.0.parse().ok()?))).collect();
     Ok(judge(&used, age))
 }
 

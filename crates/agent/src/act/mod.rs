@@ -5,6 +5,8 @@ mod empty;
 mod gate;
 mod remove;
 
+pub(crate) use empty::QUOTA;
+
 use crate::{
     error::{ActError, Failure},
     fault::FaultPoints,

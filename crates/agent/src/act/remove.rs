@@ -111,12 +111,11 @@ enum Fate {
 /// Definitions first: the extension still runs and ends what it works on. Then workloads, whose pods get their time.
 /// Then the rest, the last applied first. Namespaces are not among them.
 fn stages(objects: &[ObjectKey]) -> [Vec<ObjectKey>; 3] {
-    let workload = |key: &ObjectKey| ["apps", "batch"].contains(&key.group.as_str());
     let (mut definitions, mut workloads, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     for key in objects.iter().rev().filter(|key| !key.is_namespace()) {
         let stage = match key {
             key if key.is_definition() => &mut definitions,
-            key if workload(key) => &mut workloads,
+            key if key.is_workload() => &mut workloads,
             _ => &mut rest,
         };
         stage.push(key.clone());
