@@ -1,13 +1,13 @@
 //! The gateway itself: takes the list of bindings, and carries each request under the rights of its binding.
 
 use crate::{
-    Granted, bindings,
+    ApiServer, Granted, bindings,
     reconcile::{Cluster, ReconcileError},
     tokens::TokenCell,
 };
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    HeaderValue, Method, Request, Response, StatusCode,
     header::{self, HeaderName},
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -27,8 +27,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tunnel::{
     Body, BoxError, boxed, full,
     wire::{
-        BINDING_HEADER, BINDINGS_PATH, Bindings, OWN_PATHS, PASSED_HEADERS, REFUSED_API_SERVER,
-        REFUSED_BINDING, REFUSED_HEADER,
+        BINDING_HEADER, BINDINGS_PATH, Bindings, OWN_PATHS, REFUSED_API_SERVER, REFUSED_BINDING,
+        REFUSED_HEADER,
     },
 };
 
@@ -49,8 +49,7 @@ pub struct Gateway(Arc<Shared>);
 
 struct Shared {
     cluster: Cluster,
-    /// Without credentials of its own: each request brings its binding's token.
-    api: Client,
+    api: ApiServer,
     clock: Arc<dyn Clock>,
     /// One list at a time, and the one that was last asked for.
     wanted: Mutex<Option<BTreeMap<String, Granted>>>,
@@ -68,8 +67,8 @@ struct Admitted {
 }
 
 impl Gateway {
-    /// `own` speaks by the gateway's rights, `api` by none.
-    pub fn new(own: Client, api: Client, clock: Arc<dyn Clock>) -> Self {
+    /// `own` speaks by the gateway's rights; what goes through `api` brings its binding's.
+    pub fn new(own: Client, api: ApiServer, clock: Arc<dyn Clock>) -> Self {
         Self(Arc::new(Shared {
             cluster: Cluster::new(own),
             api,
@@ -149,9 +148,9 @@ impl Gateway {
     async fn settle(&self, wanted: &BTreeMap<String, Granted>) -> Result<(), ReconcileError> {
         let settled = match self.0.cluster.reconcile(wanted).await {
             Ok(settled) => settled,
-            // Unreachable for a moment is no reason to cut anybody; rights that are not as they should be are.
+            // A server that is unwell for a moment is no reason to cut anybody; a role that grants something else is.
             Err(error) => {
-                if !error.is_unreachable() {
+                if error.is_about_rights() {
                     self.retain(|_, _| false);
                 }
                 return Err(error);
@@ -206,10 +205,7 @@ impl Gateway {
                 }
                 Err(error) => return api_server(&error.to_string()),
             };
-            let Some(onward) = onward(request, &token) else {
-                return said(StatusCode::BAD_REQUEST, "the request cannot be passed on");
-            };
-            match self.0.api.send(onward).await {
+            match self.0.api.send(request, &token).await {
                 Ok(response) => {
                     if response.status() == StatusCode::UNAUTHORIZED {
                         // The account was made anew behind our back, or the server's keys were.
@@ -241,29 +237,8 @@ impl Gateway {
     }
 }
 
-/// The request as the API server gets it.
-fn onward(request: Request<Incoming>, token: &str) -> Option<Request<kube::client::Body>> {
-    let (given, body) = request.into_parts();
-    let path = given.uri.path_and_query()?.as_str();
-    let mut headers = HeaderMap::with_capacity(PASSED_HEADERS.len() + 1);
-    for name in PASSED_HEADERS {
-        if let Some(value) = given.headers.get(name) {
-            headers.insert(HeaderName::from_static(name), value.clone());
-        }
-    }
-    let mut authorization = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
-    authorization.set_sensitive(true);
-    headers.insert(header::AUTHORIZATION, authorization);
-    let uri: Uri = path.parse().ok()?;
-    let mut onward = Request::new(kube::client::Body::wrap_body(body));
-    *onward.method_mut() = given.method;
-    *onward.uri_mut() = uri;
-    *onward.headers_mut() = headers;
-    Some(onward)
-}
-
 /// The API server's answer as the vault gets it.
-fn back(response: Response<kube::client::Body>, admitted: &Arc<Admitted>) -> Response<Body> {
+fn back(response: Response<Incoming>, admitted: &Arc<Admitted>) -> Response<Body> {
     let (mut given, body) = response.into_parts();
     for name in KEPT_BACK {
         given.headers.remove(name);
@@ -277,7 +252,7 @@ fn back(response: Response<kube::client::Body>, admitted: &Arc<Admitted>) -> Res
 
 /// An answer that breaks off when its binding goes.
 struct CutBody {
-    body: kube::client::Body,
+    body: Incoming,
     gone: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 

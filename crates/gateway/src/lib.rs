@@ -5,6 +5,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod api;
 mod bindings;
 mod forward;
 mod health;
@@ -15,6 +16,7 @@ mod run;
 mod secret;
 mod tokens;
 
+pub use api::ApiServer;
 pub use bindings::{BadBindings, Granted, account_name, check};
 pub use forward::Gateway;
 pub use health::Health;

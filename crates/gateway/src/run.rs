@@ -1,9 +1,9 @@
 //! Runs the gateway: health, repairs, and the standing connection to the vault.
 
-use crate::{Gateway, Health, NAME, SecretStore};
+use crate::{ApiServer, Gateway, Health, NAME, SecretStore};
 use http::Request;
 use hyper::{body::Incoming, service::service_fn};
-use kube::{Client, config::AuthInfo};
+use kube::Client;
 use std::{convert::Infallible, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use telemetry::Clock;
 use tokio::{net::TcpListener, time::interval};
@@ -19,6 +19,8 @@ use tunnel::{
 
 /// What was tampered with is repaired within five minutes.
 const REPAIR: Duration = Duration::from_secs(240);
+/// The longest pause in an answer to one of the gateway's own calls.
+const OWN_CALLS: Duration = Duration::from_secs(15);
 
 /// How the gateway runs.
 #[derive(Debug, Clone)]
@@ -87,7 +89,7 @@ impl TokenSource for TokenFile {
 
 /// Runs until `stop` fires.
 pub async fn run(
-    cluster: kube::Config,
+    mut cluster: kube::Config,
     config: Config,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
@@ -96,8 +98,10 @@ pub async fn run(
     let authorities = std::fs::read_to_string(&config.authorities)
         .map_err(|error| RunError::Authorities { path: config.authorities.clone(), error })?;
     let trust = Trust::from_pem(&authorities)?;
-    let own = Client::try_from(cluster.clone())?;
-    let api = without_credentials(cluster)?;
+    let api = ApiServer::new(&cluster)?;
+    // Its own calls are short ones. What it carries may take hours.
+    cluster.read_timeout = Some(OWN_CALLS);
+    let own = Client::try_from(cluster)?;
     let gateway = Gateway::new(own.clone(), api, clock.clone());
     let health = Health::default();
     if let Some(address) = config.listen {
@@ -126,16 +130,6 @@ pub async fn run(
     })
     .await;
     Ok(())
-}
-
-/// A client for the same API server that proves nothing by itself: not by a certificate, not by a token.
-fn without_credentials(mut config: kube::Config) -> Result<Client, kube::Error> {
-    config.auth_info = AuthInfo::default();
-    config.headers.clear();
-    // A repeated request is the vault's decision.
-    config.default_retry = false;
-    config.read_timeout = None;
-    Client::try_from(config)
 }
 
 async fn keep_repaired(gateway: Gateway, stop: CancellationToken) {

@@ -23,6 +23,7 @@ const SEND_BUFFER: usize = 64 * 1024;
 const LARGEST_HEAD: u32 = 16 * 1024;
 /// The vault's own requests, beside those that it carries.
 const CONTROL: u32 = 8;
+const ABANDONED: usize = 1_024;
 /// For answers that are all but over.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -51,6 +52,8 @@ where
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING_PATIENCE)
         .max_concurrent_streams(streams)
+        // All callers of a vault may go away at one moment; that is no attack.
+        .max_pending_accept_reset_streams(Some(ABANDONED))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(STREAM_WINDOW.saturating_mul(streams))
         .max_send_buf_size(SEND_BUFFER)
@@ -65,9 +68,8 @@ where
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     // A watch does not end by itself; what has not ended by now is dropped with the connection.
-    match timeout(DRAIN, connection).await {
-        Ok(Err(error)) => tracing::debug!(%error, "a connection that was put down broke"),
-        Ok(Ok(())) | Err(_) => {}
+    if let Ok(Err(error)) = timeout(DRAIN, connection).await {
+        tracing::debug!(%error, "a connection that was put down broke");
     }
     Ok(())
 }

@@ -181,3 +181,41 @@ async fn who_waits_learns_at_once_that_the_tunnel_has_gone() {
     // The protocol's name is part of the contract.
     assert_eq!(tls::GATEWAY, b"cofferdam-gateway/1");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_that_go_away_by_the_thousand_leave_the_connection_well() {
+    let vault = Vault::start().await;
+    let _gateway = vault
+        .gateway(id(1), async |request: Request<Incoming>| match request.uri().path() {
+            "/never" => std::future::pending().await,
+            "/ok" => text("ok"),
+            _ => {
+                let chunk = bytes::Bytes::from_static(&[7; 16 * 1024]);
+                let endless =
+                    futures::stream::repeat_with(move || Ok::<_, BoxError>(Frame::data(chunk.clone())));
+                Response::new(boxed(StreamBody::new(endless)))
+            }
+        })
+        .await;
+
+    let mut calls = JoinSet::new();
+    for number in 0..2_000 {
+        let tunnels = vault.tunnels.clone();
+        calls.spawn(async move {
+            let path = if number % 2 == 0 { "/never" } else { "/endless" };
+            let patience = Duration::from_millis(number % 50);
+            // The body is dropped unread, the call is abandoned, or it never got its turn.
+            drop(tokio::time::timeout(patience, tunnels.send(id(1), "a", get(path))).await);
+        });
+    }
+    while let Some(done) = within(60, "a caller to go away", calls.join_next()).await {
+        done.unwrap();
+    }
+
+    for _ in 0..100 {
+        let answer = within(5, "an answer", vault.tunnels.send(id(1), "a", get("/ok"))).await.unwrap();
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "ok");
+    }
+    assert_eq!(vault.tunnels.load(id(1)), Some(Load { under_way: 0, waiting: 0 }));
+    assert!(vault.tunnels.is_connected(id(1)));
+}

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod completion;
 pub mod extension;
 pub mod extension_package;
+pub mod gateway;
 pub mod install;
 pub mod location;
 pub mod mover;
@@ -26,6 +27,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     match &command {
         Command::Agent(_)
         | Command::Extension(_)
+        | Command::Gateway(_)
         | Command::Mover(_)
         | Command::Vault(vault::VaultCommand::Serve(_)) => {
             init_logging(LogFormat::Json, if log == "warn" { "info" } else { &log })
@@ -45,6 +47,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Agent(args) => agent::run(args, &cluster).await,
         Command::ExtensionPackage(command) => extension_package::run(command, output),
         Command::Extension(args) => extension::run(args, &cluster).await,
+        Command::Gateway(args) => gateway::run(args, &cluster).await,
         Command::Mover(command) => mover::run(command).await,
         Command::Completion(args) => completion::run(args),
     }

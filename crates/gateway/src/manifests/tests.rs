@@ -98,3 +98,32 @@ fn applying_the_manifest_again_takes_no_credential_away() {
 
     assert!(secret.get("data").is_none() && secret.get("stringData").is_none());
 }
+
+#[test]
+fn the_documented_rules_are_the_granted_ones() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/trusted-access.md");
+    let documented = std::fs::read_to_string(path).unwrap();
+    let code = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+
+    for rule in explained_rules() {
+        let place = match rule.place {
+            Place::Own => "own namespace".to_owned(),
+            Place::Access => format!("`{ACCESS_NAMESPACE}`"),
+            Place::Cluster => "cluster".to_owned(),
+        };
+        let group = if rule.group.is_empty() { "core" } else { rule.group };
+        let only = if rule.names.is_empty() { String::new() } else { format!("{} ", code(rule.names)) };
+        let (resources, verbs) = (code(rule.resources), rule.verbs.join(", "));
+        let row = format!("| {place} | `{group}` | {resources} | {only}| {verbs} | {} |", rule.reason);
+        assert!(documented.contains(&row), "docs/trusted-access.md lacks the row\n{row}");
+    }
+    for rule in role::rules() {
+        let resources: Vec<_> = rule.resources.iter().flatten().map(String::as_str).collect();
+        let row = format!("| `{}` | {} | {} |", resources::GROUP, code(&resources), rule.verbs.join(", "));
+        assert!(documented.contains(&row), "docs/trusted-access.md lacks the row\n{row}");
+    }
+    let rows = documented.lines().filter(|line| line.starts_with("| ") && line.contains('`')).count();
+    assert_eq!(rows, explained_rules().len() + role::rules().len());
+    let limits = ResourceSettings::default();
+    assert_eq!((limits.limits_cpu.as_str(), limits.limits_memory.as_str()), ("200m", "128Mi"));
+}

@@ -38,6 +38,11 @@ pub enum ReconcileError {
 }
 
 impl ReconcileError {
+    /// Whether bindings would grant something else than they should.
+    pub fn is_about_rights(&self) -> bool {
+        matches!(self, Self::NoRole | Self::OtherRole)
+    }
+
     /// Whether the API server could not be reached at all.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Api { error, .. } if !matches!(error, kube::Error::Api(_)))

@@ -87,7 +87,7 @@ impl Gate {
         loop {
             let next = {
                 let mut state = self.0.lock();
-                let Some(ticket) = state.queue.next() else { return };
+                let Some(ticket) = state.queue.admit() else { return };
                 state.waiters.remove(&ticket)
             };
             let Some(Waiting { turn, binding, kind }) = next else { continue };

@@ -137,7 +137,7 @@ impl Queue {
     }
 
     /// Whose turn it is, if there is room; it is under way from now on.
-    pub fn next(&mut self) -> Option<Ticket> {
+    pub fn admit(&mut self) -> Option<Ticket> {
         if self.under_way >= self.limits.under_way {
             return None;
         }

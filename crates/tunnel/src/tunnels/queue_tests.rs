@@ -22,11 +22,11 @@ fn bindings_take_turns_however_many_requests_each_has() {
     let b: Vec<_> = (0..2).map(|_| ticket(queue.enter("b", Kind::Call))).collect();
     let c = ticket(queue.enter("c", Kind::Call));
 
-    assert_eq!(queue.next(), None, "there is no room");
+    assert_eq!(queue.admit(), None, "there is no room");
     let mut order = Vec::new();
     for _ in 0..8 {
         queue.leave("a", Kind::Call);
-        order.extend(queue.next());
+        order.extend(queue.admit());
     }
 
     assert_eq!(order, [a[0], b[0], c, a[1], b[1], a[2], a[3], a[4]]);
@@ -76,7 +76,7 @@ fn of_who_went_away_nothing_is_remembered() {
     queue.leave("b", Kind::Call);
 
     assert_eq!((queue.under_way(), queue.waiting(), queue.bindings()), (0, 0, 0));
-    assert_eq!(queue.next(), None);
+    assert_eq!(queue.admit(), None);
 }
 
 #[derive(Debug, Clone)]
@@ -135,7 +135,7 @@ proptest! {
                 }
                 Event::Leave(_) | Event::Withdraw(_) => {}
             }
-            while let Some(ticket) = queue.next() {
+            while let Some(ticket) = queue.admit() {
                 let at = waiting.iter().position(|(_, _, other)| *other == ticket);
                 prop_assert!(at.is_some(), "{ticket:?} came up and does not wait");
                 let (binding, kind, _) = waiting.remove(at.unwrap());

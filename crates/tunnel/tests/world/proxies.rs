@@ -41,10 +41,11 @@ impl ConnectProxy {
                 tokio::spawn(async move {
                     match acceptor {
                         None => connect(stream, user, &count).await,
-                        Some(acceptor) => match acceptor.accept(stream).await {
-                            Ok(stream) => connect(stream, user, &count).await,
-                            Err(_) => {}
-                        },
+                        Some(acceptor) => {
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                connect(stream, user, &count).await;
+                            }
+                        }
                     }
                 });
             }
