@@ -110,12 +110,7 @@ impl Tunnelled {
 #[async_trait]
 impl VaultLink for Tunnelled {
     async fn desired(&self, after: Option<&str>, wait: Duration) -> Result<Option<Desired>, LinkError> {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        if let Some(after) = after {
-            query.append_pair("after", after);
-        }
-        query.append_pair("wait", &wait.as_secs().to_string());
-        let path = format!("/cluster/v1/desired?{}", query.finish());
+        let path = desired_path(after, wait);
         let (status, body) = self.ask(Method::GET, &path, None, wait + PATIENCE).await?;
         match status {
             StatusCode::OK => serde_json::from_slice(&body)
@@ -131,6 +126,15 @@ impl VaultLink for Tunnelled {
         let (status, body) = self.ask(Method::PUT, "/cluster/v1/report", Some(body), PATIENCE).await?;
         if status.is_success() { Ok(()) } else { Err(refused(status, &body)) }
     }
+}
+
+fn desired_path(after: Option<&str>, wait: Duration) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    if let Some(after) = after {
+        query.append_pair("after", after);
+    }
+    query.append_pair("wait", &wait.as_secs().to_string());
+    format!("/cluster/v1/desired?{}", query.finish())
 }
 
 fn refused(status: StatusCode, body: &[u8]) -> LinkError {
