@@ -57,6 +57,11 @@ pub enum Command {
     /// Run the vault: the management API outside the clusters
     #[command(subcommand)]
     Vault(commands::vault::VaultCommand),
+    /// Run the agent, which installs extensions (in a cluster, this is the Deployment)
+    Agent(commands::agent::AgentArgs),
+    /// Make, sign and check packages of extensions
+    #[command(subcommand)]
+    ExtensionPackage(commands::extension_package::PackageCommand),
     /// Run the Backup Extension (in a cluster, this is the Deployment)
     Extension(commands::extension::ExtensionArgs),
     /// Run the gateway of Trusted Access (in a cluster, this is a Deployment)

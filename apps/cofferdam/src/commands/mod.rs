@@ -1,8 +1,10 @@
 //! One file per command.
 
+pub mod agent;
 pub mod backup;
 pub mod completion;
 pub mod extension;
+pub mod extension_package;
 pub mod gateway;
 pub mod install;
 pub mod location;
@@ -23,7 +25,8 @@ use telemetry::{LogFormat, init_logging};
 pub async fn run(arguments: Arguments) -> Outcome {
     let Arguments { cluster, output, log, command } = arguments;
     match &command {
-        Command::Extension(_)
+        Command::Agent(_)
+        | Command::Extension(_)
         | Command::Gateway(_)
         | Command::Mover(_)
         | Command::Vault(vault::VaultCommand::Serve(_)) => {
@@ -41,6 +44,8 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Location(command) => location::run(command, &cluster, output).await,
         Command::Repository(args) => repository::run(args, output).await,
         Command::Vault(command) => vault::run(command, output).await,
+        Command::Agent(args) => agent::run(args, &cluster).await,
+        Command::ExtensionPackage(command) => extension_package::run(command, output),
         Command::Extension(args) => extension::run(args, &cluster).await,
         Command::Gateway(args) => gateway::run(args, &cluster).await,
         Command::Mover(command) => mover::run(command).await,
