@@ -53,6 +53,7 @@ def narrowed(document, subscription):
         "proxy": ["DppResourceGuardProxy"],
         "namespace": ["Microsoft.Storage"],
         "location": ["local"],
+        "api-version": ["2026-06-01", "2024-11-01"],
     }
     paths = {}
     for path, entry in document["paths"].items():
