@@ -9,6 +9,15 @@ use std::collections::BTreeSet;
 /// What the document says when no client asks for another version.
 const VERSION: &str = "2026-06-01";
 const REFERENCE: &str = "#/components/schemas/";
+/// Types whose name is their `objectType`.
+const TAGGED: [&str; 6] = [
+    "AbsoluteDeleteOption",
+    "AzureBackupParams",
+    "BackupPolicy",
+    "DataStoreInfoBase",
+    "ScheduleBasedBackupCriteria",
+    "ScheduleBasedTriggerContext",
+];
 
 /// The document.
 pub fn document() -> Value {
@@ -190,9 +199,10 @@ fn schemas() -> Map<String, Value> {
     generator.subschema_for::<BackupPolicy>();
     let known = generator.take_definitions(true);
     let mut all = Map::new();
-    for (name, schema) in &known {
-        all.insert(name.clone(), schema.clone());
-        all.insert(format!("{name}Given"), as_given(schema));
+    for (name, schema) in known {
+        let schema = if TAGGED.contains(&name.as_str()) { tagged(&name, schema) } else { schema };
+        all.insert(format!("{name}Given"), as_given(&schema));
+        all.insert(name, schema);
     }
     let text = json!({"type": "string"});
     let base = |properties: Value| {
@@ -227,6 +237,17 @@ fn schemas() -> Map<String, Value> {
             "details": {"type": "array", "items": {"$ref": format!("{REFERENCE}Error")}}}}),
     );
     all
+}
+
+/// A schema with the `objectType` that the generator leaves out.
+fn tagged(name: &str, mut schema: Value) -> Value {
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.insert("objectType".to_owned(), json!({"type": "string", "enum": [name]}));
+    }
+    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+        required.push(json!("objectType"));
+    }
+    schema
 }
 
 /// The same schema for requests: nothing is required, and what it refers to neither.
@@ -283,6 +304,8 @@ mod tests {
             schemas["VaultSettings"]["required"].is_array()
                 && schemas["VaultSettingsGiven"].get("required").is_none()
         );
-        assert_eq!(schemas["BackupPolicy"]["properties"]["objectType"]["type"], "string");
+        for name in TAGGED {
+            assert_eq!(schemas[name]["properties"]["objectType"]["enum"], json!([name]));
+        }
     }
 }
