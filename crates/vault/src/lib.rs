@@ -19,6 +19,7 @@ pub mod cluster_link;
 pub mod denials;
 pub mod directory;
 mod graph;
+pub mod people;
 pub mod pki;
 pub mod public_url;
 pub mod reply;

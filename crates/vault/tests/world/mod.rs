@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use vault::{
     app::App,
     bootstrap::{Credential, add_principal},
-    server::{Config, Limits, ServeError, Vault},
+    server::{Config, Limits, People, ServeError, Vault},
 };
 
 pub const VERSION: &str = "2024-11-01";
@@ -79,10 +79,14 @@ impl World {
     }
 
     pub async fn with(limits: Limits) -> Self {
+        Self::with_people(limits, People::default()).await
+    }
+
+    pub async fn with_people(limits: Limits, people: People) -> Self {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = Arc::new(FixedClock::at(SystemClock.now()));
-        let mut vault = open(&folder, &clock, limits).await;
+        let mut vault = open(&folder, &clock, limits, people).await;
         let first = vault.take_first().unwrap();
         let mut world = Self::over(vault, folder, clock, person(&first), first.tenant, first.subscription);
         world.administrator.token = world.sign_in(&world.administrator).await;
@@ -110,7 +114,7 @@ impl World {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
         drop(self.app);
-        let mut vault = open(&self.folder, &self.clock, Limits::default()).await;
+        let mut vault = open(&self.folder, &self.clock, Limits::default(), People::default()).await;
         assert!(vault.take_first().is_none(), "only the first start makes an administrator");
         Self::over(vault, self.folder, self.clock, self.administrator, self.tenant, self.subscription)
     }
@@ -223,7 +227,7 @@ impl World {
     }
 }
 
-async fn open(folder: &TempDir, clock: &Arc<FixedClock>, limits: Limits) -> Vault {
+async fn open(folder: &TempDir, clock: &Arc<FixedClock>, limits: Limits, people: People) -> Vault {
     let config = Config {
         data: folder.path().join("vault"),
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -231,6 +235,7 @@ async fn open(folder: &TempDir, clock: &Arc<FixedClock>, limits: Limits) -> Vaul
         subscription: None,
         location: "local".to_owned(),
         limits,
+        people,
     };
     Vault::open(config, clock.clone()).await.unwrap()
 }
