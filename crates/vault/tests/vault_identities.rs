@@ -170,6 +170,37 @@ async fn a_group_takes_its_identities_principals_with_it() {
 }
 
 #[tokio::test]
+async fn a_group_with_the_last_administrator_stays() {
+    let world = World::start().await;
+    let group = registered(&world).await;
+    let path = format!("{group}/{IDENTITIES}/one");
+    let made = world.call(&world.administrator, Method::PUT, &path, Some(json!({"location": "local"}))).await;
+    let mut one = world.administrator.clone();
+    made.body["properties"]["principalId"].as_str().unwrap().clone_into(&mut one.object_id);
+    world.assign(&world.administrator, "Owner", &one, &world.root()).await;
+    let mine = world.app.store.assignments_of(&world.administrator.object_id).await.unwrap();
+    world.assign(&world.administrator, "Contributor", &world.administrator, &world.root()).await;
+    let own = format!("{}{ROLES}/{}", world.root(), mine[0].name);
+    assert_eq!(world.call(&world.administrator, Method::DELETE, &own, None).await.status, 200);
+
+    let identity = world.call(&world.administrator, Method::DELETE, &path, None).await;
+    let begun = world.call(&world.administrator, Method::DELETE, &group, None).await;
+    let mut ended = world.get_url(&world.administrator, begun.header("location")).await;
+    for _ in 0..100 {
+        if ended.status != 202 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        ended = world.get_url(&world.administrator, begun.header("location")).await;
+    }
+
+    assert_eq!((identity.status, identity.code()), (400, "CannotDeleteLastRbacAdminAssignment"));
+    assert_eq!((begun.status, ended.status), (202, 409));
+    let read = world.get(&world.administrator, &group).await;
+    assert_eq!(read.body["properties"]["provisioningState"], "Succeeded");
+}
+
+#[tokio::test]
 async fn federated_credentials_live_below_their_identity() {
     let world = World::start().await;
     let admin = &world.administrator;

@@ -137,6 +137,8 @@ mod tests {
         use argon2::{Params, password_hash::phc::PasswordHash};
         let hash = PasswordHash::new(NOBODY).unwrap();
 
-        assert_eq!(Params::try_from(&hash).unwrap(), Params::default());
+        let (params, usual) = (Params::try_from(&hash).unwrap(), Params::default());
+        let costs = |one: &Params| (one.m_cost(), one.t_cost(), one.p_cost());
+        assert_eq!(costs(&params), costs(&usual));
     }
 }

@@ -24,4 +24,4 @@ pub use handle::{Gate, authenticate, handle, of_store};
 pub use operation::{begin, finished};
 pub use operations::{Answered, At, Found, Handler, Operation, Params, find, operations};
 pub use resource::Loaded;
-pub use role_assignments::keep_administrator;
+pub use role_assignments::{administrators, keep_administrator, last_administrator};

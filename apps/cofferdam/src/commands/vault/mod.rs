@@ -1,8 +1,10 @@
 //! `cofferdam vault`: the server outside the clusters, and what the operator of its machine does.
 
 mod credential;
+mod people;
 mod principal;
 mod serve;
+mod sign_in;
 
 use crate::{exit::Outcome, output::Format};
 use clap::Subcommand;
@@ -13,11 +15,23 @@ pub enum VaultCommand {
     Serve(serve::ServeArgs),
     /// Make a service principal with a secret, on the vault's own machine
     AddPrincipal(principal::AddPrincipalArgs),
+    /// Make a person who signs in with a password
+    AddUser(people::AddUserArgs),
+    /// Give a person another password
+    SetPassword(people::SetPasswordArgs),
+    /// Register a person of a trusted issuer
+    AddExternal(people::AddExternalArgs),
+    /// Remove a person or a service principal; its tokens count no more
+    RemovePrincipal(people::RemovePrincipalArgs),
 }
 
 pub async fn run(command: VaultCommand, format: Format) -> Outcome {
     match command {
         VaultCommand::Serve(args) => serve::run(args).await,
         VaultCommand::AddPrincipal(args) => principal::run(args, format).await,
+        VaultCommand::AddUser(args) => people::add_user(args, format).await,
+        VaultCommand::SetPassword(args) => people::set_password(args, format).await,
+        VaultCommand::AddExternal(args) => people::add_external(args, format).await,
+        VaultCommand::RemovePrincipal(args) => people::remove(args, format).await,
     }
 }

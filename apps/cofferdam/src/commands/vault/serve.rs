@@ -1,6 +1,6 @@
 //! `cofferdam vault serve`.
 
-use super::credential::hand_over;
+use super::{credential::hand_over, sign_in::SignInArgs};
 use crate::{
     commands::extension::stop_on_signals,
     exit::{Exit, Failure, Outcome},
@@ -43,6 +43,8 @@ pub struct ServeArgs {
     /// Seconds that calls under way may take to end after SIGTERM
     #[arg(long, default_value_t = 20, value_name = "SECONDS")]
     grace: u64,
+    #[command(flatten)]
+    sign_in: SignInArgs,
 }
 
 pub async fn run(args: ServeArgs) -> Outcome {
@@ -54,6 +56,7 @@ pub async fn run(args: ServeArgs) -> Outcome {
         subscription: args.subscription,
         location: args.location,
         limits,
+        people: args.sign_in.into(),
     };
     let stop = stop_on_signals()?;
     let mut vault = Vault::open(config, Arc::new(SystemClock)).await.map_err(failure)?;
@@ -72,6 +75,7 @@ pub fn failure(error: ServeError) -> Failure {
         ServeError::Directory(_)
         | ServeError::Listen { .. }
         | ServeError::Bootstrap(_)
+        | ServeError::Trust(_)
         | ServeError::Seal(_) => Failure::precondition(error),
         error => Failure::failed(error),
     }
