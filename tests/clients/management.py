@@ -4,10 +4,12 @@ import json
 import sys
 import uuid
 
+import msal
 import requests
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
 from azure.mgmt.authorization import AuthorizationManagementClient
+from azure.mgmt.msi import ManagedServiceIdentityClient
 from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.mgmt.resource.subscriptions import SubscriptionClient
 
@@ -17,6 +19,9 @@ with open(sys.argv[2], encoding="utf-8") as file:
     SOMEONE = json.load(file)
 CA = sys.argv[3]
 URL = sys.argv[4]
+PERSON = sys.argv[5]
+with open(sys.argv[6], encoding="utf-8") as file:
+    PASSWORD = file.read()
 SUBSCRIPTION = GIVEN["subscriptionId"]
 ROOT = f"/subscriptions/{SUBSCRIPTION}"
 
@@ -129,6 +134,64 @@ def roles_are_assigned_and_enforced(authorization):
     refused("AuthorizationFailed", lambda: theirs.resource_groups.get("backup"))
 
 
+def identities_live(resources):
+    resources.providers.register("Microsoft.ManagedIdentity")
+    client = ManagedServiceIdentityClient(
+        credential(GIVEN),
+        SUBSCRIPTION,
+        base_url=URL,
+        credential_scopes=[f"{URL}/.default"],
+        connection_verify=CA,
+    )
+    identities, credentials = client.user_assigned_identities, client.federated_identity_credentials
+    made = identities.create_or_update("backup", "identity", {"location": "local", "tags": {"a": "b"}})
+    assert made.id == f"{ROOT}/resourceGroups/backup/providers/Microsoft.ManagedIdentity/userAssignedIdentities/identity"
+    assert made.properties.principal_id and made.properties.client_id, made
+    assert identities.update("backup", "identity", {"tags": {"a": "c"}}).tags == {"a": "c"}
+    assert [one.name for one in identities.list_by_subscription()] == ["identity"]
+    assert [one.name for one in identities.list_by_resource_group("backup")] == ["identity"]
+    wanted = {"issuer": "https://issuer.example", "subject": "s", "audiences": ["api://AzureADTokenExchange"]}
+    credentials.create_or_update("backup", "identity", "outside", {"properties": wanted})
+    assert credentials.get("backup", "identity", "outside").properties.subject == "s"
+    assert [one.name for one in credentials.list("backup", "identity")] == ["outside"]
+    credentials.delete("backup", "identity", "outside")
+    identities.delete("backup", "identity")
+    refused("ResourceNotFound", lambda: identities.get("backup", "identity"))
+
+
+def a_person_signs_in_with_a_device_code():
+    """What `az login --use-device-code` does: with the library that it does it with."""
+    app = msal.PublicClientApplication(
+        "04b07795-8ddb-461a-bbee-02f9e1bf7b46",
+        authority=f"{URL}/{GIVEN['tenantId']}",
+        instance_discovery=False,
+        verify=CA,
+    )
+    flow = app.initiate_device_flow(scopes=[f"{URL}//.default"])
+    assert flow["verification_uri"] == f"{URL}/devicelogin", flow
+    browser = requests.Session()
+    browser.verify = CA
+    page = browser.get(flow["verification_uri"], timeout=30).text
+    mark = page.split('name="mark" value="')[1].split('"')[0]
+    form = {"mark": mark, "code": flow["user_code"], "name": PERSON, "password": PASSWORD, "do": "allow"}
+    done = browser.post(flow["verification_uri"], data=form, timeout=30)
+    assert done.status_code == 200 and "Signed in" in done.text, done.text
+    result = app.acquire_token_by_device_flow(flow)
+    assert "access_token" in result, result
+    [account] = app.get_accounts()
+    assert account["username"] == PERSON, account
+    storage = app.acquire_token_silent(["https://storage.azure.com/.default"], account=account)
+    assert storage and "access_token" in storage, storage
+    answer = requests.get(
+        f"{URL}/subscriptions",
+        params={"api-version": "2022-12-01"},
+        headers={"Authorization": f"Bearer {result['access_token']}"},
+        verify=CA,
+        timeout=30,
+    )
+    assert [one["subscriptionId"] for one in answer.json()["value"]] == [SUBSCRIPTION], answer.text
+
+
 def main():
     subscriptions, resources, authorization = clients(GIVEN)
     cloud_is_described()
@@ -137,6 +200,8 @@ def main():
     groups_live(resources)
     providers_are_registered(resources)
     roles_are_assigned_and_enforced(authorization)
+    identities_live(resources)
+    a_person_signs_in_with_a_device_code()
     try:
         resources.resource_groups.get("absent")
     except ResourceNotFoundError:

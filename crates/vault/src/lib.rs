@@ -24,6 +24,7 @@ mod graph;
 pub mod keys;
 pub mod links;
 pub mod metrics;
+pub mod people;
 pub mod pki;
 pub mod protect;
 pub mod public_url;

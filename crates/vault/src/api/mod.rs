@@ -37,3 +37,4 @@ pub use handle::{Gate, authenticate, handle, of_store, refused};
 pub use operation::{begin, finished};
 pub use operations::{Answered, At, Found, Handler, Operation, Params, find, operations};
 pub use resource::{Loaded, TRIES, load, put, read};
+pub use role_assignments::{administrators, keep_administrator, last_administrator};

@@ -2,10 +2,12 @@
 
 mod credential;
 mod file;
+mod people;
 mod place;
 mod principal;
 mod rotate;
 mod serve;
+mod sign_in;
 
 use crate::{exit::Outcome, output::Format};
 use clap::Subcommand;
@@ -18,6 +20,14 @@ pub enum VaultCommand {
     AddPrincipal(principal::AddPrincipalArgs),
     /// Seal everything in the database with another wrapping key
     RotateWrappingKey(rotate::RotateArgs),
+    /// Make a person who signs in with a password
+    AddUser(people::AddUserArgs),
+    /// Give a person another password
+    SetPassword(people::SetPasswordArgs),
+    /// Register a person of a trusted issuer
+    AddExternal(people::AddExternalArgs),
+    /// Remove a person or a service principal; its tokens count no more
+    RemovePrincipal(people::RemovePrincipalArgs),
 }
 
 pub async fn run(command: VaultCommand, format: Format) -> Outcome {
@@ -25,5 +35,9 @@ pub async fn run(command: VaultCommand, format: Format) -> Outcome {
         VaultCommand::Serve(args) => serve::run(args).await,
         VaultCommand::AddPrincipal(args) => principal::run(args, format).await,
         VaultCommand::RotateWrappingKey(args) => rotate::run(args, format).await,
+        VaultCommand::AddUser(args) => people::add_user(args, format).await,
+        VaultCommand::SetPassword(args) => people::set_password(args, format).await,
+        VaultCommand::AddExternal(args) => people::add_external(args, format).await,
+        VaultCommand::RemovePrincipal(args) => people::remove(args, format).await,
     }
 }

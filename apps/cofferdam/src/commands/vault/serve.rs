@@ -4,6 +4,7 @@ use super::{
     credential::hand_over,
     file::{FileSettings, parsed},
     place::{Place, PlaceArgs},
+    sign_in::SignInArgs,
 };
 use crate::{
     commands::extension::stop_on_signals,
@@ -58,6 +59,8 @@ pub struct ServeArgs {
     /// Address and port where metrics are served over plain HTTP, without a token; nowhere when absent
     #[arg(long, env = "COFFERDAM_VAULT_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     metrics_listen: Option<SocketAddr>,
+    #[command(flatten)]
+    sign_in: SignInArgs,
 }
 
 impl ServeArgs {
@@ -102,6 +105,7 @@ impl ServeArgs {
             wrapping_key,
             certificate,
             trusted_proxies: proxies,
+            people: self.sign_in.into(),
             metrics: self.metrics_listen.or(parsed("metrics-listen", metrics_listen)?),
             ..defaults
         })
@@ -130,6 +134,7 @@ pub fn failure(error: ServeError) -> Failure {
         | ServeError::Bootstrap(_)
         | ServeError::Rewrap(_)
         | ServeError::Pki(_)
+        | ServeError::Trust(_)
         | ServeError::Seal(_) => Failure::precondition(error),
         error => Failure::failed(error),
     }

@@ -93,7 +93,7 @@ pub async fn remove_node_group(store: &dyn Store, cluster: &Loaded<ClusterRecord
     let Some(stored) = store.resource(&node_group(cluster)?).await? else { return Ok(Vec::new()) };
     let owner = read_group(&stored)?.managed_by.and_then(|id| id.parse::<ResourceId>().ok());
     let own = owner.as_ref() == Some(&cluster.id);
-    Ok(own.then(|| Change::Remove(stored.id, Expected::Version(stored.version))).into_iter().collect())
+    Ok(own.then_some(Change::Remove(stored.id, Expected::Version(stored.version))).into_iter().collect())
 }
 
 /// A new identity and its principal.
