@@ -54,10 +54,45 @@ pub enum Command {
     Location(commands::location::LocationCommand),
     /// Work with a repository directly, without a cluster
     Repository(commands::repository::RepositoryArgs),
-    /// Run the vault: the management API outside the clusters
-    #[command(subcommand)]
+    /// Run the vault, the management API outside the clusters; make and change Backup vaults in it
+    #[command(subcommand, visible_alias = "backup-vault")]
     Vault(commands::vault::VaultCommand),
-    /// Run the Backup Extension (in a cluster, this is the Deployment)
+    /// Sign in to a vault, or to Azure
+    Login(commands::login::LoginArgs),
+    /// Sign out
+    Logout,
+    /// See who is signed in; choose a subscription
+    Account(commands::account::AccountArgs),
+    /// Protect a cluster in one step: every missing part is made
+    EnableBackup(commands::enable_backup::EnableArgs),
+    /// Make, list and delete resource groups
+    Group(commands::group::GroupArgs),
+    /// Register resource providers
+    Provider(commands::provider::ProviderArgs),
+    /// Connect clusters to a vault
+    #[command(visible_alias = "aks")]
+    Cluster(commands::cluster::ClusterNounArgs),
+    /// Let vaults into clusters
+    #[command(visible_alias = "trustedaccess")]
+    TrustedAccess(commands::trusted_access::TrustedAccessArgs),
+    /// Say when backups are made and how long they live
+    #[command(visible_alias = "backup-policy")]
+    Policy(commands::policy::PolicyArgs),
+    /// Say what of which cluster a vault protects
+    #[command(visible_alias = "backup-instance")]
+    Instance(commands::instance::InstanceArgs),
+    /// List, watch and cancel the jobs of a vault
+    Job(commands::job::JobArgs),
+    /// Give and take roles
+    Role(commands::role::RoleArgs),
+    /// Make user-assigned identities
+    Identity(commands::identity::IdentityArgs),
+    /// Make storage accounts and containers
+    Storage(commands::storage::StorageArgs),
+    /// Make resource guards, and link vaults to them
+    ResourceGuard(commands::resource_guard::GuardArgs),
+    /// Run the Backup Extension (in a cluster, this is the Deployment); with a verb, extensions by way of a vault
+    #[command(visible_alias = "k8s-extension")]
     Extension(commands::extension::ExtensionArgs),
     /// Move the data of one volume (in a cluster, the extension makes a Job of this)
     #[command(subcommand)]

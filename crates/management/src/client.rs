@@ -38,7 +38,8 @@ impl Client {
         tokens: Tokens,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
-        let url = Url::parse(origin).map_err(|error| Error::Invalid(format!("{origin} is no URL: {error}")))?;
+        let url =
+            Url::parse(origin).map_err(|error| Error::Invalid(format!("{origin} is no URL: {error}")))?;
         if url.scheme() != "https" {
             return Err(Error::Invalid(format!("{origin} does not begin with https://")));
         }
@@ -89,11 +90,7 @@ impl Client {
     }
 
     /// Sends a request and follows the operation to its end; its result, `null` when there is none.
-    pub async fn run(
-        &self,
-        request: &Request,
-        mut shown: impl FnMut(&Progress),
-    ) -> Result<Value, Error> {
+    pub async fn run(&self, request: &Request, mut shown: impl FnMut(&Progress)) -> Result<Value, Error> {
         let url = self.url(request)?;
         let began = tokio::time::Instant::now();
         let answer = self.send_to(&url, request).await?;

@@ -138,9 +138,7 @@ fn failure(body: &Value) -> ServiceError {
 
 fn after(mut running: Running, known: Value) -> Step {
     match running.end.take() {
-        Some(url) => {
-            Step::Fetch(Running { url, how: How::Result, known, wait: Duration::ZERO, ..running })
-        }
+        Some(url) => Step::Fetch(Running { url, how: How::Result, known, wait: Duration::ZERO, ..running }),
         None => Step::Done(known),
     }
 }
@@ -181,7 +179,11 @@ pub fn same_server(asked: &Url, given: &str) -> Result<Url, Error> {
         url: asked.to_string(),
         reason: format!("{given:?} is no URL: {error}"),
     })?;
-    if url.origin() == asked.origin() { Ok(url) } else { Err(Error::Foreign(url.origin().ascii_serialization())) }
+    if url.origin() == asked.origin() {
+        Ok(url)
+    } else {
+        Err(Error::Foreign(url.origin().ascii_serialization()))
+    }
 }
 
 #[cfg(test)]
@@ -218,8 +220,7 @@ mod tests {
         assert_eq!((running.url.as_str(), running.wait), ("https://v:1/s/a==", Duration::from_secs(7)));
         let still = looked(running, &answer(200, &[], json!({"status": "Inprogress"}))).unwrap();
         let job = json!({"jobId": "j"});
-        let over =
-            answer(200, &[], json!({"status": "succeeded", "properties": {"jobId": "of the status"}}));
+        let over = answer(200, &[], json!({"status": "succeeded", "properties": {"jobId": "of the status"}}));
         let fetch = wait(looked(wait(still), &over).unwrap());
         assert_eq!(fetch.url.as_str(), "https://v:1/l");
 

@@ -47,6 +47,13 @@ pub struct Subscription {
     pub state: String,
 }
 
+impl Subscription {
+    /// Whether a person means this one.
+    pub fn is(&self, given: &str) -> bool {
+        self.id.eq_ignore_ascii_case(given) || self.name == given
+    }
+}
+
 /// The folder that profiles are kept in.
 #[derive(Debug, Clone)]
 pub struct Folder {

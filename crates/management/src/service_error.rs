@@ -114,9 +114,12 @@ fn actions(document: &Value) -> Vec<String> {
     let found = field(document, "recommendedAction").or_else(|| field(document, "recommendedActions"));
     match found {
         Some(Value::String(one)) => vec![one.clone()],
-        Some(Value::Array(several)) => {
-            several.iter().filter_map(Value::as_str).filter(|one| !one.is_empty()).map(str::to_owned).collect()
-        }
+        Some(Value::Array(several)) => several
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|one| !one.is_empty())
+            .map(str::to_owned)
+            .collect(),
         _ => Vec::new(),
     }
 }

@@ -1,6 +1,9 @@
 //! The token for the next call: a given one, the kept one, or a new one.
 
-use crate::{Error, Folder, Profile, Transport, sign_in::{Method, Secret, Token}};
+use crate::{
+    Error, Folder, Profile, Transport,
+    sign_in::{Method, Secret, Token},
+};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 

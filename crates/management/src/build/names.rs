@@ -16,7 +16,8 @@ pub fn instance(cluster: &ResourceId) -> String {
 /// attempt is taken up again and not doubled.
 pub fn enabled_instance(cluster: &ResourceId, vault: &ResourceId) -> String {
     let name = cluster.name();
-    let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{}\n{}", cluster.folded(), vault.folded()).as_bytes());
+    let id =
+        Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{}\n{}", cluster.folded(), vault.folded()).as_bytes());
     format!("{name}-{name}-{id}")
 }
 
@@ -37,7 +38,8 @@ pub fn policy(strategy: &str) -> String {
 
 /// The storage account of a region. Names are unique in the world; the subscription and region decide the rest.
 pub fn account(subscription: &str, location: &str) -> String {
-    let region: String = location.to_lowercase().chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+    let region: String =
+        location.to_lowercase().chars().filter(char::is_ascii_alphanumeric).take(12).collect();
     let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{subscription}\n{location}").as_bytes());
     let tail: String = id.simple().to_string().chars().take(6).collect();
     format!("aksbkp{region}{tail}")

@@ -137,7 +137,8 @@ pub(super) fn tagging_criteria(tag: &str, criterion: Option<&str>, priority: u32
         "tagInfo": {"tagName": tag, "id": format!("{tag}_")},
     });
     if let (Some(criterion), Some(members)) = (criterion, tagging.as_object_mut()) {
-        let criteria = json!([{"objectType": "ScheduleBasedBackupCriteria", "absoluteCriteria": [criterion]}]);
+        let criteria =
+            json!([{"objectType": "ScheduleBasedBackupCriteria", "absoluteCriteria": [criterion]}]);
         members.insert("criteria".to_owned(), criteria);
     }
     tagging
@@ -184,7 +185,8 @@ fn retention(text: &str) -> Result<String, Error> {
     let upper = text.to_uppercase();
     let span: Option<Span> = upper.parse().ok();
     let whole_days = span.filter(|span| {
-        let calendar = [span.get_days() != 0, span.get_weeks() != 0, span.get_months() != 0, span.get_years() != 0];
+        let calendar =
+            [span.get_days() != 0, span.get_weeks() != 0, span.get_months() != 0, span.get_years() != 0];
         span.is_positive() && calendar.contains(&true) && !upper.contains('T')
     });
     match whole_days {

@@ -135,7 +135,8 @@ mod tests {
     use super::*;
 
     fn restore() -> Restore {
-        let cluster = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters";
+        let cluster =
+            "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters";
         Restore {
             recovery_point: "7fb2cddd".into(),
             source: format!("{cluster}/akscluster").parse().unwrap(),

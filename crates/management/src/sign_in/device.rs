@@ -43,7 +43,8 @@ impl DeviceCode {
     fn read(url: &str, body: &Value) -> Result<Self, Error> {
         let text = |name: &str| body.get(name).and_then(Value::as_str);
         let number = |name: &str| body.get(name).and_then(Value::as_u64);
-        let missing = |name: &str| Error::Answer { url: url.to_owned(), reason: format!("{name} is missing") };
+        let missing =
+            |name: &str| Error::Answer { url: url.to_owned(), reason: format!("{name} is missing") };
         let code = text("device_code").ok_or_else(|| missing("device_code"))?.to_owned();
         let message = match (text("message"), text("verification_uri"), text("user_code")) {
             (Some(message), ..) => message.to_owned(),

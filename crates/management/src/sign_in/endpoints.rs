@@ -30,9 +30,10 @@ impl Endpoints {
             return Err(Error::SignIn { code: "invalid_tenant".to_owned(), description });
         }
         let text = |name: &str| answer.body.get(name).and_then(Value::as_str).map(str::to_owned);
-        let token = text("token_endpoint").filter(|token| token.starts_with("https://")).ok_or_else(|| {
-            Error::Answer { url, reason: "it names no token_endpoint with https://".to_owned() }
-        })?;
+        let token =
+            text("token_endpoint").filter(|token| token.starts_with("https://")).ok_or_else(|| {
+                Error::Answer { url, reason: "it names no token_endpoint with https://".to_owned() }
+            })?;
         let device = text("device_authorization_endpoint").filter(|device| device.starts_with("https://"));
         Ok(Self { token, device })
     }

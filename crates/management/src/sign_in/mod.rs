@@ -103,8 +103,10 @@ impl Method {
                 transport.form(&endpoints.token, &fields).await?
             }
             Self::Federated { client_id, token_file } => {
-                let assertion = std::fs::read_to_string(token_file)
-                    .map_err(|error| Error::Profile { path: token_file.clone(), reason: error.to_string() })?;
+                let assertion = std::fs::read_to_string(token_file).map_err(|error| Error::Profile {
+                    path: token_file.clone(),
+                    reason: error.to_string(),
+                })?;
                 let fields = [
                     ("grant_type", "client_credentials"),
                     ("client_id", client_id),

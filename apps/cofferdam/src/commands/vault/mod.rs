@@ -1,10 +1,11 @@
-//! `cofferdam vault`: the server outside the clusters, and what the operator of its machine does.
+//! `cofferdam vault`: the server outside the clusters, what the operator of its machine does, and the Backup vaults in it.
 
 mod credential;
+mod manage;
 mod principal;
 mod serve;
 
-use crate::{exit::Outcome, output::Format};
+use crate::{cluster::ClusterArgs, exit::Outcome, output::Format};
 use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
@@ -13,11 +14,14 @@ pub enum VaultCommand {
     Serve(serve::ServeArgs),
     /// Make a service principal with a secret, on the vault's own machine
     AddPrincipal(principal::AddPrincipalArgs),
+    #[command(flatten)]
+    Managed(manage::Managed),
 }
 
-pub async fn run(command: VaultCommand, format: Format) -> Outcome {
+pub async fn run(command: VaultCommand, cluster: &ClusterArgs, format: Format) -> Outcome {
     match command {
         VaultCommand::Serve(args) => serve::run(args).await,
         VaultCommand::AddPrincipal(args) => principal::run(args, format).await,
+        VaultCommand::Managed(command) => manage::run(command, cluster, format).await,
     }
 }
