@@ -11,7 +11,7 @@ use crate::{
 use clap::Args;
 use management::{
     Client, Cloud, Profile, Request, Subscription, Tokens, Transport,
-    sign_in::{DeviceCode, Endpoints, Method},
+    sign_in::{DEVICE_CLIENT, DeviceCode, Endpoints, Method, Token},
     versions,
 };
 use serde_json::{Value, json};
@@ -64,20 +64,10 @@ pub async fn run(args: LoginArgs, format: Format) -> Outcome {
     let cloud = Cloud::discover(&transport, url).await?;
     let tenant = args.tenant.clone().or(given.tenant).unwrap_or_else(|| "organizations".to_owned());
     let endpoints = Endpoints::discover(&transport, &cloud, &tenant).await?;
-    let (method, token) = match given.method {
-        Some(method) => (method, None),
-        None => {
-            let code = DeviceCode::ask(&transport, &endpoints, &cloud.scope()).await?;
-            note!("{}", code.message);
-            let issued = code.wait(&transport, &endpoints, || SystemClock.now()).await?;
-            let refresh = issued.refresh.ok_or_else(|| {
-                Failure::failed("the server gave no token to renew the sign-in with")
-                    .next("Sign in as a service principal.")
-            })?;
-            let client_id = management::sign_in::DEVICE_CLIENT.to_owned();
-            (Method::Person { client_id, refresh }, Some(issued.token))
-        }
-    };
+    let (method, token) = sign_in(given.method, &transport, &cloud, &endpoints).await?;
+    let tokens = Tokens::Given(token.secret.clone());
+    let client = Client::new(&cloud.resource_manager, transport, tokens, Arc::new(SystemClock))?;
+    let seen = client.list(&Request::get("/subscriptions", versions::SUBSCRIPTIONS)).await?;
     let mut profile = Profile {
         cloud,
         endpoints,
@@ -87,34 +77,33 @@ pub async fn run(args: LoginArgs, format: Format) -> Outcome {
         subscriptions: Vec::new(),
         subscription: None,
     };
-    // Tokens are tried out in a folder of their own: a failed sign-in leaves the earlier one as it was.
-    let trial = tempfile_folder()?;
-    trial.keep(&profile)?;
-    if let Some(token) = &token {
-        trial.keep_token(token)?;
-    }
-    let tokens = Tokens::of(trial.clone(), profile.clone());
-    let client = Client::new(&profile.cloud.resource_manager, transport, tokens, Arc::new(SystemClock))?;
-    let seen = client.list(&Request::get("/subscriptions", versions::SUBSCRIPTIONS)).await;
-    let kept = (trial.profile(), trial.token());
-    trial.forget()?;
-    let seen = seen?;
-    // The trial may have renewed what it was made of.
-    profile.method = kept.0?.method;
     take_subscriptions(&mut profile, &seen, &args, given.subscription.as_deref())?;
+    // Only now: a sign-in that fails leaves the earlier one as it was.
     let folder = folder()?;
     folder.keep(&profile)?;
-    if let Some(token) = kept.1 {
-        folder.keep_token(&token)?;
-    }
+    folder.keep_token(&token)?;
     tell(&profile, format)
 }
 
-/// A folder beside the real one, for the time of a sign-in.
-fn tempfile_folder() -> Result<management::Folder, Failure> {
-    let real = folder()?.file();
-    let parent = real.parent().unwrap_or(&real);
-    Ok(management::Folder::at(parent.join(format!(".login-{}", std::process::id()))))
+/// The first token, and how the next ones are had.
+async fn sign_in(
+    method: Option<Method>,
+    transport: &Transport,
+    cloud: &Cloud,
+    endpoints: &Endpoints,
+) -> Result<(Method, Token), Failure> {
+    if let Some(method) = method {
+        let issued = method.token(transport, endpoints, &cloud.scope(), SystemClock.now()).await?;
+        return Ok((method, issued.token));
+    }
+    let code = DeviceCode::ask(transport, endpoints, &cloud.scope()).await?;
+    note!("{}", code.message);
+    let issued = code.wait(transport, endpoints, || SystemClock.now()).await?;
+    let refresh = issued.refresh.ok_or_else(|| {
+        Failure::failed("the server gave no token to renew the sign-in with")
+            .next("Sign in as a service principal.")
+    })?;
+    Ok((Method::Person { client_id: DEVICE_CLIENT.to_owned(), refresh }, issued.token))
 }
 
 fn take_subscriptions(
