@@ -123,7 +123,10 @@ fn a_service_principal_signs_in_without_its_secret_on_the_command_line() {
     let by_environment = world.command(&there).env("COFFERDAM_CLIENT_SECRET", &secret).output().unwrap();
 
     assert_eq!(account["user"]["name"], client.as_str());
-    assert_eq!((account["tenantId"].as_str(), account["id"].as_str()), (Some(tenant.as_str()), Some(world.subscription().as_str())));
+    assert_eq!(
+        (account["tenantId"].as_str(), account["id"].as_str()),
+        (Some(tenant.as_str()), Some(world.subscription().as_str()))
+    );
     assert!(by_environment.status.success(), "{}", told(&by_environment));
     for file in ["profile.json", "token.json"] {
         let mode = std::fs::metadata(world.config.join(file)).unwrap().permissions().mode() & 0o777;
@@ -146,7 +149,9 @@ fn a_sign_in_that_fails_says_why_and_leaves_the_earlier_one() {
     let no_secret = world.refused(&[&there[..], &["--ca", text(&ca)]].concat());
 
     assert_eq!(wrong.status.code(), Some(5), "{}", told(&wrong));
-    assert!(told(&wrong).contains("error: sign-in was refused: AADSTS7000215") && told(&wrong).contains("next: "));
+    assert!(
+        told(&wrong).contains("error: sign-in was refused: AADSTS7000215") && told(&wrong).contains("next: ")
+    );
     assert_eq!(unknown.status.code(), Some(5), "{}", told(&unknown));
     assert!(told(&unknown).contains("--ca FILE"), "{}", told(&unknown));
     assert_eq!(no_secret.0, 2, "{}", no_secret.1);
@@ -161,7 +166,10 @@ fn who_signed_out_is_told_to_sign_in() {
     let (code, said) = world.refused(&["group", "list"]);
 
     assert_eq!(code, 5, "{said}");
-    assert!(said.contains("nobody is signed in") && said.contains("next: Sign in: `cofferdam login"), "{said}");
+    assert!(
+        said.contains("nobody is signed in") && said.contains("next: Sign in: `cofferdam login"),
+        "{said}"
+    );
     assert!(!world.config.join("profile.json").exists() && !world.config.join("token.json").exists());
 }
 
@@ -183,7 +191,10 @@ fn groups_are_made_shown_queried_and_deleted() {
     assert!(table.starts_with("NAME  LOCATION  STATE\ndemo  local"), "{table}");
     assert!(preview.contains("demo"), "{preview}");
     assert_eq!(code, 5, "{said}");
-    assert!(said.contains("error: ResourceGroupNotFound: ") && said.contains("next: Make the group"), "{said}");
+    assert!(
+        said.contains("error: ResourceGroupNotFound: ") && said.contains("next: Make the group"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -225,7 +236,17 @@ fn roles_are_given_once_listed_and_taken() {
 #[test]
 fn who_may_not_is_told_which_right_is_missing() {
     let world = World::signed_in();
-    world.done(&["vault", "add-principal", "reader", "--role", "Reader", "-o", "json", "--data", text(&world.data)]);
+    world.done(&[
+        "vault",
+        "add-principal",
+        "reader",
+        "--role",
+        "Reader",
+        "-o",
+        "json",
+        "--data",
+        text(&world.data),
+    ]);
     let file = std::fs::read_dir(&world.data).unwrap().filter_map(Result::ok).map(|entry| entry.path());
     let file = file.into_iter().find(|path| text(path).contains("principal-")).unwrap();
     let ca = world.data.join("tls/ca.crt");
@@ -244,10 +265,37 @@ fn a_policy_is_made_of_arguments_without_any_vault() {
 
     let template = world.json(&["policy", "get-default-template"]);
     let made = world.json(&[
-        "policy", "create", "--dry-run", "-n", "p", "-v", "v", "-g", "g", "--schedule", "P1D", "--start",
-        "2026-01-01T02:00:00", "--retention", "P14D", "--vault-daily", "P84D",
+        "policy",
+        "create",
+        "--dry-run",
+        "-n",
+        "p",
+        "-v",
+        "v",
+        "-g",
+        "g",
+        "--schedule",
+        "P1D",
+        "--start",
+        "2026-01-01T02:00:00",
+        "--retention",
+        "P14D",
+        "--vault-daily",
+        "P84D",
     ]);
-    let (code, said) = world.refused(&["policy", "create", "--dry-run", "-n", "p", "-v", "v", "-g", "g", "--schedule", "PT5H"]);
+    let (code, said) = world.refused(&[
+        "policy",
+        "create",
+        "--dry-run",
+        "-n",
+        "p",
+        "-v",
+        "v",
+        "-g",
+        "g",
+        "--schedule",
+        "PT5H",
+    ]);
 
     assert_eq!(template["policyRules"][0]["name"], "BackupHourly");
     assert_eq!(
@@ -290,6 +338,9 @@ fn wrong_names_and_queries_are_refused_before_anything_is_sent() {
         (&["extension", "create", "-n", "x", "-c", "c", "-g", "g"], "needs a place"),
     ] {
         let (code, told) = world.refused(arguments);
-        assert!(matches!(code, 2 | 5) && told.contains(said) && told.contains("next: "), "{arguments:?}: {told}");
+        assert!(
+            matches!(code, 2 | 5) && told.contains(said) && told.contains("next: "),
+            "{arguments:?}: {told}"
+        );
     }
 }

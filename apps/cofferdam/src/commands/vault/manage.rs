@@ -116,7 +116,7 @@ pub async fn run(command: Managed, cluster: &ClusterArgs, format: Format) -> Out
             let session = Session::open(&args.which.session, cluster, format)?;
             let mut vault = args.wish.vault()?;
             vault.identity.get_or_insert_with(|| "SystemAssigned".to_owned());
-            let of = |key: &str| {
+            let of = |key: &'static str| {
                 args.storage_settings
                     .iter()
                     .filter(move |(name, _)| name == key)
