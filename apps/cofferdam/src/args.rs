@@ -94,6 +94,8 @@ pub enum Command {
     /// Run the Backup Extension (in a cluster, this is the Deployment); with a verb, extensions by way of a vault
     #[command(visible_alias = "k8s-extension")]
     Extension(commands::extension::ExtensionArgs),
+    /// Run the gateway of Trusted Access (in a cluster, this is a Deployment)
+    Gateway(commands::gateway::GatewayArgs),
     /// Move the data of one volume (in a cluster, the extension makes a Job of this)
     #[command(subcommand)]
     Mover(commands::mover::MoverCommand),

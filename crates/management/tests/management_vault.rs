@@ -41,6 +41,8 @@ impl World {
             public: None,
             subscription: None,
             location: "local".to_owned(),
+            spread: std::time::Duration::ZERO,
+            quotas: vault::protect::quotas::Quotas::default(),
             limits: Limits::default(),
         };
         let mut vault = Vault::open(config, clock.clone()).await.unwrap();

@@ -1,9 +1,12 @@
 //! What every call works with.
 
+use crate::protect::quotas::Quotas;
 use crate::{
-    accounts::Accounts, cluster_link::ClusterLink, public_url::PublicUrl, store::Store, tokens::Issuer,
+    access::Access, accounts::Accounts, cluster_link::ClusterLink, denials::Denials, public_url::PublicUrl,
+    seal::Wrapping, store::Store, tokens::Issuer, trust::Trust,
 };
 use identity::RoleDefinition;
+use jiff::SignedDuration;
 use std::sync::Arc;
 use telemetry::Clock;
 use tokio::sync::Notify;
@@ -15,8 +18,18 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// Tokens.
     pub issuer: Issuer,
+    /// Seals what must not be read in the database.
+    pub wrapping: Arc<Wrapping>,
     /// Who may sign in.
     pub accounts: Accounts,
+    /// Issuers outside that the operator trusts.
+    pub trust: Trust,
+    /// Addresses to which a browser may be sent with an authorization code, besides those of its own machine.
+    pub redirects: Vec<String>,
+    /// Who may do what with what resources hold.
+    pub access: Access,
+    /// Denied calls that the audit log counts.
+    pub denials: Denials,
     /// The name under which clients reach it.
     pub public: PublicUrl,
     /// The time.
@@ -25,6 +38,10 @@ pub struct App {
     pub roles: Vec<RoleDefinition>,
     /// The region that the vault says it is in.
     pub location: String,
+    /// Scheduled backups begin spread over this time after their slot.
+    pub spread: SignedDuration,
+    /// What a subscription, a vault and an instance may have and do.
+    pub quotas: Quotas,
     /// The way to the clusters.
     pub clusters: Arc<dyn ClusterLink>,
     /// Which of several replicas this is, unique at each start.

@@ -9,13 +9,20 @@
     reason = "an error is made once per refused call; boxing would make every match harder to read"
 )]
 
+pub mod access;
 pub mod accounts;
 pub mod api;
 pub mod app;
+pub mod bearer;
 pub mod bootstrap;
 pub mod cluster_link;
+pub mod denials;
 pub mod directory;
+pub mod grants;
+mod graph;
+pub mod keys;
 pub mod pki;
+pub mod protect;
 pub mod public_url;
 pub mod reply;
 pub mod request;
@@ -25,4 +32,5 @@ pub mod signin;
 pub mod store;
 mod tasks;
 pub mod tokens;
+pub mod trust;
 pub mod work;

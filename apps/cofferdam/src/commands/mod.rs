@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod completion;
 pub mod enable_backup;
 pub mod extension;
+pub mod gateway;
 pub mod group;
 pub mod identity;
 pub mod install;
@@ -37,6 +38,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let Arguments { cluster, output, log, command } = arguments;
     match &command {
         Command::Extension(extension::ExtensionArgs { verb: None, .. })
+        | Command::Gateway(_)
         | Command::Mover(_)
         | Command::Vault(vault::VaultCommand::Serve(_)) => {
             init_logging(LogFormat::Json, if log == "warn" { "info" } else { &log })
@@ -72,6 +74,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
             extension::manage::run(verb, &cluster, output).await
         }
         Command::Extension(args) => extension::run(args, &cluster).await,
+        Command::Gateway(args) => gateway::run(args, &cluster).await,
         Command::Mover(command) => mover::run(command).await,
         Command::Completion(args) => completion::run(args),
     }

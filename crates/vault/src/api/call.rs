@@ -10,7 +10,7 @@ use crate::{
 use arm::{ApiVersion, ArmError, Filter, ResourceId};
 use bytes::Bytes;
 use http::HeaderMap;
-use identity::Assignment;
+use identity::{Action, Assignment, Decision, decide};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -109,6 +109,30 @@ impl Call<'_> {
     /// Whether the caller may do something else too; for lists.
     pub fn may(&self, needs: super::Needs, on: &ResourceId) -> bool {
         permitted(needs, "", Some(on), &self.caller.object_id, &self.assignments, &self.app.roles)
+    }
+
+    /// Refuses the call unless the caller may do something with a resource that it links to, as a restore links to its
+    /// source. A refusal is audited.
+    pub async fn may_linked(&self, action: &str, on: &ResourceId) -> Result<(), Failure> {
+        let who = &self.caller.object_id;
+        let wanted = Action::control(action);
+        if decide(who, &wanted, on, &self.assignments, &self.app.roles) != Decision::Denied {
+            return Ok(());
+        }
+        let denied = AuditEntry {
+            action: action.to_owned(),
+            scope: on.to_string(),
+            ..self.audit(AuditOutcome::Denied)
+        };
+        self.app.denials.note(self.app.store.as_ref(), denied).await?;
+        let own = self.operation.needs.action(self.params.get("namespace"));
+        let scope = self.scope.as_ref().map_or("/", ResourceId::as_str);
+        Err(ArmError::not_authorized_linked(
+            (&self.caller.client_id, who),
+            (&own, scope),
+            (action, on.as_str()),
+        )
+        .into())
     }
 
     /// Makes changes, with the audit record of this call.

@@ -194,7 +194,7 @@ async fn status(call: &Call<'_>) -> Result<Reply, Failure> {
 }
 
 /// What it made: 202 while it is under way.
-async fn result(call: &Call<'_>) -> Result<Reply, Failure> {
+pub async fn result(call: &Call<'_>) -> Result<Reply, Failure> {
     let operation = existing(call).await?;
     match operation.status {
         OperationStatus::Inprogress => Ok(accepted(call, &operation)),

@@ -100,8 +100,20 @@ const TABLES: &[&[Operation]] = &[
     super::groups::OPERATIONS,
     super::providers::OPERATIONS,
     super::role_definitions::OPERATIONS,
+    super::identities::OPERATIONS,
+    super::permissions::OPERATIONS,
     super::role_assignments::OPERATIONS,
     super::operation::OPERATIONS,
+    super::instances::OPERATIONS,
+    super::points::OPERATIONS,
+    super::jobs::OPERATIONS,
+    super::vaults::OPERATIONS,
+    super::policies::OPERATIONS,
+    super::guards::OPERATIONS,
+    super::graph::OPERATIONS,
+    super::inventory::OPERATIONS,
+    super::operation_lists::OPERATIONS,
+    super::not_offered::OPERATIONS,
 ];
 
 /// All operations.

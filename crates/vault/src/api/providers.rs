@@ -51,7 +51,7 @@ const PROVIDERS: [Provider; 7] = [
     Provider {
         namespace: "Microsoft.Authorization",
         always: true,
-        types: &["roleAssignments", "roleDefinitions"],
+        types: &["roleAssignments", "roleDefinitions", "denyAssignments", "permissions"],
     },
     Provider {
         namespace: "Microsoft.ContainerService",
@@ -65,14 +65,31 @@ const PROVIDERS: [Provider; 7] = [
     Provider {
         namespace: "Microsoft.DataProtection",
         always: false,
-        types: &["backupVaults", "resourceGuards", "locations", "operations"],
+        types: &[
+            "backupVaults",
+            "backupVaults/backupInstances",
+            "backupVaults/backupPolicies",
+            "backupVaults/backupResourceGuardProxies",
+            "backupVaults/backupJobs",
+            "backupVaults/deletedBackupInstances",
+            "resourceGuards",
+            "locations",
+            "locations/deletedVaults",
+            "locations/checkNameAvailability",
+            "locations/checkFeatureSupport",
+            "operations",
+        ],
     },
     Provider {
         namespace: "Microsoft.KubernetesConfiguration",
         always: false,
         types: &["extensions", "extensionTypes"],
     },
-    Provider { namespace: "Microsoft.ManagedIdentity", always: false, types: &["userAssignedIdentities"] },
+    Provider {
+        namespace: "Microsoft.ManagedIdentity",
+        always: false,
+        types: &["userAssignedIdentities", "userAssignedIdentities/federatedIdentityCredentials"],
+    },
     Provider {
         namespace: "Microsoft.Resources",
         always: true,

@@ -1,6 +1,6 @@
 //! What an operator can choose. Everything has a default.
 
-use crate::public_url::PublicUrl;
+use crate::{protect::quotas::Quotas, public_url::PublicUrl, trust::TrustedIssuer};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use uuid::Uuid;
 
@@ -17,8 +17,23 @@ pub struct Config {
     pub subscription: Option<Uuid>,
     /// The region that it says it is in.
     pub location: String,
+    /// Scheduled backups begin spread over this time after their slot.
+    pub spread: Duration,
+    /// What a vault and an instance may have and do.
+    pub quotas: Quotas,
     /// What one client may take.
     pub limits: Limits,
+    /// How people sign in.
+    pub people: People,
+}
+
+/// How people sign in, beyond names and passwords of the vault itself.
+#[derive(Debug, Clone, Default)]
+pub struct People {
+    /// Issuers outside that are trusted.
+    pub trusted: Vec<TrustedIssuer>,
+    /// Addresses to which a browser may be sent with an authorization code, besides those of its own machine.
+    pub redirects: Vec<String>,
 }
 
 /// What one client may take.

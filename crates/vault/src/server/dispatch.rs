@@ -2,11 +2,14 @@
 
 use super::Limits;
 use crate::{
+    accounts::Source,
     api::{self, Gate},
     app::App,
+    graph,
     reply::Reply,
     request::Address,
-    signin::{self, GrantError, Page},
+    signin::{self, Asked, GrantError, Page},
+    tokens::Flavour,
 };
 use arm::ArmError;
 use axum::{body::Body, extract::Request};
@@ -14,7 +17,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
-use std::{sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -23,6 +26,10 @@ const CORRELATION_ID: HeaderName = HeaderName::from_static("x-ms-correlation-req
 const CLIENT_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 const RETURN_CLIENT_ID: HeaderName = HeaderName::from_static("x-ms-return-client-request-id");
 const LARGEST_FORM: usize = 64 * 1024;
+
+/// From where a request came.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
 
 /// Answers one request.
 pub async fn answer(app: Arc<App>, limits: Limits, request: Request) -> Response<Body> {
@@ -62,12 +69,26 @@ async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -
                 Err(error) => error.into(),
             };
         }
+        ["cluster", "v1", "grants"] if head.method == Method::POST => {
+            return grants(app, limits, &head.headers, body, correlation).await;
+        }
         _ => {}
     }
+    let peer = head.extensions.get::<Peer>().map(|peer| peer.0);
     match signin::find(address.parts()) {
-        Some((page, tenant)) => sign_in(app, limits, (&head.method, page, tenant), body, correlation).await,
+        Some((page, tenant)) => {
+            let asked = (&Source::of(peer), correlation, &head.headers, &address);
+            sign_in(app, limits, (&head.method, page, tenant), body, asked).await
+        }
+        None if graph::serves(&parts) => {
+            let body = match read(body, LARGEST_FORM, limits).await {
+                Ok(body) => body,
+                Err(error) => return error.into(),
+            };
+            graph::answer(app, &head.method, &address, &head.headers, &body, correlation).await
+        }
         None => {
-            let gate = match Gate::enter(app, &head.method, &address, &head.headers) {
+            let gate = match Gate::enter(app, &head.method, &address, &head.headers).await {
                 Ok(gate) => gate,
                 Err(reply) => return reply,
             };
@@ -76,6 +97,19 @@ async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -
                 Err(error) => error.into(),
             }
         }
+    }
+}
+
+async fn grants(app: &App, limits: &Limits, headers: &HeaderMap, body: Body, correlation: &str) -> Reply {
+    let caller = match api::authenticate(app, headers).await {
+        Ok(caller) => caller,
+        Err(reply) => return reply,
+    };
+    match read(body, LARGEST_FORM, limits).await {
+        Ok(body) => crate::grants::grant(app, &caller, &body, correlation)
+            .await
+            .unwrap_or_else(|failure| api::refused(failure, correlation)),
+        Err(error) => error.into(),
     }
 }
 
@@ -94,37 +128,52 @@ async fn sign_in(
     limits: &Limits,
     (method, page, tenant): (&Method, Page, &str),
     body: Body,
-    correlation: &str,
+    (source, correlation, headers, address): (&Source, &str, &HeaderMap, &Address),
 ) -> Reply {
-    let wants = if matches!(page, Page::Token(_)) { Method::POST } else { Method::GET };
-    if *method != wants {
+    let wants: &[Method] = match page {
+        Page::Token(_) | Page::DeviceCode(_) => &[Method::POST],
+        Page::Authorize(_) | Page::DeviceLogin => &[Method::GET, Method::POST],
+        _ => &[Method::GET],
+    };
+    if !wants.contains(method) {
+        let wants = wants.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         let message = format!("This page is asked for with {wants}.");
-        return Reply::error(&ArmError::new(405, "MethodNotAllowed", message))
-            .with(header::ALLOW, wants.as_str());
+        return Reply::error(&ArmError::new(405, "MethodNotAllowed", message)).with(header::ALLOW, wants);
     }
     if let Err(error) = signin::check_tenant(tenant, app.issuer.tenant()) {
         return Reply::json(error.status(), error.body(app.clock.now(), correlation));
     }
     let own = app.issuer.tenant();
-    match page {
-        Page::Discovery(flavour) => Reply::json(200, signin::discovery(flavour, tenant, &app.public, own)),
-        Page::Keys => Reply::json(200, app.issuer.key_set()),
-        Page::Instances => Reply::json(200, signin::instances(&app.public, own)),
-        Page::Token(flavour) => {
-            let form = match read(body, LARGEST_FORM, limits).await {
-                Ok(form) => form,
-                Err(error) => return error.into(),
-            };
-            match signin::grant(app, &form, flavour, tenant, correlation).await {
-                Ok(reply) => reply,
-                Err(GrantError::Store(error)) => api::of_store(&error, correlation),
-                Err(GrantError::Key(error)) => {
-                    tracing::error!(%error, correlation, "could not issue a token");
-                    let message =
-                        format!("The vault could not sign a token; look up {correlation} in its log.");
-                    ArmError::new(500, "InternalServerError", message).into()
-                }
-            }
+    let form =
+        if *method == Method::POST { read(body, LARGEST_FORM, limits).await } else { Ok(Bytes::new()) };
+    let form = match form {
+        Ok(form) => form,
+        Err(error) => return error.into(),
+    };
+    let asked = |flavour| Asked { flavour, source, correlation };
+    let v2 = asked(Flavour::V2);
+    let answered = match page {
+        Page::Discovery(flavour) => {
+            Ok(Reply::json(200, signin::discovery(flavour, tenant, &app.public, own)))
+        }
+        Page::Keys => Ok(Reply::json(200, app.issuer.key_set())),
+        Page::Instances => Ok(Reply::json(200, signin::instances(&app.public, own))),
+        Page::Token(flavour) => signin::grant(app, &form, tenant, asked(flavour)).await,
+        Page::DeviceCode(flavour) => signin::device_code(app, &form, asked(flavour)).await,
+        Page::DeviceLogin if *method == Method::GET => Ok(signin::show_device_login(headers)),
+        Page::DeviceLogin => signin::device_login(app, &form, headers, v2).await,
+        Page::Authorize(flavour) if *method == Method::GET => {
+            Ok(signin::show_authorize(app, address, headers, asked(flavour)))
+        }
+        Page::Authorize(flavour) => signin::authorize(app, &form, headers, asked(flavour)).await,
+    };
+    match answered {
+        Ok(reply) => reply,
+        Err(GrantError::Store(error)) => api::of_store(&error, correlation),
+        Err(GrantError::Key(error)) => {
+            tracing::error!(%error, correlation, "could not issue a token");
+            let message = format!("The vault could not sign a token; look up {correlation} in its log.");
+            ArmError::new(500, "InternalServerError", message).into()
         }
     }
 }

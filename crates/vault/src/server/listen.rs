@@ -43,10 +43,10 @@ pub async fn run(
             () = stop.cancelled() => break,
             place = connections.clone().acquire_owned() => place,
         };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, peer)) => (stream, peer.ip()),
                 Err(error) => {
                     tracing::warn!(%error, "could not take a connection");
                     sleep(REST).await;
@@ -54,7 +54,8 @@ pub async fn run(
                 }
             },
         };
-        let (acceptor, service, stop) = (acceptor.clone(), service.clone(), stop.clone());
+        let (acceptor, stop) = (acceptor.clone(), stop.clone());
+        let service = service.clone().layer(axum::Extension(dispatch::Peer(peer)));
         tasks.spawn(async move {
             connection(stream, acceptor, service, limits, stop).await;
             drop(place);

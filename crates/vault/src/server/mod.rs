@@ -5,13 +5,15 @@ mod config;
 mod dispatch;
 mod listen;
 
-pub use config::{Config, Limits};
+pub use config::{Config, Limits, People};
 
 use crate::{
+    access::Access,
     accounts::Accounts,
     app::App,
     bootstrap::{BootstrapError, Credential, first_start},
-    cluster_link::NoClusters,
+    cluster_link::{ClusterLink, NoClusters},
+    denials::Denials,
     directory::{DataDirectory, DirectoryError, Lock},
     pki::PkiError,
     public_url::PublicUrl,
@@ -19,6 +21,7 @@ use crate::{
     store::{Store, StoreError, sqlite::Sqlite},
     tasks,
     tokens::{Issuer, KeyError},
+    trust::{Trust, TrustError},
     work,
 };
 use certificate::Shown;
@@ -50,6 +53,9 @@ pub enum ServeError {
     /// Signing keys.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// Issuers outside.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The first start.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
@@ -91,19 +97,28 @@ impl Vault {
         let path = database(&directory);
         let sqlite = Sqlite::open(&path).await.map_err(|source| ServeError::Store { path, source })?;
         let store: Arc<dyn Store> = Arc::new(sqlite.clone());
-        let wrapping = Wrapping::open(&directory)?;
+        let wrapping = Arc::new(Wrapping::open(&directory)?);
         let (shown, ca) = Shown::open(directory, public.host(), clock.as_ref())?;
         let (tenant, first) = first_start(store.as_ref(), config.subscription, clock.now()).await?;
-        let issuer = Issuer::open(public.clone(), tenant, store.clone(), clock.clone(), wrapping).await?;
+        let issuer =
+            Issuer::open(public.clone(), tenant, store.clone(), clock.clone(), wrapping.clone()).await?;
         let accounts = Accounts::new(store.clone(), clock.clone());
+        let roles = identity::builtin::roles();
         let app = Arc::new(App {
+            access: Access::new(store.clone(), roles.clone()),
+            trust: Trust::open(&config.people.trusted, clock.clone())?,
+            redirects: config.people.redirects,
+            denials: Denials::default(),
             store,
             issuer,
+            wrapping,
             accounts,
             public,
             clock,
-            roles: identity::builtin::roles(),
+            roles,
             location: config.location,
+            spread: config.spread.try_into().unwrap_or_default(),
+            quotas: config.quotas,
             clusters: Arc::new(NoClusters),
             replica: uuid::Uuid::new_v4().to_string(),
             poke: tokio::sync::Notify::new(),
@@ -119,6 +134,14 @@ impl Vault {
             ca,
             _lock: lock,
         })
+    }
+
+    /// With another way to the clusters; for tests that inject faults into it.
+    pub fn with_clusters(mut self, clusters: Arc<dyn ClusterLink>) -> Self {
+        if let Some(app) = Arc::get_mut(&mut self.app) {
+            app.clusters = clusters;
+        }
+        self
     }
 
     /// The administrator's credential, at the first start alone; it is not kept.
@@ -146,12 +169,16 @@ impl Vault {
         let background = tokio::spawn(tasks::run(self.app.clone(), stop.clone()));
         let worker = tokio::spawn(work::run(self.app.clone(), stop.clone()));
         let renewal = tokio::spawn(certificate::renew(self.shown.clone(), self.app.clone(), stop.clone()));
+        let app = self.app.clone();
         let ended = listen::run(self.app, self.listener, self.shown, self.limits, stop.clone()).await;
         stop.cancel();
         for task in [background, worker, renewal] {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task ended badly");
             }
+        }
+        if let Err(error) = app.denials.flush_all(app.store.as_ref()).await {
+            tracing::error!(%error, "could not write how often calls were denied");
         }
         self.sqlite.close().await;
         ended

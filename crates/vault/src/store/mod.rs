@@ -6,8 +6,8 @@ pub mod sqlite;
 
 pub use audit::{AuditEntry, AuditOutcome, AuditRow, first_broken};
 pub use records::{
-    AssignmentRecord, Change, Claim, ClientSecret, Ending, Expected, FailedSignIns, OperationRecord,
-    Principal, PrincipalKind, SealedKey, Stored, Subscription, Work,
+    AssignmentRecord, Change, Claim, ClientSecret, Ending, Expected, FailedSignIns, Grants, OAuthGrant,
+    OperationRecord, Principal, PrincipalKind, SealedKey, Stored, Subscription, Work,
 };
 
 use arm::{OperationStatus, ResourceId};
@@ -72,10 +72,14 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn principal_of_client(&self, client_id: &str) -> Stores<Option<Principal>>;
     /// The secrets with which a client may sign in.
     async fn client_secrets(&self, client_id: &str) -> Stores<Vec<ClientSecret>>;
-    /// How often a client failed to sign in since it last succeeded.
-    async fn failed_sign_ins(&self, client_id: &str) -> Stores<FailedSignIns>;
-    /// One more failure; or, with `None`, success, which forgets all failures.
-    async fn note_sign_in(&self, client_id: &str, failed_at: Option<Timestamp>) -> Stores<()>;
+    /// How often signing in failed since it last succeeded, by a key that names client and source.
+    async fn failed_sign_ins(&self, key: &str) -> Stores<FailedSignIns>;
+    /// One more failure; or, with `None`, success, which forgets all failures. Failures of other keys that are older than
+    /// a day are forgotten too.
+    async fn note_sign_in(&self, key: &str, failed_at: Option<Timestamp>) -> Stores<()>;
+
+    /// A device code, an authorization code or a refresh token, by the hash of its secret.
+    async fn oauth_grant(&self, id: &str) -> Stores<Option<OAuthGrant>>;
 
     /// The keys that sign tokens, oldest first.
     async fn signing_keys(&self) -> Stores<Vec<SealedKey>>;

@@ -1,7 +1,7 @@
 //! What the store holds.
 
 use arm::{OperationStatus, ResourceId};
-use identity::Assignment;
+use identity::{Assignment, RoleId};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -86,6 +86,34 @@ pub struct FailedSignIns {
     pub failures: u32,
     /// The last one.
     pub last_at: Option<Timestamp>,
+}
+
+/// A device code, an authorization code or a refresh token, known by the hash of its secret.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OAuthGrant {
+    /// Hash of its secret.
+    pub id: String,
+    /// All that came from one sign-in.
+    pub family: String,
+    /// Object id of who signed in; nobody yet, for a device code that waits.
+    pub principal: Option<String>,
+    /// What else is kept of it.
+    pub document: Value,
+    /// From when on it counts no more.
+    pub expires_at: Timestamp,
+    /// Grows with every write.
+    pub version: i64,
+}
+
+/// Several grants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grants {
+    /// All that came from one sign-in.
+    Family(String),
+    /// All of a principal.
+    Principal(String),
+    /// All that ended by a time.
+    EndedBy(Timestamp),
 }
 
 /// A key that signs tokens, sealed.
@@ -181,6 +209,8 @@ pub enum Expected {
 pub enum Change {
     /// A setting.
     Set(String, String),
+    /// A setting that nobody has set yet.
+    SetOnce(String, String),
     /// A new subscription.
     AddSubscription(Subscription),
     /// A namespace is registered; again changes nothing.
@@ -196,7 +226,7 @@ pub enum Change {
         /// What must be so.
         expected: Expected,
     },
-    /// A resource goes, with all that is below it and with the roles assigned there.
+    /// A resource goes, with all that is below it, the roles assigned there, and the principals whose resources these are.
     Remove(ResourceId, Expected),
     /// A role is assigned.
     Assign(AssignmentRecord),
@@ -206,10 +236,19 @@ pub enum Change {
     Unassign(String),
     /// A new principal.
     AddPrincipal(Principal),
-    /// A principal goes, by its object id, with its secrets and what it was assigned.
+    /// A principal goes, by its object id, with its secrets, its grants and what it was assigned.
     RemovePrincipal(String),
     /// A new secret of a client.
     AddSecret(ClientSecret),
+    /// All secrets of a client go, by its client id.
+    RemoveSecrets(String),
+    /// A grant is made or, in the version that it has, replaced.
+    PutGrant(OAuthGrant, Expected),
+    /// Grants go.
+    RemoveGrants(Grants),
+    /// Changes nothing, and is a conflict unless one of these roles is still assigned at exactly this subscription. It
+    /// comes behind the changes after which that must be so.
+    KeepAssigned(ResourceId, Vec<RoleId>),
     /// A new signing key.
     AddKey(SealedKey),
     /// A signing key goes.

@@ -23,7 +23,7 @@ pub struct Issuer {
     tenant: String,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    wrapping: Wrapping,
+    wrapping: Arc<Wrapping>,
     // Oldest first; the last one signs.
     keys: RwLock<Arc<Vec<SigningKey>>>,
 }
@@ -37,6 +37,17 @@ pub struct Issued {
     pub not_before: i64,
     /// Until when.
     pub expires_on: i64,
+}
+
+/// For whom a token is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Bearer<'a> {
+    /// Who.
+    pub principal: &'a Principal,
+    /// Id of the application that asked.
+    pub client: &'a str,
+    /// A person signed in there.
+    pub person: bool,
 }
 
 /// Why there is no key.
@@ -60,7 +71,7 @@ impl Issuer {
         tenant: String,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        wrapping: Wrapping,
+        wrapping: Arc<Wrapping>,
     ) -> Result<Self, KeyError> {
         let issuer = Self { public, tenant, store, clock, wrapping, keys: RwLock::default() };
         issuer.rotate().await?;
@@ -104,8 +115,20 @@ impl Issuer {
         json!({"keys": keys.iter().map(SigningKey::public).collect::<Vec<_>>()})
     }
 
-    /// A token for a principal; `audience` is written as the client asked.
+    /// A token for an application or a managed identity; `audience` is written as the client asked.
     pub fn issue(&self, principal: &Principal, audience: &str, flavour: Flavour) -> Result<Issued, KeyError> {
+        self.issue_to(&Bearer { principal, client: &principal.client_id, person: false }, audience, flavour)
+    }
+
+    /// A token for whoever bears it.
+    pub fn issue_to(
+        &self,
+        bearer: &Bearer<'_>,
+        audience: &str,
+        flavour: Flavour,
+    ) -> Result<Issued, KeyError> {
+        let principal = bearer.principal;
+        let of_person = |text: &str| bearer.person.then(|| text.to_owned());
         let now = self.clock.now().as_second();
         let claims = Claims {
             aud: audience.to_owned(),
@@ -116,17 +139,55 @@ impl Issuer {
             tid: self.tenant.clone(),
             oid: principal.object_id.clone(),
             sub: principal.object_id.clone(),
-            appid: principal.client_id.clone(),
-            idtyp: "app".to_owned(),
+            appid: bearer.client.to_owned(),
+            idtyp: if bearer.person { "user" } else { "app" }.to_owned(),
+            name: of_person(&principal.name),
+            preferred_username: of_person(&principal.name),
+            scp: of_person("user_impersonation"),
             ver: flavour.version().to_owned(),
             uti: uuid::Uuid::new_v4().simple().to_string(),
         };
+        Ok(Issued { token: self.sign(&claims)?, not_before: claims.nbf, expires_on: claims.exp })
+    }
+
+    /// Tells a client who signed in. It opens nothing: its audience is the client.
+    pub fn id_token(
+        &self,
+        bearer: &Bearer<'_>,
+        nonce: Option<&str>,
+        flavour: Flavour,
+    ) -> Result<String, KeyError> {
+        let now = self.clock.now().as_second();
+        let mut claims = json!({
+            "aud": bearer.client,
+            "iss": flavour.issuer(&self.public, &self.tenant),
+            "iat": now,
+            "nbf": now,
+            "exp": now + LIFETIME_SECONDS,
+            "tid": self.tenant,
+            "oid": bearer.principal.object_id,
+            "sub": bearer.principal.object_id,
+            "name": bearer.principal.name,
+            "preferred_username": bearer.principal.name,
+            "ver": flavour.version(),
+        });
+        if flavour == Flavour::V1 {
+            // Clients of the older endpoint read the name there.
+            add(&mut claims, "upn", &bearer.principal.name);
+            add(&mut claims, "unique_name", &bearer.principal.name);
+        }
+        if let Some(nonce) = nonce {
+            add(&mut claims, "nonce", nonce);
+        }
+        self.sign(&claims)
+    }
+
+    fn sign(&self, claims: &impl serde::Serialize) -> Result<String, KeyError> {
         let keys = self.keys.read().clone();
         let key = keys.last().ok_or_else(|| KeyError::Key("there is none".to_owned()))?;
         let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::RS256) };
-        let token = jsonwebtoken::encode(&header, &claims, &key.encoding);
-        let token = token.map_err(|error| KeyError::Key(error.to_string()))?;
-        Ok(Issued { token, not_before: claims.nbf, expires_on: claims.exp })
+        let token = jsonwebtoken::encode(&header, claims, &key.encoding);
+        token.map_err(|error| KeyError::Key(error.to_string()))
     }
 
     /// Who calls with this token.
@@ -142,6 +203,12 @@ impl Issuer {
         let data = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation);
         let claims = data.map_err(|_| TokenError::Forged)?.claims;
         judge(claims, &self.public, &self.tenant, wanted, self.clock.now())
+    }
+}
+
+fn add(claims: &mut Value, name: &str, value: &str) {
+    if let Some(object) = claims.as_object_mut() {
+        object.insert(name.to_owned(), json!(value));
     }
 }
 

@@ -7,6 +7,7 @@ pub use run::run;
 
 use crate::{
     app::App,
+    protect,
     store::{AuditEntry, AuditOutcome, Change, StoreError, Work},
 };
 use jiff::Timestamp;
@@ -31,12 +32,21 @@ pub enum Step {
     },
 }
 
+/// What a step gives back.
+pub type Answered<'c> = Pin<Box<dyn Future<Output = Result<Step, StoreError>> + Send + 'c>>;
 /// One step of a kind of work. It can be repeated at any time: the process may end before its changes are committed.
-pub type StepOf =
-    for<'c> fn(&'c Arc<App>, &'c Work) -> Pin<Box<dyn Future<Output = Result<Step, StoreError>> + Send + 'c>>;
+pub type StepOf = for<'c> fn(&'c Arc<App>, &'c Work) -> Answered<'c>;
 
 /// The kinds of work; each module adds its own.
-const KINDS: &[(&str, StepOf)] = &[];
+const KINDS: &[(&str, StepOf)] = &[
+    (protect::job::KIND, protect::job::step),
+    (protect::schedule::KIND, protect::schedule::step),
+    (protect::expire::KIND, protect::expire::step),
+    (protect::forget::KIND, protect::forget::step),
+    (protect::validate::KIND, protect::validate::step),
+    (protect::purge::KIND, protect::purge::step),
+    (crate::api::vaults::PURGE, crate::api::vaults::purge),
+];
 
 fn step_of(kind: &str) -> Option<StepOf> {
     KINDS.iter().find(|(name, _)| *name == kind).map(|(_, step)| *step)

@@ -30,7 +30,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
             () = app.poke_work.notified() => {}
             () = tokio::time::sleep(LOOK) => {}
         }
-        if let Err(error) = claim(&app, &places, &tasks).await {
+        if let Err(error) = claim(&app, &places, &tasks, &stop).await {
             tracing::error!(%error, "could not look for work; trying again");
         }
     }
@@ -38,8 +38,13 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     tasks.wait().await;
 }
 
-async fn claim(app: &Arc<App>, places: &Arc<Semaphore>, tasks: &TaskTracker) -> Result<(), StoreError> {
-    loop {
+async fn claim(
+    app: &Arc<App>,
+    places: &Arc<Semaphore>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
+    while !stop.is_cancelled() {
         let free = places.available_permits();
         let now = app.clock.now();
         if free == 0 || app.store.next_due().await?.is_none_or(|due| due > now) {
@@ -66,6 +71,7 @@ async fn claim(app: &Arc<App>, places: &Arc<Semaphore>, tasks: &TaskTracker) -> 
             });
         }
     }
+    Ok(())
 }
 
 /// One step, whose claim is renewed for as long as it takes.

@@ -7,6 +7,9 @@ use identity::{Assignment, RoleId};
 use jiff::Timestamp;
 use sqlx::{SqlitePool, sqlite::SqliteRow};
 
+/// In milliseconds; longer than any lock-out.
+const DAY: i64 = 24 * 60 * 60 * 1_000;
+
 pub async fn assignment(pool: &SqlitePool, name: &str) -> Stores<Option<AssignmentRecord>> {
     let row = sqlx::query("SELECT * FROM role_assignments WHERE name = ?1").bind(name.to_lowercase());
     let row = row.fetch_optional(pool).await.map_err(unavailable)?;
@@ -90,10 +93,14 @@ pub async fn failed_sign_ins(pool: &SqlitePool, client_id: &str) -> Stores<Faile
 }
 
 pub async fn note_sign_in(pool: &SqlitePool, client_id: &str, failed_at: Option<Timestamp>) -> Stores<()> {
+    if let Some(at) = failed_at {
+        let old = sqlx::query("DELETE FROM failed_sign_ins WHERE last_at < ?1");
+        old.bind(rows::to_column(at) - DAY).execute(pool).await.map_err(unavailable)?;
+    }
     let query = match failed_at {
         Some(at) => sqlx::query(
             "INSERT INTO failed_sign_ins (client_id, failures, last_at) VALUES (?1, 1, ?2)
-             ON CONFLICT (client_id) DO UPDATE SET failures = failures + 1, last_at = ?2",
+             ON CONFLICT (client_id) DO UPDATE SET failures = failed_sign_ins.failures + 1, last_at = ?2",
         )
         .bind(client_id)
         .bind(rows::to_column(at)),

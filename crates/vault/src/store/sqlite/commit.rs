@@ -1,12 +1,13 @@
 //! Writes: all changes of a call and its audit record in one transaction.
 
-use super::{rows, unavailable};
+use super::{grants, rows, unavailable};
 use crate::store::{AuditEntry, Change, Expected, StoreError, Stores, audit::chained};
 use arm::ResourceId;
+use identity::RoleId;
 use serde_json::Value;
 use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteArguments};
 
-type Query = sqlx::query::Query<'static, sqlx::Sqlite, SqliteArguments>;
+pub(super) type Query = sqlx::query::Query<'static, sqlx::Sqlite, SqliteArguments>;
 
 pub async fn commit(pool: &SqlitePool, changes: &[Change], audit: Option<&AuditEntry>) -> Stores<()> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?;
@@ -35,6 +36,7 @@ async fn make(connection: &mut SqliteConnection, change: &Change) -> Stores<()> 
         Change::Put { id, document, expected } => put(connection, id, document, *expected).await,
         Change::Remove(id, expected) => remove(connection, id, *expected).await,
         Change::RemovePrincipal(object_id) => remove_principal(connection, object_id).await,
+        Change::KeepAssigned(subscription, roles) => keep_assigned(connection, subscription, roles).await,
         other => match simple(other) {
             Some((query, must_change)) => run(connection, query, must_change).await,
             None => Ok(()),
@@ -52,6 +54,10 @@ fn simple(change: &Change) -> Option<(Query, Option<String>)> {
             .bind(name)
             .bind(value),
             None,
+        ),
+        Change::SetOnce(name, value) => (
+            sqlx::query("INSERT INTO settings (name, value) VALUES (?1, ?2)").bind(name.clone()).bind(value),
+            Some(name),
         ),
         Change::AddSubscription(new) => (
             sqlx::query("INSERT INTO subscriptions (key, id, name, created_at) VALUES (?1, ?2, ?3, ?4)")
@@ -97,14 +103,15 @@ fn simple(change: &Change) -> Option<(Query, Option<String>)> {
         }
         Change::AddPrincipal(new) => (
             sqlx::query(
-                "INSERT INTO principals (object_id, client_id, name, kind, resource, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO principals (object_id, client_id, name, kind, resource, resource_key, created_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )
             .bind(new.object_id)
             .bind(new.client_id)
             .bind(new.name)
             .bind(rows::of_principal_kind(new.kind))
-            .bind(new.resource.map(|id| id.to_string()))
+            .bind(new.resource.as_ref().map(ToString::to_string))
+            .bind(new.resource.map(|id| id.folded().to_owned()))
             .bind(rows::to_column(new.created_at)),
             None,
         ),
@@ -187,7 +194,14 @@ fn simple(change: &Change) -> Option<(Query, Option<String>)> {
             sqlx::query("UPDATE work SET due_at = min(due_at, ?2) WHERE id = ?1").bind(id).bind(rows::to_column(at)),
             None,
         ),
-        Change::Put { .. } | Change::Remove(..) | Change::RemovePrincipal(_) => return None,
+        Change::RemoveSecrets(client) => {
+            (sqlx::query("DELETE FROM client_secrets WHERE client_id = ?1").bind(client), None)
+        }
+        Change::PutGrant(grant, expected) => grants::put(grant, expected),
+        Change::RemoveGrants(which) => grants::remove(which),
+        Change::Put { .. } | Change::Remove(..) | Change::RemovePrincipal(_) | Change::KeepAssigned(..) => {
+            return None;
+        }
     };
     Some(query)
 }
@@ -226,18 +240,44 @@ async fn remove(connection: &mut SqliteConnection, id: &ResourceId, expected: Ex
     let roles = sqlx::query(
         "DELETE FROM role_assignments WHERE scope_key = ?1 OR (scope_key > ?2 AND scope_key < ?3)",
     );
-    run(connection, roles.bind(id.folded().to_owned()).bind(from).bind(to), None).await
+    run(connection, roles.bind(id.folded().to_owned()).bind(from.clone()).bind(to.clone()), None).await?;
+    let principals = sqlx::query(
+        "SELECT object_id FROM principals
+         WHERE resource_key = ?1 OR (resource_key > ?2 AND resource_key < ?3)",
+    );
+    let principals = principals.bind(id.folded().to_owned()).bind(from).bind(to);
+    for row in principals.fetch_all(&mut *connection).await.map_err(unavailable)? {
+        remove_principal(connection, &rows::text(&row, "object_id")?).await?;
+    }
+    Ok(())
 }
 
 async fn remove_principal(connection: &mut SqliteConnection, object_id: &str) -> Stores<()> {
     for statement in [
         "DELETE FROM client_secrets WHERE client_id = (SELECT client_id FROM principals WHERE object_id = ?1)",
         "DELETE FROM role_assignments WHERE principal = ?1",
+        "DELETE FROM oauth_grants WHERE principal = ?1",
         "DELETE FROM principals WHERE object_id = ?1",
     ] {
         run(connection, sqlx::query(statement).bind(object_id.to_owned()), None).await?;
     }
     Ok(())
+}
+
+/// One writer at a time: what is counted here cannot change before this transaction ends.
+async fn keep_assigned(
+    connection: &mut SqliteConnection,
+    subscription: &ResourceId,
+    roles: &[RoleId],
+) -> Stores<()> {
+    for role in roles {
+        let found = sqlx::query("SELECT 1 FROM role_assignments WHERE scope_key = ?1 AND role = ?2 LIMIT 1");
+        let found = found.bind(subscription.folded().to_owned()).bind(role.as_str().to_owned());
+        if found.fetch_optional(&mut *connection).await.map_err(unavailable)?.is_some() {
+            return Ok(());
+        }
+    }
+    Err(StoreError::Conflict(format!("the last administrator of {subscription}")))
 }
 
 /// `what` must meet a row: when none is met, or one is there already, someone else was faster.

@@ -2,13 +2,14 @@
 
 mod accounts;
 mod commit;
+mod grants;
 mod read;
 mod rows;
 mod work;
 
 use super::{
-    AssignmentRecord, AuditEntry, AuditRow, Change, Claim, ClientSecret, FailedSignIns, OperationRecord,
-    Principal, SealedKey, Store, StoreError, Stored, Stores, Subscription, Work,
+    AssignmentRecord, AuditEntry, AuditRow, Change, Claim, ClientSecret, FailedSignIns, OAuthGrant,
+    OperationRecord, Principal, SealedKey, Store, StoreError, Stored, Stores, Subscription, Work,
 };
 use arm::{OperationStatus, ResourceId};
 use async_trait::async_trait;
@@ -68,6 +69,7 @@ fn migrations() -> Migrator {
     let all = [
         (1, "first", include_str!("../migrations/0001_first.sql")),
         (2, "work", include_str!("../migrations/0002_work.sql")),
+        (3, "identity", include_str!("../migrations/0003_identity.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
@@ -153,6 +155,10 @@ impl Store for Sqlite {
 
     async fn note_sign_in(&self, client_id: &str, failed_at: Option<Timestamp>) -> Stores<()> {
         accounts::note_sign_in(&self.writer, client_id, failed_at).await
+    }
+
+    async fn oauth_grant(&self, id: &str) -> Stores<Option<OAuthGrant>> {
+        grants::grant(&self.readers, id).await
     }
 
     async fn signing_keys(&self) -> Stores<Vec<SealedKey>> {
