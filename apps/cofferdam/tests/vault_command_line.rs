@@ -344,3 +344,160 @@ fn wrong_names_and_queries_are_refused_before_anything_is_sent() {
         );
     }
 }
+
+#[test]
+fn a_vault_with_its_policies_is_made_changed_and_deleted() {
+    let world = World::signed_in();
+    world.done(&["group", "create", "-n", "g", "-l", "local"]);
+    world.done(&["provider", "register", "-n", "Microsoft.DataProtection", "--wait"]);
+    let vault = ["--vault-name", "v", "-g", "g"];
+    let with = |verb: &[&'static str], more: &[&'static str]| world.json(&[verb, &vault[..], more].concat());
+
+    let made = with(&["vault", "create"], &["-l", "local", "--tags", "team=a"]);
+    let changed = with(&["backup-vault", "update"], &["--retention-duration-in-days", "30"]);
+    let policy = with(
+        &["policy", "create"],
+        &["-n", "nightly", "--schedule", "P1D", "--retention", "P14D", "--daily", "P30D"],
+    );
+    let again = with(&["policy", "show"], &["-n", "nightly"]);
+    let table = world.done(&[&["policy", "list"], &vault[..]].concat());
+    let missing = world.refused(&[&["policy", "show", "-n", "none"], &vault[..]].concat());
+    world.done(&[&["policy", "delete", "-n", "nightly", "--yes"], &vault[..]].concat());
+    world.done(&[&["vault", "delete", "--yes"], &vault[..]].concat());
+
+    assert_eq!(
+        (made["identity"]["type"].as_str(), made["tags"]["team"].as_str()),
+        (Some("SystemAssigned"), Some("a"))
+    );
+    assert!(made["identity"]["principalId"].is_string());
+    assert_eq!(
+        changed["properties"]["securitySettings"]["softDeleteSettings"]["retentionDurationInDays"].as_f64(),
+        Some(30.0)
+    );
+    assert_eq!(changed["identity"]["principalId"], made["identity"]["principalId"]);
+    assert_eq!(policy["properties"]["policyRules"], again["properties"]["policyRules"]);
+    assert!(table.contains("nightly  P1D       Daily P30D, Default P14D"), "{table}");
+    assert_eq!(missing.0, 5, "{}", missing.1);
+    assert_eq!(world.json(&["vault", "list", "-g", "g"]), Value::Array(Vec::new()));
+}
+
+#[test]
+fn the_template_is_a_policy_that_the_vault_takes() {
+    let world = World::signed_in();
+    world.done(&["group", "create", "-n", "g", "-l", "local"]);
+    world.done(&["provider", "register", "-n", "Microsoft.DataProtection", "--wait"]);
+    world.done(&["vault", "create", "-v", "v", "-g", "g", "-l", "local"]);
+    let file = world.config.with_file_name("policy.json");
+    std::fs::write(&file, world.done(&["policy", "get-default-template"])).unwrap();
+
+    world.done(&["policy", "create", "-n", "usual", "-v", "v", "-g", "g", "--policy", text(&file)]);
+    std::fs::write(&file, r#"{"objectType": "BackupPolicy", "datasourceTypes": [], "policyRules": []}"#)
+        .unwrap();
+    let (code, said) =
+        world.refused(&["policy", "create", "-n", "bad", "-v", "v", "-g", "g", "--policy", text(&file)]);
+
+    let rules = world.done(&[
+        "policy",
+        "show",
+        "-n",
+        "usual",
+        "-v",
+        "v",
+        "-g",
+        "g",
+        "--query",
+        "properties.policyRules[].name",
+        "-o",
+        "tsv",
+    ]);
+    assert_eq!(rules, "BackupHourly\nDaily\nDefault\n");
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("properties.") && said.contains("next: "), "{said}");
+}
+
+#[test]
+fn what_a_vault_has_not_is_told_and_not_made_up() {
+    let world = World::signed_in();
+    world.done(&["group", "create", "-n", "g", "-l", "local"]);
+    world.done(&["provider", "register", "-n", "Microsoft.DataProtection", "--wait"]);
+    world.done(&["vault", "create", "-v", "v", "-g", "g", "-l", "local"]);
+    let cluster = format!(
+        "/subscriptions/{}/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/none",
+        world.subscription()
+    );
+    let policy = ["policy", "create", "-n", "p", "-v", "v", "-g", "g"];
+    world.done(&policy);
+
+    let instances = world.json(&["instance", "list", "-v", "v", "-g", "g"]);
+    let jobs = world.json(&["job", "list", "-v", "v", "-g", "g"]);
+    let body = world.json(&[
+        "instance",
+        "initialize",
+        "-v",
+        "v",
+        "-g",
+        "g",
+        "--datasource-id",
+        &cluster,
+        "--datasource-location",
+        "local",
+        "--policy",
+        "p",
+    ]);
+    let instance = world.refused(&[
+        "instance",
+        "create",
+        "-v",
+        "v",
+        "-g",
+        "g",
+        "--datasource-id",
+        &cluster,
+        "--policy",
+        "p",
+    ]);
+    let backup = world.refused(&["backup", "start", "--instance", "none", "-v", "v", "-g", "g", "--wait"]);
+    let friendly = world.refused(&["instance", "show", "--instance", "none/default", "-v", "v", "-g", "g"]);
+    let enable = world.refused(&["enable-backup", "--datasource-id", &cluster, "--enable-trusted-access"]);
+
+    assert_eq!((instances, jobs), (Value::Array(Vec::new()), Value::Array(Vec::new())));
+    assert_eq!(body["properties"]["friendlyName"], "none/default");
+    for (code, said) in [instance, backup, friendly, enable] {
+        assert_eq!(code, 5, "{said}");
+        assert!(said.starts_with("error: ") && said.contains("next: "), "{said}");
+    }
+}
+
+#[test]
+fn guards_stand_beside_vaults() {
+    let world = World::signed_in();
+    for group in ["g", "guards"] {
+        world.done(&["group", "create", "-n", group, "-l", "local"]);
+    }
+    world.done(&["provider", "register", "-n", "Microsoft.DataProtection", "--wait"]);
+    world.done(&["vault", "create", "-v", "v", "-g", "g", "-l", "local"]);
+
+    let guard = world.json(&["resource-guard", "create", "-n", "guard", "-g", "guards"]);
+    let id = guard["id"].as_str().unwrap();
+    world.done(&["resource-guard", "mapping", "create", "-v", "v", "-g", "g", "--resource-guard-id", id]);
+    let mapping = world.json(&["resource-guard", "mapping", "show", "-v", "v", "-g", "g"]);
+
+    assert_eq!(mapping["properties"]["resourceGuardResourceId"], id);
+    assert!(world.done(&["resource-guard", "list"]).contains("guard"));
+}
+
+#[test]
+fn identities_are_made_listed_and_deleted() {
+    let world = World::signed_in();
+    world.done(&["group", "create", "-n", "g", "-l", "local"]);
+    world.done(&["provider", "register", "-n", "Microsoft.ManagedIdentity", "--wait"]);
+
+    let made = world.json(&["identity", "create", "-n", "mover", "-g", "g"]);
+    let listed =
+        world.done(&["identity", "list", "-g", "g", "--query", "[].properties.principalId", "-o", "tsv"]);
+    world.done(&["identity", "delete", "-n", "mover", "-g", "g", "--yes"]);
+
+    assert_eq!(made["location"], "local");
+    assert_eq!(listed.trim(), made["properties"]["principalId"].as_str().unwrap());
+    assert_eq!(world.json(&["identity", "list"]), Value::Array(Vec::new()));
+}

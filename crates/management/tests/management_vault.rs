@@ -42,7 +42,8 @@ impl World {
             subscription: None,
             location: "local".to_owned(),
             spread: std::time::Duration::ZERO,
-            quotas: vault::protect::quotas::Quotas::default(),
+            quotas: Default::default(),
+            people: Default::default(),
             limits: Limits::default(),
         };
         let mut vault = Vault::open(config, clock.clone()).await.unwrap();

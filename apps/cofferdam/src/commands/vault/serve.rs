@@ -59,6 +59,7 @@ pub async fn run(args: ServeArgs) -> Outcome {
         location: args.location,
         spread: Duration::from_secs(args.schedule_spread),
         quotas: Quotas::default(),
+        people: vault::server::People::default(),
         limits,
     };
     let stop = stop_on_signals()?;
