@@ -11,6 +11,7 @@ mod args;
 mod cluster;
 mod commands;
 mod exit;
+mod managed;
 mod operation;
 mod output;
 mod secret;

@@ -1,7 +1,8 @@
-//! `cofferdam vault`: the server outside the clusters, and what the operator of its machine does.
+//! `cofferdam vault`: the server outside the clusters, what the operator of its machine does, and the Backup vaults in it.
 
 mod credential;
 mod file;
+mod manage;
 mod people;
 mod place;
 mod principal;
@@ -9,7 +10,7 @@ mod rotate;
 mod serve;
 mod sign_in;
 
-use crate::{exit::Outcome, output::Format};
+use crate::{cluster::ClusterArgs, exit::Outcome, output::Format};
 use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
@@ -28,9 +29,11 @@ pub enum VaultCommand {
     AddExternal(people::AddExternalArgs),
     /// Remove a person or a service principal; its tokens count no more
     RemovePrincipal(people::RemovePrincipalArgs),
+    #[command(flatten)]
+    Managed(manage::Managed),
 }
 
-pub async fn run(command: VaultCommand, format: Format) -> Outcome {
+pub async fn run(command: VaultCommand, cluster: &ClusterArgs, format: Format) -> Outcome {
     match command {
         VaultCommand::Serve(args) => serve::run(args).await,
         VaultCommand::AddPrincipal(args) => principal::run(args, format).await,
@@ -39,5 +42,6 @@ pub async fn run(command: VaultCommand, format: Format) -> Outcome {
         VaultCommand::SetPassword(args) => people::set_password(args, format).await,
         VaultCommand::AddExternal(args) => people::add_external(args, format).await,
         VaultCommand::RemovePrincipal(args) => people::remove(args, format).await,
+        VaultCommand::Managed(command) => manage::run(command, cluster, format).await,
     }
 }

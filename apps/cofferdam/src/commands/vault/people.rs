@@ -1,36 +1,29 @@
 //! `cofferdam vault add-user`, `set-password`, `add-external` and `remove-principal`: accounts, for those who may read
 //! the data directory, whether or not a server runs.
 
-use super::serve::failure;
+use super::{place::PlaceArgs, serve::failure};
 use crate::{
     exit::{Exit, Failure, Outcome},
     output::{self, Format},
     secret::read_file,
 };
 use clap::Args;
-use std::{io::IsTerminal, path::PathBuf};
+use std::{io::IsTerminal, path::PathBuf, sync::Arc};
 use telemetry::{Clock, SystemClock};
 use vault::{
     bootstrap::BootstrapError,
     directory::DataDirectory,
     people::{self, PeopleError},
     server::open_store,
-    store::sqlite::Sqlite,
+    store::Store,
 };
-
-#[derive(Debug, Args)]
-pub struct DataArgs {
-    /// Directory of the vault
-    #[arg(long, env = "COFFERDAM_VAULT_DATA", default_value = "cofferdam-vault", value_name = "DIR")]
-    data: PathBuf,
-}
 
 #[derive(Debug, Args)]
 pub struct AddUserArgs {
     /// Name with which the person signs in, such as anna@example.org
     name: String,
     #[command(flatten)]
-    data: DataArgs,
+    place: PlaceArgs,
     /// Built-in role that the person gets at the subscription, such as "Backup Operator"; none when absent
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
@@ -50,7 +43,7 @@ pub struct SetPasswordArgs {
     /// Name with which the person signs in
     name: String,
     #[command(flatten)]
-    data: DataArgs,
+    place: PlaceArgs,
     #[command(flatten)]
     password: PasswordArgs,
 }
@@ -60,7 +53,7 @@ pub struct AddExternalArgs {
     /// Name for people
     name: String,
     #[command(flatten)]
-    data: DataArgs,
+    place: PlaceArgs,
     /// The issuer, as `vault serve --trusted-issuer` names it
     #[arg(long, value_name = "URL")]
     issuer: String,
@@ -77,14 +70,14 @@ pub struct RemovePrincipalArgs {
     /// Name of a person, client id or object id
     principal: String,
     #[command(flatten)]
-    data: DataArgs,
+    place: PlaceArgs,
 }
 
 /// Makes a person.
 pub async fn add_user(args: AddUserArgs, format: Format) -> Outcome {
     let password = args.password.read(&args.name)?;
-    let store = args.data.open().await?;
-    let made = people::add_user(&store, &args.name, &password, args.role.as_deref(), SystemClock.now()).await;
+    let store = open(args.place).await?;
+    let made = people::add_user(store.as_ref(), &args.name, &password, args.role.as_deref(), SystemClock.now()).await;
     store.close().await;
     told(format, "made person", &args.name, &made.map_err(of)?)
 }
@@ -92,8 +85,8 @@ pub async fn add_user(args: AddUserArgs, format: Format) -> Outcome {
 /// Gives a person another password.
 pub async fn set_password(args: SetPasswordArgs, format: Format) -> Outcome {
     let password = args.password.read(&args.name)?;
-    let store = args.data.open().await?;
-    let set = people::set_password(&store, &args.name, &password, SystemClock.now()).await;
+    let store = open(args.place).await?;
+    let set = people::set_password(store.as_ref(), &args.name, &password, SystemClock.now()).await;
     store.close().await;
     set.map_err(of)?;
     let facts = serde_json::json!({"name": args.name});
@@ -103,30 +96,29 @@ pub async fn set_password(args: SetPasswordArgs, format: Format) -> Outcome {
 
 /// Registers someone of a trusted issuer.
 pub async fn add_external(args: AddExternalArgs, format: Format) -> Outcome {
-    let store = args.data.open().await?;
+    let store = open(args.place).await?;
     let who = (args.issuer.as_str(), args.subject.as_str());
-    let made = people::add_external(&store, &args.name, who, args.role.as_deref(), SystemClock.now()).await;
+    let made = people::add_external(store.as_ref(), &args.name, who, args.role.as_deref(), SystemClock.now()).await;
     store.close().await;
     told(format, "registered", &args.name, &made.map_err(of)?)
 }
 
 /// Removes a principal.
 pub async fn remove(args: RemovePrincipalArgs, format: Format) -> Outcome {
-    let store = args.data.open().await?;
-    let removed = people::remove(&store, &args.principal, SystemClock.now()).await;
+    let store = open(args.place).await?;
+    let removed = people::remove(store.as_ref(), &args.principal, SystemClock.now()).await;
     store.close().await;
     let removed = removed.map_err(of)?;
     told(format, "removed", &removed.name, &removed.object_id)
 }
 
-impl DataArgs {
-    async fn open(&self) -> Result<Sqlite, Failure> {
-        if !self.data.is_dir() {
-            return Err(Failure::precondition(BootstrapError::Nothing));
-        }
-        let directory = DataDirectory::open(&self.data).map_err(Failure::precondition)?;
-        open_store(&directory).await.map_err(failure)
+async fn open(place: PlaceArgs) -> Result<Arc<dyn Store>, Failure> {
+    let (place, _) = place.resolve()?;
+    if place.database.is_none() && !place.data.is_dir() {
+        return Err(Failure::precondition(BootstrapError::Nothing));
     }
+    let directory = DataDirectory::open(&place.data).map_err(Failure::precondition)?;
+    open_store(&directory, place.database.as_ref()).await.map_err(failure)
 }
 
 impl PasswordArgs {
