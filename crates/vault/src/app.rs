@@ -2,12 +2,13 @@
 
 use crate::protect::quotas::Quotas;
 use crate::{
-    access::Access, accounts::Accounts, cluster_link::ClusterLink, denials::Denials, metrics::Metrics,
-    public_url::PublicUrl, seal::Wrapping, store::Store, tokens::Issuer, trust::Trust, work::Kinds,
+    access::Access, accounts::Accounts, cluster_link::ClusterLink, denials::Denials,
+    manifests::ConnectManifests, metrics::Metrics, public_url::PublicUrl, seal::Wrapping, store::Store,
+    tokens::Issuer, trust::Trust, work::Kinds,
 };
 use identity::RoleDefinition;
 use jiff::SignedDuration;
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use telemetry::Clock;
 use tokio::sync::Notify;
 
@@ -44,6 +45,12 @@ pub struct App {
     pub quotas: Quotas,
     /// The way to the clusters.
     pub clusters: Arc<dyn ClusterLink>,
+    /// Writes what connects a cluster.
+    pub manifests: Arc<dyn ConnectManifests>,
+    /// The image of agent and gateway, where the operator chose one.
+    pub agent_image: Option<String>,
+    /// File with the certificates that clients must trust, PEM.
+    pub authorities: PathBuf,
     /// Which of several replicas this is, unique at each start.
     pub replica: String,
     /// Kinds of work besides the vault's own.

@@ -22,6 +22,7 @@ pub mod forwarded;
 pub mod grants;
 mod graph;
 pub mod keys;
+pub mod manifests;
 pub mod metrics;
 pub mod pki;
 pub mod protect;

@@ -2,7 +2,7 @@
 //! on a poke.
 
 use crate::{
-    api::{DELETE_GROUP, vaults},
+    api::{DELETE_GROUP, clusters, vaults},
     app::App,
     store::{AuditEntry, AuditOutcome, Change, Ending, Expected, Grants, OperationRecord, StoreError},
 };
@@ -68,7 +68,11 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
     let now = app.clock.now();
     let ended = Ending { status: OperationStatus::Succeeded, result: None, error: None };
     let mut changes = vec![Change::End(operation.id.clone(), ended, now)];
+    let mut cut = Vec::new();
     if let Some(stored) = app.store.resource(&operation.target).await? {
+        let (connections, more) = clusters::leaving(app.store.as_ref(), &stored.id).await?;
+        cut = connections;
+        changes.extend(more);
         changes.extend(vaults::leaving(app.store.as_ref(), &stored.id).await?);
         changes.push(Change::Remove(stored.id, Expected::Version(stored.version)));
     }
@@ -80,5 +84,9 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
         outcome: AuditOutcome::Changed,
         correlation: operation.id.clone(),
     };
-    app.store.commit(&changes, &audit).await
+    app.store.commit(&changes, &audit).await?;
+    for connection in &cut {
+        app.clusters.disconnected(connection);
+    }
+    Ok(())
 }
