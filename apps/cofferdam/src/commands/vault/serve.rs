@@ -58,6 +58,9 @@ pub struct ServeArgs {
     /// Address and port where metrics are served over plain HTTP, without a token; nowhere when absent
     #[arg(long, env = "COFFERDAM_VAULT_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     metrics_listen: Option<SocketAddr>,
+    /// Image of agent and gateway in the manifest that connects a cluster; the program's own when absent
+    #[arg(long, env = "COFFERDAM_VAULT_AGENT_IMAGE", value_name = "REFERENCE")]
+    agent_image: Option<String>,
 }
 
 impl ServeArgs {
@@ -73,6 +76,7 @@ impl ServeArgs {
             tls_key,
             trusted_proxies,
             metrics_listen,
+            agent_image,
             ..
         } = file;
         let defaults = Config::at(data);
@@ -103,6 +107,7 @@ impl ServeArgs {
             certificate,
             trusted_proxies: proxies,
             metrics: self.metrics_listen.or(parsed("metrics-listen", metrics_listen)?),
+            agent_image: self.agent_image.or(agent_image),
             ..defaults
         })
     }
