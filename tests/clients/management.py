@@ -10,6 +10,7 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, 
 from azure.identity import ClientSecretCredential
 from azure.mgmt.authorization import AuthorizationManagementClient
 from azure.mgmt.msi import ManagedServiceIdentityClient
+from azure.mgmt.containerservice import ContainerServiceClient
 from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.mgmt.resource.subscriptions import SubscriptionClient
 
@@ -24,6 +25,7 @@ with open(sys.argv[6], encoding="utf-8") as file:
     PASSWORD = file.read()
 SUBSCRIPTION = GIVEN["subscriptionId"]
 ROOT = f"/subscriptions/{SUBSCRIPTION}"
+KIND = "Microsoft.ContainerService/managedClusters"
 
 
 def credential(who, secret=None):
@@ -48,6 +50,7 @@ def clients(who):
         SubscriptionClient(**common),
         ResourceManagementClient(subscription_id=SUBSCRIPTION, **common),
         AuthorizationManagementClient(subscription_id=SUBSCRIPTION, **common),
+        ContainerServiceClient(subscription_id=SUBSCRIPTION, polling_interval=1, **common),
     )
 
 
@@ -110,7 +113,7 @@ def providers_are_registered(resources):
 
 def roles_are_assigned_and_enforced(authorization):
     scope = f"{ROOT}/resourceGroups/backup"
-    _, theirs, _ = clients(SOMEONE)
+    _, theirs, _, _ = clients(SOMEONE)
     denied = refused("AuthorizationFailed", lambda: theirs.resource_groups.get("backup"))
     assert denied.status_code == 403 and SOMEONE["objectId"] in denied.message, denied
     [reader] = list(authorization.role_definitions.list(scope, filter="roleName eq 'Reader'"))
@@ -192,8 +195,53 @@ def a_person_signs_in_with_a_device_code():
     assert [one["subscriptionId"] for one in answer.json()["value"]] == [SUBSCRIPTION], answer.text
 
 
+def clusters_live(containers):
+    clusters = containers.managed_clusters
+    # Not registered yet: the client's own policy registers the namespace and tries again.
+    made = clusters.begin_create_or_update("backup", "one", {"location": "local"}).result()
+    assert (made.id, made.type) == (f"{ROOT}/resourceGroups/backup/providers/{KIND}/one", KIND), made
+    assert made.identity.type == "SystemAssigned" and made.identity.principal_id, made.identity
+    assert made.properties.provisioning_state == "Succeeded", made.properties
+    assert made.properties.node_resource_group == "MC_backup_one_local", made.properties
+    tagged = clusters.begin_update_tags("backup", "one", {"tags": {"a": "b"}}).result()
+    assert tagged.tags == {"a": "b"}, tagged
+    again = clusters.begin_create_or_update("backup", "one", clusters.get("backup", "one")).result()
+    assert (again.identity.principal_id, again.tags) == (made.identity.principal_id, {"a": "b"}), again
+    assert [one.name for one in clusters.list()] == ["one"]
+    assert [one.name for one in clusters.list_by_resource_group("backup")] == ["one"]
+    old = {"location": "local", "properties": {"servicePrincipalProfile": {"clientId": str(uuid.uuid4())}}}
+    old = clusters.begin_create_or_update("backup", "old", old).result()
+    assert old.identity is None, old
+    old.identity = {"type": "SystemAssigned"}
+    assert clusters.begin_create_or_update("backup", "old", old).result().identity.principal_id
+    refused("UserErrorOperationNotSupported", lambda: clusters.list_cluster_user_credentials("backup", "one"))
+    clusters.begin_delete("backup", "old").result()
+    refused("ResourceNotFound", lambda: clusters.get("backup", "old"))
+
+
+def vaults_come_in_by_consent(resources, containers):
+    [role] = list(containers.trusted_access_roles.list("local"))
+    assert (role.source_resource_type, role.name) == ("Microsoft.DataProtection/backupVaults", "backup-operator"), role
+    assert len(role.rules) == 2 and role.rules[1].verbs == ["get", "list"], role.rules
+    resources.providers.register("Microsoft.DataProtection")
+    vault = f"{ROOT}/resourceGroups/backup/providers/Microsoft.DataProtection/backupVaults/vault1"
+    store = {"datastoreType": "VaultStore", "type": "LocallyRedundant"}
+    body = {"location": "local", "properties": {"storageSettings": [store]}}
+    resources.resources.begin_create_or_update_by_id(vault, "2026-06-01", body, polling_interval=1).result()
+    bindings = containers.trusted_access_role_bindings
+    refused("ResourceNotFound", lambda: bindings.get("backup", "one", "rb"))
+    wanted = {"properties": {"sourceResourceId": vault, "roles": [f"{role.source_resource_type}/{role.name}"]}}
+    made = bindings.begin_create_or_update("backup", "one", "rb", wanted).result()
+    assert (made.properties.source_resource_id, made.properties.provisioning_state) == (vault, "Succeeded"), made
+    assert [one.name for one in bindings.list("backup", "one")] == ["rb"]
+    wanted["properties"]["roles"] = ["all"]
+    refused("InvalidRequestContent", lambda: bindings.begin_create_or_update("backup", "one", "x", wanted).result())
+    bindings.begin_delete("backup", "one", "rb").result()
+    refused("ResourceNotFound", lambda: bindings.get("backup", "one", "rb"))
+
+
 def main():
-    subscriptions, resources, authorization = clients(GIVEN)
+    subscriptions, resources, authorization, containers = clients(GIVEN)
     cloud_is_described()
     a_wrong_secret_is_told()
     subscriptions_are_listed(subscriptions)
@@ -202,6 +250,8 @@ def main():
     roles_are_assigned_and_enforced(authorization)
     identities_live(resources)
     a_person_signs_in_with_a_device_code()
+    clusters_live(containers)
+    vaults_come_in_by_consent(resources, containers)
     try:
         resources.resource_groups.get("absent")
     except ResourceNotFoundError:

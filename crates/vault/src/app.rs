@@ -2,13 +2,13 @@
 
 use crate::{
     access::Access, accounts::Accounts, cluster_link::ClusterLink, denials::Denials, links::Links,
-    metrics::Metrics, public_url::PublicUrl, seal::Wrapping, store::Store, tokens::Issuer, trust::Trust,
-    work::Kinds,
+    manifests::ConnectManifests, metrics::Metrics, public_url::PublicUrl, seal::Wrapping, store::Store,
+    tokens::Issuer, trust::Trust, work::Kinds,
 };
 use crate::{api::extensions::Catalogue, protect::quotas::Quotas};
 use identity::RoleDefinition;
 use jiff::SignedDuration;
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use telemetry::Clock;
 use tokio::sync::Notify;
 
@@ -45,12 +45,18 @@ pub struct App {
     pub quotas: Quotas,
     /// The extension packages that are offered.
     pub packages: Catalogue,
-    /// The certificates that clients of this vault must trust, PEM.
-    pub authorities_pem: String,
+    /// The directory whose packages are served to agents.
+    pub package_directory: Option<PathBuf>,
     /// The connections of clusters to this replica.
     pub links: Arc<Links>,
     /// The way to the clusters.
     pub clusters: Arc<dyn ClusterLink>,
+    /// Writes what connects a cluster.
+    pub manifests: Arc<dyn ConnectManifests>,
+    /// The image of agent and gateway, where the operator chose one.
+    pub agent_image: Option<String>,
+    /// File with the certificates that clients must trust, PEM.
+    pub authorities: PathBuf,
     /// Which of several replicas this is, unique at each start.
     pub replica: String,
     /// Kinds of work besides the vault's own.
@@ -63,11 +69,4 @@ pub struct App {
     pub poke: Notify,
     /// Wakes whoever looks for work.
     pub poke_work: Notify,
-}
-
-impl App {
-    /// The certificates that clients of this vault must trust, PEM.
-    pub fn authorities(&self) -> &str {
-        &self.authorities_pem
-    }
 }

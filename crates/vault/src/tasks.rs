@@ -2,7 +2,7 @@
 //! on a poke.
 
 use crate::{
-    api::{DELETE_GROUP, administrators, last_administrator, vaults},
+    api::{DELETE_GROUP, administrators, clusters, last_administrator, vaults},
     app::App,
     store::{
         AuditEntry, AuditOutcome, Change, Ending, Expected, Grants, OperationRecord, StoreError, Stored,
@@ -71,7 +71,11 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
     let now = app.clock.now();
     let ended = Ending { status: OperationStatus::Succeeded, result: None, error: None };
     let (mut changes, mut guard) = (vec![Change::End(operation.id.clone(), ended, now)], None);
+    let mut cut = Vec::new();
     if let Some(stored) = app.store.resource(&operation.target).await? {
+        let (connections, more) = clusters::leaving(app.store.as_ref(), &stored.id).await?;
+        cut = connections;
+        changes.extend(more);
         changes.extend(vaults::leaving(app.store.as_ref(), &stored.id).await?);
         match administrators_below(app, &stored.id).await? {
             Administrators::Elsewhere => {}
@@ -81,7 +85,11 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
         changes.push(Change::Remove(stored.id, Expected::Version(stored.version)));
     }
     changes.extend(guard);
-    app.store.commit(&changes, &audit(operation, now)).await
+    app.store.commit(&changes, &audit(operation, now)).await?;
+    for connection in &cut {
+        app.clusters.disconnected(connection);
+    }
+    Ok(())
 }
 
 /// Whose are the assignments by which someone can assign roles in the subscription of a group.

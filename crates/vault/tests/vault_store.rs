@@ -300,6 +300,18 @@ async fn a_setting_that_two_replicas_make_at_once_is_made_by_one(world: World) {
     assert_eq!(again.setting("x").await.unwrap().as_deref(), Some("3"));
 }
 
+async fn a_setting_that_went_can_be_made_again(world: World) {
+    let store = &world.store;
+    let make = [Change::SetIf { name: "x".into(), before: None, value: "1".into() }];
+    store.commit(&make, &audit("set")).await.unwrap();
+
+    store.commit(&[Change::Unset("X".into()), Change::Unset("x".into())], &audit("unset")).await.unwrap();
+
+    assert_eq!(store.setting("x").await.unwrap(), None);
+    store.commit(&[Change::Unset("x".into())], &audit("unset")).await.unwrap();
+    store.commit(&make, &audit("set")).await.unwrap();
+}
+
 async fn what_is_sealed_is_found_in_whole_and_changed_only_as_it_was_read(world: World) {
     let store = &world.store;
     let key = SealedKey { id: "k".into(), sealed: vec![1, 0, 255], created_at: Timestamp::UNIX_EPOCH };
@@ -452,6 +464,7 @@ on_each_database! {
     a_write_waits_for_a_locked_database,
     a_database_of_a_newer_program_is_left_alone,
     a_setting_that_two_replicas_make_at_once_is_made_by_one,
+    a_setting_that_went_can_be_made_again,
     what_is_sealed_is_found_in_whole_and_changed_only_as_it_was_read,
     people_and_what_they_may_come_and_go_together,
     many_who_claim_at_once_never_get_the_same,

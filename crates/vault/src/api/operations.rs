@@ -101,6 +101,7 @@ const TABLES: &[&[Operation]] = &[
     super::providers::OPERATIONS,
     super::role_definitions::OPERATIONS,
     super::identities::OPERATIONS,
+    super::clusters::OPERATIONS,
     super::permissions::OPERATIONS,
     super::role_assignments::OPERATIONS,
     super::operation::OPERATIONS,

@@ -87,7 +87,9 @@ impl ClusterLink for Links {
             .body(tunnel::full(request.body))
             .map_err(|error| LinkError::ApiServer(format!("the request cannot be written: {error}")))?;
         let carried = carry(self.tunnels.clone(), id, binding.to_owned(), built);
-        timeout(PATIENCE, carried).await.unwrap_or_else(|_| Err(LinkError::Cut("no answer came in time".to_owned())))
+        timeout(PATIENCE, carried)
+            .await
+            .unwrap_or_else(|_| Err(LinkError::Cut("no answer came in time".to_owned())))
     }
 
     fn bindings_changed(&self, _cluster: &ResourceId) {

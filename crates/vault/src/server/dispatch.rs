@@ -102,6 +102,7 @@ async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -
                 Err(error) => error.into(),
             };
         }
+        ["v2", ..] if reads => return crate::packages::serve(app, address.parts()).await,
         ["cluster", "v1", "enrol"] if head.method == Method::POST => {
             return enrol(app, limits, body, correlation).await;
         }

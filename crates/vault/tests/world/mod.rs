@@ -16,6 +16,7 @@ use vault::{
     app::App,
     bootstrap::{Credential, add_principal},
     cluster_link::{ClusterLink, NoClusters},
+    manifests::{ConnectManifests, ConnectSettings},
     server::{Config, Limits, People, ServeError, Vault},
 };
 
@@ -253,12 +254,25 @@ impl World {
     }
 }
 
+/// One document that tells with what it was written.
+#[derive(Debug)]
+struct FakeManifests;
+
+impl ConnectManifests for FakeManifests {
+    fn documents(&self, settings: &ConnectSettings) -> Result<Vec<Value>, String> {
+        Ok(vec![json!({"vault": settings.vault, "authorities": settings.authorities,
+            "token": settings.token.as_str(), "image": settings.image})])
+    }
+}
+
 async fn open(folder: &TempDir, clock: &Arc<FixedClock>, limits: Limits, people: People) -> Vault {
     let config = Config {
         listen: "127.0.0.1:0".parse().unwrap(),
         spread: std::time::Duration::ZERO,
         limits,
         people,
+        manifests: Arc::new(FakeManifests),
+        agent_image: Some("registry.example/cofferdam:test".to_owned()),
         ..Config::at(folder.path().join("vault"))
     };
     Vault::open(config, clock.clone()).await.unwrap()

@@ -1,7 +1,7 @@
 //! `cofferdam extension-package`: makes, signs and checks packages of extensions, ours and those of others.
 
 mod build;
-mod files;
+pub mod files;
 mod key;
 mod verify;
 

@@ -3,6 +3,7 @@
 mod credential;
 mod file;
 mod manage;
+mod packages;
 mod people;
 mod place;
 mod principal;

@@ -77,7 +77,9 @@ pub struct RemovePrincipalArgs {
 pub async fn add_user(args: AddUserArgs, format: Format) -> Outcome {
     let password = args.password.read(&args.name)?;
     let store = open(args.place).await?;
-    let made = people::add_user(store.as_ref(), &args.name, &password, args.role.as_deref(), SystemClock.now()).await;
+    let made =
+        people::add_user(store.as_ref(), &args.name, &password, args.role.as_deref(), SystemClock.now())
+            .await;
     store.close().await;
     told(format, "made person", &args.name, &made.map_err(of)?)
 }
@@ -98,7 +100,8 @@ pub async fn set_password(args: SetPasswordArgs, format: Format) -> Outcome {
 pub async fn add_external(args: AddExternalArgs, format: Format) -> Outcome {
     let store = open(args.place).await?;
     let who = (args.issuer.as_str(), args.subject.as_str());
-    let made = people::add_external(store.as_ref(), &args.name, who, args.role.as_deref(), SystemClock.now()).await;
+    let made =
+        people::add_external(store.as_ref(), &args.name, who, args.role.as_deref(), SystemClock.now()).await;
     store.close().await;
     told(format, "registered", &args.name, &made.map_err(of)?)
 }

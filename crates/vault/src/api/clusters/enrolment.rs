@@ -150,7 +150,12 @@ pub async fn forget(
 ) -> Result<Vec<Change>, StoreError> {
     let token = store.resource(&place(cluster, connection)?).await?;
     let token = token.map(|stored| Change::Remove(stored.id, Expected::Version(stored.version)));
-    Ok(token.into_iter().chain([Change::Unset(index(connection))]).collect())
+    Ok(token.into_iter().chain([unset(connection)]).collect())
+}
+
+/// The change by which a connection leads nowhere any more.
+pub(super) fn unset(connection: &str) -> Change {
+    Change::Unset(index(connection))
 }
 
 fn index(connection: &str) -> String {

@@ -54,10 +54,13 @@ async fn state(app: &App, cluster: &ResourceId) -> Result<Value, Failure> {
         let extension: Loaded<ExtensionRecord> = read(stored)?;
         extensions.push(wanted(app, &extension)?);
     }
+    let authorities = tokio::fs::read_to_string(&app.authorities).await;
+    let authorities =
+        authorities.map_err(|error| StoreError::Damaged(format!("the certificate authorities: {error}")))?;
     let vault = json!({
         "url": app.public.origin(),
         "tenantId": app.issuer.tenant(),
-        "authorities": app.authorities(),
+        "authorities": authorities,
     });
     let mut state = json!({"vault": vault, "extensions": extensions});
     let revision: String = Sha256::digest(state.to_string().as_bytes())

@@ -2,7 +2,7 @@
 
 use super::query::{self, Condition, Query};
 use crate::{
-    api::{Call, Failure, Needs, policies, resource::PAGE, vaults},
+    api::{Call, Failure, Needs, clusters, policies, resource::PAGE, vaults},
     reply::Reply,
     store::{StoreError, Stored},
 };
@@ -23,6 +23,7 @@ struct Source {
 /// What can be asked for; each module of the API adds its types. Of others there are no rows.
 const SOURCES: &[Source] = &[
     Source { kind: vaults::KIND, read: vaults::READ, shown: vault },
+    Source { kind: clusters::KIND, read: clusters::READ, shown: clusters::graph_row },
     Source { kind: policies::KIND, read: policies::READ, shown: policy },
 ];
 
