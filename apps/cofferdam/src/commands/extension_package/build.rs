@@ -25,7 +25,7 @@ pub struct BuildArgs {
     repository: String,
     /// The directory that the files go into
     #[arg(long, value_name = "DIR")]
-    output: PathBuf,
+    directory: PathBuf,
 }
 
 pub fn run(args: &BuildArgs, format: Format) -> Outcome {
@@ -54,14 +54,14 @@ pub fn run(args: &BuildArgs, format: Format) -> Outcome {
     let package = Package::parse(&bytes).map_err(refused)?;
     let sealed = seal(&bytes, &keys).map_err(refused)?;
     let digest = Digest::of(&sealed);
-    files::publish(&args.output, &args.repository, &package.version, &sealed, &bytes)?;
+    files::publish(&args.directory, &args.repository, &package.version, &sealed, &bytes)?;
     let reference = format!("{}:{}", args.repository, package.version);
     let text = format!(
         "{} {}\n{reference}\n{digest}\nnext: serve {} as the root of a web server, or push {} to a registry",
         package.kind,
         package.version,
-        args.output.display(),
-        args.output.join("oci").display()
+        args.directory.display(),
+        args.directory.join("oci").display()
     );
     let facts = serde_json::json!({
         "type": package.kind, "version": package.version, "releaseTrain": package.release_train,
