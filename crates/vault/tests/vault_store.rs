@@ -381,7 +381,7 @@ async fn people_and_what_they_may_come_and_go_together(world: World) {
     assert_eq!(store.principal("o").await.unwrap(), None);
     assert_eq!(store.client_secrets("c").await.unwrap(), []);
     assert_eq!(store.assignment("a").await.unwrap(), None);
-    assert_eq!(store.subscriptions().await.unwrap(), [subscription.clone()]);
+    assert_eq!(store.subscriptions().await.unwrap(), std::slice::from_ref(&subscription));
     assert_eq!(
         store.registrations(&subscription.id).await.unwrap(),
         BTreeSet::from(["microsoft.x".to_owned()])
