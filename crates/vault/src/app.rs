@@ -2,12 +2,12 @@
 
 use crate::protect::quotas::Quotas;
 use crate::{
-    access::Access, accounts::Accounts, cluster_link::ClusterLink, denials::Denials, public_url::PublicUrl,
-    seal::Wrapping, store::Store, tokens::Issuer, trust::Trust,
+    access::Access, accounts::Accounts, cluster_link::ClusterLink, denials::Denials, metrics::Metrics,
+    public_url::PublicUrl, seal::Wrapping, store::Store, tokens::Issuer, trust::Trust, work::Kinds,
 };
 use identity::RoleDefinition;
 use jiff::SignedDuration;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use telemetry::Clock;
 use tokio::sync::Notify;
 
@@ -46,6 +46,12 @@ pub struct App {
     pub clusters: Arc<dyn ClusterLink>,
     /// Which of several replicas this is, unique at each start.
     pub replica: String,
+    /// Kinds of work besides the vault's own.
+    pub kinds: Kinds,
+    /// How long work that was claimed is left to a replica that falls silent.
+    pub lease: Duration,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Wakes the background tasks.
     pub poke: Notify,
     /// Wakes whoever looks for work.

@@ -6,7 +6,6 @@ use crate::{
     seal::SealError,
     store::{AuditEntry, AuditOutcome, Change, StoreError},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -57,11 +56,11 @@ pub fn location_key(settings: &BTreeMap<String, String>) -> String {
 /// The key of a location, made if there is none yet. Of two replicas that make one at once, one wins.
 pub async fn repository_key(app: &App, id: &str) -> Result<Zeroizing<String>, RepositoryKeyError> {
     let name = format!("{PREFIX}{id}");
-    if app.store.setting(&name).await?.is_none() {
+    if app.store.secret(&name).await?.is_none() {
         let mut bytes = Zeroizing::new([0_u8; LENGTH]);
         rand::rng().fill_bytes(bytes.as_mut());
         let key = Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-        let sealed = STANDARD.encode(app.wrapping.seal(&name, key.as_bytes())?);
+        let keep = Change::Keep(name.clone(), app.wrapping.seal(&name, key.as_bytes())?);
         let audit = AuditEntry {
             at: app.clock.now(),
             principal: "vault".to_owned(),
@@ -70,14 +69,13 @@ pub async fn repository_key(app: &App, id: &str) -> Result<Zeroizing<String>, Re
             outcome: AuditOutcome::Changed,
             correlation: uuid::Uuid::new_v4().to_string(),
         };
-        match app.store.commit(&[Change::SetOnce(name.clone(), sealed)], &audit).await {
+        match app.store.commit(&[app.wrapping.guard(), keep], &audit).await {
             Ok(()) | Err(StoreError::Conflict(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }
     let damaged = || RepositoryKeyError::Damaged(id.to_owned());
-    let sealed = app.store.setting(&name).await?.ok_or_else(damaged)?;
-    let sealed = STANDARD.decode(sealed).map_err(|_| damaged())?;
+    let sealed = app.store.secret(&name).await?.ok_or_else(damaged)?;
     let opened = app.wrapping.open_secret(&name, &sealed)?;
     std::str::from_utf8(&opened).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| damaged())
 }

@@ -33,6 +33,10 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
         if let Err(error) = tidy_sign_in(&app).await {
             tracing::error!(%error, "could not write down denials or drop old codes; trying again in half a minute");
         }
+        // Keys that another replica made verify here before they sign there.
+        if let Err(error) = app.issuer.refresh().await {
+            tracing::error!(%error, "could not read the signing keys again; trying again in half a minute");
+        }
         if let Err(error) = finish_deletions(&app).await {
             tracing::error!(%error, "could not finish deletions; trying again in half a minute");
         }

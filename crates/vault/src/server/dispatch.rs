@@ -5,6 +5,7 @@ use crate::{
     accounts::Source,
     api::{self, Gate},
     app::App,
+    forwarded::{Network, client},
     graph,
     reply::Reply,
     request::Address,
@@ -27,15 +28,31 @@ const CLIENT_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 const RETURN_CLIENT_ID: HeaderName = HeaderName::from_static("x-ms-return-client-request-id");
 const LARGEST_FORM: usize = 64 * 1024;
 
-/// From where a request came.
+/// From where the connection comes; an extension of each request.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub IpAddr);
 
+/// Who calls, past proxies that are trusted; an extension of each request.
+#[derive(Debug, Clone, Copy)]
+pub struct Client(pub IpAddr);
+
 /// Answers one request.
-pub async fn answer(app: Arc<App>, limits: Limits, request: Request) -> Response<Body> {
+pub async fn answer(
+    app: Arc<App>,
+    limits: Limits,
+    trusted: Arc<[Network]>,
+    mut request: Request,
+) -> Response<Body> {
     let begun = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let headers = request.headers().clone();
+    let peer = request.extensions().get::<Peer>().map(|Peer(peer)| *peer);
+    let client = peer.map(|peer| client(peer, &headers, &trusted));
+    if let Some(client) = client {
+        request.extensions_mut().insert(Client(client));
+    }
+    let client = client.map(|client| client.to_string()).unwrap_or_default();
+    let operation = operation(&method, request.uri());
     let correlation = correlation(&headers);
     let reply = match timeout(limits.answer, part(&app, &limits, request, &correlation)).await {
         Ok(reply) => reply,
@@ -45,10 +62,26 @@ pub async fn answer(app: Arc<App>, limits: Limits, request: Request) -> Response
         }
     };
     let (status, ms) = (reply.status, begun.elapsed().as_millis() as u64);
-    tracing::info!(%method, path, status, ms, correlation, "answered");
+    tracing::info!(%method, path, status, ms, client, correlation, "answered");
+    app.metrics.answered(operation, status, begun.elapsed());
     let mut response = reply.into_response();
     mark(response.headers_mut(), &headers, &correlation);
     response
+}
+
+/// What was asked for, out of a closed list.
+fn operation(method: &Method, uri: &http::Uri) -> &'static str {
+    let Ok(address) = Address::read(uri.path(), uri.query()) else { return "unreadable" };
+    let first = address.parts().first().map(|part| part.to_lowercase());
+    match first.as_deref() {
+        Some("healthz" | "readyz") => "health",
+        Some("metadata") => "metadata",
+        _ if signin::find(address.parts()).is_some() => "sign-in",
+        _ => match api::find(method, address.parts()) {
+            api::Found::Operation(operation, _) => operation.name,
+            _ => "unknown",
+        },
+    }
 }
 
 async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -> Reply {

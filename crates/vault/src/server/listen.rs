@@ -1,8 +1,8 @@
 //! Takes connections, speaks TLS and HTTP/1.1 or 2 on them, and lets them end in order.
 
-use super::{Limits, ServeError, certificate::Shown, dispatch};
-use crate::app::App;
-use axum::{Router, extract::Request};
+use super::{Limits, ServeError, certificate::Shown, dispatch, dispatch::Peer};
+use crate::{app::App, forwarded::Network};
+use axum::{Extension, Router, extract::Request};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -30,11 +30,14 @@ pub async fn run(
     listener: TcpListener,
     shown: Arc<Shown>,
     limits: Limits,
+    trusted: Arc<[Network]>,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     let acceptor = TlsAcceptor::from(Arc::new(tls(shown)?));
-    let service =
-        Router::new().fallback(move |request: Request| dispatch::answer(app.clone(), limits, request));
+    let answering = app.clone();
+    let service = Router::new().fallback(move |request: Request| {
+        dispatch::answer(answering.clone(), limits, trusted.clone(), request)
+    });
     let connections = Arc::new(Semaphore::new(limits.connections));
     let tasks = TaskTracker::new();
     loop {
@@ -46,7 +49,7 @@ pub async fn run(
         let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => (stream, peer.ip()),
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "could not take a connection");
                     sleep(REST).await;
@@ -54,10 +57,12 @@ pub async fn run(
                 }
             },
         };
-        let (acceptor, stop) = (acceptor.clone(), stop.clone());
-        let service = service.clone().layer(axum::Extension(dispatch::Peer(peer)));
+        let service = service.clone().layer(Extension(Peer(peer.ip())));
+        let (acceptor, stop, app) = (acceptor.clone(), stop.clone(), app.clone());
         tasks.spawn(async move {
+            app.metrics.connections.inc();
             connection(stream, acceptor, service, limits, stop).await;
+            app.metrics.connections.dec();
             drop(place);
         });
     }

@@ -127,6 +127,36 @@ pub struct SealedKey {
     pub created_at: Timestamp,
 }
 
+/// Where something sealed is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A key that signs tokens.
+    SigningKey,
+    /// A secret of its own name.
+    Secret,
+}
+
+/// Something sealed with the wrapping key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Where.
+    pub place: Place,
+    /// Its id there.
+    pub id: String,
+    /// The sealed content.
+    pub sealed: Vec<u8>,
+}
+
+impl Sealed {
+    /// The name under which it was sealed.
+    pub fn name(&self) -> String {
+        match self.place {
+            Place::SigningKey => format!("signing key {}", self.id),
+            Place::Secret => self.id.clone(),
+        }
+    }
+}
+
 /// A long-running operation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OperationRecord {
@@ -209,8 +239,28 @@ pub enum Expected {
 pub enum Change {
     /// A setting.
     Set(String, String),
-    /// A setting that nobody has set yet.
-    SetOnce(String, String),
+    /// A setting that must have been so: of several replicas that set it, one succeeds.
+    SetIf {
+        /// Which.
+        name: String,
+        /// What it must have been; `None` when it must not have been there.
+        before: Option<String>,
+        /// What it becomes.
+        value: String,
+    },
+    /// A new secret, sealed.
+    Keep(String, Vec<u8>),
+    /// Something sealed is sealed with another key; it must be as it was read.
+    Reseal {
+        /// Where.
+        place: Place,
+        /// Which.
+        id: String,
+        /// As it was read.
+        before: Vec<u8>,
+        /// As it becomes.
+        sealed: Vec<u8>,
+    },
     /// A new subscription.
     AddSubscription(Subscription),
     /// A namespace is registered; again changes nothing.

@@ -6,7 +6,7 @@ use crate::{
     seal::{SealError, Wrapping},
     store::{AuditEntry, AuditOutcome, Change, Principal, SealedKey, Store, StoreError},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, Header, Validation};
 use parking_lot::RwLock;
 use serde_json::{Value, json};
@@ -16,6 +16,12 @@ use telemetry::Clock;
 /// How long a token holds.
 pub const LIFETIME_SECONDS: i64 = 3_599;
 
+/// The setting that names the newest key: of several replicas that make one, one succeeds.
+const NEWEST: &str = "newest signing key";
+const ATTEMPTS: u32 = 8;
+/// After so long every replica has read a new key (see `tasks`): only then does it sign.
+const KNOWN: SignedDuration = SignedDuration::from_secs(120);
+
 /// Signs and verifies.
 #[derive(Debug)]
 pub struct Issuer {
@@ -24,8 +30,8 @@ pub struct Issuer {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     wrapping: Arc<Wrapping>,
-    // Oldest first; the last one signs.
-    keys: RwLock<Arc<Vec<SigningKey>>>,
+    // Oldest first.
+    keys: RwLock<Arc<Vec<Arc<SigningKey>>>>,
 }
 
 /// A token and what its client is told about it.
@@ -83,9 +89,25 @@ impl Issuer {
         &self.tenant
     }
 
-    /// Makes and drops keys where that is due, and reads them again.
+    /// Makes and drops keys where that is due, and reads them again. Of several replicas one makes the new key.
     pub async fn rotate(&self) -> Result<(), KeyError> {
+        for _ in 0..ATTEMPTS {
+            match self.rotate_once().await {
+                Err(KeyError::Store(StoreError::Conflict(what))) => {
+                    tracing::debug!(what, "another replica rotated the signing keys");
+                }
+                other => {
+                    other?;
+                    break;
+                }
+            }
+        }
+        self.refresh().await
+    }
+
+    async fn rotate_once(&self) -> Result<(), KeyError> {
         let now = self.clock.now();
+        let newest = self.store.setting(NEWEST).await?;
         let stored = self.store.signing_keys().await?;
         let ages: Vec<_> = stored.iter().map(|key| (key.id.clone(), key.created_at)).collect();
         let Rotation { add, remove } = rotation(&ages, now);
@@ -95,15 +117,29 @@ impl Issuer {
             let pem = made.map_err(|error| KeyError::Key(error.to_string()))?.map_err(KeyError::Key)?;
             let key = SigningKey::from_pem(pem.as_bytes(), now).map_err(KeyError::Key)?;
             let sealed = self.wrapping.seal(&sealed_name(&key.id), pem.as_bytes())?;
+            changes.push(self.wrapping.guard());
+            changes.push(Change::SetIf { name: NEWEST.to_owned(), before: newest, value: key.id.clone() });
             changes.push(Change::AddKey(SealedKey { id: key.id, sealed, created_at: now }));
         }
         if !changes.is_empty() {
             self.store.commit(&changes, &audit(now)).await?;
         }
+        Ok(())
+    }
+
+    /// Reads the keys again, which another replica may have changed; what is known is not opened again.
+    pub async fn refresh(&self) -> Result<(), KeyError> {
+        let known = self.keys.read().clone();
         let mut keys = Vec::new();
         for one in self.store.signing_keys().await? {
-            let pem = self.wrapping.open_secret(&sealed_name(&one.id), &one.sealed)?;
-            keys.push(SigningKey::from_pem(&pem, one.created_at).map_err(KeyError::Key)?);
+            let key = match known.iter().find(|key| key.id == one.id) {
+                Some(key) => key.clone(),
+                None => {
+                    let pem = self.wrapping.open_secret(&sealed_name(&one.id), &one.sealed)?;
+                    Arc::new(SigningKey::from_pem(&pem, one.created_at).map_err(KeyError::Key)?)
+                }
+            };
+            keys.push(key);
         }
         *self.keys.write() = Arc::new(keys);
         Ok(())
@@ -112,7 +148,7 @@ impl Issuer {
     /// The public halves of all keys that verify.
     pub fn key_set(&self) -> Value {
         let keys = self.keys.read().clone();
-        json!({"keys": keys.iter().map(SigningKey::public).collect::<Vec<_>>()})
+        json!({"keys": keys.iter().map(|key| key.public()).collect::<Vec<_>>()})
     }
 
     /// A token for an application or a managed identity; `audience` is written as the client asked.
@@ -184,7 +220,7 @@ impl Issuer {
 
     fn sign(&self, claims: &impl serde::Serialize) -> Result<String, KeyError> {
         let keys = self.keys.read().clone();
-        let key = keys.last().ok_or_else(|| KeyError::Key("there is none".to_owned()))?;
+        let key = signs(&keys, self.clock.now()).ok_or_else(|| KeyError::Key("there is none".to_owned()))?;
         let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::RS256) };
         let token = jsonwebtoken::encode(&header, claims, &key.encoding);
         token.map_err(|error| KeyError::Key(error.to_string()))
@@ -210,6 +246,11 @@ fn add(claims: &mut Value, name: &str, value: &str) {
     if let Some(object) = claims.as_object_mut() {
         object.insert(name.to_owned(), json!(value));
     }
+}
+
+/// The newest key that every replica knows by now; where there is none, the oldest one.
+fn signs(keys: &[Arc<SigningKey>], now: Timestamp) -> Option<&Arc<SigningKey>> {
+    keys.iter().rev().find(|key| now.duration_since(key.created_at) >= KNOWN).or_else(|| keys.first())
 }
 
 fn sealed_name(id: &str) -> String {

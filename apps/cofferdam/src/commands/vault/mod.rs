@@ -1,8 +1,11 @@
 //! `cofferdam vault`: the server outside the clusters, what the operator of its machine does, and the Backup vaults in it.
 
 mod credential;
+mod file;
 mod manage;
+mod place;
 mod principal;
+mod rotate;
 mod serve;
 
 use crate::{cluster::ClusterArgs, exit::Outcome, output::Format};
@@ -14,6 +17,8 @@ pub enum VaultCommand {
     Serve(serve::ServeArgs),
     /// Make a service principal with a secret, on the vault's own machine
     AddPrincipal(principal::AddPrincipalArgs),
+    /// Seal everything in the database with another wrapping key
+    RotateWrappingKey(rotate::RotateArgs),
     #[command(flatten)]
     Managed(manage::Managed),
 }
@@ -22,6 +27,7 @@ pub async fn run(command: VaultCommand, cluster: &ClusterArgs, format: Format) -
     match command {
         VaultCommand::Serve(args) => serve::run(args).await,
         VaultCommand::AddPrincipal(args) => principal::run(args, format).await,
+        VaultCommand::RotateWrappingKey(args) => rotate::run(args, format).await,
         VaultCommand::Managed(command) => manage::run(command, cluster, format).await,
     }
 }
