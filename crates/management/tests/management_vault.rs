@@ -10,7 +10,7 @@ use std::sync::Arc;
 use telemetry::{Clock, FixedClock, SystemClock};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use vault::server::{Config, Limits, Vault};
+use vault::server::{Config, Vault};
 
 /// A vault on a port of its own, and someone who is signed in to it.
 struct World {
@@ -35,17 +35,8 @@ impl World {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let data = tempfile::tempdir().unwrap();
         let clock = Arc::new(FixedClock::at(SystemClock.now()));
-        let config = Config {
-            data: data.path().join("vault"),
-            listen: "127.0.0.1:0".parse().unwrap(),
-            public: None,
-            subscription: None,
-            location: "local".to_owned(),
-            spread: std::time::Duration::ZERO,
-            quotas: Default::default(),
-            people: Default::default(),
-            limits: Limits::default(),
-        };
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let config = Config { listen, ..Config::at(data.path().join("vault")) };
         let mut vault = Vault::open(config, clock.clone()).await.unwrap();
         let first = vault.take_first().unwrap();
         let url = vault.public().origin().to_owned();
