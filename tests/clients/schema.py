@@ -86,7 +86,8 @@ def main():
         "--phases", "examples,coverage,fuzzing", "--max-examples", "8", "--seed", "1",
         "--max-time", "120", "--no-shrink", "--generation-database", "none",
         "--exclude-operation-id", "ResourceGroups_Delete", "--exclude-operation-id", "RoleAssignments_Delete",
-        "--request-timeout", "20", "--no-color",
+        # An idle connection may be closed while the next request is under way; that says nothing about answers.
+        "--request-retries", "2", "--request-timeout", "20", "--no-color",
     ]
     ended = subprocess.run(command, cwd=WORK, check=False)
     if ended.returncode != 0:

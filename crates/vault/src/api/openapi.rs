@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 /// What the document says when no client asks for another version.
 const VERSION: &str = "2026-06-01";
 const REFERENCE: &str = "#/components/schemas/";
+const SCOPE: &str = "A subscription, a resource group or a resource; its slashes stand as they are.";
 /// Types whose name is their `objectType`.
 const TAGGED: [&str; 6] = [
     "AbsoluteDeleteOption",
@@ -59,11 +60,10 @@ pub fn document() -> Value {
 fn parameters(path: &str) -> Vec<Value> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let path = names.map(|name| {
-        let mut schema = json!({"type": "string", "minLength": 1});
-        if name == "scope" {
-            schema["description"] =
-                json!("A subscription, a resource group or a resource; its slashes stand as they are.");
-        }
+        let schema = match name {
+            "scope" => json!({"type": "string", "minLength": 1, "description": SCOPE}),
+            _ => json!({"type": "string", "minLength": 1}),
+        };
         json!({"name": name, "in": "path", "required": true, "schema": schema})
     });
     let version = json!({
@@ -178,9 +178,8 @@ fn request(name: &str) -> Value {
     let tracked = |properties: Value| json!({"type": "object", "properties": {"location": {"type": "string"}, "tags": texts, "properties": properties}});
     match name {
         "BackupVaults_CreateOrUpdate" | "BackupVaults_Update" => {
-            let mut vault = tracked(of("VaultSettings"));
-            vault["properties"]["identity"] = identity;
-            vault
+            json!({"type": "object", "properties": {"location": {"type": "string"}, "tags": texts,
+                "identity": identity, "properties": of("VaultSettings")}})
         }
         "BackupPolicies_CreateOrUpdate" => {
             json!({"type": "object", "properties": {"properties": of("BackupPolicy")}})
@@ -209,23 +208,20 @@ fn schemas() -> Map<String, Value> {
         json!({"type": "object", "required": ["id", "name", "type", "properties"],
             "properties": {"id": text, "name": text, "type": text, "properties": properties}})
     };
-    let tracked = |properties: Value| {
-        let mut schema = base(properties);
-        schema["required"] = json!(["id", "name", "type", "location", "properties"]);
-        schema["properties"]["location"] = text.clone();
-        schema["properties"]["tags"] = json!({"type": "object", "additionalProperties": {"type": "string"}});
-        schema["properties"]["eTag"] = text.clone();
-        schema
+    let tracked = |identity: Value, properties: Value| {
+        json!({"type": "object", "required": ["id", "name", "type", "location", "properties"],
+            "properties": {"id": text, "name": text, "type": text, "location": text, "eTag": text,
+                "tags": {"type": "object", "additionalProperties": {"type": "string"}},
+                "identity": identity, "properties": properties}})
     };
     let state = json!({"type": "object", "required": ["provisioningState"], "properties": {
         "provisioningState": {"type": "string"}, "isVaultProtectedByResourceGuard": {"type": "boolean"}}});
     let settings = json!({"$ref": format!("{REFERENCE}VaultSettings")});
-    let mut vault = tracked(json!({"allOf": [settings, state]}));
-    vault["properties"]["identity"] =
-        json!({"type": "object", "required": ["type"], "properties": {"type": text}});
+    let identity = json!({"type": "object", "required": ["type"], "properties": {"type": text}});
+    let vault = tracked(identity, json!({"allOf": [settings, state]}));
     all.insert("BackupVaultResource".to_owned(), vault);
     all.insert("BackupPolicyResource".to_owned(), base(json!({"$ref": format!("{REFERENCE}BackupPolicy")})));
-    all.insert("ResourceGuardResource".to_owned(), tracked(json!({"type": "object"})));
+    all.insert("ResourceGuardResource".to_owned(), tracked(json!({}), json!({"type": "object"})));
     all.insert(
         "ErrorResponse".to_owned(),
         json!({"type": "object", "required": ["error"], "properties": {"error": {"$ref": format!("{REFERENCE}Error")}}}),
