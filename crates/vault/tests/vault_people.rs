@@ -542,6 +542,74 @@ async fn someone_of_a_trusted_issuer_signs_in_once_registered() {
 }
 
 #[tokio::test]
+async fn a_token_of_a_trusted_issuer_is_exchanged_for_one_of_an_identity() {
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let (issuer, folder, signs, kid) = issuer().await;
+    let ca = Some(folder.path().join("ca.crt"));
+    let trusted = vec![TrustedIssuer { issuer: issuer.clone(), audiences: vec![], ca }];
+    let world = World::with_people(Limits::default(), People { trusted, ..People::default() }).await;
+    let admin = &world.administrator;
+    let register = format!("{}/providers/Microsoft.ManagedIdentity/register", world.root());
+    world.call(admin, Method::POST, &register, None).await;
+    let group = world.make_group("g").await;
+    let identity = format!("{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one");
+    let made = world.call(admin, Method::PUT, &identity, Some(json!({"location": "local"}))).await;
+    let client = made.body["properties"]["clientId"].as_str().unwrap();
+    for (name, issuer) in [("trusted", issuer.as_str()), ("stranger", "https://stranger.example")] {
+        let body = json!({"properties": {"issuer": issuer, "subject": "job", "audiences": ["exchange"]}});
+        let path = format!("{identity}/federatedIdentityCredentials/{name}");
+        assert_eq!(world.call(admin, Method::PUT, &path, Some(body)).await.status, 201);
+    }
+    let exchange = async |issuer: &str| {
+        let exp = world.clock.now().as_second() + 600;
+        let claims = json!({"iss": issuer, "sub": "job", "aud": "exchange", "exp": exp});
+        let header = Header { kid: Some(kid.clone()), ..Header::new(Algorithm::RS256) };
+        let assertion = jsonwebtoken::encode(&header, &claims, &signs).unwrap();
+        let scope = format!("{}/.default", world.url);
+        let fields = [
+            ("grant_type", "client_credentials"),
+            ("client_id", client),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", assertion.as_str()),
+            ("scope", scope.as_str()),
+        ];
+        let exchanged = token(&world, &fields).await;
+        (exchanged, assertion)
+    };
+
+    let (good, assertion) = exchange(&issuer).await;
+    let (untrusted, _) = exchange("https://stranger.example").await;
+    let mut direct = admin.clone();
+    direct.token = assertion;
+
+    assert_eq!(good.status, 200, "{good:?}");
+    assert_eq!(untrusted.body["error_codes"][0], 700_211, "a credential alone is no trust");
+    assert_eq!(world.get(&direct, "/subscriptions").await.status, 401, "without an audience nobody signs in");
+}
+
+#[tokio::test]
+async fn guesses_from_many_addresses_do_not_lock_a_person_out_at_home() {
+    use vault::accounts::{SignIn, Source};
+    let world = World::start().await;
+    anna(&world).await;
+    let accounts = &world.app.accounts;
+    let source = |n: u8| Source::of(Some([198, 51, 100, n].into()));
+    let try_from = async |n: u8, password: &str| {
+        accounts.sign_in_person("anna@example.org", password, &source(n)).await.unwrap()
+    };
+    assert!(matches!(try_from(200, PASSWORD).await, SignIn::Accepted(_)));
+
+    for n in 0..100 {
+        assert!(matches!(try_from(n, "wrong").await, SignIn::Wrong(_)), "{n}");
+    }
+    let guess = try_from(101, PASSWORD).await;
+    let home = try_from(200, PASSWORD).await;
+
+    assert!(matches!(guess, SignIn::Locked(..)), "{guess:?}");
+    assert!(matches!(home, SignIn::Accepted(_)), "{home:?}");
+}
+
+#[tokio::test]
 async fn anonymous_clients_cannot_fill_the_database_with_codes() {
     let world = World::start().await;
     let path = format!("{}/oauth2/v2.0/devicecode", world.tenant);
