@@ -10,7 +10,11 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use telemetry::Clock;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -91,7 +95,7 @@ pub(crate) struct Call<'a> {
     pub(crate) target: Target,
     pub(crate) peer: IpAddr,
     pub(crate) id: &'a str,
-    pub(crate) body: &'a mut Option<Content>,
+    pub(crate) body: &'a Mutex<Option<Content>>,
 }
 
 impl Service {
@@ -115,8 +119,8 @@ impl Service {
         let (head, body) = request.into_parts();
         let id = Uuid::new_v4().to_string();
         let limits = &self.settings.limits;
-        let mut body = Some(incoming(body, limits.period));
-        let reply = match self.handle(&head, &mut body, peer, &id).await {
+        let body = Mutex::new(Some(incoming(body, limits.period)));
+        let reply = match self.handle(&head, &body, peer, &id).await {
             Ok(reply) => reply,
             Err(error) => {
                 tracing::debug!(method = %head.method, path = head.uri.path(), %error, id, "refused");
@@ -124,9 +128,9 @@ impl Service {
             }
         };
         // A client that waits for leave to send has not sent anything.
-        if let Some(rest) = &mut body
+        if let Some(mut rest) = taken(&body)
             && !head.headers.contains_key(header::EXPECT)
-            && timeout(limits.period, drain(rest, limits.drain)).await.is_err()
+            && timeout(limits.period, drain(&mut rest, limits.drain)).await.is_err()
         {
             tracing::debug!(id, "a refused upload came too slowly");
         }
@@ -138,7 +142,7 @@ impl Service {
     async fn handle(
         &self,
         head: &Parts,
-        body: &mut Option<Content>,
+        body: &Mutex<Option<Content>>,
         peer: IpAddr,
         id: &str,
     ) -> Result<Reply, BlobError> {
@@ -208,7 +212,16 @@ impl Service {
     }
 }
 
+fn taken(body: &Mutex<Option<Content>>) -> Option<Content> {
+    body.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
 impl Call<'_> {
+    /// The body, once.
+    pub(crate) fn take_body(&self) -> Result<Content, BlobError> {
+        taken(self.body).ok_or_else(BlobError::incomplete)
+    }
+
     pub(crate) fn headers(&self) -> Headers<'_> {
         Headers(&self.head.headers)
     }
@@ -250,4 +263,28 @@ fn check_version(headers: &Headers<'_>) -> Result<(), BlobError> {
 /// Any date: what a version changed does not concern what is offered here.
 fn is_version(text: &str) -> bool {
     text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok_and(|date| date.year() >= 2009)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A compile-time proof: servers run each request in a task of its own.
+    #[allow(dead_code)]
+    fn answers_are_send(
+        service: &Service,
+        request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        service.answer(request, IpAddr::from([127, 0, 0, 1]))
+    }
+
+    #[test]
+    fn any_date_is_a_version_and_nothing_else() {
+        for version in ["2021-12-02", "2026-04-06", "2009-09-19"] {
+            assert!(is_version(version), "{version}");
+        }
+        for version in ["", "2021-13-02", "latest", "2021-12-02 ", "1999-01-01"] {
+            assert!(!is_version(version), "{version}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The longest block id in bytes.
 const LONGEST_ID: usize = 64;
@@ -73,13 +73,16 @@ pub(crate) async fn waiting(backing: &dyn Backing, blob: &Key) -> Result<BTreeMa
 }
 
 /// Forgets blocks that have been committed or given up. What cannot be removed now is swept later.
-pub(crate) async fn forget(backing: &dyn Backing, blob: &Key, ids: impl IntoIterator<Item = BlockId>) {
+pub(crate) async fn forget(backing: Arc<dyn Backing>, blob: &Key, ids: impl IntoIterator<Item = BlockId>) {
     let keys: Vec<Key> = ids.into_iter().map(|id| block(blob, &id)).collect();
-    let removed: Result<(), BlobError> = stream::iter(&keys)
-        .map(|key| async move {
-            match backing.delete(key, &Conditions::NONE).await {
-                Err(error) if error.status != StatusCode::NOT_FOUND => Err(error),
-                _ => Ok(()),
+    let removed: Result<(), BlobError> = stream::iter(keys)
+        .map(move |key| {
+            let backing = backing.clone();
+            async move {
+                match backing.delete(&key, &Conditions::NONE).await {
+                    Err(error) if error.status != StatusCode::NOT_FOUND => Err(error),
+                    _ => Ok(()),
+                }
             }
         })
         .buffer_unordered(TOGETHER)

@@ -30,7 +30,7 @@ pub(super) async fn batch(call: Call<'_>) -> Result<Reply, BlobError> {
     let length = call.length(limit as u64)?;
     let boundary = boundary(&call.headers())?;
     let _place = call.service.place().await?;
-    let content = call.body.take().ok_or_else(BlobError::incomplete)?;
+    let content = call.take_body()?;
     let expected = Expected { length, ..Expected::default() };
     let body = whole(checked(content, expected), limit).await?;
     let body = std::str::from_utf8(&body).map_err(|_| bad("it is no UTF-8"))?;

@@ -25,7 +25,7 @@ pub(super) async fn put(call: Call<'_>, conditions: &Conditions) -> Result<Reply
     let blob = call.blob()?.clone();
     check_early(&container, &blob, conditions).await?;
     let _place = call.service.place().await?;
-    let content = call.body.take().ok_or_else(BlobError::incomplete)?;
+    let content = call.take_body()?;
     let wanted = read_blocks(&whole(checked(content, expected), limits.document).await?)?;
 
     let backing = &container.backing;
@@ -42,7 +42,7 @@ pub(super) async fn put(call: Call<'_>, conditions: &Conditions) -> Result<Reply
     let found = backing.write(&blob, write, checked(join(backing.clone(), parts), expected)).await?;
     // First the record, then the blocks go: a repeated call finds one or the other.
     staging::remember(backing.as_ref(), &blob, made, &found).await;
-    staging::forget(backing.as_ref(), &blob, waiting.into_keys()).await;
+    staging::forget(backing.clone(), &blob, waiting.into_keys()).await;
     Ok(Reply::written(StatusCode::CREATED, &found))
 }
 

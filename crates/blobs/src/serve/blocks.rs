@@ -22,7 +22,7 @@ pub(super) async fn put(call: Call<'_>, id: &BlockId) -> Result<Reply, BlobError
     let container = call.container().await?;
     let key = block(call.blob()?, id);
     let _place = call.service.place().await?;
-    let content = call.body.take().ok_or_else(BlobError::incomplete)?;
+    let content = call.take_body()?;
     let write = Write { length, properties: Properties::default(), conditions: &Conditions::NONE };
     container.backing.write(&key, write, checked(content, expected)).await?;
 

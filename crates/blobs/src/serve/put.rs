@@ -39,7 +39,7 @@ pub(super) async fn blob(call: Call<'_>, conditions: &Conditions) -> Result<Repl
     let blob = call.blob()?.clone();
     check_early(&container, &blob, conditions).await?;
     let _place = call.service.place().await?;
-    let content = call.body.take().ok_or_else(BlobError::incomplete)?;
+    let content = call.take_body()?;
     let write = Write { length, properties, conditions };
     let found = container.backing.write(&blob, write, checked(content, expected)).await?;
 
