@@ -88,9 +88,16 @@ pub(super) fn touch(file: &File) -> io::Result<()> {
     Ok(rustix::fs::futimens(file, &times)?)
 }
 
-/// Makes the names in a folder durable.
+/// Makes the names in a folder durable. A folder that is gone was removed with its last blob: then its absence is.
 pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+    let mut existing = Err(io::Error::from(io::ErrorKind::NotFound));
+    for directory in directory.ancestors() {
+        existing = File::open(directory);
+        if !existing.as_ref().is_err_and(is_gone) {
+            break;
+        }
+    }
+    existing?.sync_all()
 }
 
 /// What the caller is told of an error of the system; the operator finds the rest in the log.

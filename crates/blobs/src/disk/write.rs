@@ -1,6 +1,6 @@
 //! Writes a file that has no name until it is whole and on the disk.
 
-use super::files::{at_fault, found_of, is_gone, set_properties, sync_directory};
+use super::files::{at_fault, found_of, set_properties, sync_directory};
 use crate::{BlobError, Conditions, Content, Found, Properties, names::RESERVED};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
@@ -183,10 +183,7 @@ fn make_folder(root: &Path, folder: &Path) -> Result<(), BlobError> {
         match fs::create_dir(folder) {
             Ok(()) => {
                 let parent = folder.parent().unwrap_or(root);
-                match sync_directory(parent) {
-                    Err(error) if !is_gone(&error) => return Err(at_fault("sync", parent, &error)),
-                    _ => {}
-                }
+                sync_directory(parent).map_err(|error| at_fault("sync", parent, &error))?;
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             // Removed again by who deleted its last blob; the caller tries once more.

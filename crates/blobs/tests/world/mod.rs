@@ -101,7 +101,7 @@ impl World {
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, self.url(path)).bearer_auth(TOKEN).header("x-ms-version", "2021-12-02")
+        self.http.request(method, self.url(path)).bearer_auth(TOKEN)
     }
 
     pub async fn create_container(&self, name: &str) {
