@@ -120,8 +120,12 @@ const BODIES: &[&str] = &[
     "--b\r\n--b--",
 ];
 
+/// Method, path, query, headers.
+type Likely =
+    (&'static str, &'static [&'static str], &'static [&'static str], &'static [(&'static str, &'static str)]);
+
 /// Requests that succeed, unless what is added to them says otherwise.
-const LIKELY: &[(&str, &[&str], &[&str], &[(&str, &str)])] = &[
+const LIKELY: &[Likely] = &[
     ("PUT", &["box", "a"], &[], &[("x-ms-blob-type", "BlockBlob")]),
     ("PUT", &["box", "b", "c"], &[], &[("x-ms-blob-type", "BlockBlob")]),
     ("GET", &["box", "a"], &[], &[]),
