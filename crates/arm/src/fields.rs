@@ -1,6 +1,8 @@
 //! Reads request bodies: names match in any case, `null` is absent, what is unknown is ignored, and an error names the
 //! field by its path.
 
+mod lists;
+
 use crate::ArmError;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -69,6 +71,16 @@ impl<'a> Fields<'a> {
             };
         }
         Ok(Some(texts))
+    }
+
+    /// A list of texts; absent is empty.
+    pub fn text_list(&self, name: &str) -> Result<Vec<String>, ArmError> {
+        Ok(self.listed(name)?.unwrap_or_default().into_iter().map(str::to_owned).collect())
+    }
+
+    /// A list of objects; absent is empty.
+    pub fn object_list(&self, name: &str) -> Result<Vec<Self>, ArmError> {
+        Ok(self.items(name)?.unwrap_or_default())
     }
 
     /// The error that says what is wrong with a field.

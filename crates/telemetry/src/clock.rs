@@ -1,6 +1,6 @@
 //! Time as an argument, so that decisions and schedules can be replayed in tests.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::sync::Mutex;
 
 /// A source of the current time.
@@ -33,6 +33,12 @@ impl FixedClock {
     /// Moves the clock to `at`.
     pub fn set(&self, at: Timestamp) {
         *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = at;
+    }
+
+    /// Moves the clock on.
+    pub fn advance(&self, by: SignedDuration) {
+        let mut now = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        *now = now.checked_add(by).unwrap_or(*now);
     }
 }
 

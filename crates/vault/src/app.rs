@@ -1,7 +1,12 @@
 //! What every call works with.
 
-use crate::{accounts::Accounts, public_url::PublicUrl, store::Store, tokens::Issuer};
+use crate::protect::quotas::Quotas;
+use crate::{
+    accounts::Accounts, cluster_link::ClusterLink, public_url::PublicUrl, seal::Wrapping, store::Store,
+    tokens::Issuer,
+};
 use identity::RoleDefinition;
+use jiff::SignedDuration;
 use std::sync::Arc;
 use telemetry::Clock;
 use tokio::sync::Notify;
@@ -13,6 +18,8 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// Tokens.
     pub issuer: Issuer,
+    /// Seals what must not be read in the database.
+    pub wrapping: Arc<Wrapping>,
     /// Who may sign in.
     pub accounts: Accounts,
     /// The name under which clients reach it.
@@ -23,6 +30,16 @@ pub struct App {
     pub roles: Vec<RoleDefinition>,
     /// The region that the vault says it is in.
     pub location: String,
+    /// Scheduled backups begin spread over this time after their slot.
+    pub spread: SignedDuration,
+    /// What a subscription, a vault and an instance may have and do.
+    pub quotas: Quotas,
+    /// The way to the clusters.
+    pub clusters: Arc<dyn ClusterLink>,
+    /// Which of several replicas this is, unique at each start.
+    pub replica: String,
     /// Wakes the background tasks.
     pub poke: Notify,
+    /// Wakes whoever looks for work.
+    pub poke_work: Notify,
 }

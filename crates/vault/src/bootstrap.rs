@@ -4,8 +4,8 @@
 use crate::{
     accounts::NewSecret,
     store::{
-        AssignmentRecord, AuditEntry, AuditOutcome, Change, ClientSecret, Principal, Store, StoreError,
-        Subscription,
+        AssignmentRecord, AuditEntry, AuditOutcome, Change, ClientSecret, Principal, PrincipalKind, Store,
+        StoreError, Subscription,
     },
 };
 use arm::ResourceId;
@@ -120,6 +120,8 @@ fn principal(
             object_id: object_id.clone(),
             client_id: client_id.clone(),
             name: name.to_owned(),
+            kind: PrincipalKind::Application,
+            resource: None,
             created_at: now,
         }),
         Change::AddSecret(ClientSecret {

@@ -4,7 +4,7 @@
 use crate::{
     api::DELETE_GROUP,
     app::App,
-    store::{AuditEntry, AuditOutcome, Change, Expected, OperationRecord, StoreError},
+    store::{AuditEntry, AuditOutcome, Change, Ending, Expected, OperationRecord, StoreError},
 };
 use arm::OperationStatus;
 use std::{sync::Arc, time::Duration};
@@ -52,7 +52,8 @@ pub async fn finish_deletions(app: &App) -> Result<(), StoreError> {
 
 async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), StoreError> {
     let now = app.clock.now();
-    let mut changes = vec![Change::End(operation.id.clone(), OperationStatus::Succeeded, now)];
+    let ended = Ending { status: OperationStatus::Succeeded, result: None, error: None };
+    let mut changes = vec![Change::End(operation.id.clone(), ended, now)];
     if let Some(stored) = app.store.resource(&operation.target).await? {
         changes.push(Change::Remove(stored.id, Expected::Version(stored.version)));
     }

@@ -4,7 +4,7 @@ mod world;
 
 use reqwest::Method;
 use serde_json::json;
-use vault::api::{At, OPERATIONS, permitted};
+use vault::api::{At, operations, permitted};
 use world::{ROLES, World};
 
 const DEFINITIONS: &str = "/providers/Microsoft.Authorization/roleDefinitions";
@@ -153,7 +153,7 @@ async fn the_server_denies_exactly_what_the_role_does_not_grant() {
         let someone = world.person(Some(role), &world.root()).await;
         let stored = world.app.store.assignments_of(&someone.object_id).await.unwrap();
         let assignments: Vec<_> = stored.into_iter().map(|record| record.assignment).collect();
-        for operation in OPERATIONS {
+        for operation in operations() {
             let path = operation
                 .path
                 .replace("{subscription}", &world.subscription)

@@ -7,8 +7,8 @@ use serde_json::json;
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{sync::Arc, time::Duration};
 use vault::store::{
-    AssignmentRecord, AuditEntry, AuditOutcome, Change, Expected, OperationRecord, Store, StoreError,
-    first_broken, sqlite::Sqlite,
+    AssignmentRecord, AuditEntry, AuditOutcome, Change, Claim, Ending, Expected, OperationRecord, Store,
+    StoreError, Work, first_broken, sqlite::Sqlite,
 };
 
 struct World {
@@ -140,19 +140,96 @@ async fn an_operation_is_found_until_it_ends() {
         id: "op".into(),
         kind: "delete".into(),
         target: id(GROUP),
+        principal: "p".into(),
         status: OperationStatus::Inprogress,
         started_at: Timestamp::UNIX_EPOCH,
         ended_at: None,
+        result: None,
+        error: None,
     };
     store.commit(&[Change::Begin(operation.clone())], &audit("begin")).await.unwrap();
 
     let running = store.operations(OperationStatus::Inprogress).await.unwrap();
-    let end = Change::End("op".into(), OperationStatus::Succeeded, Timestamp::UNIX_EPOCH);
-    store.commit(&[end], &audit("end")).await.unwrap();
+    let ending = Ending { status: OperationStatus::Succeeded, result: Some(json!({"a": 1})), error: None };
+    let end = Change::End("op".into(), ending, Timestamp::UNIX_EPOCH);
+    store.commit(std::slice::from_ref(&end), &audit("end")).await.unwrap();
+    let twice = store.commit(&[end], &audit("end")).await;
 
     assert_eq!(running, [operation]);
     assert_eq!(store.operations(OperationStatus::Inprogress).await.unwrap(), []);
-    assert_eq!(store.operation("OP").await.unwrap().unwrap().ended_at, Some(Timestamp::UNIX_EPOCH));
+    let ended = store.operation("op").await.unwrap().unwrap();
+    assert_eq!((ended.ended_at, ended.result), (Some(Timestamp::UNIX_EPOCH), Some(json!({"a": 1}))));
+    assert!(matches!(twice, Err(StoreError::Conflict(_))), "an operation ends once");
+}
+
+fn work(id: &str, due: i64, connection: Option<&str>) -> Work {
+    Work {
+        id: id.into(),
+        kind: "job".into(),
+        target: self::id(GROUP),
+        connection: connection.map(Into::into),
+        due_at: Timestamp::from_second(due).unwrap(),
+        attempts: 0,
+        document: json!({}),
+    }
+}
+
+fn claim(owner: &str, now: i64, connections: &[&str]) -> Claim {
+    Claim {
+        owner: owner.into(),
+        now: Timestamp::from_second(now).unwrap(),
+        until: Timestamp::from_second(now + 60).unwrap(),
+        connections: connections.iter().map(|one| (*one).to_owned()).collect(),
+        most: 10,
+    }
+}
+
+#[tokio::test]
+async fn due_work_is_claimed_by_one_and_comes_back_when_the_claim_ends() {
+    let World { store, folder: _folder, .. } = world().await;
+    let added =
+        [work("a", 10, None), work("b", 5, None), work("later", 100, None), work("far", 5, Some("c1"))];
+    let added = added.map(Change::AddWork);
+    store.commit(&added, &audit("add")).await.unwrap();
+    store.commit(&added[..1], &audit("add again")).await.unwrap();
+    let ids = |found: Vec<Work>| found.into_iter().map(|one| (one.id, one.attempts)).collect::<Vec<_>>();
+
+    let first = store.claim(&claim("one", 10, &["other"])).await.unwrap();
+    let second = store.claim(&claim("two", 10, &["c1"])).await.unwrap();
+    let renewed = store.renew("a", "one", Timestamp::from_second(200).unwrap()).await.unwrap();
+    let stolen = store.renew("a", "two", Timestamp::from_second(200).unwrap()).await.unwrap();
+    let after = store.claim(&claim("three", 90, &[])).await.unwrap();
+
+    assert_eq!(ids(first), [("b".to_owned(), 1), ("a".to_owned(), 1)], "the longest due first");
+    assert_eq!(ids(second), [("far".to_owned(), 1)]);
+    assert_eq!((renewed, stolen), (true, false));
+    assert_eq!(ids(after), [("b".to_owned(), 2)], "its claim was over, a's was renewed");
+}
+
+#[tokio::test]
+async fn only_who_claimed_work_puts_it_down_or_ends_it() {
+    let World { store, folder: _folder, .. } = world().await;
+    store.commit(&[Change::AddWork(work("a", 0, None))], &audit("add")).await.unwrap();
+    store.claim(&claim("one", 0, &[])).await.unwrap();
+    let put_down = |owner: &str, due: i64| Change::PutDown {
+        id: "a".into(),
+        owner: owner.into(),
+        due_at: Timestamp::from_second(due).unwrap(),
+        advanced: true,
+        document: json!({"step": 2}),
+    };
+
+    let strangers = store.commit(&[put_down("two", 5)], &audit("put down")).await;
+    store.commit(&[put_down("one", 5)], &audit("put down")).await.unwrap();
+    let too_late = store.commit(&[Change::Done("a".into(), "one".into())], &audit("done")).await;
+    let next = store.next_due().await.unwrap();
+    let again = store.claim(&claim("three", 5, &[])).await.unwrap();
+    store.commit(&[Change::Done("a".into(), "three".into())], &audit("done")).await.unwrap();
+
+    assert!(matches!((strangers, too_late), (Err(StoreError::Conflict(_)), Err(StoreError::Conflict(_)))));
+    assert_eq!(next, Some(Timestamp::from_second(5).unwrap()));
+    assert_eq!((again[0].attempts, &again[0].document), (1, &json!({"step": 2})));
+    assert_eq!(store.next_due().await.unwrap(), None);
 }
 
 #[tokio::test]

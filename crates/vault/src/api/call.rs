@@ -9,6 +9,7 @@ use crate::{
 };
 use arm::{ApiVersion, ArmError, Filter, ResourceId};
 use bytes::Bytes;
+use http::HeaderMap;
 use identity::Assignment;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -34,6 +35,8 @@ pub struct Call<'a> {
     pub address: Address,
     /// In which version.
     pub version: ApiVersion,
+    /// The headers of the request.
+    pub headers: HeaderMap,
     /// The body, unread.
     pub body: Bytes,
     /// The id by which log lines and audit records are found.
@@ -81,6 +84,16 @@ impl Call<'_> {
         })
     }
 
+    /// The body as JSON, which may be left out.
+    pub fn optional_json(&self) -> Result<Option<Value>, ArmError> {
+        if self.body.trim_ascii().is_empty() { Ok(None) } else { self.json().map(Some) }
+    }
+
+    /// A header, if it is there and can be read.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
     /// The conditions of `$filter`.
     pub fn filter(&self) -> Result<Filter, ArmError> {
         let text = self.address.parameter("$filter").unwrap_or_default();
@@ -96,6 +109,23 @@ impl Call<'_> {
     /// Whether the caller may do something else too; for lists.
     pub fn may(&self, needs: super::Needs, on: &ResourceId) -> bool {
         permitted(needs, "", Some(on), &self.caller.object_id, &self.assignments, &self.app.roles)
+    }
+
+    /// Whether the caller may read something else that the call joins with its own resource.
+    pub fn may_read_linked(&self, needs: super::Needs, on: &ResourceId) -> Result<(), ArmError> {
+        if self.may(needs, on) {
+            return Ok(());
+        }
+        let (who, action) = (&self.caller, needs.action(""));
+        let message = format!(
+            "The client '{}' with object id '{}' has permission to perform action '{}' on scope '{}'; however, it does \
+             not have permission to perform action '{action}' on the linked scope '{on}' or the linked scope is invalid.",
+            who.client_id,
+            who.object_id,
+            self.operation.needs.action(self.params.get("namespace")),
+            self.scope.as_ref().map(ToString::to_string).unwrap_or_default(),
+        );
+        Err(ArmError::new(403, "LinkedAuthorizationFailed", message).about(on.as_str()))
     }
 
     /// Makes changes, with the audit record of this call.

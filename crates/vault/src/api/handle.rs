@@ -1,9 +1,6 @@
 //! The way of every call: token, operation, api-version, subscription, right, handler.
 
-use super::{
-    At, Call, Failure, Found, Op, Operation, Params, find, groups, permitted, providers, role_assignments,
-    role_definitions, subscriptions, versions,
-};
+use super::{At, Call, Failure, Found, Operation, Params, find, permitted, versions};
 use crate::{
     app::App,
     reply::Reply,
@@ -22,6 +19,7 @@ pub struct Gate {
     operation: &'static Operation,
     params: Params,
     version: arm::ApiVersion,
+    headers: HeaderMap,
 }
 
 impl Gate {
@@ -34,7 +32,7 @@ impl Gate {
             Found::Nothing => return Err(nothing(address)),
         };
         let version = versions::check(address.parameter("api-version"), namespace(operation, &params))?;
-        Ok(Self { caller, operation, params, version })
+        Ok(Self { caller, operation, params, version, headers: headers.clone() })
     }
 
     /// Who calls.
@@ -43,42 +41,25 @@ impl Gate {
     }
 }
 
+/// Who calls with a token for the management API, outside of its operations.
+pub fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Reply> {
+    authenticate(app, headers)
+}
+
 /// Answers a call.
 pub async fn handle(app: &App, gate: Gate, address: Address, body: Bytes, correlation: &str) -> Reply {
     let ended = match open(app, gate, address, body, correlation).await {
-        Ok(call) => run(&call).await,
+        Ok(call) => (call.operation.handler)(&call).await,
         Err(failure) => Err(failure),
     };
-    match ended {
-        Ok(reply) => reply,
-        Err(Failure::Arm(error)) => error.into(),
-        Err(Failure::Store(error)) => of_store(&error, correlation),
-    }
+    ended.unwrap_or_else(|failure| refused(failure, correlation))
 }
 
-async fn run(call: &Call<'_>) -> Result<Reply, Failure> {
-    match call.operation.op {
-        Op::TenantsList => subscriptions::tenants(call),
-        Op::SubscriptionsList => subscriptions::list(call).await,
-        Op::SubscriptionGet => subscriptions::get(call),
-        Op::LocationsList => subscriptions::locations(call),
-        Op::OperationResult => groups::result(call).await,
-        Op::GroupsList => groups::list(call).await,
-        Op::GroupGet => groups::get(call).await,
-        Op::GroupExists => groups::exists(call).await,
-        Op::GroupPut => groups::put(call).await,
-        Op::GroupPatch => groups::patch(call).await,
-        Op::GroupDelete => groups::delete(call).await,
-        Op::ProvidersList => providers::list(call).await,
-        Op::ProviderGet => providers::get(call).await,
-        Op::ProviderRegister => providers::register(call).await,
-        Op::ProviderUnregister => providers::unregister(call).await,
-        Op::RoleDefinitionsList => role_definitions::list(call),
-        Op::RoleDefinitionGet => role_definitions::get(call),
-        Op::RoleAssignmentsList => role_assignments::list(call).await,
-        Op::RoleAssignmentGet => role_assignments::get(call).await,
-        Op::RoleAssignmentPut => role_assignments::put(call).await,
-        Op::RoleAssignmentDelete => role_assignments::delete(call).await,
+/// The answer of a call that failed.
+pub fn refused(failure: Failure, correlation: &str) -> Reply {
+    match failure {
+        Failure::Arm(error) => error.into(),
+        Failure::Store(error) => of_store(&error, correlation),
     }
 }
 
@@ -117,7 +98,7 @@ async fn open<'a>(
     body: Bytes,
     correlation: &str,
 ) -> Result<Call<'a>, Failure> {
-    let Gate { caller, operation, params, version } = gate;
+    let Gate { caller, operation, params, version, headers } = gate;
     let scope = scope(operation, &params, &address)?;
     let subscription = match &scope {
         Some(scope) => Some(subscription(app, scope).await?),
@@ -137,6 +118,7 @@ async fn open<'a>(
         subscription,
         address,
         version,
+        headers,
         body,
         correlation,
         now,
@@ -163,13 +145,34 @@ fn scope(operation: &Operation, params: &Params, address: &Address) -> Result<Op
     let text = match operation.at {
         At::Tenant => return Ok(None),
         At::Subscription => format!("/subscriptions/{}", params.get("subscription")),
+        At::Group => {
+            format!("/subscriptions/{}/resourceGroups/{}", params.get("subscription"), params.get("group"))
+        }
         At::Path => address.path(),
+        At::Above => return Ok(Some(above(address)?)),
         At::Scope => params.get("scope").to_owned(),
     };
     let wrong = |error: arm::IdError| {
         ArmError::new(400, "InvalidResourceId", format!("The path is no resource id: {error}."))
     };
     text.parse().map(Some).map_err(wrong)
+}
+
+/// The longest beginning of the path, short of all of it, that is an id.
+fn above(address: &Address) -> Result<ResourceId, ArmError> {
+    let path = address.path();
+    let mut end = path.len();
+    while let Some(at) = path.get(..end).and_then(|path| path.rfind('/')).filter(|at| *at > 0) {
+        if let Some(Ok(id)) = path.get(..at).map(str::parse) {
+            return Ok(id);
+        }
+        end = at;
+    }
+    Err(ArmError::new(
+        400,
+        "InvalidResourceId",
+        "The path names no resource; begin it with /subscriptions/<id>.",
+    ))
 }
 
 async fn subscription(app: &App, scope: &ResourceId) -> Result<Subscription, Failure> {

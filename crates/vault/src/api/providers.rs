@@ -1,10 +1,43 @@
 //! Resource providers and their registration.
 
-use super::{Call, Failure, versions};
+use super::{At, Call, Failure, Needs, Operation, operations::row, versions};
 use crate::{reply::Reply, store::Change};
 use arm::ArmError;
+use http::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+
+const ONE: &str = "/subscriptions/{subscription}/providers/{namespace}";
+const READ: Needs = Needs::Action("Microsoft.Resources/subscriptions/providers/read");
+
+/// The calls.
+pub const OPERATIONS: &[Operation] = &[
+    row(
+        "Providers_List",
+        &Method::GET,
+        "/subscriptions/{subscription}/providers",
+        READ,
+        At::Subscription,
+        |call| Box::pin(list(call)),
+    ),
+    row("Providers_Get", &Method::GET, ONE, READ, At::Subscription, |call| Box::pin(get(call))),
+    row(
+        "Providers_Register",
+        &Method::POST,
+        "/subscriptions/{subscription}/providers/{namespace}/register",
+        Needs::NamespaceAction("register/action"),
+        At::Subscription,
+        |call| Box::pin(register(call)),
+    ),
+    row(
+        "Providers_Unregister",
+        &Method::POST,
+        "/subscriptions/{subscription}/providers/{namespace}/unregister",
+        Needs::NamespaceAction("unregister/action"),
+        At::Subscription,
+        |call| Box::pin(unregister(call)),
+    ),
+];
 
 /// A namespace and its resource types.
 struct Provider {
@@ -32,7 +65,20 @@ const PROVIDERS: [Provider; 7] = [
     Provider {
         namespace: "Microsoft.DataProtection",
         always: false,
-        types: &["backupVaults", "resourceGuards", "locations", "operations"],
+        types: &[
+            "backupVaults",
+            "backupVaults/backupInstances",
+            "backupVaults/backupPolicies",
+            "backupVaults/backupResourceGuardProxies",
+            "backupVaults/backupJobs",
+            "backupVaults/deletedBackupInstances",
+            "resourceGuards",
+            "locations",
+            "locations/deletedVaults",
+            "locations/checkNameAvailability",
+            "locations/checkFeatureSupport",
+            "operations",
+        ],
     },
     Provider {
         namespace: "Microsoft.KubernetesConfiguration",

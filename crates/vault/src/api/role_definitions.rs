@@ -1,10 +1,49 @@
 //! Role definitions: the built-in ones.
 
-use super::{Call, Failure, call::invalid_filter};
+use super::{At, Call, Failure, Needs, Operation, call::invalid_filter, operations::row};
 use crate::reply::Reply;
 use arm::{ArmError, filter::Term};
+use http::Method;
 use identity::{RoleDefinition, RoleId};
 use serde_json::{Value, json};
+
+const READ: Needs = Needs::Action("Microsoft.Authorization/roleDefinitions/read");
+
+/// The calls.
+pub const OPERATIONS: &[Operation] = &[
+    row(
+        "RoleDefinitions_List",
+        &Method::GET,
+        "/providers/microsoft.authorization/roledefinitions",
+        Needs::SignIn,
+        At::Tenant,
+        |call| Box::pin(async { list(call) }),
+    ),
+    row(
+        "RoleDefinitions_Get",
+        &Method::GET,
+        "/providers/microsoft.authorization/roledefinitions/{name}",
+        Needs::SignIn,
+        At::Tenant,
+        |call| Box::pin(async { get(call) }),
+    ),
+    row(
+        "RoleDefinitions_List",
+        &Method::GET,
+        "/{scope}/providers/microsoft.authorization/roledefinitions",
+        READ,
+        At::Scope,
+        |call| Box::pin(async { list(call) }),
+    ),
+    row(
+        "RoleDefinitions_Get",
+        &Method::GET,
+        "/{scope}/providers/microsoft.authorization/roledefinitions/{name}",
+        READ,
+        At::Scope,
+        |call| Box::pin(async { get(call) }),
+    ),
+];
 
 /// All that fit the filter.
 pub fn list(call: &Call<'_>) -> Result<Reply, Failure> {

@@ -1,8 +1,35 @@
 //! Tenants, subscriptions and locations.
 
-use super::{Call, Failure};
+use super::{At, Call, Failure, Needs, Operation, operations::row};
 use crate::{reply::Reply, store::Subscription};
+use http::Method;
 use serde_json::{Value, json};
+
+/// The calls.
+pub const OPERATIONS: &[Operation] = &[
+    row("Tenants_List", &Method::GET, "/tenants", Needs::SignIn, At::Tenant, |call| {
+        Box::pin(async { tenants(call) })
+    }),
+    row("Subscriptions_List", &Method::GET, "/subscriptions", Needs::SignIn, At::Tenant, |call| {
+        Box::pin(list(call))
+    }),
+    row(
+        "Subscriptions_Get",
+        &Method::GET,
+        "/subscriptions/{subscription}",
+        Needs::AnyRole,
+        At::Subscription,
+        |call| Box::pin(async { get(call) }),
+    ),
+    row(
+        "Subscriptions_ListLocations",
+        &Method::GET,
+        "/subscriptions/{subscription}/locations",
+        Needs::AnyRole,
+        At::Subscription,
+        |call| Box::pin(async { locations(call) }),
+    ),
+];
 
 /// The only tenant.
 pub fn tenants(call: &Call<'_>) -> Result<Reply, Failure> {

@@ -1,6 +1,6 @@
 //! What an operator can choose. Everything has a default.
 
-use crate::public_url::PublicUrl;
+use crate::{protect::quotas::Quotas, public_url::PublicUrl};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use uuid::Uuid;
 
@@ -17,6 +17,10 @@ pub struct Config {
     pub subscription: Option<Uuid>,
     /// The region that it says it is in.
     pub location: String,
+    /// Scheduled backups begin spread over this time after their slot.
+    pub spread: Duration,
+    /// What a vault and an instance may have and do.
+    pub quotas: Quotas,
     /// What one client may take.
     pub limits: Limits,
 }

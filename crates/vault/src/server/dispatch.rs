@@ -62,6 +62,9 @@ async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -
                 Err(error) => error.into(),
             };
         }
+        ["cluster", "v1", "grants"] if head.method == Method::POST => {
+            return grants(app, limits, &head.headers, body, correlation).await;
+        }
         _ => {}
     }
     match signin::find(address.parts()) {
@@ -76,6 +79,19 @@ async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -
                 Err(error) => error.into(),
             }
         }
+    }
+}
+
+async fn grants(app: &App, limits: &Limits, headers: &HeaderMap, body: Body, correlation: &str) -> Reply {
+    let caller = match api::caller(app, headers) {
+        Ok(caller) => caller,
+        Err(reply) => return reply,
+    };
+    match read(body, LARGEST_FORM, limits).await {
+        Ok(body) => crate::grants::grant(app, &caller, &body, correlation)
+            .await
+            .unwrap_or_else(|failure| api::refused(failure, correlation)),
+        Err(error) => error.into(),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     accounts::Accounts,
     app::App,
     bootstrap::{BootstrapError, Credential, first_start},
+    cluster_link::{ClusterLink, NoClusters},
     directory::{DataDirectory, DirectoryError, Lock},
     pki::PkiError,
     public_url::PublicUrl,
@@ -18,6 +19,7 @@ use crate::{
     store::{Store, StoreError, sqlite::Sqlite},
     tasks,
     tokens::{Issuer, KeyError},
+    work,
 };
 use certificate::Shown;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
@@ -89,20 +91,27 @@ impl Vault {
         let path = database(&directory);
         let sqlite = Sqlite::open(&path).await.map_err(|source| ServeError::Store { path, source })?;
         let store: Arc<dyn Store> = Arc::new(sqlite.clone());
-        let wrapping = Wrapping::open(&directory)?;
+        let wrapping = Arc::new(Wrapping::open(&directory)?);
         let (shown, ca) = Shown::open(directory, public.host(), clock.as_ref())?;
         let (tenant, first) = first_start(store.as_ref(), config.subscription, clock.now()).await?;
-        let issuer = Issuer::open(public.clone(), tenant, store.clone(), clock.clone(), wrapping).await?;
+        let issuer =
+            Issuer::open(public.clone(), tenant, store.clone(), clock.clone(), wrapping.clone()).await?;
         let accounts = Accounts::new(store.clone(), clock.clone());
         let app = Arc::new(App {
             store,
             issuer,
+            wrapping,
             accounts,
             public,
             clock,
             roles: identity::builtin::roles(),
             location: config.location,
+            spread: config.spread.try_into().unwrap_or_default(),
+            quotas: config.quotas,
+            clusters: Arc::new(NoClusters),
+            replica: uuid::Uuid::new_v4().to_string(),
             poke: tokio::sync::Notify::new(),
+            poke_work: tokio::sync::Notify::new(),
         });
         Ok(Self {
             app,
@@ -114,6 +123,14 @@ impl Vault {
             ca,
             _lock: lock,
         })
+    }
+
+    /// With another way to the clusters; for tests that inject faults into it.
+    pub fn with_clusters(mut self, clusters: Arc<dyn ClusterLink>) -> Self {
+        if let Some(app) = Arc::get_mut(&mut self.app) {
+            app.clusters = clusters;
+        }
+        self
     }
 
     /// The administrator's credential, at the first start alone; it is not kept.
@@ -139,10 +156,11 @@ impl Vault {
     /// Answers until it is told to stop, then lets what is under way end.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), ServeError> {
         let background = tokio::spawn(tasks::run(self.app.clone(), stop.clone()));
+        let worker = tokio::spawn(work::run(self.app.clone(), stop.clone()));
         let renewal = tokio::spawn(certificate::renew(self.shown.clone(), self.app.clone(), stop.clone()));
         let ended = listen::run(self.app, self.listener, self.shown, self.limits, stop.clone()).await;
         stop.cancel();
-        for task in [background, renewal] {
+        for task in [background, worker, renewal] {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task ended badly");
             }

@@ -6,8 +6,8 @@ pub mod sqlite;
 
 pub use audit::{AuditEntry, AuditOutcome, AuditRow, first_broken};
 pub use records::{
-    AssignmentRecord, Change, ClientSecret, Expected, FailedSignIns, OperationRecord, Principal, SealedKey,
-    Stored, Subscription,
+    AssignmentRecord, Change, Claim, ClientSecret, Ending, Expected, FailedSignIns, OperationRecord,
+    Principal, PrincipalKind, SealedKey, Stored, Subscription, Work,
 };
 
 use arm::{OperationStatus, ResourceId};
@@ -85,8 +85,18 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The operations in this state.
     async fn operations(&self, status: OperationStatus) -> Stores<Vec<OperationRecord>>;
 
+    /// Claims due work that nobody has claimed, or whose claim has ended, the longest due first. No two callers ever
+    /// get the same.
+    async fn claim(&self, claim: &Claim) -> Stores<Vec<Work>>;
+    /// Makes a claim hold longer; `false` when it is not this owner's any more.
+    async fn renew(&self, id: &str, owner: &str, until: Timestamp) -> Stores<bool>;
+    /// When the next work is due that nobody has claimed.
+    async fn next_due(&self) -> Stores<Option<Timestamp>>;
+
     /// Makes all changes, and writes the audit record with them.
     async fn commit(&self, changes: &[Change], audit: &AuditEntry) -> Stores<()>;
+    /// Makes changes that are nobody's doing: work that is put down or done. Everything else is audited.
+    async fn commit_unaudited(&self, changes: &[Change]) -> Stores<()>;
     /// Writes an audit record of something that changed nothing.
     async fn note(&self, audit: &AuditEntry) -> Stores<()>;
     /// Audit records, oldest first, from behind a number.

@@ -38,6 +38,17 @@ pub struct AssignmentRecord {
     pub document: Value,
 }
 
+/// What kind of someone a principal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrincipalKind {
+    /// An application with a secret.
+    Application,
+    /// The identity of a resource; it has no secret.
+    ManagedIdentity,
+    /// A person.
+    User,
+}
+
 /// Someone who can sign in and be assigned roles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
@@ -47,6 +58,10 @@ pub struct Principal {
     pub client_id: String,
     /// Its name for people.
     pub name: String,
+    /// What kind of someone it is.
+    pub kind: PrincipalKind,
+    /// The resource whose identity it is.
+    pub resource: Option<ResourceId>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -85,20 +100,71 @@ pub struct SealedKey {
 }
 
 /// A long-running operation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OperationRecord {
-    /// Its id, a GUID.
+    /// Its id, unguessable.
     pub id: String,
     /// What is done, an action.
     pub kind: String,
     /// On what.
     pub target: ResourceId,
+    /// Object id of who began it.
+    pub principal: String,
     /// How it stands.
     pub status: OperationStatus,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// What it made: the `properties` of its status and the body of its result.
+    pub result: Option<Value>,
+    /// Why it failed, as a client reads it.
+    pub error: Option<Value>,
+}
+
+/// How an operation ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ending {
+    /// `Succeeded`, `Failed` or `Canceled`.
+    pub status: OperationStatus,
+    /// What it made.
+    pub result: Option<Value>,
+    /// Why it failed.
+    pub error: Option<Value>,
+}
+
+/// Something that the vault has to do in the background, at a time. Whoever claims it does it; a claim ends by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Work {
+    /// Its id: the same id again is the same work.
+    pub id: String,
+    /// What is to be done.
+    pub kind: String,
+    /// On what.
+    pub target: ResourceId,
+    /// The connection of the cluster without which it cannot be done.
+    pub connection: Option<String>,
+    /// From when on.
+    pub due_at: Timestamp,
+    /// How often it was claimed since it last got on.
+    pub attempts: u32,
+    /// What else is kept of it.
+    pub document: Value,
+}
+
+/// Who wants work, and which.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// Unique for each claim; only its bearer may change what it claimed.
+    pub owner: String,
+    /// What is due by now.
+    pub now: Timestamp,
+    /// Until when the claim holds unless it is renewed.
+    pub until: Timestamp,
+    /// Connections that this replica holds; work for others is left alone.
+    pub connections: Vec<String>,
+    /// At most so many.
+    pub most: u32,
 }
 
 /// What must be so for a write to happen.
@@ -115,6 +181,8 @@ pub enum Expected {
 pub enum Change {
     /// A setting.
     Set(String, String),
+    /// A setting that nobody has set yet.
+    SetOnce(String, String),
     /// A new subscription.
     AddSubscription(Subscription),
     /// A namespace is registered; again changes nothing.
@@ -140,6 +208,8 @@ pub enum Change {
     Unassign(String),
     /// A new principal.
     AddPrincipal(Principal),
+    /// A principal goes, by its object id, with its secrets and what it was assigned.
+    RemovePrincipal(String),
     /// A new secret of a client.
     AddSecret(ClientSecret),
     /// A new signing key.
@@ -148,6 +218,27 @@ pub enum Change {
     RemoveKey(String),
     /// An operation begins.
     Begin(OperationRecord),
-    /// An operation ends.
-    End(String, OperationStatus, Timestamp),
+    /// An operation ends; one that has ended stays as it is, and the whole commit is a conflict.
+    End(String, Ending, Timestamp),
+    /// New work; the same again changes nothing.
+    AddWork(Work),
+    /// Claimed work is put down until a time, with what is now kept of it. It must be claimed by this owner.
+    PutDown {
+        /// Which.
+        id: String,
+        /// Who claimed it.
+        owner: String,
+        /// When it goes on.
+        due_at: Timestamp,
+        /// Whether it got on: its attempts count from zero again.
+        advanced: bool,
+        /// What is kept of it.
+        document: Value,
+    },
+    /// Claimed work is done. It must be claimed by this owner.
+    Done(String, String),
+    /// Work goes, whoever has claimed it; absent is fine.
+    Drop(String),
+    /// Work is due now; absent is fine.
+    Hurry(String, Timestamp),
 }

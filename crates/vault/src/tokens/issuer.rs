@@ -23,7 +23,7 @@ pub struct Issuer {
     tenant: String,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    wrapping: Wrapping,
+    wrapping: Arc<Wrapping>,
     // Oldest first; the last one signs.
     keys: RwLock<Arc<Vec<SigningKey>>>,
 }
@@ -60,7 +60,7 @@ impl Issuer {
         tenant: String,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        wrapping: Wrapping,
+        wrapping: Arc<Wrapping>,
     ) -> Result<Self, KeyError> {
         let issuer = Self { public, tenant, store, clock, wrapping, keys: RwLock::default() };
         issuer.rotate().await?;

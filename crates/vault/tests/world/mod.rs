@@ -2,6 +2,9 @@
 
 #![allow(dead_code)]
 
+pub mod fault_cluster;
+pub mod protected;
+
 use reqwest::{Certificate, Method, Response, header::HeaderMap};
 use serde_json::{Value, json};
 use std::{path::PathBuf, sync::Arc};
@@ -12,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use vault::{
     app::App,
     bootstrap::{Credential, add_principal},
+    cluster_link::{ClusterLink, NoClusters},
     server::{Config, Limits, ServeError, Vault},
 };
 
@@ -29,6 +33,7 @@ pub struct World {
     pub ca: PathBuf,
     pub http: reqwest::Client,
     folder: Arc<TempDir>,
+    clusters: Arc<dyn ClusterLink>,
     stop: CancellationToken,
     task: JoinHandle<Result<(), ServeError>>,
 }
@@ -79,12 +84,18 @@ impl World {
     }
 
     pub async fn with(limits: Limits) -> Self {
+        Self::reaching(limits, Arc::new(NoClusters)).await
+    }
+
+    /// With a way to clusters.
+    pub async fn reaching(limits: Limits, clusters: Arc<dyn ClusterLink>) -> Self {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = Arc::new(FixedClock::at(SystemClock.now()));
-        let mut vault = open(&folder, &clock, limits).await;
+        let mut vault = open(&folder, &clock, limits).await.with_clusters(clusters.clone());
         let first = vault.take_first().unwrap();
-        let mut world = Self::over(vault, folder, clock, person(&first), first.tenant, first.subscription);
+        let (tenant, subscription) = (first.tenant.clone(), first.subscription.clone());
+        let mut world = Self::over(vault, folder, clock, person(&first), tenant, subscription, clusters);
         world.administrator.token = world.sign_in(&world.administrator).await;
         world
     }
@@ -96,13 +107,14 @@ impl World {
         administrator: Person,
         tenant: String,
         subscription: String,
+        clusters: Arc<dyn ClusterLink>,
     ) -> Self {
         let (url, app, ca) = (vault.public().to_string(), vault.app(), vault.ca().clone());
         let authority = Certificate::from_pem(&std::fs::read(&ca).unwrap()).unwrap();
         let http = reqwest::Client::builder().tls_certs_only([authority]).no_proxy().build().unwrap();
         let stop = CancellationToken::new();
         let task = tokio::spawn(vault.serve(stop.clone()));
-        Self { url, app, clock, administrator, tenant, subscription, ca, http, folder, stop, task }
+        Self { url, app, clock, administrator, tenant, subscription, ca, http, folder, stop, task, clusters }
     }
 
     /// Ends the vault and starts it again on the same data.
@@ -110,9 +122,18 @@ impl World {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
         drop(self.app);
-        let mut vault = open(&self.folder, &self.clock, Limits::default()).await;
+        let vault = open(&self.folder, &self.clock, Limits::default()).await;
+        let mut vault = vault.with_clusters(self.clusters.clone());
         assert!(vault.take_first().is_none(), "only the first start makes an administrator");
-        Self::over(vault, self.folder, self.clock, self.administrator, self.tenant, self.subscription)
+        Self::over(
+            vault,
+            self.folder,
+            self.clock,
+            self.administrator,
+            self.tenant,
+            self.subscription,
+            self.clusters,
+        )
     }
 
     /// Ends the vault; what is under way may finish.
@@ -230,6 +251,8 @@ async fn open(folder: &TempDir, clock: &Arc<FixedClock>, limits: Limits) -> Vaul
         public: None,
         subscription: None,
         location: "local".to_owned(),
+        spread: std::time::Duration::ZERO,
+        quotas: Default::default(),
         limits,
     };
     Vault::open(config, clock.clone()).await.unwrap()

@@ -11,6 +11,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use telemetry::SystemClock;
 use vault::{
     directory::DataDirectory,
+    protect::quotas::Quotas,
     public_url::PublicUrl,
     server::{Config, Limits, ServeError, Vault},
 };
@@ -40,6 +41,9 @@ pub struct ServeArgs {
     /// Region that the vault says it is in
     #[arg(long, env = "COFFERDAM_VAULT_LOCATION", default_value = "local", value_name = "NAME")]
     location: String,
+    /// Seconds over which scheduled backups begin after their slot, each instance always at its own
+    #[arg(long, env = "COFFERDAM_VAULT_SCHEDULE_SPREAD", default_value_t = 120, value_name = "SECONDS")]
+    schedule_spread: u64,
     /// Seconds that calls under way may take to end after SIGTERM
     #[arg(long, default_value_t = 20, value_name = "SECONDS")]
     grace: u64,
@@ -53,6 +57,8 @@ pub async fn run(args: ServeArgs) -> Outcome {
         public: args.public_url,
         subscription: args.subscription,
         location: args.location,
+        spread: Duration::from_secs(args.schedule_spread),
+        quotas: Quotas::default(),
         limits,
     };
     let stop = stop_on_signals()?;

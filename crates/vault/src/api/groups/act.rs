@@ -1,86 +1,30 @@
 //! The calls on resource groups.
 
-use super::{DELETE, Group, KIND, decide, shown};
+use super::{DELETE, Group, KIND, READ, decide, shown};
 use crate::{
-    api::{Call, Failure, Needs, call::invalid_filter},
+    api::{
+        Call, Failure, begin,
+        call::invalid_filter,
+        resource::{self, TRIES},
+    },
     reply::Reply,
     store::{Change, Expected, OperationRecord, StoreError, Stored},
 };
 use arm::{ArmError, Filter, OperationStatus, ResourceId, filter::Term};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::header;
-use serde_json::{Value, json};
 
-const PAGE: u32 = 1_000;
-const TRIES: usize = 5;
 const POLL_SECONDS: &str = "1";
 
 /// Those that the caller may see, in pages.
 pub async fn list(call: &Call<'_>) -> Result<Reply, Failure> {
-    let subscription = &call.subscription()?.id;
-    let most = match call.address.parameter("$top") {
-        None | Some("") => PAGE,
-        Some(text) => match text.parse::<u32>() {
-            Ok(most) if most > 0 => most.min(PAGE),
-            _ => {
-                let message = format!("'$top' is '{text}'; a whole number of at least 1 is needed.");
-                return Err(ArmError::new(400, "InvalidTopQueryParameter", message).into());
-            }
-        },
-    };
     let filter = call.filter()?;
     let wanted = wanted(&filter)?;
-    let mut after = call.address.parameter("$skiptoken").map(from_token).transpose()?;
-    let mut value = Vec::new();
-    let mut next = None;
-    // Groups that the caller may not see, or does not want, do not count.
-    'pages: loop {
-        let page = call.app.store.resources(KIND, subscription, after.as_deref(), PAGE).await?;
-        let is_last = u32::try_from(page.len()).is_ok_and(|length| length < PAGE);
-        for stored in &page {
-            after = Some(stored.id.folded().to_owned());
-            let group = read(stored)?;
-            if !call.may(Needs::Action("Microsoft.Resources/subscriptions/resourceGroups/read"), &stored.id)
-                || !wanted.fit(&group)
-            {
-                continue;
-            }
-            if u32::try_from(value.len()).is_ok_and(|length| length >= most) {
-                next = value.last().map(|last: &(String, Value)| last.0.clone());
-                break 'pages;
-            }
-            value.push((stored.id.folded().to_owned(), shown(&stored.id, &group)));
-        }
-        if is_last {
-            break;
-        }
-    }
-    let shown: Vec<Value> = value.into_iter().map(|(_, shown)| shown).collect();
-    let mut body = json!({"value": shown});
-    if let (Some(last), Some(object)) = (next, body.as_object_mut()) {
-        object.insert("nextLink".to_owned(), json!(next_link(call, subscription, &last)));
-    }
-    Ok(Reply::json(200, body))
-}
-
-/// The same list from behind a key, with all that the client asked for.
-fn next_link(call: &Call<'_>, subscription: &ResourceId, last: &str) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for name in ["$top", "$filter"] {
-        if let Some(value) = call.address.parameter(name) {
-            query.append_pair(name, value);
-        }
-    }
-    query.append_pair("$skiptoken", &URL_SAFE_NO_PAD.encode(last));
-    call.url(&format!("{subscription}/resourcegroups?{}", query.finish()))
-}
-
-fn from_token(token: &str) -> Result<String, ArmError> {
-    let key = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    key.ok_or_else(|| {
-        let message = "The '$skiptoken' is not one that this vault made; follow nextLink as it is.";
-        ArmError::new(400, "InvalidSkipToken", message)
+    resource::page(call, KIND, &call.subscription()?.id, |stored| {
+        let group = read(&stored)?;
+        let seen = call.may(READ, &stored.id) && wanted.fit(&group);
+        Ok(seen.then(|| shown(&stored.id, &group)))
     })
+    .await
 }
 
 #[derive(Default)]
@@ -175,14 +119,7 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
         {
             return accepted(call, &running.id);
         }
-        let operation = OperationRecord {
-            id: uuid::Uuid::new_v4().to_string(),
-            kind: DELETE.to_owned(),
-            target: stored.id.clone(),
-            status: OperationStatus::Inprogress,
-            started_at: call.now,
-            ended_at: None,
-        };
+        let operation = begin(call, DELETE, &stored.id);
         let put = change(&stored.id, &Group { deleting: true, ..group }, Expected::Version(stored.version))?;
         match call.commit(&[put, Change::Begin(operation.clone())]).await {
             Ok(()) => {
@@ -239,6 +176,7 @@ async fn existing(call: &Call<'_>) -> Result<Option<(Stored, Group)>, Failure> {
     Ok(Some((stored, group)))
 }
 
+/// What is kept of a group.
 pub fn read(stored: &Stored) -> Result<Group, StoreError> {
     serde_json::from_value(stored.document.clone())
         .map_err(|error| StoreError::Damaged(format!("{}: {error}", stored.id)))

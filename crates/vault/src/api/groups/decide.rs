@@ -1,13 +1,11 @@
 //! What a resource group may be, and what a call makes of it.
 
+use crate::api::tracked::{check_location, check_tags, normal_location};
 use arm::{ArmError, Fields, ResourceId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-const MOST_TAGS: usize = 50;
-const LONGEST_TAG_NAME: usize = 512;
-const LONGEST_TAG_VALUE: usize = 256;
 const LONGEST_NAME: usize = 90;
 
 /// What is kept of a group.
@@ -31,15 +29,13 @@ pub fn put(name: &str, existing: Option<&Group>, body: &Value) -> Result<Group, 
     check_name(name)?;
     let fields = Fields::of(body)?;
     let location = match fields.text("location")? {
-        Some(location) if !location.trim().is_empty() => normal(location),
+        Some(location) if !location.trim().is_empty() => normal_location(location),
         _ => {
             let message = "The location property is required for this definition.";
             return Err(ArmError::new(400, "LocationRequired", message).about("location"));
         }
     };
-    if location.len() > LONGEST_NAME || !location.chars().all(|c| c.is_ascii_alphanumeric()) {
-        return Err(fields.wrong("location", "is no region; write letters and digits, such as westeurope"));
-    }
+    check_location(&location)?;
     if let Some(existing) = existing {
         not_going(name, existing)?;
         if existing.location != location {
@@ -102,28 +98,9 @@ fn check_name(name: &str) -> Result<(), ArmError> {
     Err(ArmError::new(400, "InvalidResourceGroup", message))
 }
 
-/// `West Europe` and `westeurope` are one place.
-fn normal(location: &str) -> String {
-    location.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
-}
-
 fn tags(fields: &Fields<'_>) -> Result<Option<BTreeMap<String, String>>, ArmError> {
     let Some(tags) = fields.texts("tags")? else { return Ok(None) };
-    if tags.len() > MOST_TAGS {
-        return Err(
-            fields.wrong("tags", format!("has {} entries; at most {MOST_TAGS} are taken", tags.len()))
-        );
-    }
-    for (name, value) in &tags {
-        if name.is_empty()
-            || name.chars().count() > LONGEST_TAG_NAME
-            || value.chars().count() > LONGEST_TAG_VALUE
-        {
-            let reason =
-                format!("names need 1 to {LONGEST_TAG_NAME} characters, values at most {LONGEST_TAG_VALUE}");
-            return Err(fields.wrong("tags", reason));
-        }
-    }
+    check_tags(&tags)?;
     Ok(Some(tags))
 }
 

@@ -57,6 +57,8 @@ fn principal_record(row: &SqliteRow) -> Stores<Principal> {
         object_id: rows::text(row, "object_id")?,
         client_id: rows::text(row, "client_id")?,
         name: rows::text(row, "name")?,
+        kind: rows::principal_kind(row, "kind")?,
+        resource: rows::optional_id(row, "resource")?,
         created_at: rows::time(row, "created_at")?,
     })
 }

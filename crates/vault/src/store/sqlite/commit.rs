@@ -8,12 +8,14 @@ use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteArguments};
 
 type Query = sqlx::query::Query<'static, sqlx::Sqlite, SqliteArguments>;
 
-pub async fn commit(pool: &SqlitePool, changes: &[Change], audit: &AuditEntry) -> Stores<()> {
+pub async fn commit(pool: &SqlitePool, changes: &[Change], audit: Option<&AuditEntry>) -> Stores<()> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?;
     for change in changes {
         make(&mut transaction, change).await?;
     }
-    append(&mut transaction, audit).await?;
+    if let Some(audit) = audit {
+        append(&mut transaction, audit).await?;
+    }
     transaction.commit().await.map_err(unavailable)
 }
 
@@ -32,6 +34,7 @@ async fn make(connection: &mut SqliteConnection, change: &Change) -> Stores<()> 
     match change {
         Change::Put { id, document, expected } => put(connection, id, document, *expected).await,
         Change::Remove(id, expected) => remove(connection, id, *expected).await,
+        Change::RemovePrincipal(object_id) => remove_principal(connection, object_id).await,
         other => match simple(other) {
             Some((query, must_change)) => run(connection, query, must_change).await,
             None => Ok(()),
@@ -49,6 +52,10 @@ fn simple(change: &Change) -> Option<(Query, Option<String>)> {
             .bind(name)
             .bind(value),
             None,
+        ),
+        Change::SetOnce(name, value) => (
+            sqlx::query("INSERT INTO settings (name, value) VALUES (?1, ?2)").bind(name.clone()).bind(value),
+            Some(name),
         ),
         Change::AddSubscription(new) => (
             sqlx::query("INSERT INTO subscriptions (key, id, name, created_at) VALUES (?1, ?2, ?3, ?4)")
@@ -93,11 +100,16 @@ fn simple(change: &Change) -> Option<(Query, Option<String>)> {
             (sqlx::query("DELETE FROM role_assignments WHERE name = ?1").bind(name.clone()), Some(name))
         }
         Change::AddPrincipal(new) => (
-            sqlx::query("INSERT INTO principals (object_id, client_id, name, created_at) VALUES (?1, ?2, ?3, ?4)")
-                .bind(new.object_id)
-                .bind(new.client_id)
-                .bind(new.name)
-                .bind(rows::to_column(new.created_at)),
+            sqlx::query(
+                "INSERT INTO principals (object_id, client_id, name, kind, resource, created_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )
+            .bind(new.object_id)
+            .bind(new.client_id)
+            .bind(new.name)
+            .bind(rows::of_principal_kind(new.kind))
+            .bind(new.resource.map(|id| id.to_string()))
+            .bind(rows::to_column(new.created_at)),
             None,
         ),
         Change::AddSecret(new) => (
@@ -118,23 +130,68 @@ fn simple(change: &Change) -> Option<(Query, Option<String>)> {
         Change::RemoveKey(id) => (sqlx::query("DELETE FROM signing_keys WHERE id = ?1").bind(id), None),
         Change::Begin(new) => (
             sqlx::query(
-                "INSERT INTO operations (id, kind, target, status, started_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO operations (id, kind, target, principal, status, started_at, ended_at, result, error)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )
             .bind(new.id)
             .bind(new.kind)
             .bind(new.target.to_string())
+            .bind(new.principal)
             .bind(rows::of_status(new.status))
-            .bind(rows::to_column(new.started_at)),
+            .bind(rows::to_column(new.started_at))
+            .bind(new.ended_at.map(rows::to_column))
+            .bind(new.result.map(|result| result.to_string()))
+            .bind(new.error.map(|error| error.to_string())),
             None,
         ),
-        Change::End(id, status, at) => (
-            sqlx::query("UPDATE operations SET status = ?2, ended_at = ?3 WHERE id = ?1")
-                .bind(id.clone())
-                .bind(rows::of_status(status))
-                .bind(rows::to_column(at)),
+        Change::End(id, ending, at) => (
+            sqlx::query(
+                "UPDATE operations SET status = ?2, ended_at = ?3, result = ?4, error = ?5
+                 WHERE id = ?1 AND status = 'Inprogress'",
+            )
+            .bind(id.clone())
+            .bind(rows::of_status(ending.status))
+            .bind(rows::to_column(at))
+            .bind(ending.result.map(|result| result.to_string()))
+            .bind(ending.error.map(|error| error.to_string())),
             Some(id),
         ),
-        Change::Put { .. } | Change::Remove(..) => return None,
+        Change::AddWork(new) => (
+            sqlx::query(
+                "INSERT OR IGNORE INTO work (id, kind, target, connection, due_at, attempts, document)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
+            )
+            .bind(new.id)
+            .bind(new.kind)
+            .bind(new.target.to_string())
+            .bind(new.connection)
+            .bind(rows::to_column(new.due_at))
+            .bind(new.document.to_string()),
+            None,
+        ),
+        Change::PutDown { id, owner, due_at, advanced, document } => (
+            sqlx::query(
+                "UPDATE work SET owner = NULL, claimed_until = 0, due_at = ?3, document = ?5,
+                   attempts = CASE WHEN ?4 THEN 0 ELSE attempts END
+                 WHERE id = ?1 AND owner = ?2",
+            )
+            .bind(id.clone())
+            .bind(owner)
+            .bind(rows::to_column(due_at))
+            .bind(advanced)
+            .bind(document.to_string()),
+            Some(id),
+        ),
+        Change::Done(id, owner) => (
+            sqlx::query("DELETE FROM work WHERE id = ?1 AND owner = ?2").bind(id.clone()).bind(owner),
+            Some(id),
+        ),
+        Change::Drop(id) => (sqlx::query("DELETE FROM work WHERE id = ?1").bind(id), None),
+        Change::Hurry(id, at) => (
+            sqlx::query("UPDATE work SET due_at = min(due_at, ?2) WHERE id = ?1").bind(id).bind(rows::to_column(at)),
+            None,
+        ),
+        Change::Put { .. } | Change::Remove(..) | Change::RemovePrincipal(_) => return None,
     };
     Some(query)
 }
@@ -174,6 +231,17 @@ async fn remove(connection: &mut SqliteConnection, id: &ResourceId, expected: Ex
         "DELETE FROM role_assignments WHERE scope_key = ?1 OR (scope_key > ?2 AND scope_key < ?3)",
     );
     run(connection, roles.bind(id.folded().to_owned()).bind(from).bind(to), None).await
+}
+
+async fn remove_principal(connection: &mut SqliteConnection, object_id: &str) -> Stores<()> {
+    for statement in [
+        "DELETE FROM client_secrets WHERE client_id = (SELECT client_id FROM principals WHERE object_id = ?1)",
+        "DELETE FROM role_assignments WHERE principal = ?1",
+        "DELETE FROM principals WHERE object_id = ?1",
+    ] {
+        run(connection, sqlx::query(statement).bind(object_id.to_owned()), None).await?;
+    }
+    Ok(())
 }
 
 /// `what` must meet a row: when none is met, or one is there already, someone else was faster.

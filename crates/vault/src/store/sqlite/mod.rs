@@ -4,10 +4,11 @@ mod accounts;
 mod commit;
 mod read;
 mod rows;
+mod work;
 
 use super::{
-    AssignmentRecord, AuditEntry, AuditRow, Change, ClientSecret, FailedSignIns, OperationRecord, Principal,
-    SealedKey, Store, StoreError, Stored, Stores, Subscription,
+    AssignmentRecord, AuditEntry, AuditRow, Change, Claim, ClientSecret, FailedSignIns, OperationRecord,
+    Principal, SealedKey, Store, StoreError, Stored, Stores, Subscription, Work,
 };
 use arm::{OperationStatus, ResourceId};
 use async_trait::async_trait;
@@ -64,7 +65,10 @@ impl Sqlite {
 
 /// Forward only: a file in `migrations/` is never changed once it was released.
 fn migrations() -> Migrator {
-    let all = [(1, "first", include_str!("../migrations/0001_first.sql"))];
+    let all = [
+        (1, "first", include_str!("../migrations/0001_first.sql")),
+        (2, "work", include_str!("../migrations/0002_work.sql")),
+    ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
@@ -163,12 +167,28 @@ impl Store for Sqlite {
         read::operations(&self.readers, status).await
     }
 
+    async fn claim(&self, claim: &Claim) -> Stores<Vec<Work>> {
+        work::claim(&self.writer, claim).await
+    }
+
+    async fn renew(&self, id: &str, owner: &str, until: Timestamp) -> Stores<bool> {
+        work::renew(&self.writer, id, owner, until).await
+    }
+
+    async fn next_due(&self) -> Stores<Option<Timestamp>> {
+        work::next_due(&self.readers).await
+    }
+
     async fn commit(&self, changes: &[Change], audit: &AuditEntry) -> Stores<()> {
-        commit::commit(&self.writer, changes, audit).await
+        commit::commit(&self.writer, changes, Some(audit)).await
+    }
+
+    async fn commit_unaudited(&self, changes: &[Change]) -> Stores<()> {
+        commit::commit(&self.writer, changes, None).await
     }
 
     async fn note(&self, audit: &AuditEntry) -> Stores<()> {
-        commit::commit(&self.writer, &[], audit).await
+        commit::commit(&self.writer, &[], Some(audit)).await
     }
 
     async fn audit(&self, after: i64, most: u32) -> Stores<Vec<AuditRow>> {

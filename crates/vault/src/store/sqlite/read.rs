@@ -65,7 +65,7 @@ fn stored(row: &SqliteRow) -> Stores<Stored> {
 }
 
 pub async fn operation(pool: &SqlitePool, id: &str) -> Stores<Option<OperationRecord>> {
-    let row = sqlx::query("SELECT * FROM operations WHERE id = ?1").bind(id.to_lowercase());
+    let row = sqlx::query("SELECT * FROM operations WHERE id = ?1").bind(id);
     let row = row.fetch_optional(pool).await.map_err(unavailable)?;
     row.as_ref().map(operation_record).transpose()
 }
@@ -81,9 +81,12 @@ fn operation_record(row: &SqliteRow) -> Stores<OperationRecord> {
         id: rows::text(row, "id")?,
         kind: rows::text(row, "kind")?,
         target: rows::id(row, "target")?,
+        principal: rows::text(row, "principal")?,
         status: rows::status(row, "status")?,
         started_at: rows::time(row, "started_at")?,
         ended_at: rows::optional_time(row, "ended_at")?,
+        result: rows::optional_json(row, "result")?,
+        error: rows::optional_json(row, "error")?,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Columns and what they mean.
 
-use crate::store::{StoreError, Stores};
+use crate::store::{PrincipalKind, StoreError, Stores};
 use arm::{OperationStatus, ResourceId};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -38,6 +38,33 @@ pub fn id(row: &SqliteRow, column: &'static str) -> Stores<ResourceId> {
 
 pub fn json(row: &SqliteRow, column: &'static str) -> Stores<Value> {
     serde_json::from_str(&text(row, column)?).map_err(|error| damaged(column, &error))
+}
+
+pub fn optional_json(row: &SqliteRow, column: &'static str) -> Stores<Option<Value>> {
+    let text: Option<String> = row.try_get(column).map_err(|error| damaged(column, &error))?;
+    text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| damaged(column, &error))
+}
+
+pub fn optional_id(row: &SqliteRow, column: &'static str) -> Stores<Option<ResourceId>> {
+    let text: Option<String> = row.try_get(column).map_err(|error| damaged(column, &error))?;
+    text.map(|text| text.parse()).transpose().map_err(|error: arm::IdError| damaged(column, &error))
+}
+
+pub fn principal_kind(row: &SqliteRow, column: &'static str) -> Stores<PrincipalKind> {
+    match text(row, column)?.as_str() {
+        "Application" => Ok(PrincipalKind::Application),
+        "ManagedIdentity" => Ok(PrincipalKind::ManagedIdentity),
+        "User" => Ok(PrincipalKind::User),
+        other => Err(damaged(column, &format!("{other:?} is no kind of principal"))),
+    }
+}
+
+pub fn of_principal_kind(kind: PrincipalKind) -> &'static str {
+    match kind {
+        PrincipalKind::Application => "Application",
+        PrincipalKind::ManagedIdentity => "ManagedIdentity",
+        PrincipalKind::User => "User",
+    }
 }
 
 pub fn status(row: &SqliteRow, column: &'static str) -> Stores<OperationStatus> {

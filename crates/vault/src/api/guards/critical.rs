@@ -1,0 +1,105 @@
+//! What a Resource Guard can guard, under the names of the original.
+
+/// A guarded operation of a vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Critical {
+    /// The mapping to the guard goes. Always guarded.
+    RemoveGuard,
+    /// An instance is deleted.
+    DeleteInstance,
+    /// An instance's backups stop, its recovery points stay.
+    StopProtection,
+    /// An instance's backups are suspended.
+    SuspendBackups,
+    /// An instance gets a policy with shorter retention.
+    UpdateInstance,
+    /// A policy's retention becomes shorter.
+    UpdatePolicy,
+    /// A recovery point is restored.
+    Restore,
+    /// Soft delete ends or becomes shorter.
+    ReduceSoftDelete,
+    /// Immutability is taken back.
+    ReduceImmutability,
+}
+
+/// All, with their names and the types of the requests that approve them.
+const ALL: [(Critical, &str, &str); 9] = [
+    (
+        Critical::RemoveGuard,
+        "Microsoft.DataProtection/backupVaults/backupResourceGuardProxies/delete",
+        "deleteResourceGuardProxyRequests",
+    ),
+    (
+        Critical::DeleteInstance,
+        "Microsoft.DataProtection/backupVaults/backupInstances/delete",
+        "deleteBackupInstanceRequests",
+    ),
+    (
+        Critical::StopProtection,
+        "Microsoft.DataProtection/backupVaults/backupInstances/stopProtection/action",
+        "stopProtectionRequests",
+    ),
+    (
+        Critical::SuspendBackups,
+        "Microsoft.DataProtection/backupVaults/backupInstances/suspendBackups/action",
+        "suspendBackupsRequests",
+    ),
+    (
+        Critical::UpdateInstance,
+        "Microsoft.DataProtection/backupVaults/backupInstances/write",
+        "updateProtectedItemRequests",
+    ),
+    (
+        Critical::UpdatePolicy,
+        "Microsoft.DataProtection/backupVaults/backupPolicies/write",
+        "updateProtectionPolicyRequests",
+    ),
+    (
+        Critical::Restore,
+        "Microsoft.DataProtection/backupVaults/backupInstances/restore/action",
+        "triggerRestoreRequests",
+    ),
+    (
+        Critical::ReduceSoftDelete,
+        "Microsoft.DataProtection/backupVaults/write#reduceSoftDeleteSecurity",
+        "disableSoftDeleteRequests",
+    ),
+    (
+        Critical::ReduceImmutability,
+        "Microsoft.DataProtection/backupVaults/write#reduceImmutabilityState",
+        "disableImmutabilityRequests",
+    ),
+];
+
+impl Critical {
+    /// All.
+    pub fn all() -> impl Iterator<Item = Self> {
+        ALL.iter().map(|(one, ..)| *one)
+    }
+
+    /// `vaultCriticalOperation`
+    pub fn name(self) -> &'static str {
+        ALL.iter().find(|(one, ..)| *one == self).map_or("", |(_, name, _)| name)
+    }
+
+    /// The type of the requests that approve it, below the guard.
+    pub fn requests(self) -> &'static str {
+        ALL.iter().find(|(one, ..)| *one == self).map_or("", |(.., requests)| requests)
+    }
+
+    /// By its name, in any case.
+    pub fn of(name: &str) -> Option<Self> {
+        ALL.iter().find(|(_, known, _)| known.eq_ignore_ascii_case(name)).map(|(one, ..)| *one)
+    }
+
+    /// Whether a guard can leave it out.
+    pub fn can_be_excluded(self) -> bool {
+        self != Self::RemoveGuard
+    }
+
+    /// The action that whoever approves it must have on the request.
+    pub fn approval(self) -> String {
+        format!("{}/{}/approve/action", super::KIND, self.requests())
+    }
+}

@@ -1,0 +1,270 @@
+//! What can be done with an instance: back up now, stop, suspend, resume, sync, undelete.
+
+use super::{InstanceRecord, ProtectionState, deleted, guard::approvals, live, moved, vault_of_path};
+use crate::{
+    api::{
+        Call, Failure, Loaded, extensions,
+        guards::{self, Critical},
+        jobs::{self, JobRecord, Task},
+        operation, policies, read,
+        resource::TRIES,
+    },
+    protect::{
+        expire, purge, schedule,
+        start::{self, Occasion},
+    },
+    reply::Reply,
+    store::{Change, StoreError},
+};
+use arm::{ArmError, Fields, ResourceId};
+use jiff::SignedDuration;
+
+/// Backs up now.
+pub async fn backup(call: &Call<'_>) -> Result<Reply, Failure> {
+    let instance = live(call, call.scope()?).await?;
+    let body = call.json()?;
+    let options = Fields::of(&body)?.required_object("backupRuleOptions")?;
+    let rule = options.required_text("ruleName")?.to_owned();
+    let trigger = options.object("triggerOption")?;
+    let tag = match &trigger {
+        Some(trigger) => {
+            trigger.text("retentionTagOverride")?.filter(|tag| !tag.is_empty()).map(str::to_owned)
+        }
+        None => None,
+    };
+    if !instance.document.state.can_back_up() {
+        return Err(wrong_state(&instance, "be backed up").into());
+    }
+    let policy = &instance.document.instance.policy;
+    let plan = policies::plan(call.app.store.as_ref(), policy).await?;
+    let plan = plan.ok_or_else(|| ArmError::not_found(policy))?;
+    if !plan.rule.eq_ignore_ascii_case(&rule) {
+        let reason =
+            format!("is '{rule}'; the backup rule of the policy '{}' is '{}'", policy.name(), plan.rule);
+        return Err(options.wrong("ruleName", reason).into());
+    }
+    if let (Some(tag), Some(trigger)) = (&tag, &trigger)
+        && plan.retention(tag).is_none()
+    {
+        let known = plan.retention.keys().cloned().collect::<Vec<_>>().join(", ");
+        let reason = format!("is '{tag}'; the policy has the retention rules {known}");
+        return Err(trigger.wrong("retentionTagOverride", reason).into());
+    }
+    let is_backup = |job: &JobRecord| matches!(job.task, Task::Backup { .. });
+    check_rate(call, &instance.id, call.app.quotas.backups_a_day, "backups on demand", is_backup).await?;
+    let cluster = &instance.document.instance.source.resource;
+    let extension = extensions::backup_extension(call.app.store.as_ref(), cluster).await?;
+    let Some(extension) = extension else {
+        return Err(problem_error(&schedule::no_extension(cluster)).into());
+    };
+    let occasion = occasion(call, Some(plan.rule), tag);
+    let (job, changes) = start::backup(&instance, &extension, occasion)?;
+    begun(
+        call,
+        &instance.id,
+        "Microsoft.DataProtection/backupVaults/backupInstances/backup/action",
+        &job,
+        changes,
+    )
+    .await
+}
+
+/// A job that a person asked for, now.
+pub fn occasion(call: &Call<'_>, rule: Option<String>, tag: Option<String>) -> Occasion {
+    Occasion {
+        name: uuid::Uuid::new_v4().to_string(),
+        is_user_triggered: true,
+        rule,
+        tag,
+        slot: None,
+        now: call.now,
+    }
+}
+
+/// Commits a job and answers with the operation that names it.
+pub async fn begun(
+    call: &Call<'_>,
+    instance: &ResourceId,
+    kind: &str,
+    job: &ResourceId,
+    mut changes: Vec<Change>,
+) -> Result<Reply, Failure> {
+    let mut ended = operation::finished(call, kind, instance);
+    ended.result = Some(operation::of_job(job));
+    changes.push(Change::Begin(ended.clone()));
+    call.commit(&changes).await?;
+    call.app.poke_work.notify_one();
+    Ok(operation::accepted(call, &ended))
+}
+
+/// How often a person may have a kind of job begun in 24 hours.
+pub async fn check_rate(
+    call: &Call<'_>,
+    instance: &ResourceId,
+    most: usize,
+    what: &str,
+    counts: impl Fn(&JobRecord) -> bool,
+) -> Result<(), Failure> {
+    let vault = vault_of_path(call)?;
+    let since = call.now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(call.now);
+    let mut number = 0_usize;
+    let mut after: Option<String> = None;
+    loop {
+        let page = call.app.store.resources(jobs::KIND, &vault, after.as_deref(), 1_000).await?;
+        let whole = page.len() == 1_000;
+        after = page.last().map(|last| last.id.folded().to_owned());
+        for stored in page {
+            let job: Loaded<JobRecord> = read(stored)?;
+            let job = job.document;
+            let mine = job.instance == *instance && job.is_user_triggered && job.started_at >= since;
+            number += usize::from(mine && counts(&job));
+        }
+        if !whole {
+            break;
+        }
+    }
+    if number < most {
+        return Ok(());
+    }
+    let message =
+        format!("The instance had {number} {what} in the last 24 hours; {most} is the limit. Try later.");
+    Err(ArmError::new(429, "UserErrorMaxOnDemandOperationsReached", message).into())
+}
+
+/// Stops protection; what there is stays for ever.
+pub async fn stop(call: &Call<'_>) -> Result<Reply, Failure> {
+    change(call, Some(Critical::StopProtection), |instance| match instance.document.state {
+        ProtectionState::ProtectionConfigured
+        | ProtectionState::BackupSchedulesSuspended
+        | ProtectionState::ProtectionError
+        | ProtectionState::ProtectionStopped => Ok(ProtectionState::ProtectionStopped),
+        _ => Err(wrong_state(instance, "be stopped")),
+    })
+    .await
+}
+
+/// Stops backups; what there is goes on to expire.
+pub async fn suspend(call: &Call<'_>) -> Result<Reply, Failure> {
+    change(call, Some(Critical::SuspendBackups), |instance| match instance.document.state {
+        ProtectionState::ProtectionConfigured
+        | ProtectionState::ProtectionError
+        | ProtectionState::BackupSchedulesSuspended => Ok(ProtectionState::BackupSchedulesSuspended),
+        _ => Err(wrong_state(instance, "be suspended")),
+    })
+    .await
+}
+
+/// Goes on with backups.
+pub async fn resume(call: &Call<'_>) -> Result<Reply, Failure> {
+    change(call, None, |instance| match instance.document.state {
+        ProtectionState::ProtectionStopped
+        | ProtectionState::BackupSchedulesSuspended
+        | ProtectionState::ProtectionConfigured => Ok(ProtectionState::ProtectionConfigured),
+        _ => Err(wrong_state(instance, "be resumed")),
+    })
+    .await
+}
+
+/// Moves an instance to another state, and its schedule with it.
+async fn change(
+    call: &Call<'_>,
+    guard: Option<Critical>,
+    to: impl Fn(&Loaded<InstanceRecord>) -> Result<ProtectionState, ArmError>,
+) -> Result<Reply, Failure> {
+    if let Some(what) = guard {
+        guards::check(call, &vault_of_path(call)?, what, &approvals(call)?).await?;
+    }
+    for _ in 0..TRIES {
+        let instance = live(call, call.scope()?).await?;
+        let state = to(&instance)?;
+        let (moved, put) = moved(&instance, state)?;
+        let ended = operation::finished(call, &call.operation.needs.action(""), &moved.id);
+        let mut changes = vec![put, Change::Begin(ended.clone())];
+        if state.is_scheduled() {
+            changes.push(Change::AddWork(schedule::work(&moved.id, call.now)));
+            changes.push(Change::AddWork(expire::work(&moved.id, call.now)));
+        } else {
+            changes.push(Change::Drop(schedule::work_id(&moved.id)));
+        }
+        match call.commit(&changes).await {
+            Ok(()) => {
+                call.app.poke_work.notify_one();
+                return Ok(operation::accepted(call, &ended));
+            }
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(StoreError::Conflict(call.scope()?.to_string()).into())
+}
+
+/// Looks again at what the instance is made of.
+pub async fn sync(call: &Call<'_>) -> Result<Reply, Failure> {
+    let instance = live(call, call.scope()?).await?;
+    if let Some(body) = call.optional_json()? {
+        let fields = Fields::of(&body)?;
+        let kind = fields.text("syncType")?.unwrap_or("Default");
+        if !["Default", "ForceResync"].iter().any(|known| known.eq_ignore_ascii_case(kind)) {
+            return Err(fields
+                .wrong("syncType", format!("is '{kind}'; known are Default and ForceResync"))
+                .into());
+        }
+    }
+    let ended = operation::finished(call, &call.operation.needs.action(""), &instance.id);
+    let changes = [
+        Change::Begin(ended.clone()),
+        Change::AddWork(schedule::work(&instance.id, call.now)),
+        Change::AddWork(expire::work(&instance.id, call.now)),
+        Change::Hurry(schedule::work_id(&instance.id), call.now),
+        Change::Hurry(expire::work_id(&instance.id), call.now),
+    ];
+    call.commit(&changes).await?;
+    call.app.poke_work.notify_one();
+    Ok(operation::accepted(call, &ended))
+}
+
+/// Brings a deleted instance back. It stays stopped until it is resumed, as in the original.
+pub async fn undelete(call: &Call<'_>) -> Result<Reply, Failure> {
+    for _ in 0..TRIES {
+        let mut instance = deleted(call).await?;
+        if instance.document.state != ProtectionState::SoftDeleted {
+            return Err(wrong_state(&instance, "be undeleted").into());
+        }
+        instance.document.state = ProtectionState::ProtectionStopped;
+        instance.document.deletion = None;
+        let ended = operation::finished(call, &call.operation.needs.action(""), &instance.id);
+        let changes =
+            [instance.write()?, Change::Drop(purge::work_id(&instance.id)), Change::Begin(ended.clone())];
+        match call.commit(&changes).await {
+            Ok(()) => return Ok(operation::accepted(call, &ended)),
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(StoreError::Conflict(call.scope()?.to_string()).into())
+}
+
+/// An instance's state that does not allow what was asked for.
+pub fn wrong_state(instance: &Loaded<InstanceRecord>, what: &str) -> ArmError {
+    let message = format!(
+        "The backup instance '{}' cannot {what} while it is in the state {}.",
+        instance.id.name(),
+        instance.document.state.text()
+    );
+    ArmError::new(409, "UserErrorBackupInstanceInvalidState", message).about(instance.id.as_str())
+}
+
+/// A problem as the error of a call.
+pub fn problem_error(problem: &protection::Problem) -> ArmError {
+    let status = match problem.code.as_str() {
+        "UserErrorTrustedAccessGatewayReturnedForbidden" => 403,
+        "ResourceNotFound" => 404,
+        _ => 400,
+    };
+    let mut error = ArmError::new(status, problem.code.clone(), problem.message.clone());
+    error.target = problem.target.clone();
+    let actions = serde_json::json!({"recommendedAction": problem.recommended_action});
+    error.additional_info =
+        vec![arm::error::AdditionalInfo { kind: "recommendedAction".to_owned(), info: actions }];
+    error
+}

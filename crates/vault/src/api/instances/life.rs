@@ -1,0 +1,267 @@
+//! Instances from PUT to DELETE.
+
+use super::{
+    Deletion, InstanceRecord, KIND, ProtectionState, deleted,
+    guard::APPROVALS,
+    live,
+    shown::{shown, shown_deleted},
+    vault_of_path,
+};
+use crate::{
+    api::{
+        Call, Failure, Loaded, Needs,
+        guards::{self, Critical},
+        operation, points,
+        resource::{self, TRIES},
+    },
+    protect::{purge, schedule, validate, vault},
+    reply::Reply,
+    store::{Change, Expected, StoreError},
+};
+use arm::{ArmError, Fields, ResourceId, instance::BackupInstance};
+use jiff::SignedDuration;
+
+const LONGEST_NAME: usize = 150;
+const READ_CLUSTER: Needs = Needs::Action("Microsoft.ContainerService/managedClusters/read");
+
+pub async fn list(call: &Call<'_>) -> Result<Reply, Failure> {
+    let vault = call.scope()?;
+    vault::existing(call, vault).await?;
+    resource::page(call, KIND, vault, |stored| {
+        let instance: Loaded<InstanceRecord> = resource::read(stored)?;
+        let seen = !instance.document.state.is_deleted();
+        Ok(seen.then(|| shown(&instance.id, &instance.document)))
+    })
+    .await
+}
+
+pub async fn get(call: &Call<'_>) -> Result<Reply, Failure> {
+    let instance = live(call, call.scope()?).await?;
+    Ok(Reply::json(200, shown(&instance.id, &instance.document)).with(http::header::ETAG, instance.etag()))
+}
+
+/// The instances that protect a cluster, asked for at the cluster.
+pub async fn of_resource(call: &Call<'_>) -> Result<Reply, Failure> {
+    let (cluster, subscription) = (call.scope()?, &call.subscription()?.id);
+    resource::page(call, KIND, subscription, |stored| {
+        let instance: Loaded<InstanceRecord> = resource::read(stored)?;
+        let record = &instance.document;
+        let seen = record.instance.source.resource == *cluster
+            && !record.state.is_deleted()
+            && call.may(super::READ, &instance.id);
+        Ok(seen.then(|| shown(&instance.id, record)))
+    })
+    .await
+}
+
+/// Creates or changes an instance. What is asked for is looked at in the background, as the original does.
+pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
+    let given = call.scope()?;
+    check_name(given.name())?;
+    let owner = vault::existing(call, &vault_of_path(call)?).await?;
+    let body = call.json()?;
+    let fields = Fields::of(&body)?;
+    let properties = fields.required_object("properties")?;
+    let wanted = BackupInstance::read(&properties)?;
+    let tags = fields.texts("tags")?;
+    check_policy(&owner.id, &wanted)?;
+    call.may_read_linked(READ_CLUSTER, &wanted.source.resource)?;
+    for _ in 0..TRIES {
+        let found: Option<Loaded<InstanceRecord>> = resource::load(call.app.store.as_ref(), given).await?;
+        resource::check_conditions(call, found.as_ref().map(|one| one.version))?;
+        let (id, record, expected, status) = match found {
+            Some(before) => {
+                let expected = Expected::Version(before.version);
+                let record = changed(&before, wanted.clone(), tags.clone())?;
+                if before.document.instance.policy != wanted.policy {
+                    guards::check(
+                        call,
+                        &owner.id,
+                        Critical::UpdateInstance,
+                        &properties.text_list(APPROVALS)?,
+                    )
+                    .await?;
+                }
+                (before.id, record, expected, 200)
+            }
+            None => {
+                check_quota(call, &owner.id).await?;
+                let id = owner
+                    .id
+                    .child("backupInstances", given.name())
+                    .map_err(|error| ArmError::new(400, "InvalidResourceName", error.to_string()))?;
+                (id, new(wanted.clone(), tags.clone().unwrap_or_default()), Expected::Absent, 201)
+            }
+        };
+        let begun =
+            operation::begin(call, "Microsoft.DataProtection/backupVaults/backupInstances/write", &id);
+        let changes = [
+            resource::put(&id, &record, expected)?,
+            Change::Begin(begun.clone()),
+            validate::configure(&id, &begun.id, call.now),
+        ];
+        match call.commit(&changes).await {
+            Ok(()) => {
+                call.app.poke_work.notify_one();
+                let reply = Reply::json(status, shown(&id, &record));
+                return Ok(operation::followed(call, reply, &begun, false));
+            }
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(StoreError::Conflict(given.to_string()).into())
+}
+
+fn new(instance: BackupInstance, tags: std::collections::BTreeMap<String, String>) -> InstanceRecord {
+    InstanceRecord {
+        instance,
+        tags,
+        label: format!("i{}", uuid::Uuid::new_v4().simple()),
+        state: ProtectionState::ConfiguringProtection,
+        next: ProtectionState::ProtectionConfigured,
+        problems: Vec::new(),
+        deletion: None,
+    }
+}
+
+/// What a PUT makes of an instance that is there.
+fn changed(
+    before: &Loaded<InstanceRecord>,
+    wanted: BackupInstance,
+    tags: Option<std::collections::BTreeMap<String, String>>,
+) -> Result<InstanceRecord, ArmError> {
+    let was = &before.document;
+    if was.state.is_deleted() {
+        let message = format!(
+            "The backup instance '{}' is soft-deleted. Undelete it, or use another name.",
+            before.id.name()
+        );
+        return Err(ArmError::new(409, "UserErrorBackupInstanceSoftDeleted", message));
+    }
+    if was.instance.source.resource != wanted.source.resource {
+        let reason = format!(
+            "is '{}', and the instance protects '{}'; make another instance",
+            wanted.source.resource, was.instance.source.resource
+        );
+        return Err(ArmError::invalid_field("properties.dataSourceInfo.resourceID", reason));
+    }
+    let (state, next) = match was.state {
+        ProtectionState::BackupSchedulesSuspended | ProtectionState::ProtectionStopped => {
+            (ProtectionState::UpdatingProtection, was.state)
+        }
+        ProtectionState::UpdatingProtection => (ProtectionState::UpdatingProtection, was.next),
+        ProtectionState::ConfiguringProtection | ProtectionState::ConfiguringProtectionFailed => {
+            (ProtectionState::ConfiguringProtection, ProtectionState::ProtectionConfigured)
+        }
+        _ => (ProtectionState::UpdatingProtection, ProtectionState::ProtectionConfigured),
+    };
+    Ok(InstanceRecord {
+        instance: wanted,
+        tags: tags.unwrap_or_else(|| was.tags.clone()),
+        label: was.label.clone(),
+        state,
+        next,
+        problems: Vec::new(),
+        deletion: None,
+    })
+}
+
+fn check_name(name: &str) -> Result<(), ArmError> {
+    let known = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.len() < 3 || name.len() > LONGEST_NAME || !name.chars().all(known) {
+        let message = format!(
+            "The backup instance name '{name}' cannot be one; write 3 to {LONGEST_NAME} letters, digits, '-', '_' or '.'."
+        );
+        return Err(ArmError::new(400, "InvalidResourceName", message));
+    }
+    Ok(())
+}
+
+/// The policy must be one of the same vault.
+fn check_policy(vault: &ResourceId, wanted: &BackupInstance) -> Result<(), ArmError> {
+    if wanted.policy.parent().as_ref() == Some(vault) {
+        return Ok(());
+    }
+    let reason = format!("is '{}', which is no policy of the vault '{}'", wanted.policy, vault.name());
+    Err(ArmError::invalid_field("properties.policyInfo.policyId", reason))
+}
+
+async fn check_quota(call: &Call<'_>, vault: &ResourceId) -> Result<(), Failure> {
+    let most = call.app.quotas.instances;
+    let page = u32::try_from(most).unwrap_or(u32::MAX);
+    let there = call.app.store.resources(KIND, vault, None, page).await?.len();
+    if there < most {
+        return Ok(());
+    }
+    let message = format!("The vault has {there} backup instances; {most} is the limit. Use another vault.");
+    Err(ArmError::new(400, "UserErrorMaxBackupInstancesReached", message).into())
+}
+
+/// Deletes: at once where the vault keeps nothing, else softly. What is not there is gone already.
+pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
+    let given = call.scope()?;
+    let owner = vault::existing(call, &vault_of_path(call)?).await?;
+    for _ in 0..TRIES {
+        let found: Option<Loaded<InstanceRecord>> = resource::load(call.app.store.as_ref(), given).await?;
+        let Some(mut instance) = found.filter(|one| !one.document.state.is_deleted()) else {
+            return Ok(Reply::empty(204));
+        };
+        resource::check_conditions(call, Some(instance.version))?;
+        let has_points = has_points(call, &instance.id).await?;
+        if owner.facts.is_immutable && has_points {
+            let message = "The vault is immutable: an instance with recovery points cannot be deleted before they \
+                           expire. Stop protection, or suspend backups.";
+            return Err(ArmError::new(409, "UserErrorImmutableVaultDeleteNotAllowed", message).into());
+        }
+        guards::check_delete(call, &owner.id, Critical::DeleteInstance, &instance.id).await?;
+        let ended = operation::finished(
+            call,
+            "Microsoft.DataProtection/backupVaults/backupInstances/delete",
+            &instance.id,
+        );
+        let days = owner.facts.soft_delete_days.unwrap_or(0);
+        let purge_at =
+            call.now.checked_add(SignedDuration::from_hours(i64::from(days) * 24)).unwrap_or(call.now);
+        instance.document.state =
+            if days > 0 { ProtectionState::SoftDeleted } else { ProtectionState::SoftDeleting };
+        instance.document.deletion =
+            Some(Deletion { deleted_at: call.now, purge_at, activity: ended.id.clone() });
+        let changes = [
+            instance.write()?,
+            Change::Drop(schedule::work_id(&instance.id)),
+            purge::change(&instance.id, purge_at),
+            Change::Begin(ended.clone()),
+        ];
+        match call.commit(&changes).await {
+            Ok(()) => {
+                call.app.poke_work.notify_one();
+                return Ok(operation::accepted(call, &ended));
+            }
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(StoreError::Conflict(given.to_string()).into())
+}
+
+/// Whether an instance has recovery points.
+async fn has_points(call: &Call<'_>, instance: &ResourceId) -> Result<bool, StoreError> {
+    Ok(!call.app.store.resources(points::KIND, instance, None, 1).await?.is_empty())
+}
+
+pub async fn deleted_list(call: &Call<'_>) -> Result<Reply, Failure> {
+    let vault = call.scope()?;
+    vault::existing(call, vault).await?;
+    resource::page(call, KIND, vault, |stored| {
+        let instance: Loaded<InstanceRecord> = resource::read(stored)?;
+        let seen = instance.document.state == ProtectionState::SoftDeleted;
+        Ok(seen.then(|| shown_deleted(&instance.id, &instance.document)))
+    })
+    .await
+}
+
+pub async fn deleted_get(call: &Call<'_>) -> Result<Reply, Failure> {
+    let instance = deleted(call).await?;
+    Ok(Reply::json(200, shown_deleted(&instance.id, &instance.document)))
+}

@@ -1,0 +1,107 @@
+//! Restores: to the same cluster or to another one.
+
+use super::{
+    InstanceRecord,
+    actions::{begun, check_rate, occasion, problem_error},
+    guard::approvals,
+    live, vault_of_path,
+};
+use crate::{
+    api::{
+        Call, Failure, Loaded, Needs,
+        extensions::{self, ExtensionRecord},
+        guards::{self, Critical},
+        jobs::{JobRecord, Task},
+        points::PointRecord,
+        resource,
+    },
+    protect::{
+        checks, reach, schedule,
+        start::{self, location_settings},
+    },
+    reply::Reply,
+};
+use arm::{ArmError, Fields, ResourceId, restore::RestoreRequest};
+
+const READ_CLUSTER: Needs = Needs::Action("Microsoft.ContainerService/managedClusters/read");
+
+/// A restore whose parts were found.
+pub struct Prepared {
+    /// The vault.
+    pub vault: ResourceId,
+    /// The instance.
+    pub instance: Loaded<InstanceRecord>,
+    /// The recovery point.
+    pub point: Loaded<PointRecord>,
+    /// As it was asked for.
+    pub request: RestoreRequest,
+    /// The target's extension, if there is one.
+    pub extension: Option<Loaded<ExtensionRecord>>,
+    /// The location as the target names it.
+    pub location: String,
+    /// The storage account from which is read, where the resource manager knows it.
+    pub source_account: Option<ResourceId>,
+}
+
+/// Finds the parts of a restore, and whether the caller may join them.
+pub async fn prepare(call: &Call<'_>, given: &Fields<'_>) -> Result<Prepared, Failure> {
+    let request = RestoreRequest::read(given)?;
+    let instance = live(call, call.scope()?).await?;
+    let vault = crate::protect::vault::existing(call, &vault_of_path(call)?).await?;
+    let point_id = instance
+        .id
+        .child("recoveryPoints", &request.recovery_point)
+        .map_err(|_| given.wrong("recoveryPointId", "cannot be the id of a recovery point"))?;
+    let point: Option<Loaded<PointRecord>> = resource::load(call.app.store.as_ref(), &point_id).await?;
+    let point = point.filter(|point| !point.document.deleting).ok_or_else(|| {
+        let message =
+            format!("The recovery point '{}' does not exist; list those that do.", request.recovery_point);
+        ArmError::new(404, "UserErrorRecoveryPointNotFound", message).about("recoveryPointId")
+    })?;
+    let source = &instance.document.instance.source.resource;
+    if request.source.as_ref().is_some_and(|given| given != source) {
+        let reason = format!("is not the cluster of this instance, '{source}'");
+        return Err(given.wrong("sourceResourceId", reason).into());
+    }
+    // Whoever may not read the source must not get its data by way of another cluster.
+    call.may_read_linked(READ_CLUSTER, source)?;
+    call.may_read_linked(READ_CLUSTER, &request.target.resource)?;
+    let other = request.target.resource.subscription_id() != source.subscription_id();
+    if other && !vault.facts.cross_subscription_restore {
+        let message =
+            "The vault does not allow restores to another subscription (crossSubscriptionRestoreSettings).";
+        return Err(ArmError::new(403, "UserErrorCrossSubscriptionRestoreNotAllowed", message).into());
+    }
+    let extension = extensions::backup_extension(call.app.store.as_ref(), &request.target.resource).await?;
+    let own =
+        extension.as_ref().map(|one| crate::keys::location_key(&location_settings(&one.document.settings)));
+    let here = request.target.resource == point.document.cluster && own.as_ref() == Some(&point.document.key);
+    let location = if here { "default".to_owned() } else { format!("vault-{}", point.document.key) };
+    let source_account = if here { None } else { checks::account_of(&point.document.location) };
+    Ok(Prepared { vault: vault.id, instance, point, request, extension, location, source_account })
+}
+
+/// Begins a restore.
+pub async fn restore(call: &Call<'_>) -> Result<Reply, Failure> {
+    let body = call.json()?;
+    let prepared = prepare(call, &Fields::of(&body)?).await?;
+    guards::check(call, &prepared.vault, Critical::Restore, &approvals(call)?).await?;
+    let Some(extension) = &prepared.extension else {
+        return Err(problem_error(&schedule::no_extension(&prepared.request.target.resource)).into());
+    };
+    if let Err(problem) = reach::reach(call.app, &prepared.vault, &prepared.request.target.resource).await? {
+        return Err(problem_error(&problem).into());
+    }
+    let is_restore = |job: &JobRecord| matches!(job.task, Task::Restore { .. });
+    let most = call.app.quotas.restores_a_day;
+    check_rate(call, &prepared.instance.id, most, "restores", is_restore).await?;
+    let (job, changes) = start::restore(
+        &prepared.instance,
+        extension,
+        &prepared.point,
+        prepared.request.clone(),
+        &prepared.location,
+        occasion(call, None, None),
+    )?;
+    begun(call, &prepared.instance.id, &call.operation.needs.action(""), &job, changes).await
+}

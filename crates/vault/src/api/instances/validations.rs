@@ -1,0 +1,91 @@
+//! `validateForBackup`, `validateForModifyBackup`, `validateRestore`: operations whose end says all that is wrong.
+
+use super::{live, restores, vault_of_path};
+use crate::{
+    api::{Call, Failure, operation},
+    protect::{
+        custom_resource,
+        validate::{self, Question},
+    },
+    reply::Reply,
+    store::Change,
+};
+use arm::{ArmError, Fields, instance::BackupInstance};
+
+pub async fn for_backup(call: &Call<'_>) -> Result<Reply, Failure> {
+    let owner = crate::protect::vault::existing(call, call.scope()?).await?;
+    let body = call.json()?;
+    let given = Fields::of(&body)?.required_object("backupInstance")?;
+    let instance = BackupInstance::read(&given)?;
+    if instance.policy.parent().as_ref() != Some(&owner.id)
+        || call.app.store.resource(&instance.policy).await?.is_none()
+    {
+        return Err(ArmError::not_found(&instance.policy).into());
+    }
+    let begun = operation::begin(call, &call.operation.needs.action(""), &owner.id);
+    ask(call, begun, |operation| question_of(operation, &owner.id, &instance, "validation", call.now)).await
+}
+
+/// The command line sends back a part of what it read: what is left out is as it was.
+pub async fn for_modify(call: &Call<'_>) -> Result<Reply, Failure> {
+    let found = live(call, call.scope()?).await?;
+    let vault = vault_of_path(call)?;
+    let body = call.json()?;
+    let given = Fields::of(&body)?.required_object("backupInstance")?;
+    // A body that the client cut short is judged by what is there.
+    let instance = BackupInstance::read(&given).unwrap_or_else(|_| found.document.instance.clone());
+    let begun = operation::begin(call, &call.operation.needs.action(""), &found.id);
+    ask(call, begun, |operation| question_of(operation, &vault, &instance, &found.document.label, call.now))
+        .await
+}
+
+pub async fn for_restore(call: &Call<'_>) -> Result<Reply, Failure> {
+    let body = call.json()?;
+    let given = Fields::of(&body)?.required_object("restoreRequestObject")?;
+    let prepared = restores::prepare(call, &given).await?;
+    let begun = operation::begin(call, &call.operation.needs.action(""), &prepared.instance.id);
+    ask(call, begun, |operation| Question {
+        operation,
+        vault: prepared.vault.clone(),
+        cluster: prepared.request.target.resource.clone(),
+        snapshot_group: None,
+        source_account: prepared.source_account.clone(),
+        kind: "ValidateForRestore".to_owned(),
+        spec: custom_resource::validation_of_restore(&prepared.request, &prepared.location),
+        instance: None,
+        asked_at: call.now,
+    })
+    .await
+}
+
+fn question_of(
+    operation: String,
+    vault: &arm::ResourceId,
+    instance: &BackupInstance,
+    label: &str,
+    now: jiff::Timestamp,
+) -> Question {
+    Question {
+        operation,
+        vault: vault.clone(),
+        cluster: instance.source.resource.clone(),
+        snapshot_group: Some(instance.snapshot_group.clone()),
+        source_account: None,
+        kind: "ValidateForBackup".to_owned(),
+        spec: custom_resource::validation_of_backup(instance, label),
+        instance: None,
+        asked_at: now,
+    }
+}
+
+async fn ask(
+    call: &Call<'_>,
+    begun: crate::store::OperationRecord,
+    question: impl FnOnce(String) -> Question,
+) -> Result<Reply, Failure> {
+    let question = question(begun.id.clone());
+    let work = validate::work(&question, call.now)?;
+    call.commit(&[Change::Begin(begun.clone()), Change::AddWork(work)]).await?;
+    call.app.poke_work.notify_one();
+    Ok(operation::accepted(call, &begun))
+}

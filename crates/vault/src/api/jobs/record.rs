@@ -1,0 +1,169 @@
+//! What is kept of a job: one backup, restore or deletion that the vault has a cluster carry out.
+
+use arm::{
+    ResourceId,
+    instance::{BackupParameters, Datasource},
+    restore::RestoreRequest,
+};
+use jiff::Timestamp;
+use protection::Problem;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The type of a job.
+pub const KIND: &str = "Microsoft.DataProtection/backupVaults/backupJobs";
+/// Warnings and errors that a job keeps at most; the cluster's result file has them all.
+pub const MOST_PROBLEMS: usize = 100;
+
+/// How a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobStatus {
+    /// Under way.
+    InProgress,
+    /// Being stopped.
+    Cancelling,
+    /// Done.
+    Completed,
+    /// Done, and something was not protected or not restored.
+    CompletedWithWarnings,
+    /// Not done.
+    Failed,
+    /// Stopped on request.
+    Cancelled,
+}
+
+/// What a job does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "camelCase")]
+pub enum Task {
+    /// Makes a recovery point.
+    Backup {
+        /// What is taken.
+        parameters: BackupParameters,
+        /// Where snapshots are made.
+        snapshot_group: ResourceId,
+        /// The instance's name in the cluster: a DNS label.
+        label: String,
+        /// Where the extension writes, without secrets.
+        location: BTreeMap<String, String>,
+        /// Id of that location's repository key.
+        key: String,
+    },
+    /// Restores from one.
+    Restore {
+        /// As it was asked for.
+        request: RestoreRequest,
+        /// The location as the target's extension names it.
+        location: String,
+        /// The recovery point.
+        point: ResourceId,
+    },
+}
+
+/// The recovery point that a job made or read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointOf {
+    /// Its id.
+    pub id: String,
+    /// When it was made.
+    pub time: Timestamp,
+}
+
+/// What is kept of a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobRecord {
+    /// What it does.
+    pub task: Task,
+    /// How it stands.
+    pub status: JobStatus,
+    /// Whether a person asked for it; else the schedule did.
+    pub is_user_triggered: bool,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    #[serde(default)]
+    pub ended_at: Option<Timestamp>,
+    /// Of which instance.
+    pub instance: ResourceId,
+    /// Its name for people.
+    pub friendly_name: String,
+    /// By which policy.
+    pub policy: ResourceId,
+    /// The cluster that is protected.
+    pub source: Datasource,
+    /// The cluster that carries it out.
+    pub cluster: ResourceId,
+    /// Namespace of its extension.
+    pub namespace: String,
+    /// The rule that it follows.
+    #[serde(default)]
+    pub rule: Option<String>,
+    /// The retention tag that was asked for.
+    #[serde(default)]
+    pub tag: Option<String>,
+    /// The time of the schedule that it serves.
+    #[serde(default)]
+    pub slot: Option<Timestamp>,
+    /// The custom resource was asked for.
+    #[serde(default)]
+    pub requested: bool,
+    /// It is to be stopped.
+    #[serde(default)]
+    pub cancel: bool,
+    /// The step that the cluster says is under way.
+    #[serde(default)]
+    pub stage: Option<String>,
+    /// When the cluster last said something new.
+    #[serde(default)]
+    pub heard_at: Option<Timestamp>,
+    /// The recovery point that was made or read.
+    #[serde(default)]
+    pub point: Option<PointOf>,
+    /// Why it failed.
+    #[serde(default)]
+    pub errors: Vec<Problem>,
+    /// What was not protected or not restored.
+    #[serde(default)]
+    pub warnings: Vec<Problem>,
+    /// Bytes that were added to the store.
+    #[serde(default)]
+    pub bytes: Option<u64>,
+    /// Counts and names for people.
+    #[serde(default)]
+    pub details: BTreeMap<String, String>,
+}
+
+impl JobStatus {
+    /// As clients read it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::InProgress => "InProgress",
+            Self::Cancelling => "Cancelling",
+            Self::Completed => "Completed",
+            Self::CompletedWithWarnings => "CompletedWithWarnings",
+            Self::Failed => "Failed",
+            Self::Cancelled => "Cancelled",
+        }
+    }
+
+    /// Whether it is over.
+    pub fn is_over(self) -> bool {
+        !matches!(self, Self::InProgress | Self::Cancelling)
+    }
+}
+
+impl Task {
+    /// The kind of the custom resource by which a cluster carries it out, and its plural.
+    pub fn resource(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Backup { .. } => ("Backup", "backups"),
+            Self::Restore { .. } => ("Restore", "restores"),
+        }
+    }
+
+    /// `Backup` or `Restore`: the job's operation and category.
+    pub fn category(&self) -> &'static str {
+        self.resource().0
+    }
+}

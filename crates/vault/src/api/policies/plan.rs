@@ -1,0 +1,60 @@
+//! What a policy means: when backups are due, which tag each one gets, how long it lives. The scheduler reads policies
+//! through this alone, and a PUT takes none that cannot be read so.
+
+use super::rules;
+use arm::{ArmError, Faults, dataprotection::BackupPolicy};
+use protection::policy::{Lifetime, Schedule, TagRule};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What a policy means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Name of the backup rule: scheduled backups carry it, backups on demand call it.
+    pub rule: String,
+    /// When backups are due, in the policy's time zone.
+    pub schedule: Schedule,
+    /// Which tag a recovery point gets (`protection::policy::tag_for`).
+    pub tags: Vec<TagRule>,
+    /// How long recovery points of each tag live. Every tag of `tags` is in it; others can be asked for on demand.
+    pub retention: BTreeMap<String, Retention>,
+}
+
+/// How long a recovery point lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// In the operational tier.
+    pub operational: Lifetime,
+    /// In the vault tier, where the rule copies to it.
+    pub vault: Option<Lifetime>,
+}
+
+/// Reads the `properties` of a policy, as a client sent them or as they are kept. An error names every fault at once.
+pub fn parsed(properties: &Value) -> Result<Plan, ArmError> {
+    let mut faults = Faults::default();
+    let policy = BackupPolicy::of(properties)?;
+    let plan = rules::read(&policy, "", &mut faults);
+    faults.end().map(|()| plan)
+}
+
+impl Plan {
+    /// How long a recovery point of a tag lives; names match in any case.
+    pub fn retention(&self, tag: &str) -> Option<&Retention> {
+        let folded = || self.retention.iter().find(|(name, _)| name.eq_ignore_ascii_case(tag));
+        self.retention.get(tag).or_else(|| folded().map(|(_, retention)| retention))
+    }
+
+    /// The first tag whose recovery points would live shorter than under another plan, with the tier.
+    pub fn shortens(&self, before: &Self) -> Option<(String, &'static str)> {
+        before.retention.iter().find_map(|(tag, was)| {
+            let is = self.retention(tag);
+            let tier = match is {
+                None => Some("OperationalStore"),
+                Some(is) if is.operational < was.operational => Some("OperationalStore"),
+                Some(is) if is.vault < was.vault => Some("VaultStore"),
+                Some(_) => None,
+            };
+            tier.map(|tier| (tag.clone(), tier))
+        })
+    }
+}

@@ -1,0 +1,273 @@
+//! Grants: what an extension that has proved its identity gets for one job, or for the upkeep of its own location: where
+//! the repository lies, and its key. The contract is `docs/formats/cluster-link.md`.
+
+use crate::{
+    api::{
+        Failure, Loaded, clusters,
+        extensions::{self, ExtensionRecord},
+        jobs::{JobRecord, Task},
+        load,
+        points::PointRecord,
+        read,
+    },
+    app::App,
+    keys::{RepositoryKeyError, location_key, repository_key},
+    protect::{checks, expire, start::location_settings, validate},
+    reply::Reply,
+    store::{AuditEntry, AuditOutcome},
+    tokens::Caller,
+};
+use arm::{ArmError, Fields, OperationStatus, ResourceId};
+use identity::{Action, Decision, decide};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const HOLDS: SignedDuration = SignedDuration::from_mins(60);
+const OWN: &str = "default";
+const READ_BLOBS: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read";
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Asked {
+    purpose: String,
+    kind: String,
+    name: String,
+    location: String,
+}
+
+/// Where something lies and what opens it.
+struct Place {
+    settings: BTreeMap<String, String>,
+    key: String,
+    is_own: bool,
+}
+
+/// Answers an extension.
+pub async fn grant(app: &App, caller: &Caller, body: &[u8], correlation: &str) -> Result<Reply, Failure> {
+    let asked = asked(body)?;
+    let Some((cluster, extension)) = extension_of(app, &caller.object_id).await? else {
+        return denied(app, caller, &asked, correlation, "this identity is not that of an extension").await;
+    };
+    let place = match place(app, &cluster, &extension, &asked).await? {
+        Ok(place) => place,
+        Err(Refusal::Denied(why)) => return denied(app, caller, &asked, correlation, &why).await,
+        Err(Refusal::UnknownJob) => {
+            let message = format!(
+                "There is no {} '{}' under way for the cluster '{}'.",
+                asked.kind,
+                asked.name,
+                cluster.name()
+            );
+            return Err(ArmError::new(404, "GrantUnknownJob", message).into());
+        }
+    };
+    if !place.is_own && !may_read(app, caller, &place.settings).await? {
+        let why = "the identity may not read the storage account; assign Storage Blob Data Contributor";
+        return denied(app, caller, &asked, correlation, why).await;
+    }
+    let password = repository_key(app, &place.key).await.map_err(failed)?;
+    let ends = app.clock.now().checked_add(HOLDS).unwrap_or(app.clock.now());
+    app.store.note(&audit(app, caller, &asked, correlation, AuditOutcome::Changed)).await?;
+    Ok(Reply::json(
+        200,
+        json!({
+            "role": if place.is_own { "own" } else { "source" },
+            "settings": place.settings,
+            "repositoryPassword": password.as_str(),
+            "expiresAt": ends,
+        }),
+    ))
+}
+
+fn asked(body: &[u8]) -> Result<Asked, ArmError> {
+    let body: Value = serde_json::from_slice(body).map_err(|error| {
+        ArmError::new(400, "InvalidRequestContent", format!("The content cannot be read as JSON: {error}."))
+    })?;
+    let fields = Fields::of(&body)?;
+    let text = |name: &str| Ok::<_, ArmError>(fields.text(name)?.unwrap_or_default().to_owned());
+    let asked = Asked {
+        purpose: fields.required_text("purpose")?.to_owned(),
+        kind: text("kind")?,
+        name: text("name")?,
+        location: fields.required_text("location")?.to_owned(),
+    };
+    match asked.purpose.as_str() {
+        "job" if asked.kind.is_empty() => Err(fields.wrong("kind", "is required for a job")),
+        "job" if asked.name.is_empty() => Err(fields.wrong("name", "is required for a job")),
+        "job" | "upkeep" => Ok(asked),
+        other => Err(fields.wrong("purpose", format!("is '{other}'; known are job and upkeep"))),
+    }
+}
+
+/// The cluster and extension whose identity this is.
+async fn extension_of(app: &App, principal: &str) -> Result<Option<(ResourceId, ExtensionRecord)>, Failure> {
+    for subscription in app.store.subscriptions().await? {
+        let mut after: Option<String> = None;
+        loop {
+            let page =
+                app.store.resources(extensions::KIND, &subscription.id, after.as_deref(), 1_000).await?;
+            let whole = page.len() == 1_000;
+            after = page.last().map(|last| last.id.folded().to_owned());
+            for stored in page {
+                let extension: Loaded<ExtensionRecord> = read(stored)?;
+                let is_it =
+                    extension.document.identity.as_ref().is_some_and(|one| one.principal_id == principal);
+                if let (true, Some(cluster)) = (is_it, extension.id.parent()) {
+                    return Ok(Some((cluster, extension.document)));
+                }
+            }
+            if !whole {
+                break;
+            }
+        }
+    }
+    Ok(None)
+}
+
+enum Refusal {
+    Denied(String),
+    UnknownJob,
+}
+
+async fn place(
+    app: &App,
+    cluster: &ResourceId,
+    extension: &ExtensionRecord,
+    asked: &Asked,
+) -> Result<Result<Place, Refusal>, Failure> {
+    let settings = location_settings(&extension.settings);
+    let own = Place { key: location_key(&settings), settings, is_own: true };
+    if asked.purpose == "upkeep" || matches!(asked.kind.as_str(), "DeleteBackup" | "ValidateForBackup") {
+        return Ok(of_own(asked, own));
+    }
+    let vaults = bound_vaults(app, cluster).await?;
+    if asked.kind == "ValidateForRestore" {
+        if asked.location == OWN {
+            return Ok(Ok(own));
+        }
+        return validated(app, &vaults, asked).await;
+    }
+    let Some(job) = job(app, &vaults, cluster, &asked.name).await? else {
+        return Ok(Err(Refusal::UnknownJob));
+    };
+    match (&job.task, asked.kind.as_str()) {
+        (Task::Backup { .. }, "Backup") => Ok(of_own(asked, own)),
+        (Task::Restore { location, point, .. }, "Restore") if *location == asked.location => {
+            if asked.location == OWN {
+                return Ok(Ok(own));
+            }
+            let point: Option<Loaded<PointRecord>> = load(app.store.as_ref(), point).await?;
+            Ok(point.map(|point| of_point(point.document)).ok_or(Refusal::UnknownJob))
+        }
+        _ => {
+            let why = format!("the job is no {} from the location '{}'", asked.kind, asked.location);
+            Ok(Err(Refusal::Denied(why)))
+        }
+    }
+}
+
+fn of_own(asked: &Asked, own: Place) -> Result<Place, Refusal> {
+    if asked.location == OWN {
+        return Ok(own);
+    }
+    Err(Refusal::Denied(format!("'{}' is not the extension's own location", asked.location)))
+}
+
+fn of_point(point: PointRecord) -> Place {
+    Place { settings: point.location, key: point.key, is_own: false }
+}
+
+/// The vaults that the cluster's owner lets in.
+async fn bound_vaults(app: &App, cluster: &ResourceId) -> Result<Vec<ResourceId>, Failure> {
+    let mut vaults = Vec::new();
+    for stored in app.store.resources(clusters::BINDING, cluster, None, 100).await? {
+        let binding: Loaded<clusters::BindingRecord> = read(stored)?;
+        vaults.push(binding.document.source_resource_id);
+    }
+    Ok(vaults)
+}
+
+/// The job of that name for this cluster, while it is under way.
+async fn job(
+    app: &App,
+    vaults: &[ResourceId],
+    cluster: &ResourceId,
+    name: &str,
+) -> Result<Option<JobRecord>, Failure> {
+    for vault in vaults {
+        let Ok(id) = vault.child("backupJobs", name) else { continue };
+        let found: Option<Loaded<JobRecord>> = load(app.store.as_ref(), &id).await?;
+        if let Some(job) =
+            found.filter(|job| !job.document.status.is_over() && job.document.cluster == *cluster)
+        {
+            return Ok(Some(job.document));
+        }
+    }
+    Ok(None)
+}
+
+/// The place of a restore that is being validated.
+async fn validated(
+    app: &App,
+    vaults: &[ResourceId],
+    asked: &Asked,
+) -> Result<Result<Place, Refusal>, Failure> {
+    let running = app.store.operations(OperationStatus::Inprogress).await?;
+    let mine = running.into_iter().find(|operation| {
+        validate::name_of(&operation.id) == asked.name
+            && operation.target.parent().is_some_and(|vault| vaults.contains(&vault))
+    });
+    let Some(operation) = mine else { return Ok(Err(Refusal::UnknownJob)) };
+    let points = expire::all(app, &operation.target).await?;
+    let wanted = asked.location.strip_prefix("vault-").unwrap_or_default();
+    let point = points.into_iter().find(|point| point.document.key == wanted);
+    Ok(point.map(|point| of_point(point.document)).ok_or(Refusal::UnknownJob))
+}
+
+/// Whether the identity may read where another cluster writes. A store that the resource manager does not know enforces
+/// its own credentials.
+async fn may_read(app: &App, caller: &Caller, settings: &BTreeMap<String, String>) -> Result<bool, Failure> {
+    let Some(account) = checks::account_of(settings) else { return Ok(true) };
+    let assigned = app.store.assignments_of(&caller.object_id).await?;
+    let assignments: Vec<_> = assigned.into_iter().map(|record| record.assignment).collect();
+    let action = Action::data(READ_BLOBS);
+    Ok(decide(&caller.object_id, &action, &account, &assignments, &app.roles) != Decision::Denied)
+}
+
+async fn denied(
+    app: &App,
+    caller: &Caller,
+    asked: &Asked,
+    correlation: &str,
+    why: &str,
+) -> Result<Reply, Failure> {
+    app.store.note(&audit(app, caller, asked, correlation, AuditOutcome::Denied)).await?;
+    tracing::info!(principal = caller.object_id, kind = asked.kind, name = asked.name, why, "grant denied");
+    let message = format!("The grant for '{}' is denied: {why}.", asked.location);
+    Err(ArmError::new(403, "GrantDenied", message).into())
+}
+
+fn audit(app: &App, caller: &Caller, asked: &Asked, correlation: &str, outcome: AuditOutcome) -> AuditEntry {
+    let Asked { purpose, kind, name, location } = asked;
+    AuditEntry {
+        at: app.clock.now(),
+        principal: caller.object_id.clone(),
+        action: format!("grant {purpose} {kind} {name}").chars().take(300).collect(),
+        scope: format!("/locations/{location}").chars().take(300).collect(),
+        outcome,
+        correlation: correlation.to_owned(),
+    }
+}
+
+fn failed(error: RepositoryKeyError) -> Failure {
+    match error {
+        RepositoryKeyError::Store(error) => error.into(),
+        other => {
+            tracing::error!(error = %other, "a repository key cannot be opened");
+            let message =
+                "The vault cannot open the repository's key; its operator finds the reason in its log.";
+            ArmError::new(500, "InternalServerError", message).into()
+        }
+    }
+}

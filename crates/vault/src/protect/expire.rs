@@ -1,0 +1,99 @@
+//! Lets recovery points end that have lived long enough: marks them, and has them forgotten.
+
+use super::forget;
+use crate::{
+    api::{
+        Loaded,
+        instances::{InstanceRecord, ProtectionState},
+        load,
+        points::{self, PointRecord},
+        read,
+    },
+    app::App,
+    store::{StoreError, Work},
+    work::{Answered, Step},
+};
+use arm::ResourceId;
+use jiff::{SignedDuration, Timestamp};
+use protection::policy::{Held, expired};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The kind of this work.
+pub const KIND: &str = "expire";
+const LOOK: SignedDuration = SignedDuration::from_mins(60);
+
+/// The work that watches over the retention of an instance.
+pub fn work(instance: &ResourceId, now: Timestamp) -> Work {
+    Work {
+        id: work_id(instance),
+        kind: KIND.to_owned(),
+        target: instance.clone(),
+        connection: None,
+        due_at: now.checked_add(LOOK).unwrap_or(now),
+        attempts: 0,
+        document: Value::Null,
+    }
+}
+
+/// Its id.
+pub fn work_id(instance: &ResourceId) -> String {
+    format!("expire {}", instance.folded())
+}
+
+/// One look.
+pub fn step<'c>(app: &'c Arc<App>, work: &'c Work) -> Answered<'c> {
+    Box::pin(one(app, work))
+}
+
+async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
+    let now = app.clock.now();
+    let Some(instance): Option<Loaded<InstanceRecord>> = load(app.store.as_ref(), &work.target).await? else {
+        return Ok(Step::Done(Vec::new()));
+    };
+    let points = all(app, &instance.id).await?;
+    let held: Vec<Held<ResourceId>> = points
+        .iter()
+        .filter(|point| !point.document.deleting)
+        .map(|point| Held {
+            id: point.id.clone(),
+            cut: point.document.time,
+            end: Some(point.document.expires_at),
+        })
+        .collect();
+    // Whoever stopped protection wants to keep what there is; what waits in soft deletion is purged as a whole.
+    let rests =
+        matches!(instance.document.state, ProtectionState::ProtectionStopped | ProtectionState::SoftDeleted);
+    let over = expired(&held, now, rests);
+    let mut changes = Vec::new();
+    for mut point in points {
+        if over.contains(&point.id) {
+            point.document.deleting = true;
+            changes.push(point.write()?);
+            changes.push(forget::change(&point.id, now));
+        }
+    }
+    Ok(Step::Later {
+        due_at: now.checked_add(LOOK).unwrap_or(now),
+        advanced: true,
+        document: Value::Null,
+        changes,
+    })
+}
+
+/// All recovery points of an instance.
+pub async fn all(app: &App, instance: &ResourceId) -> Result<Vec<Loaded<PointRecord>>, StoreError> {
+    let mut all = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = app.store.resources(points::KIND, instance, after.as_deref(), 1_000).await?;
+        let whole = page.len() == 1_000;
+        after = page.last().map(|last| last.id.folded().to_owned());
+        for stored in page {
+            all.push(read(stored)?);
+        }
+        if !whole {
+            return Ok(all);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Has a recovery point deleted by the cluster that wrote it, and then forgets it. While that cannot be, the recovery
+//! point stays, hidden, and is tried again.
+
+use super::{custom_resource, decide::Seen, reach::reach, start::vault_of};
+use crate::{
+    api::{Loaded, load, points::PointRecord},
+    app::App,
+    store::{Change, Expected, StoreError, Work},
+    work::{Answered, Step},
+};
+use arm::ResourceId;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The kind of this work.
+pub const KIND: &str = "forget";
+const PLURAL: &str = "deletebackups";
+const POLL: SignedDuration = SignedDuration::from_secs(2);
+/// After a failure, so that a cluster that is being mended is met again the same day.
+const REST: SignedDuration = SignedDuration::from_mins(30);
+
+/// The change that has a recovery point forgotten.
+pub fn change(point: &ResourceId, now: Timestamp) -> Change {
+    Change::AddWork(Work {
+        id: format!("forget {}", point.folded()),
+        kind: KIND.to_owned(),
+        target: point.clone(),
+        connection: None,
+        due_at: now,
+        attempts: 0,
+        document: json!({"try": 0}),
+    })
+}
+
+/// One step.
+pub fn step<'c>(app: &'c Arc<App>, work: &'c Work) -> Answered<'c> {
+    Box::pin(one(app, work))
+}
+
+async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
+    let Some(point): Option<Loaded<PointRecord>> = load(app.store.as_ref(), &work.target).await? else {
+        return Ok(Step::Done(Vec::new()));
+    };
+    let Some(instance) = point.id.parent() else { return Ok(Step::Done(Vec::new())) };
+    let vault = vault_of(&instance)?;
+    let number = work.document.get("try").and_then(Value::as_u64).unwrap_or(0);
+    let name = name(&point.id, number);
+    let way = match reach(app, &vault, &point.document.cluster).await? {
+        Ok(way) => way,
+        Err(problem) => return rest(app, point, number, &problem.message),
+    };
+    let namespace = point.document.namespace.clone();
+    match way.look(app, &namespace, PLURAL, &name).await {
+        Seen::Absent => {
+            let spec = json!({"recoveryPoint": {"location": "default", "id": point.id.name()}});
+            let object = custom_resource::object("DeleteBackup", &namespace, &name, &spec);
+            match way.make(app, PLURAL, &namespace, &object).await {
+                Ok(()) => later(app, POLL, number, Vec::new()),
+                Err(seen) => rest(app, point, number, &why(&seen)),
+            }
+        }
+        Seen::There(status) if status.phase == "Completed" || status.phase == "CompletedWithWarnings" => {
+            Ok(Step::Done(vec![Change::Remove(point.id.clone(), Expected::Version(point.version))]))
+        }
+        Seen::There(status) if status.phase == "Failed" || status.phase == "Cancelled" => {
+            let said = status.errors.first().map_or("without a reason", |problem| problem.message.as_str());
+            // The next try is another object: this one has ended.
+            rest(app, point, number + 1, &format!("BackupPluginDeleteBackupOperationFailed: {said}"))
+        }
+        Seen::There(_) => later(app, POLL, number, Vec::new()),
+        seen => rest(app, point, number, &why(&seen)),
+    }
+}
+
+fn why(seen: &Seen) -> String {
+    match seen {
+        Seen::NotLetIn(problem) => problem.message.clone(),
+        Seen::Unreachable(why) => why.clone(),
+        Seen::Refused { status, message } => {
+            format!("the cluster refuses the deletion ({status}): {message}")
+        }
+        Seen::Absent | Seen::There(_) => "the deletion is under way".to_owned(),
+    }
+}
+
+fn later(app: &App, pause: SignedDuration, number: u64, changes: Vec<Change>) -> Result<Step, StoreError> {
+    let now = app.clock.now();
+    Ok(Step::Later {
+        due_at: now.checked_add(pause).unwrap_or(now),
+        advanced: true,
+        document: json!({"try": number}),
+        changes,
+    })
+}
+
+fn rest(app: &App, mut point: Loaded<PointRecord>, number: u64, why: &str) -> Result<Step, StoreError> {
+    tracing::warn!(point = %point.id, why, "a recovery point could not be deleted yet");
+    let changes = if point.document.kept_because.as_deref() == Some(why) {
+        Vec::new()
+    } else {
+        point.document.kept_because = Some(why.to_owned());
+        vec![point.write()?]
+    };
+    later(app, REST, number, changes)
+}
+
+fn name(point: &ResourceId, number: u64) -> String {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("forget {} {number}", point.folded()).as_bytes()).to_string()
+}

@@ -1,0 +1,16 @@
+//! Protection at work: jobs in clusters, schedules, retention, validation.
+
+pub mod checks;
+pub mod custom_resource;
+pub mod decide;
+pub mod expire;
+mod finish;
+pub mod forget;
+pub mod job;
+pub mod purge;
+pub mod quotas;
+pub mod reach;
+pub mod schedule;
+pub mod start;
+pub mod validate;
+pub mod vault;

@@ -1,0 +1,295 @@
+//! Looks whether a backup or a restore can succeed: first at what the vault itself can see, then through a custom
+//! resource at what only the cluster can see. All that is wrong is told at once.
+
+use super::{
+    checks, custom_resource,
+    decide::Seen,
+    expire,
+    reach::{Reach, reach},
+    schedule, vault,
+};
+use crate::{
+    api::{
+        Loaded, extensions,
+        instances::{InstanceRecord, ProtectionState},
+        load, operation,
+    },
+    app::App,
+    cluster_link::ClusterRequest,
+    store::{Change, StoreError, Work},
+    work::{Answered, Step},
+};
+use arm::{ArmError, ResourceId};
+use jiff::{SignedDuration, Timestamp};
+use protection::{Problem, code};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The kind of this work.
+pub const KIND: &str = "validate";
+const POLL: SignedDuration = SignedDuration::from_millis(500);
+/// How long a cluster may take for its own checks.
+const WITHIN: SignedDuration = SignedDuration::from_mins(5);
+
+/// What is looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Question {
+    /// The operation that waits for the answer.
+    pub operation: String,
+    /// The vault.
+    pub vault: ResourceId,
+    /// The cluster that is backed up, or restored to.
+    pub cluster: ResourceId,
+    /// Where snapshots are made; none for a restore.
+    pub snapshot_group: Option<ResourceId>,
+    /// The storage account from which is restored.
+    pub source_account: Option<ResourceId>,
+    /// `ValidateForBackup` or `ValidateForRestore`.
+    pub kind: String,
+    /// The `spec` of that custom resource.
+    pub spec: Value,
+    /// The instance whose state follows from the answer.
+    pub instance: Option<ResourceId>,
+    /// When it was asked.
+    pub asked_at: Timestamp,
+}
+
+/// The work that answers a question.
+pub fn work(question: &Question, now: Timestamp) -> Result<Work, StoreError> {
+    Ok(Work {
+        id: format!("validate {}", question.operation),
+        kind: KIND.to_owned(),
+        target: question.instance.clone().unwrap_or_else(|| question.vault.clone()),
+        connection: None,
+        due_at: now,
+        attempts: 0,
+        document: serde_json::to_value(question).map_err(|error| StoreError::Damaged(error.to_string()))?,
+    })
+}
+
+/// The change that has an instance looked at after it was written.
+pub fn configure(instance: &ResourceId, operation: &str, now: Timestamp) -> Change {
+    Change::AddWork(Work {
+        id: format!("validate {operation}"),
+        kind: KIND.to_owned(),
+        target: instance.clone(),
+        connection: None,
+        due_at: now,
+        attempts: 0,
+        document: json!({"configure": operation, "askedAt": now}),
+    })
+}
+
+/// One step.
+pub fn step<'c>(app: &'c Arc<App>, work: &'c Work) -> Answered<'c> {
+    Box::pin(one(app, work))
+}
+
+async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
+    let question = match work.document.get("configure").and_then(Value::as_str) {
+        None => serde_json::from_value(work.document.clone())
+            .map_err(|error| StoreError::Damaged(format!("work {}: {error}", work.id)))?,
+        Some(operation) => {
+            let asked_at = work.document.get("askedAt").and_then(|at| at.as_str()?.parse().ok());
+            let asked_at = asked_at.unwrap_or(app.clock.now());
+            match of_instance(app, &work.target, operation, asked_at).await? {
+                Some(question) => question,
+                None => return Ok(Step::Done(Vec::new())),
+            }
+        }
+    };
+    let mut problems = Vec::new();
+    let Some(of) = vault::find(app.store.as_ref(), &question.vault).await? else {
+        let error = ArmError::not_found(&question.vault);
+        let end = Change::End(question.operation, operation::failed(&error), app.clock.now());
+        return Ok(Step::Done(vec![end]));
+    };
+    let group = question.snapshot_group.as_ref();
+    let source = question.source_account.as_ref();
+    let facts = checks::gather(app, &of, &question.cluster, group, source).await?;
+    problems.extend(checks::judge(&facts));
+    // What the cluster itself can see is asked for wherever it can be reached at all.
+    let way = reach(app, &question.vault, &question.cluster).await?;
+    let extension = extensions::backup_extension(app.store.as_ref(), &question.cluster).await?;
+    if let (Ok(way), Some(extension)) = (way, extension) {
+        match ask(app, &way, &extension.document.namespace, &question).await {
+            Asked::Pending => return Ok(again(app, work)),
+            Asked::Answered(more) => problems.extend(more),
+        }
+    }
+    answer(app, &question, problems).await
+}
+
+/// The question that a written instance is.
+async fn of_instance(
+    app: &App,
+    id: &ResourceId,
+    operation: &str,
+    asked_at: Timestamp,
+) -> Result<Option<Question>, StoreError> {
+    let Some(instance): Option<Loaded<InstanceRecord>> = load(app.store.as_ref(), id).await? else {
+        return Ok(None);
+    };
+    let Some(vault) = id.parent() else { return Ok(None) };
+    let written = &instance.document.instance;
+    Ok(Some(Question {
+        operation: operation.to_owned(),
+        vault,
+        cluster: written.source.resource.clone(),
+        snapshot_group: Some(written.snapshot_group.clone()),
+        source_account: None,
+        kind: "ValidateForBackup".to_owned(),
+        spec: custom_resource::validation_of_backup(written, &instance.document.label),
+        instance: Some(id.clone()),
+        asked_at,
+    }))
+}
+
+/// The name of the custom resource by which an operation is answered.
+pub fn name_of(operation: &str) -> String {
+    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, operation.as_bytes()).to_string()
+}
+
+enum Asked {
+    Pending,
+    Answered(Vec<Problem>),
+}
+
+async fn ask(app: &App, way: &Reach, namespace: &str, question: &Question) -> Asked {
+    let name = name_of(&question.operation);
+    let plural = format!("{}s", question.kind.to_lowercase());
+    let waited = app.clock.now().duration_since(question.asked_at);
+    let path = custom_resource::path(namespace, &plural, &name);
+    let seen = way.look(app, namespace, &plural, &name).await;
+    match seen {
+        Seen::Absent if waited < WITHIN => {
+            let object = custom_resource::object(&question.kind, namespace, &name, &question.spec);
+            match way.make(app, &plural, namespace, &object).await {
+                Ok(()) => Asked::Pending,
+                Err(seen) => Asked::Answered(vec![not_seen(&seen)]),
+            }
+        }
+        Seen::There(status)
+            if ["Completed", "CompletedWithWarnings", "Failed"].contains(&status.phase.as_str()) =>
+        {
+            let found = match way.call(app, ClusterRequest::get(path.clone())).await {
+                Ok(answer) => failed_checks(&answer.json()),
+                Err(error) => vec![not_seen(&Seen::Unreachable(error.to_string()))],
+            };
+            if let Err(error) = way.call(app, ClusterRequest::delete(path)).await {
+                tracing::debug!(%error, "a validation stays in the cluster");
+            }
+            Asked::Answered(found)
+        }
+        Seen::There(_) | Seen::Unreachable(_) if waited < WITHIN => Asked::Pending,
+        Seen::There(_) | Seen::Absent => {
+            let message = "The extension did not answer the validation in time.";
+            Asked::Answered(vec![
+                Problem::error("KubernetesBackupCustomResourcesTrackingTimeOutError", message)
+                    .fix("See whether the extension's pods run; add a node or raise their limits."),
+            ])
+        }
+        seen => Asked::Answered(vec![not_seen(&seen)]),
+    }
+}
+
+fn not_seen(seen: &Seen) -> Problem {
+    let (code, message) = match seen {
+        Seen::NotLetIn(problem) => return problem.clone(),
+        Seen::Refused { status: 403, message } => (
+            "UserErrorTrustedAccessGatewayReturnedForbidden",
+            format!("The cluster refuses the vault: {message}"),
+        ),
+        Seen::Refused { status, message } => (
+            "UserErrorKubernetesBackupExtensionHasErrors",
+            format!("The cluster refused the validation ({status}): {message}"),
+        ),
+        Seen::Unreachable(why) => {
+            ("UserErrorClusterNotConnected", format!("The cluster could not be asked: {why}"))
+        }
+        Seen::Absent | Seen::There(_) => {
+            ("UserErrorKubernetesBackupExtensionUnhealthy", "The extension did not answer.".to_owned())
+        }
+    };
+    Problem::error(code, message).fix("See whether the cluster's gateway and extension run.")
+}
+
+/// The checks that block, as problems. What could not be observed blocks nothing, and is not hidden either.
+fn failed_checks(object: &Value) -> Vec<Problem> {
+    let checks = object.pointer("/status/checks").and_then(Value::as_array).cloned().unwrap_or_default();
+    let text = |check: &Value, name: &str| {
+        check.get(name).and_then(Value::as_str).unwrap_or_default().chars().take(1_000).collect::<String>()
+    };
+    let failed =
+        checks.iter().filter(|check| text(check, "result") == "Failed" && text(check, "severity") == "Block");
+    failed
+        .take(100)
+        .map(|check| {
+            let message = format!("{}: {}", text(check, "title"), text(check, "evidence"));
+            // A check whose evidence begins with a documented code has it as its code.
+            let evidence = text(check, "evidence");
+            let code = evidence.split(':').next().filter(|word| word.starts_with("UserError"));
+            let problem =
+                Problem::error(code.unwrap_or(code::PREREQUISITE_NOT_MET), message).about(text(check, "id"));
+            match text(check, "fix") {
+                fix if fix.is_empty() => problem,
+                fix => problem.fix(fix),
+            }
+        })
+        .collect()
+}
+
+fn again(app: &App, work: &Work) -> Step {
+    let now = app.clock.now();
+    Step::Later {
+        due_at: now.checked_add(POLL).unwrap_or(now),
+        advanced: true,
+        document: work.document.clone(),
+        changes: Vec::new(),
+    }
+}
+
+async fn answer(app: &App, question: &Question, problems: Vec<Problem>) -> Result<Step, StoreError> {
+    let now = app.clock.now();
+    let ending = match error_of(&problems) {
+        None => operation::succeeded(operation::plain()),
+        Some(error) => operation::failed(&error),
+    };
+    let mut changes = vec![Change::End(question.operation.clone(), ending, now)];
+    if let Some(id) = &question.instance
+        && let Some(mut instance) = load::<InstanceRecord>(app.store.as_ref(), id).await?
+    {
+        let record = &mut instance.document;
+        let waits = matches!(
+            record.state,
+            ProtectionState::ConfiguringProtection | ProtectionState::UpdatingProtection
+        );
+        if waits {
+            record.state = match (problems.is_empty(), record.state) {
+                (true, _) => record.next,
+                (false, ProtectionState::ConfiguringProtection) => {
+                    ProtectionState::ConfiguringProtectionFailed
+                }
+                (false, _) => ProtectionState::ProtectionError,
+            };
+            record.problems = problems;
+            let state = record.state;
+            changes.push(instance.write()?);
+            changes.push(Change::AddWork(expire::work(id, now)));
+            if state.is_scheduled() {
+                changes.push(Change::AddWork(schedule::work(id, now)));
+                changes.push(Change::Hurry(schedule::work_id(id), now));
+            }
+        }
+    }
+    Ok(Step::Done(changes))
+}
+
+/// The error of an operation: the first fault, and all of them in its details.
+pub fn error_of(problems: &[Problem]) -> Option<ArmError> {
+    let details: Vec<ArmError> = problems.iter().map(crate::api::instances::problem_error).collect();
+    let first = details.first()?.clone();
+    Some(ArmError { details, ..first })
+}

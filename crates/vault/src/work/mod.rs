@@ -1,0 +1,65 @@
+//! What the vault does in the background at a time: claimed from the store, so that of several replicas one does it, and
+//! done in steps, each of which ends in one commit together with what it changed.
+
+mod run;
+
+pub use run::run;
+
+use crate::{
+    app::App,
+    protect,
+    store::{AuditEntry, AuditOutcome, Change, StoreError, Work},
+};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::{future::Future, pin::Pin, sync::Arc};
+
+/// How a step ends.
+#[derive(Debug)]
+pub enum Step {
+    /// The work is done, with these changes.
+    Done(Vec<Change>),
+    /// It goes on at a time, with these changes.
+    Later {
+        /// When.
+        due_at: Timestamp,
+        /// Whether it got on; else its attempts add up.
+        advanced: bool,
+        /// What is kept of it.
+        document: Value,
+        /// What changed.
+        changes: Vec<Change>,
+    },
+}
+
+/// What a step gives back.
+pub type Answered<'c> = Pin<Box<dyn Future<Output = Result<Step, StoreError>> + Send + 'c>>;
+/// One step of a kind of work. It can be repeated at any time: the process may end before its changes are committed.
+pub type StepOf = for<'c> fn(&'c Arc<App>, &'c Work) -> Answered<'c>;
+
+/// The kinds of work; each module adds its own.
+const KINDS: &[(&str, StepOf)] = &[
+    (protect::job::KIND, protect::job::step),
+    (protect::schedule::KIND, protect::schedule::step),
+    (protect::expire::KIND, protect::expire::step),
+    (protect::forget::KIND, protect::forget::step),
+    (protect::validate::KIND, protect::validate::step),
+    (protect::purge::KIND, protect::purge::step),
+    (crate::api::vaults::PURGE, crate::api::vaults::purge),
+];
+
+fn step_of(kind: &str) -> Option<StepOf> {
+    KINDS.iter().find(|(name, _)| *name == kind).map(|(_, step)| *step)
+}
+
+/// The audit record of what the vault does by itself.
+pub fn audit(action: &str, work: &Work, now: Timestamp) -> AuditEntry {
+    AuditEntry {
+        at: now,
+        principal: "vault".to_owned(),
+        action: action.to_owned(),
+        scope: work.target.to_string(),
+        outcome: AuditOutcome::Changed,
+        correlation: work.id.clone(),
+    }
+}

@@ -1,0 +1,150 @@
+//! Claims due work and runs its steps, several at a time.
+
+use super::{Step, audit, step_of};
+use crate::{
+    app::App,
+    store::{Change, Claim, StoreError, Work},
+};
+use jiff::{SignedDuration, Timestamp};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+/// Steps under way at a time.
+const STEPS: usize = 64;
+/// How long a claim holds unless it is renewed.
+const LEASE: SignedDuration = SignedDuration::from_secs(60);
+const RENEW: Duration = Duration::from_secs(20);
+/// How often is looked when nobody pokes.
+const LOOK: Duration = Duration::from_millis(500);
+const LONGEST_REST: i64 = 60;
+
+/// Works until it is told to stop; what is under way is then left to end.
+pub async fn run(app: Arc<App>, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(STEPS));
+    let tasks = TaskTracker::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = app.poke_work.notified() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        if let Err(error) = claim(&app, &places, &tasks, &stop).await {
+            tracing::error!(%error, "could not look for work; trying again");
+        }
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+async fn claim(
+    app: &Arc<App>,
+    places: &Arc<Semaphore>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
+    while !stop.is_cancelled() {
+        let free = places.available_permits();
+        let now = app.clock.now();
+        if free == 0 || app.store.next_due().await?.is_none_or(|due| due > now) {
+            return Ok(());
+        }
+        let owner = format!("{}/{}", app.replica, Uuid::new_v4().simple());
+        let claim = Claim {
+            owner: owner.clone(),
+            now,
+            until: now.checked_add(LEASE).unwrap_or(now),
+            connections: app.clusters.connected(),
+            most: u32::try_from(free).unwrap_or(1),
+        };
+        let found = app.store.claim(&claim).await?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        for work in found {
+            let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
+            let (app, owner) = (app.clone(), owner.clone());
+            tasks.spawn(async move {
+                one(&app, &work, &owner).await;
+                drop(place);
+            });
+        }
+    }
+    Ok(())
+}
+
+/// One step, whose claim is renewed for as long as it takes.
+async fn one(app: &Arc<App>, work: &Work, owner: &str) {
+    let Some(step) = step_of(&work.kind) else {
+        tracing::error!(
+            kind = work.kind,
+            id = work.id,
+            "no such kind of work; a newer version left it, or it is a defect"
+        );
+        return put_down(app, work, owner).await;
+    };
+    let mut running = step(app, work);
+    let ended = loop {
+        tokio::select! {
+            ended = &mut running => break ended,
+            () = tokio::time::sleep(RENEW) => {
+                let now = app.clock.now();
+                let until = now.checked_add(LEASE).unwrap_or(now);
+                match app.store.renew(&work.id, owner, until).await {
+                    Ok(true) => {}
+                    Ok(false) => return tracing::warn!(id = work.id, "another replica took this work over"),
+                    Err(error) => tracing::warn!(%error, id = work.id, "could not renew a claim"),
+                }
+            }
+        }
+    };
+    let (id, owner_text) = (work.id.clone(), owner.to_owned());
+    let committed = match ended {
+        Ok(Step::Done(mut changes)) => {
+            changes.push(Change::Done(id, owner_text));
+            commit(app, work, &changes).await
+        }
+        Ok(Step::Later { due_at, advanced, document, mut changes }) => {
+            changes.push(Change::PutDown { id, owner: owner_text, due_at, advanced, document });
+            commit(app, work, &changes).await
+        }
+        Err(error) => Err(error),
+    };
+    match committed {
+        Ok(()) => app.poke_work.notify_one(),
+        Err(error) => {
+            tracing::info!(%error, kind = work.kind, id = work.id, attempts = work.attempts, "a step is tried again");
+            put_down(app, work, owner).await;
+        }
+    }
+}
+
+/// Steps that change something are audited; a step that only waits is not.
+async fn commit(app: &App, work: &Work, changes: &[Change]) -> Result<(), StoreError> {
+    let own = |change: &Change| matches!(change, Change::PutDown { .. } | Change::Done(..));
+    if changes.iter().all(own) {
+        return app.store.commit_unaudited(changes).await;
+    }
+    app.store.commit(changes, &audit(&work.kind, work, app.clock.now())).await
+}
+
+/// Leaves it for later, longer with each attempt.
+async fn put_down(app: &App, work: &Work, owner: &str) {
+    let now = app.clock.now();
+    let change = Change::PutDown {
+        id: work.id.clone(),
+        owner: owner.to_owned(),
+        due_at: rested(now, work.attempts),
+        advanced: false,
+        document: work.document.clone(),
+    };
+    if let Err(error) = app.store.commit_unaudited(&[change]).await {
+        tracing::warn!(%error, id = work.id, "could not put work down; its claim ends by itself");
+    }
+}
+
+fn rested(now: Timestamp, attempts: u32) -> Timestamp {
+    let seconds = 1_i64.checked_shl(attempts.min(6)).unwrap_or(LONGEST_REST).min(LONGEST_REST);
+    now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(now)
+}

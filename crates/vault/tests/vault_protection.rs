@@ -1,0 +1,224 @@
+//! Instances, jobs and recovery points of a running vault, with a cluster that has bad days.
+
+mod world;
+
+use jiff::SignedDuration;
+use reqwest::Method;
+use serde_json::json;
+use world::{
+    fault_cluster::Fault,
+    protected::{POINT, Protected},
+};
+
+fn done() -> serde_json::Value {
+    json!({"phase": "Completed", "recoveryPoint": {"location": "default", "id": POINT}, "objects": 12, "bytesAdded": 4096,
+        "volumes": {"snapshots": 1, "fileCopies": 0, "notProtected": 0}, "problems": [], "problemCount": 0})
+}
+
+#[tokio::test]
+async fn a_backup_on_demand_becomes_a_recovery_point_with_its_tag_and_end() {
+    let it = Protected::start().await;
+    it.protect().await;
+    it.cluster.says("Backup", done());
+
+    let job = it.job_of(&it.back_up().await).await;
+    let ended = it.ended(&job).await;
+    let points = it.get(&format!("{}/recoveryPoints?$filter=", it.instance)).await;
+
+    let properties = &ended["properties"];
+    assert_eq!(
+        (properties["status"].as_str(), properties["isUserTriggered"].as_bool()),
+        (Some("Completed"), Some(true)),
+        "{ended}"
+    );
+    assert_eq!(properties["extendedInfo"]["targetRecoverPoint"]["recoveryPointID"], POINT);
+    let point = &points.body["value"][0];
+    assert_eq!((point["name"].as_str(), points.body["value"].as_array().unwrap().len()), (Some(POINT), 1));
+    assert_eq!(point["properties"]["retentionTagName"], "Default");
+    let made: jiff::Timestamp = point["properties"]["recoveryPointTime"].as_str().unwrap().parse().unwrap();
+    let ends: jiff::Timestamp = point["properties"]["expiryTime"].as_str().unwrap().parse().unwrap();
+    assert_eq!(ends.duration_since(made), SignedDuration::from_hours(7 * 24));
+    let spec = &it.cluster.made("backups")[0];
+    assert_eq!(
+        (&spec["includedNamespaces"], &spec["snapshotResourceGroup"]),
+        (&json!(["shop"]), &json!("snapshots"))
+    );
+    assert!(it.cluster.bindings().iter().all(|name| name == "backuprb"));
+}
+
+#[tokio::test]
+async fn a_lost_answer_a_broken_connection_and_a_restart_make_no_second_backup() {
+    let it = Protected::start().await;
+    it.protect().await;
+    it.cluster.meets(&[Fault::NotConnected, Fault::Status(500, "etcd has no leader")]);
+
+    let job = it.job_of(&it.back_up().await).await;
+    it.until(async || (!it.cluster.bindings().is_empty()).then_some(())).await;
+    for _ in 0..3 {
+        it.cluster.meets(&[Fault::LostAnswer, Fault::LostAnswer]);
+        it.world.clock.advance(SignedDuration::from_secs(6));
+        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    }
+    let mut it = it.restart().await;
+    it.cluster.says("Backup", done());
+    it.later(SignedDuration::from_secs(120)).await;
+    let ended = it.ended(&job).await;
+
+    assert_eq!(ended["properties"]["status"], "Completed", "{ended}");
+    assert_eq!(it.cluster.made("backups").len(), 1, "one custom resource, whatever happened");
+    assert_eq!(
+        it.get(&format!("{}/recoveryPoints", it.instance)).await.body["value"].as_array().unwrap().len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_vault_without_a_binding_is_refused_and_told_what_to_do() {
+    let it = Protected::start().await;
+    it.protect().await;
+    it.remove(&it.binding()).await;
+
+    let job = it.job_of(&it.back_up().await).await;
+    let ended = it.ended(&job).await;
+    let validated = it
+        .call(
+            Method::POST,
+            &format!("{}/validateForBackup", it.vault),
+            Some(json!({"backupInstance": it.wanted()})),
+        )
+        .await;
+    let validated = it.operation(&validated).await;
+
+    let error = &ended["properties"]["errorDetails"][0];
+    assert_eq!(error["code"], "UserErrorTrustedAccessGatewayReturnedForbidden", "{ended}");
+    assert!(error["recommendedAction"][0].as_str().unwrap().contains("trustedaccess rolebinding create"));
+    assert_eq!(validated.body["status"], "Failed");
+    assert_eq!(validated.body["error"]["code"], "UserErrorTrustedAccessGatewayReturnedForbidden");
+    assert_eq!(it.cluster.made("backups").len(), 0);
+}
+
+#[tokio::test]
+async fn what_a_cluster_says_is_bounded_and_a_lie_is_no_recovery_point() {
+    let it = Protected::start().await;
+    it.protect().await;
+    it.cluster.says("Backup", json!({"phase": "Completed", "recoveryPoint": {"id": "../../secrets"},
+        "completionTime": "2999-01-01T00:00:00Z", "problems": [{"severity": "Warning", "code": "X", "message": "m".repeat(100_000)}]}));
+
+    let job = it.job_of(&it.back_up().await).await;
+    let ended = it.ended(&job).await;
+
+    assert_eq!(ended["properties"]["status"], "Failed", "{ended}");
+    assert!(ended.to_string().len() < 20_000);
+    assert_eq!(it.get(&format!("{}/recoveryPoints", it.instance)).await.body["value"], json!([]));
+}
+
+async fn jobs(it: &Protected) -> Vec<serde_json::Value> {
+    it.get(&format!("{}/backupJobs", it.vault)).await.body["value"].as_array().unwrap().clone()
+}
+
+async fn points(it: &Protected) -> Vec<String> {
+    let listed = it.get(&format!("{}/recoveryPoints", it.instance)).await;
+    listed.names().into_iter().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn every_slot_of_the_schedule_begins_one_backup_and_missed_ones_are_made_up_for_once() {
+    let it = Protected::start().await;
+    it.protect().await;
+    it.cluster.says("Backup", done());
+    let jobs =
+        async || it.get(&format!("{}/backupJobs", it.vault)).await.body["value"].as_array().unwrap().clone();
+
+    it.world.clock.advance(SignedDuration::from_hours(4));
+    it.until(async || (jobs().await.len() == 1).then_some(())).await;
+    it.world.clock.advance(SignedDuration::from_hours(13));
+    it.until(async || (jobs().await.len() == 2).then_some(())).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    let after = jobs().await;
+
+    assert_eq!(after.len(), 2, "three slots were missed, one backup makes up for them");
+    assert!(after.iter().all(|job| job["properties"]["isUserTriggered"] == false), "{after:?}");
+}
+
+#[tokio::test]
+async fn expired_recovery_points_go_and_the_newest_stays() {
+    let mut it = Protected::start().await;
+    it.protect().await;
+    let point = |n: usize| format!("{n:064}");
+    for n in 0..2 {
+        it.cluster.says("Backup", json!({"phase": "Completed", "recoveryPoint": {"id": point(n)}}));
+        let job = it.job_of(&it.back_up().await).await;
+        it.ended(&job).await;
+        it.later(SignedDuration::from_mins(10)).await;
+    }
+    let stopped = it.call(Method::POST, &format!("{}/suspendBackups", it.instance), None).await;
+    it.operation(&stopped).await;
+    it.cluster.says("DeleteBackup", json!({"phase": "Completed"}));
+
+    it.later(SignedDuration::from_hours(8 * 24)).await;
+    it.until(async || (points(&it).await.len() == 1).then_some(())).await;
+
+    assert_eq!(points(&it).await, [point(1)], "the newest stays whatever its age");
+    let deletion = &it.cluster.made("deletebackups")[0];
+    assert_eq!(deletion["recoveryPoint"], json!({"location": "default", "id": point(0)}));
+}
+
+#[tokio::test]
+async fn an_instance_is_stopped_resumed_deleted_and_brought_back() {
+    let it = Protected::start().await;
+    it.protect().await;
+    let act = async |verb: &str| {
+        let answer = it.call(Method::POST, &format!("{}/{verb}", it.instance), None).await;
+        assert_eq!(answer.status, 202, "{verb}: {answer:?}");
+        it.operation(&answer).await;
+        it.state().await
+    };
+
+    let stopped = act("stopProtection").await;
+    let refused = it.back_up().await;
+    let resumed = act("resumeProtection").await;
+    let suspended = act("suspendBackups").await;
+    act("resumeBackups").await;
+    let deleted = it.call(Method::DELETE, &it.instance, None).await;
+    it.operation(&deleted).await;
+    let gone = it.get(&it.instance).await;
+    let listed = it.get(&format!("{}/deletedBackupInstances", it.vault)).await;
+    let undelete = format!("{}/deletedBackupInstances/one-shop/undelete", it.vault);
+    let back = it.call(Method::POST, &undelete, None).await;
+    it.operation(&back).await;
+    let again = it.call(Method::DELETE, &format!("{}/backupInstances/absent", it.vault), None).await;
+
+    assert_eq!(
+        (stopped.as_str(), resumed.as_str(), suspended.as_str()),
+        ("ProtectionStopped", "ProtectionConfigured", "BackupSchedulesSuspended")
+    );
+    assert_eq!((refused.status, refused.code()), (409, "UserErrorBackupInstanceInvalidState"));
+    assert_eq!((gone.status, listed.names()), (404, vec!["one-shop"]));
+    assert!(listed.body["value"][0]["properties"]["deletionInfo"]["scheduledPurgeTime"].is_string());
+    assert_eq!(it.state().await, "ProtectionStopped");
+    assert_eq!(again.status, 204);
+}
+
+#[tokio::test]
+async fn a_job_is_cancelled_and_thaws_in_the_cluster_first() {
+    let it = Protected::start().await;
+    it.protect().await;
+    it.cluster.says("Backup", json!({"phase": "InProgress", "stage": "snapshots"}));
+    let job = it.job_of(&it.back_up().await).await;
+    it.until(async || it.cluster.object("backups")).await;
+
+    let cancelled = it.call(Method::POST, &format!("{job}/cancel"), None).await;
+    it.until(async || {
+        it.world.clock.advance(SignedDuration::from_secs(1));
+        it.cluster.object("backups").filter(|object| object["spec"]["cancel"] == true)
+    })
+    .await;
+    let between = it.get(&job).await;
+    it.cluster.says("Backup", json!({"phase": "Cancelled"}));
+    it.world.clock.advance(SignedDuration::from_secs(20));
+    let ended = it.ended(&job).await;
+
+    assert_eq!(cancelled.status, 202, "{cancelled:?}");
+    assert_eq!(between.body["properties"]["status"], "Cancelling");
+    assert_eq!(ended["properties"]["status"], "Cancelled");
+}

@@ -1,0 +1,275 @@
+//! A vault with a cluster whose API server injects faults, a policy and an instance.
+
+use super::{
+    Answer, Person, World,
+    fault_cluster::{CONNECTION, FaultCluster},
+};
+use arm::ResourceId;
+use jiff::SignedDuration;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+use vault::{
+    api::{
+        clusters::{BACKUP_OPERATOR, BindingRecord, ClusterIdentity, ClusterRecord},
+        extensions::{BACKUP_NAMESPACE, BACKUP_TYPE, ExtensionIdentity, ExtensionRecord, ExtensionState},
+        put,
+    },
+    server::Limits,
+    store::{AuditEntry, AuditOutcome, Change, Expected, Principal, PrincipalKind},
+};
+
+/// The world, and what protects what in it.
+pub struct Protected {
+    pub world: World,
+    pub cluster: Arc<FaultCluster>,
+    pub group: String,
+    pub vault: String,
+    pub managed: ResourceId,
+    pub instance: String,
+}
+
+pub const POINT: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f900112233445566778899aabbccddeeff";
+
+impl Protected {
+    /// All is as it should be, up to the instance, which is not there yet.
+    pub async fn start() -> Self {
+        let cluster = Arc::new(FaultCluster::default());
+        let world = World::reaching(Limits::default(), cluster.clone()).await;
+        let admin = world.administrator.clone();
+        for namespace in
+            ["Microsoft.DataProtection", "Microsoft.ContainerService", "Microsoft.KubernetesConfiguration"]
+        {
+            let path = format!("{}/providers/{namespace}/register", world.root());
+            assert_eq!(world.call(&admin, Method::POST, &path, None).await.status, 200);
+        }
+        let group = world.make_group("shop").await;
+        world.make_group("snapshots").await;
+        let vault = format!("{group}/providers/Microsoft.DataProtection/backupVaults/vault1");
+        let body = json!({"location": "local", "identity": {"type": "SystemAssigned"}, "properties": {
+            "storageSettings": [{"datastoreType": "VaultStore", "type": "LocallyRedundant"}]}});
+        let made = world.call(&admin, Method::PUT, &vault, Some(body)).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        let principal = made.body["identity"]["principalId"].as_str().unwrap().to_owned();
+        let managed: ResourceId =
+            format!("{group}/providers/Microsoft.ContainerService/managedClusters/one").parse().unwrap();
+        let mut this = Self { world, cluster, group, vault, managed, instance: String::new() };
+        this.instance = format!("{}/backupInstances/one-shop", this.vault);
+        this.policy("P7D").await;
+        this.connect(&principal).await;
+        for (kind, status) in [("ValidateForBackup", json!({"phase": "Completed", "checks": []}))] {
+            this.cluster.says(kind, status);
+        }
+        this
+    }
+
+    pub async fn policy(&self, lifetime: &str) {
+        let store = json!({"objectType": "DataStoreInfoBase", "dataStoreType": "OperationalStore"});
+        let body = json!({"properties": {"objectType": "BackupPolicy",
+            "datasourceTypes": ["Microsoft.ContainerService/managedClusters"],
+            "policyRules": [
+                {"objectType": "AzureBackupRule", "name": "BackupHourly",
+                    "backupParameters": {"objectType": "AzureBackupParams", "backupType": "Incremental"}, "dataStore": store,
+                    "trigger": {"objectType": "ScheduleBasedTriggerContext",
+                        "schedule": {"repeatingTimeIntervals": ["R/2024-05-05T08:00:00+00:00/PT4H"], "timeZone": "UTC"},
+                        "taggingCriteria": [{"isDefault": true, "taggingPriority": 99, "tagInfo": {"tagName": "Default", "id": "Default_"}}]}},
+                {"objectType": "AzureRetentionRule", "name": "Default", "isDefault": true, "lifecycles": [
+                    {"deleteAfter": {"objectType": "AbsoluteDeleteOption", "duration": lifetime}, "sourceDataStore": store,
+                        "targetDataStoreCopySettings": []}]}]}});
+        let path = format!("{}/backupPolicies/policy1", self.vault);
+        let made = self.call(Method::PUT, &path, Some(body)).await;
+        assert_eq!(made.status, 200, "{made:?}");
+    }
+
+    /// What agent and gateway would bring about: a connected cluster with its extension, binding and roles.
+    async fn connect(&self, vault_principal: &str) {
+        let store = &self.world.app.store;
+        let now = self.world.app.clock.now();
+        let principal = |name: &str| Principal {
+            object_id: uuid::Uuid::new_v4().to_string(),
+            client_id: uuid::Uuid::new_v4().to_string(),
+            name: name.to_owned(),
+            kind: PrincipalKind::ManagedIdentity,
+            resource: Some(self.managed.clone()),
+            created_at: now,
+        };
+        let (own, extensions) = (principal("one"), principal("extension"));
+        let record = ClusterRecord {
+            location: "local".into(),
+            tags: Default::default(),
+            identity: ClusterIdentity::SystemAssigned { principal_id: own.object_id.clone() },
+            node_resource_group: "nodes".into(),
+            connection: Some(CONNECTION.into()),
+            given: Value::Null,
+            observed: None,
+            observed_at: None,
+        };
+        let extension = ExtensionRecord {
+            extension_type: BACKUP_TYPE.into(),
+            namespace: BACKUP_NAMESPACE.into(),
+            settings: [("configuration.backupStorageLocation.bucket".to_owned(), "backups".to_owned())]
+                .into(),
+            protected: None,
+            auto_upgrade: true,
+            release_train: "stable".into(),
+            pinned_version: None,
+            wanted_version: "0.1.0".into(),
+            current_version: Some("0.1.0".into()),
+            generation: 1,
+            state: ExtensionState::Succeeded,
+            statuses: Vec::new(),
+            error: None,
+            operation: None,
+            identity: Some(ExtensionIdentity {
+                resource: self.managed.clone(),
+                principal_id: extensions.object_id.clone(),
+                client_id: extensions.client_id.clone(),
+            }),
+        };
+        let binding = BindingRecord {
+            source_resource_id: self.vault.parse().unwrap(),
+            roles: vec![BACKUP_OPERATOR.into()],
+        };
+        let id = self.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
+        let changes = [
+            Change::AddPrincipal(own.clone()),
+            Change::AddPrincipal(extensions),
+            put(&self.managed, &record, Expected::Absent).unwrap(),
+            put(&id, &extension, Expected::Absent).unwrap(),
+            put(&self.binding(), &binding, Expected::Absent).unwrap(),
+        ];
+        store.commit(&changes, &audit()).await.unwrap();
+        let person =
+            |object_id: &str| Person { object_id: object_id.to_owned(), ..self.world.administrator.clone() };
+        let snapshots = self.world.group("snapshots");
+        for (role, who, scope) in [
+            ("Reader", vault_principal, self.managed.as_str()),
+            ("Reader", vault_principal, snapshots.as_str()),
+            ("Contributor", &own.object_id, snapshots.as_str()),
+        ] {
+            let made = self.world.assign(&self.world.administrator, role, &person(who), scope).await;
+            assert_eq!(made.status, 201, "{made:?}");
+        }
+    }
+
+    pub fn binding(&self) -> ResourceId {
+        self.managed.child("trustedAccessRoleBindings", "backuprb").unwrap()
+    }
+
+    /// Takes something away behind the API's back.
+    pub async fn remove(&self, id: &ResourceId) {
+        let version = self.world.app.store.resource(id).await.unwrap().unwrap().version;
+        let change = Change::Remove(id.clone(), Expected::Version(version));
+        self.world.app.store.commit(&[change], &audit()).await.unwrap();
+    }
+
+    /// `properties` of the instance.
+    pub fn wanted(&self) -> Value {
+        let source = json!({"objectType": "Datasource", "datasourceType": "Microsoft.ContainerService/managedClusters",
+            "resourceID": self.managed, "resourceUri": self.managed, "resourceName": "one",
+            "resourceType": "Microsoft.ContainerService/managedClusters", "resourceLocation": "local"});
+        json!({"objectType": "BackupInstance", "friendlyName": "one/shop", "dataSourceInfo": source,
+            "dataSourceSetInfo": source, "policyInfo": {"policyId": format!("{}/backupPolicies/policy1", self.vault),
+                "policyParameters": {
+                    "dataStoreParametersList": [{"objectType": "AzureOperationalStoreParameters",
+                        "dataStoreType": "OperationalStore", "resourceGroupId": self.world.group("snapshots")}],
+                    "backupDatasourceParametersList": [{
+                        "objectType": "KubernetesClusterBackupDatasourceParameters", "snapshotVolumes": true,
+                        "includeClusterScopeResources": true, "includedNamespaces": ["shop"]}]}}})
+    }
+
+    /// Makes the instance and waits until it is protected.
+    pub async fn protect(&self) {
+        let made = self.call(Method::PUT, &self.instance, Some(json!({"properties": self.wanted()}))).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        assert_eq!(made.body["properties"]["currentProtectionState"], "ConfiguringProtection");
+        let ended = self.operation(&made).await;
+        assert_eq!(ended.body["status"], "Succeeded", "{ended:?}");
+        assert_eq!(self.state().await, "ProtectionConfigured");
+    }
+
+    pub async fn state(&self) -> String {
+        let answer = self.get(&self.instance).await;
+        answer.body["properties"]["currentProtectionState"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Follows an operation to its end, as clients do.
+    pub async fn operation(&self, begun: &Answer) -> Answer {
+        let url = begun.header("azure-asyncoperation").to_owned();
+        assert!(!url.is_empty(), "{begun:?}");
+        self.until(async || {
+            let answer = self.world.get_url(&self.world.administrator, &url).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            (answer.body["status"] != "Inprogress").then_some(answer)
+        })
+        .await
+    }
+
+    /// The id of the job that an operation leads to.
+    pub async fn job_of(&self, begun: &Answer) -> String {
+        assert_eq!(begun.status, 202, "{begun:?}");
+        assert_eq!(self.operation(begun).await.body["status"], "Succeeded");
+        let result = self.world.get_url(&self.world.administrator, begun.header("location")).await;
+        assert_eq!(result.status, 200, "{result:?}");
+        result.body["jobId"].as_str().unwrap().to_owned()
+    }
+
+    /// Follows a job to its end.
+    pub async fn ended(&self, job: &str) -> Value {
+        self.until(async || {
+            let answer = self.get(job).await;
+            let status = answer.body["properties"]["status"].as_str().unwrap_or_default().to_owned();
+            (!["InProgress", "Cancelling"].contains(&status.as_str())).then_some(answer.body)
+        })
+        .await
+    }
+
+    pub async fn back_up(&self) -> Answer {
+        let body = json!({"backupRuleOptions": {"ruleName": "BackupHourly", "triggerOption": {"retentionTagOverride": "Default"}}});
+        self.call(Method::POST, &format!("{}/backup", self.instance), Some(body)).await
+    }
+
+    /// Time goes by. Tokens do not live that long.
+    pub async fn later(&mut self, by: SignedDuration) {
+        self.world.clock.advance(by);
+        self.world.administrator.token = self.world.sign_in(&self.world.administrator).await;
+    }
+
+    /// The vault is started anew, at another port.
+    pub async fn restart(mut self) -> Self {
+        self.world = self.world.restart().await;
+        self.later(SignedDuration::ZERO).await;
+        self
+    }
+
+    pub async fn until<T>(&self, look: impl AsyncFn() -> Option<T>) -> T {
+        for _ in 0..600 {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            // Time goes by while somebody waits.
+            self.world.clock.advance(SignedDuration::from_millis(100));
+        }
+        panic!("it did not come about within 30 s");
+    }
+
+    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        self.world.call(&self.world.administrator, method, path, body).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.world.get(&self.world.administrator, path).await
+    }
+}
+
+fn audit() -> AuditEntry {
+    AuditEntry {
+        at: jiff::Timestamp::UNIX_EPOCH,
+        principal: "test".into(),
+        action: "set up".into(),
+        scope: "/".into(),
+        outcome: AuditOutcome::Changed,
+        correlation: "c".into(),
+    }
+}
