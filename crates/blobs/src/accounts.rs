@@ -1,6 +1,6 @@
 //! Which containers there are, and where the blobs of each are kept.
 
-use crate::{Backing, BlobError};
+use crate::{Backing, BlobError, Who};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::{collections::BTreeMap, sync::Arc};
@@ -46,16 +46,17 @@ pub trait Accounts: Send + Sync {
     /// The container, or [`BlobError::no_container`].
     async fn container(&self, account: &str, name: &str) -> Result<Container, BlobError>;
 
-    /// Makes a container, or [`BlobError::container_exists`].
+    /// Makes a container for someone, or [`BlobError::container_exists`].
     async fn create(
         &self,
+        who: &Who,
         account: &str,
         name: &str,
         metadata: BTreeMap<String, String>,
     ) -> Result<Container, BlobError>;
 
-    /// Deletes a container with its blobs, or [`BlobError::no_container`].
-    async fn delete(&self, account: &str, name: &str) -> Result<(), BlobError>;
+    /// Deletes a container with its blobs for someone, or [`BlobError::no_container`].
+    async fn delete(&self, who: &Who, account: &str, name: &str) -> Result<(), BlobError>;
 
     /// The containers of an account.
     async fn list(&self, account: &str, wanted: &ContainerListing) -> Result<ContainerPage, BlobError>;

@@ -1,7 +1,7 @@
 //! Accounts as folders of a directory, containers as folders of those: no database, one process. For trying the
 //! service out and for measuring it; the vault keeps its accounts elsewhere.
 
-use crate::{Accounts, BlobError, Container, ContainerListing, ContainerPage, Disk};
+use crate::{Accounts, BlobError, Container, ContainerListing, ContainerPage, Disk, Who};
 use async_trait::async_trait;
 use http::StatusCode;
 use jiff::Timestamp;
@@ -60,6 +60,7 @@ impl Accounts for Folders {
 
     async fn create(
         &self,
+        _: &Who,
         account: &str,
         name: &str,
         metadata: BTreeMap<String, String>,
@@ -75,7 +76,7 @@ impl Accounts for Folders {
         }
     }
 
-    async fn delete(&self, account: &str, name: &str) -> Result<(), BlobError> {
+    async fn delete(&self, _: &Who, account: &str, name: &str) -> Result<(), BlobError> {
         match fs::remove_dir_all(self.account(account)?.join(name)) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(BlobError::no_container()),

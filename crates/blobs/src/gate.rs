@@ -90,10 +90,14 @@ impl fmt::Debug for Asked<'_> {
     }
 }
 
+/// Who was let in, by the name under which records of what they change are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Who(pub String);
+
 /// Decides about every request, before anything else is looked at.
 #[async_trait]
 pub trait Gate: Send + Sync {
-    /// `Ok` when the caller may. Otherwise [`BlobError::invalid_authentication`], [`BlobError::permission_mismatch`],
-    /// [`BlobError::network_rules`] or [`BlobError::no_account`].
-    async fn authorize(&self, asked: &Asked<'_>) -> Result<(), BlobError>;
+    /// Who the caller is, when they may. Otherwise [`BlobError::invalid_authentication`],
+    /// [`BlobError::permission_mismatch`], [`BlobError::network_rules`] or [`BlobError::no_account`].
+    async fn authorize(&self, asked: &Asked<'_>) -> Result<Who, BlobError>;
 }

@@ -83,14 +83,14 @@ pub(crate) fn is_blob(name: &str) -> bool {
 }
 
 /// Checks an account's name: 3 to 24 small letters and digits.
-pub(crate) fn check_account(name: &str) -> Result<(), BlobError> {
+pub fn check_account(name: &str) -> Result<(), BlobError> {
     let fits = (3..=24).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     if fits { Ok(()) } else { Err(BlobError::name("account", "it must be 3 to 24 small letters and digits")) }
 }
 
 /// Checks a container's name.
-pub(crate) fn check_container(name: &str) -> Result<(), BlobError> {
+pub fn check_container(name: &str) -> Result<(), BlobError> {
     let fits = (3..=63).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
         && !name.starts_with('-')

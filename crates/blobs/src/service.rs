@@ -1,7 +1,7 @@
 //! From a request to its answer: what is asked, who asks, may they, and the headers that every answer has.
 
 use crate::{
-    Accounts, Asked, BlobError, Body, BoxError, Content, DataAction, Gate,
+    Accounts, Asked, BlobError, Body, BoxError, Content, DataAction, Gate, Who,
     asked::{Headers, Query},
     conditions::http_date,
     content::{drain, full, incoming},
@@ -206,7 +206,7 @@ impl Service {
         (account, container, blob): (&str, Option<&str>, Option<&str>),
         any_of: &[DataAction],
         (peer, request_id): (IpAddr, &str),
-    ) -> Result<(), BlobError> {
+    ) -> Result<Who, BlobError> {
         let bearer = bearer(headers, query)?;
         self.gate.authorize(&Asked { bearer, account, container, blob, any_of, peer, request_id }).await
     }
@@ -227,7 +227,7 @@ impl Call<'_> {
     }
 
     /// Whether the caller may do one of these to the target.
-    pub(crate) async fn allowed(&self, any_of: &[DataAction]) -> Result<(), BlobError> {
+    pub(crate) async fn allowed(&self, any_of: &[DataAction]) -> Result<Who, BlobError> {
         let Target { account, container, blob, .. } = &self.target;
         let what = (account.as_str(), container.as_deref(), blob.as_ref().map(|key| key.as_str()));
         self.service.allow((&self.head.headers, &self.query), what, any_of, (self.peer, self.id)).await

@@ -2,7 +2,7 @@
 
 mod world;
 
-use blobs::{Accounts, BlobError, Container, ContainerListing, ContainerPage, Limits, Objects};
+use blobs::{Accounts, BlobError, Container, ContainerListing, ContainerPage, Limits, Objects, Who};
 use std::{collections::BTreeMap, sync::Arc};
 use storage::conformance::violations;
 use world::{
@@ -44,11 +44,11 @@ impl Accounts for InStore {
         })
     }
 
-    async fn create(&self, _: &str, _: &str, _: BTreeMap<String, String>) -> Result<Container, BlobError> {
+    async fn create(&self, _: &Who, _: &str, _: &str, _: BTreeMap<String, String>) -> Result<Container, BlobError> {
         Err(BlobError::container_exists())
     }
 
-    async fn delete(&self, _: &str, _: &str) -> Result<(), BlobError> {
+    async fn delete(&self, _: &Who, _: &str, _: &str) -> Result<(), BlobError> {
         Err(BlobError::container_being_deleted())
     }
 

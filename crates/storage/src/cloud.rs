@@ -6,7 +6,7 @@ mod build;
 mod classify;
 mod fresh;
 
-pub(crate) use build::{CloudTarget, build, http_client};
+pub(crate) use build::{CloudTarget, Retries, build, http_client};
 pub(crate) use classify::{innermost, service_words};
 
 use crate::{Entry, Store, StoreError, StoreErrorKind as Kind, StorePath};
@@ -45,6 +45,11 @@ impl CloudStore {
     fn new<S: ObjectStore + PaginatedListStore>(client: S, name: String, fresh: Arc<Fresh>) -> Self {
         let client = Arc::new(client);
         Self { objects: client.clone(), pages: client, name, fresh, azure_delete: None }
+    }
+
+    /// The client itself.
+    pub(crate) fn client(&self) -> (Arc<dyn ObjectStore>, Arc<dyn PaginatedListStore>) {
+        (self.objects.clone(), self.pages.clone())
     }
 
     fn target(&self, path: &StorePath) -> String {

@@ -42,9 +42,14 @@ impl Objects {
     /// The container below `prefix`. An S3 store must have `copy_if_not_exists` set, else large blobs cannot be created
     /// under `If-None-Match: *`.
     pub fn new<S: ObjectStore + PaginatedListStore>(store: Arc<S>, prefix: &str) -> Self {
+        Self::of(store.clone(), store, prefix)
+    }
+
+    /// The same, for one client that is at hand as two.
+    pub fn of(store: Arc<dyn ObjectStore>, pages: Arc<dyn PaginatedListStore>, prefix: &str) -> Self {
         let prefix = prefix.trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Self { store: store.clone(), pages: store, prefix }
+        Self { store, pages, prefix }
     }
 
     fn at(&self, key: &Key) -> Result<Path, BlobError> {

@@ -1,24 +1,24 @@
 //! Containers: made, looked at, deleted.
 
 use super::Reply;
-use crate::{BlobError, Conditions, Container, Found, Properties, properties, service::Call};
+use crate::{BlobError, Conditions, Container, Found, Properties, Who, properties, service::Call};
 use http::StatusCode;
 
-pub(super) async fn create(call: Call<'_>) -> Result<Reply, BlobError> {
+pub(super) async fn create(call: Call<'_>, who: &Who) -> Result<Reply, BlobError> {
     if call.headers().text("x-ms-blob-public-access")?.is_some() {
         let message = "Public access is not permitted on this storage account.";
         return Err(BlobError::new(StatusCode::CONFLICT, "PublicAccessNotPermitted", message));
     }
     let name = call.target.container.as_deref().ok_or_else(BlobError::no_container)?;
     let metadata = properties::metadata(&call.headers())?;
-    let made = call.service.accounts.create(&call.target.account, name, metadata).await?;
+    let made = call.service.accounts.create(who, &call.target.account, name, metadata).await?;
     Ok(Reply::new(StatusCode::CREATED).state(&state(&made)))
 }
 
-pub(super) async fn delete(call: Call<'_>, conditions: &Conditions) -> Result<Reply, BlobError> {
+pub(super) async fn delete(call: Call<'_>, who: &Who, conditions: &Conditions) -> Result<Reply, BlobError> {
     let container = call.container().await?;
     conditions.check_write(Some(&state(&container)))?;
-    call.service.accounts.delete(&call.target.account, &container.name).await?;
+    call.service.accounts.delete(who, &call.target.account, &container.name).await?;
     Ok(Reply::new(StatusCode::ACCEPTED))
 }
 

@@ -37,7 +37,7 @@ pub(crate) async fn serve(call: Call<'_>) -> Result<Reply, BlobError> {
         Operation::Batch => Conditions::NONE,
         _ => Conditions::read(&call.headers())?,
     };
-    call.allowed(rights(&call.target.operation, conditions.creates())).await?;
+    let who = call.allowed(rights(&call.target.operation, conditions.creates())).await?;
     call.headers().refuse(&REFUSED)?;
     if call.headers().text("x-ms-lease-id")?.is_some() {
         let message = "There is currently no lease on the resource; leases are not offered by this server.";
@@ -51,8 +51,8 @@ pub(crate) async fn serve(call: Call<'_>) -> Result<Reply, BlobError> {
         Operation::AccountInfo => Ok(account::info()),
         Operation::ListContainers => account::containers(call).await,
         Operation::Batch => batch::batch(call).await,
-        Operation::CreateContainer => container::create(call).await,
-        Operation::DeleteContainer => container::delete(call, &conditions).await,
+        Operation::CreateContainer => container::create(call, &who).await,
+        Operation::DeleteContainer => container::delete(call, &who, &conditions).await,
         Operation::ContainerProperties => container::properties(call).await,
         Operation::ListBlobs => list::blobs(call).await,
         Operation::PutBlob => put::blob(call, &conditions).await,

@@ -2,7 +2,7 @@
 
 use blobs::{
     Accounts, Backing, BlobError, Choose, Conditions, Container, ContainerListing, ContainerPage, Content,
-    Found, Item, Key, Listing, Page, Properties, Read, Write,
+    Found, Item, Key, Listing, Page, Properties, Read, Who, Write,
 };
 use bytes::Bytes;
 use futures::StreamExt;
@@ -47,15 +47,16 @@ impl<A: Accounts> Accounts for FaultAccounts<A> {
 
     async fn create(
         &self,
+        who: &Who,
         account: &str,
         name: &str,
         metadata: BTreeMap<String, String>,
     ) -> Result<Container, BlobError> {
-        self.inner.create(account, name, metadata).await
+        self.inner.create(who, account, name, metadata).await
     }
 
-    async fn delete(&self, account: &str, name: &str) -> Result<(), BlobError> {
-        self.inner.delete(account, name).await
+    async fn delete(&self, who: &Who, account: &str, name: &str) -> Result<(), BlobError> {
+        self.inner.delete(who, account, name).await
     }
 
     async fn list(&self, account: &str, wanted: &ContainerListing) -> Result<ContainerPage, BlobError> {

@@ -5,7 +5,7 @@
 pub mod faults;
 pub mod serve;
 
-use blobs::{Accounts, Asked, BlobError, DataAction, Gate, Limits, Service, Settings, folders::Folders};
+use blobs::{Accounts, Asked, BlobError, DataAction, Gate, Limits, Service, Settings, Who, folders::Folders};
 use object_store::{
     BackoffConfig, Certificate, ClientOptions, RetryConfig,
     azure::{MicrosoftAzure, MicrosoftAzureBuilder},
@@ -50,7 +50,7 @@ impl FakeGate {
 
 #[async_trait::async_trait]
 impl Gate for FakeGate {
-    async fn authorize(&self, asked: &Asked<'_>) -> Result<(), BlobError> {
+    async fn authorize(&self, asked: &Asked<'_>) -> Result<Who, BlobError> {
         if *self.closed.lock().unwrap() {
             return Err(BlobError::network_rules());
         }
@@ -59,7 +59,7 @@ impl Gate for FakeGate {
             return Err(BlobError::invalid_authentication("nobody issued this token"));
         };
         let may = asked.any_of.iter().any(|action| rights.contains(action.as_str()));
-        if may { Ok(()) } else { Err(BlobError::permission_mismatch()) }
+        if may { Ok(Who(asked.bearer.to_owned())) } else { Err(BlobError::permission_mismatch()) }
     }
 }
 
