@@ -44,7 +44,13 @@ impl Accounts for InStore {
         })
     }
 
-    async fn create(&self, _: &Who, _: &str, _: &str, _: BTreeMap<String, String>) -> Result<Container, BlobError> {
+    async fn create(
+        &self,
+        _: &Who,
+        _: &str,
+        _: &str,
+        _: BTreeMap<String, String>,
+    ) -> Result<Container, BlobError> {
         Err(BlobError::container_exists())
     }
 

@@ -2,8 +2,8 @@
 
 use crate::protect::quotas::Quotas;
 use crate::{
-    accounts::Accounts, cluster_link::ClusterLink, public_url::PublicUrl, seal::Wrapping, store::Store,
-    tokens::Issuer,
+    accounts::Accounts, cluster_link::ClusterLink, data_plane::StoredData, public_url::PublicUrl,
+    seal::Wrapping, store::Store, tokens::Issuer,
 };
 use identity::RoleDefinition;
 use jiff::SignedDuration;
@@ -20,6 +20,8 @@ pub struct App {
     pub issuer: Issuer,
     /// Seals what must not be read in the database.
     pub wrapping: Arc<Wrapping>,
+    /// What storage accounts hold.
+    pub stored: StoredData,
     /// Who may sign in.
     pub accounts: Accounts,
     /// The name under which clients reach it.

@@ -2,7 +2,7 @@
 //! on a poke.
 
 use crate::{
-    api::DELETE_GROUP,
+    api::{DELETE_GROUP, storage},
     app::App,
     store::{AuditEntry, AuditOutcome, Change, Ending, Expected, OperationRecord, StoreError},
 };
@@ -55,6 +55,7 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
     let ended = Ending { status: OperationStatus::Succeeded, result: None, error: None };
     let mut changes = vec![Change::End(operation.id.clone(), ended, now)];
     if let Some(stored) = app.store.resource(&operation.target).await? {
+        changes.extend(storage::gone(app.store.as_ref(), &stored.id, now).await?);
         changes.push(Change::Remove(stored.id, Expected::Version(stored.version)));
     }
     let audit = AuditEntry {
@@ -65,5 +66,7 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
         outcome: AuditOutcome::Changed,
         correlation: operation.id.clone(),
     };
-    app.store.commit(&changes, &audit).await
+    app.store.commit(&changes, &audit).await?;
+    app.poke_work.notify_one();
+    Ok(())
 }

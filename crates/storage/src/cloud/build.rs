@@ -139,11 +139,7 @@ impl Retries {
             Self::Outside => 0,
             Self::Inside => 4,
         };
-        RetryConfig {
-            backoff: BackoffConfig::default(),
-            max_retries,
-            retry_timeout: Duration::from_secs(60),
-        }
+        RetryConfig { backoff: BackoffConfig::default(), max_retries, retry_timeout: Duration::from_secs(60) }
     }
 }
 

@@ -18,6 +18,7 @@ mod providers;
 mod resource;
 mod role_assignments;
 mod role_definitions;
+pub mod storage;
 mod subscriptions;
 mod tracked;
 pub mod vaults;

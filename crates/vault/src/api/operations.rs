@@ -108,6 +108,7 @@ const TABLES: &[&[Operation]] = &[
     super::vaults::OPERATIONS,
     super::policies::OPERATIONS,
     super::guards::OPERATIONS,
+    super::storage::OPERATIONS,
 ];
 
 /// All operations.

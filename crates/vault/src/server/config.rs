@@ -1,6 +1,6 @@
 //! What an operator can choose. Everything has a default.
 
-use crate::{protect::quotas::Quotas, public_url::PublicUrl};
+use crate::{protect::quotas::Quotas, public_url::PublicUrl, stores::StoreSpec};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use uuid::Uuid;
 
@@ -21,6 +21,8 @@ pub struct Config {
     pub spread: Duration,
     /// What a vault and an instance may have and do.
     pub quotas: Quotas,
+    /// Stores for the data of storage accounts, besides the one in the data directory.
+    pub stores: Vec<StoreSpec>,
     /// What one client may take.
     pub limits: Limits,
 }

@@ -4,6 +4,7 @@ use super::Limits;
 use crate::{
     api::{self, Gate},
     app::App,
+    data_plane,
     reply::Reply,
     request::Address,
     signin::{self, GrantError, Page},
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
-use std::{sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -24,8 +25,21 @@ const CLIENT_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 const RETURN_CLIENT_ID: HeaderName = HeaderName::from_static("x-ms-return-client-request-id");
 const LARGEST_FORM: usize = 64 * 1024;
 
+/// From where the connection comes; an extension of each request.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
 /// Answers one request.
-pub async fn answer(app: Arc<App>, limits: Limits, request: Request) -> Response<Body> {
+pub async fn answer(
+    app: Arc<App>,
+    data: Arc<blobs::Service>,
+    limits: Limits,
+    request: Request,
+) -> Response<Body> {
+    let of_blobs = request.headers().contains_key("x-ms-version");
+    if is_for_data(&app, request.uri().path().to_owned(), of_blobs).await {
+        return stored_data(&data, request).await;
+    }
     let begun = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let headers = request.headers().clone();
@@ -42,6 +56,38 @@ pub async fn answer(app: Arc<App>, limits: Limits, request: Request) -> Response
     let mut response = reply.into_response();
     mark(response.headers_mut(), &headers, &correlation);
     response
+}
+
+/// Whether the path begins with the name of an account; or looks so, and the request is one of a client of blobs, which
+/// understands no other answer.
+async fn is_for_data(app: &App, path: String, of_blobs: bool) -> bool {
+    let Some(name) = data_plane::account_of(&path) else { return false };
+    if of_blobs {
+        return true;
+    }
+    match app.stored.known(app.store.as_ref(), name).await {
+        Ok(known) => known.is_some(),
+        Err(error) => {
+            tracing::error!(%error, "could not look for a storage account");
+            false
+        }
+    }
+}
+
+/// Content streams both ways for as long as it moves: the limits of the management API do not hold.
+async fn stored_data(data: &blobs::Service, request: Request) -> Response<Body> {
+    let begun = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else {
+        tracing::error!("a request came from nowhere; this is a defect, please report it");
+        let message = "The vault does not know where the request comes from.";
+        return Reply::error(&ArmError::new(500, "InternalServerError", message)).into_response();
+    };
+    let response = data.answer(request, peer).await;
+    let (status, ms) = (response.status().as_u16(), begun.elapsed().as_millis() as u64);
+    let id = response.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    tracing::debug!(%method, path, status, ms, %peer, id, "answered");
+    response.map(Body::new)
 }
 
 async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -> Reply {

@@ -1,8 +1,8 @@
 //! Takes connections, speaks TLS and HTTP/1.1 or 2 on them, and lets them end in order.
 
-use super::{Limits, ServeError, certificate::Shown, dispatch};
-use crate::app::App;
-use axum::{Router, extract::Request};
+use super::{Limits, ServeError, certificate::Shown, dispatch, dispatch::Peer};
+use crate::{app::App, data_plane};
+use axum::{Extension, Router, extract::Request};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -33,8 +33,9 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     let acceptor = TlsAcceptor::from(Arc::new(tls(shown)?));
-    let service =
-        Router::new().fallback(move |request: Request| dispatch::answer(app.clone(), limits, request));
+    let data = Arc::new(data_plane::service(&app));
+    let service = Router::new()
+        .fallback(move |request: Request| dispatch::answer(app.clone(), data.clone(), limits, request));
     let connections = Arc::new(Semaphore::new(limits.connections));
     let tasks = TaskTracker::new();
     loop {
@@ -43,10 +44,10 @@ pub async fn run(
             () = stop.cancelled() => break,
             place = connections.clone().acquire_owned() => place,
         };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "could not take a connection");
                     sleep(REST).await;
@@ -54,7 +55,8 @@ pub async fn run(
                 }
             },
         };
-        let (acceptor, service, stop) = (acceptor.clone(), service.clone(), stop.clone());
+        let service = service.clone().layer(Extension(Peer(peer.ip())));
+        let (acceptor, stop) = (acceptor.clone(), stop.clone());
         tasks.spawn(async move {
             connection(stream, acceptor, service, limits, stop).await;
             drop(place);

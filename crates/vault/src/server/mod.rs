@@ -12,11 +12,13 @@ use crate::{
     app::App,
     bootstrap::{BootstrapError, Credential, first_start},
     cluster_link::{ClusterLink, NoClusters},
+    data_plane::{self, StoredData},
     directory::{DataDirectory, DirectoryError, Lock},
     pki::PkiError,
     public_url::PublicUrl,
     seal::{SealError, Wrapping},
     store::{Store, StoreError, sqlite::Sqlite},
+    stores::{DEFAULT_FOLDER, Stores, StoresError},
     tasks,
     tokens::{Issuer, KeyError},
     work,
@@ -47,6 +49,9 @@ pub enum ServeError {
     /// Keys and certificates.
     #[error(transparent)]
     Pki(#[from] PkiError),
+    /// Stores for data.
+    #[error(transparent)]
+    Stores(#[from] StoresError),
     /// Signing keys.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -92,12 +97,14 @@ impl Vault {
         let sqlite = Sqlite::open(&path).await.map_err(|source| ServeError::Store { path, source })?;
         let store: Arc<dyn Store> = Arc::new(sqlite.clone());
         let wrapping = Arc::new(Wrapping::open(&directory)?);
+        let stores = Stores::open(&config.stores, || directory.path(DEFAULT_FOLDER), &clock)?;
         let (shown, ca) = Shown::open(directory, public.host(), clock.as_ref())?;
         let (tenant, first) = first_start(store.as_ref(), config.subscription, clock.now()).await?;
         let issuer =
             Issuer::open(public.clone(), tenant, store.clone(), clock.clone(), wrapping.clone()).await?;
         let accounts = Accounts::new(store.clone(), clock.clone());
         let app = Arc::new(App {
+            stored: StoredData::new(stores),
             store,
             issuer,
             wrapping,
@@ -158,9 +165,10 @@ impl Vault {
         let background = tokio::spawn(tasks::run(self.app.clone(), stop.clone()));
         let worker = tokio::spawn(work::run(self.app.clone(), stop.clone()));
         let renewal = tokio::spawn(certificate::renew(self.shown.clone(), self.app.clone(), stop.clone()));
+        let sweeper = tokio::spawn(data_plane::sweep(self.app.clone(), stop.clone()));
         let ended = listen::run(self.app, self.listener, self.shown, self.limits, stop.clone()).await;
         stop.cancel();
-        for task in [background, worker, renewal] {
+        for task in [background, worker, renewal, sweeper] {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task ended badly");
             }

@@ -253,6 +253,7 @@ async fn open(folder: &TempDir, clock: &Arc<FixedClock>, limits: Limits) -> Vaul
         location: "local".to_owned(),
         spread: std::time::Duration::ZERO,
         quotas: Default::default(),
+        stores: Vec::new(),
         limits,
     };
     Vault::open(config, clock.clone()).await.unwrap()

@@ -14,6 +14,7 @@ use vault::{
     protect::quotas::Quotas,
     public_url::PublicUrl,
     server::{Config, Limits, ServeError, Vault},
+    stores::StoreSpec,
 };
 
 /// Where the first administrator's credential goes when there is no terminal.
@@ -44,6 +45,10 @@ pub struct ServeArgs {
     /// Seconds over which scheduled backups begin after their slot, each instance always at its own
     #[arg(long, env = "COFFERDAM_VAULT_SCHEDULE_SPREAD", default_value_t = 120, value_name = "SECONDS")]
     schedule_spread: u64,
+    /// Store for the data of storage accounts: NAME=URL with file:///DIR, s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX
+    /// or gs://BUCKET/PREFIX; may be given several times. The store `default` is in the data directory unless it is named
+    #[arg(long, env = "COFFERDAM_VAULT_STORES", value_name = "NAME=URL", value_delimiter = ' ')]
+    store: Vec<StoreSpec>,
     /// Seconds that calls under way may take to end after SIGTERM
     #[arg(long, default_value_t = 20, value_name = "SECONDS")]
     grace: u64,
@@ -59,6 +64,7 @@ pub async fn run(args: ServeArgs) -> Outcome {
         location: args.location,
         spread: Duration::from_secs(args.schedule_spread),
         quotas: Quotas::default(),
+        stores: args.store,
         limits,
     };
     let stop = stop_on_signals()?;
@@ -78,6 +84,7 @@ pub fn failure(error: ServeError) -> Failure {
         ServeError::Directory(_)
         | ServeError::Listen { .. }
         | ServeError::Bootstrap(_)
+        | ServeError::Stores(_)
         | ServeError::Seal(_) => Failure::precondition(error),
         error => Failure::failed(error),
     }
