@@ -24,6 +24,7 @@ pub mod public_url;
 pub mod reply;
 pub mod request;
 pub mod seal;
+pub mod sealed_file;
 pub mod server;
 pub mod signin;
 pub mod store;

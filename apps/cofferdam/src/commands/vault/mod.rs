@@ -1,6 +1,7 @@
 //! `cofferdam vault`: the server outside the clusters, and what the operator of its machine does.
 
 mod credential;
+mod keys;
 mod principal;
 mod serve;
 
@@ -13,11 +14,20 @@ pub enum VaultCommand {
     Serve(serve::ServeArgs),
     /// Make a service principal with a secret, on the vault's own machine
     AddPrincipal(principal::AddPrincipalArgs),
+    /// Make a key pair to which repository keys can be sealed; age-keygen makes the same
+    MakeRecoveryKey(keys::MakeArgs),
+    /// Seal the keys of all repositories to a recovery key, into a file
+    ExportRepositoryKeys(keys::ExportArgs),
+    /// Open such a file: one password file per repository, for restic or for this program
+    OpenRepositoryKeys(keys::OpenArgs),
 }
 
 pub async fn run(command: VaultCommand, format: Format) -> Outcome {
     match command {
         VaultCommand::Serve(args) => serve::run(args).await,
         VaultCommand::AddPrincipal(args) => principal::run(args, format).await,
+        VaultCommand::MakeRecoveryKey(args) => keys::make(args, format),
+        VaultCommand::ExportRepositoryKeys(args) => keys::export(args, format).await,
+        VaultCommand::OpenRepositoryKeys(args) => keys::open(args, format),
     }
 }
