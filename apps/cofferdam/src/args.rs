@@ -59,6 +59,8 @@ pub enum Command {
     Vault(commands::vault::VaultCommand),
     /// Run the Backup Extension (in a cluster, this is the Deployment)
     Extension(commands::extension::ExtensionArgs),
+    /// Run the gateway of Trusted Access (in a cluster, this is a Deployment)
+    Gateway(commands::gateway::GatewayArgs),
     /// Move the data of one volume (in a cluster, the extension makes a Job of this)
     #[command(subcommand)]
     Mover(commands::mover::MoverCommand),

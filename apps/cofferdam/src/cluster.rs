@@ -37,7 +37,8 @@ impl ClusterArgs {
         })
     }
 
-    async fn config(&self) -> Result<Config, Failure> {
+    /// Address and credentials; nothing is contacted yet.
+    pub async fn config(&self) -> Result<Config, Failure> {
         let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
         let config = match &self.kubeconfig {
             Some(path) => {

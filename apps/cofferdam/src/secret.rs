@@ -43,14 +43,23 @@ pub fn credential_secret(name: &str, namespace: &str, files: &[(String, String)]
 }
 
 /// Makes sure that the Secret with the repository's password exists. One that exists is never changed, unless it
-/// equals what was given. Says loudly that a copy must be kept.
+/// equals what was given. Says loudly that a copy must be kept. There is none where the vault keeps the key.
 pub async fn ensure_repository_secret(
     secrets: &Api<Secret>,
     record: &LocationRecord,
     namespace: &str,
     given: Option<String>,
 ) -> Result<(), Failure> {
-    let name = &record.repository_secret;
+    let Some(name) = record.repository_secret() else {
+        return match given {
+            None => Ok(()),
+            Some(_) => Err(Failure::usage(format!(
+                "the vault keeps the repository password of location {}; none can be given",
+                record.name
+            ))
+            .next("Leave out `--repository-password-file`, or the setting `repositoryKey=vault`.")),
+        };
+    };
     let existing =
         secrets.get_opt(name).await.map_err(|error| Failure::api(format!("read Secret {name}"), &error))?;
     if let Some(existing) = existing {
@@ -76,7 +85,7 @@ pub async fn ensure_repository_secret(
             .next("Pass it with `--repository-password-file`."));
         }
     };
-    let secret = repository_secret(record, namespace, &password);
+    let Some(secret) = repository_secret(record, namespace, &password) else { return Ok(()) };
     secrets
         .create(&PostParams::default(), &secret)
         .await

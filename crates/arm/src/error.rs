@@ -98,6 +98,20 @@ impl ArmError {
         Self::new(403, "AuthorizationFailed", message)
     }
 
+    /// What the caller may do, but not with a resource that it links to: each pair is action and scope.
+    pub fn not_authorized_linked(
+        (principal, object_id): (&str, &str),
+        (action, scope): (&str, &str),
+        (linked_action, linked): (&str, &str),
+    ) -> Self {
+        let message = format!(
+            "The client '{principal}' with object id '{object_id}' has permission to perform action '{action}' on scope \
+             '{scope}'; however, it does not have permission to perform action(s) '{linked_action}' on the linked scope(s) \
+             '{linked}' (respectively) or the linked scope(s) are invalid."
+        );
+        Self::new(403, "LinkedAuthorizationFailed", message).about(linked)
+    }
+
     /// The document to send.
     pub fn body(&self) -> Value {
         serde_json::json!({ "error": self })

@@ -20,6 +20,11 @@ impl RepositorySecret {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The bytes themselves, for the Secret of a mover. Nothing else may ask for them.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl std::fmt::Debug for RepositorySecret {

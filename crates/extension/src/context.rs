@@ -1,6 +1,6 @@
 //! What every reconciler works with.
 
-use crate::{events::Events, health::Health, locations::Locations, turns::Turns};
+use crate::{events::Events, grants::VaultSettings, health::Health, locations::Locations, turns::Turns};
 use kube::Client;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use telemetry::Clock;
@@ -11,6 +11,8 @@ use tokio::sync::Notify;
 pub struct Config {
     /// Its namespace: custom resources, locations, Secrets, the Lease.
     pub namespace: String,
+    /// The vault that grants keys and locations; without one they come from the cluster alone.
+    pub vault: Option<VaultSettings>,
     /// The product's image, for movers; without it files are not copied.
     pub image: Option<String>,
     /// Unique name of this process in the leader election.

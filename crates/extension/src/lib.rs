@@ -19,6 +19,7 @@ pub mod difference;
 pub mod driver;
 mod events;
 pub mod fault;
+pub mod grants;
 pub mod health;
 pub mod leader;
 pub mod locations;

@@ -1,17 +1,26 @@
 //! What movers get from the extension: image, namespace, and in a Secret the settings, credential and password
 //! of the location. Nothing of that is ever an argument.
+//!
+//! Where a location is opened with the identity of the extension's pod, a mover gets a short-lived token of it in the
+//! Secret of its own, which is renewed while it runs and goes with its Job.
 
 use crate::{
     context::Context,
-    locations::{CredentialKind, OpenLocation, REPOSITORY_KEY, bytes_of},
+    locations::{CredentialKind, LocationError, OpenLocation, bytes_of},
     manifests::MOVERS_NAMESPACE,
 };
+use async_trait::async_trait;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use protection::{Problem, code};
-use std::{collections::BTreeMap, time::Duration};
-use storage::location::Provider;
-use volumes::files::{CopyOptions, Mover, MoverSecret, PASSWORD_FILE, SETTINGS_FILE};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use storage::{
+    credential::{CredentialSource, to_secret},
+    location::Provider,
+};
+use telemetry::Clock;
+use volumes::files::{CopyOptions, Mover, MoverSecret, PASSWORD_FILE, Renewal, SETTINGS_FILE, SecretSource};
 
 /// The service account of movers: it has no rights and its token is not mounted.
 const ACCOUNT: &str = "default";
@@ -22,6 +31,9 @@ const BUDGET: u32 = 160;
 const PARALLEL: usize = 8;
 /// How long one volume may take when nothing else limits it.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// How soon what a mover holds is renewed at the earliest.
+const SHORTEST: Duration = Duration::from_secs(30);
 
 /// Movers for a location; `verb` and `more` begin their arguments. An `Err` says why there can be none.
 pub async fn mover(
@@ -36,12 +48,15 @@ pub async fn mover(
     };
     let mut arguments = vec!["mover".to_owned(), verb.to_owned(), "--memory".to_owned(), BUDGET.to_string()];
     arguments.extend(more.iter().cloned());
+    let (secret, renewal) = secret(context, location).await?;
     Ok(Mover {
         image: image.clone(),
         namespace: MOVERS_NAMESPACE.to_owned(),
         service_account: ACCOUNT.to_owned(),
         arguments,
-        secret: secret(&context.client, &context.config.namespace, location).await?,
+        secret,
+        renewal,
+        environment: way_out(),
         memory: LIMIT.to_owned(),
     })
 }
@@ -55,28 +70,60 @@ pub fn options(at_most: Option<Duration>) -> CopyOptions {
     }
 }
 
-async fn secret(client: &Client, namespace: &str, location: &OpenLocation) -> Result<MoverSecret, Problem> {
+/// What movers get besides their arguments, and how it is renewed where it does not last.
+async fn secret(
+    context: &Context,
+    location: &OpenLocation,
+) -> Result<(MoverSecret, Option<Renewal>), Problem> {
     let record = &location.record;
-    let mut files = match &record.credential {
-        CredentialKind::Secret(name) => credential(client, namespace, name).await?,
-        CredentialKind::None if record.settings.provider == Provider::Local => {
-            return Err(cannot(
-                "its location is a directory of the extension's pod, which movers cannot reach",
-            )
+    if record.credential == CredentialKind::None && record.settings.provider == Provider::Local {
+        return Err(cannot("its location is a directory of the extension's pod, which movers cannot reach")
             .fix("Use an object store as the location."));
+    }
+    let settings = context.locations.settings_elsewhere(record).await.map_err(|error| cannot_by(&error))?;
+    let settings = serde_json::to_vec(&settings).map_err(|error| cannot(&error.to_string()))?;
+    let mut files = BTreeMap::from([
+        (SETTINGS_FILE.to_owned(), settings),
+        (PASSWORD_FILE.to_owned(), location.password.expose().to_vec()),
+    ]);
+    match &record.credential {
+        CredentialKind::None => Ok((MoverSecret(files), None)),
+        CredentialKind::Secret(name) => {
+            files.extend(credential(&context.client, &context.config.namespace, name).await?);
+            Ok((MoverSecret(files), None))
         }
-        CredentialKind::None => BTreeMap::new(),
         CredentialKind::WorkloadIdentity => {
-            return Err(cannot(
-                "its location is opened with the extension's own identity, which movers do not have",
-            )
-            .fix("Name a Secret with the store's credential in the location's setting credentialSecret."));
+            let source = context.locations.credential(record).await.map_err(|error| cannot_by(&error))?;
+            let source = ByIdentity { files: MoverSecret(files), source, clock: context.clock.clone() };
+            let (secret, after) = source.secret().await.map_err(|why| cannot(&why))?;
+            Ok((secret, Some(Renewal { source: Arc::new(source), after })))
         }
-    };
-    let settings = serde_json::to_vec(&record.settings).map_err(|error| cannot(&error.to_string()))?;
-    files.insert(SETTINGS_FILE.to_owned(), settings);
-    files.insert(PASSWORD_FILE.to_owned(), password(client, namespace, &record.repository_secret).await?);
-    Ok(MoverSecret(files))
+    }
+}
+
+/// Movers of a location that is opened with the extension's identity: they get a short-lived token of it and never
+/// the identity itself.
+#[derive(Debug)]
+struct ByIdentity {
+    files: MoverSecret,
+    source: Arc<dyn CredentialSource>,
+    clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl SecretSource for ByIdentity {
+    async fn secret(&self) -> Result<(MoverSecret, Duration), String> {
+        let credential = self.source.credential().await.map_err(|error| error.to_string())?;
+        let mut files = self.files.0.clone();
+        files.extend(to_secret(&credential.value));
+        Ok((MoverSecret(files), renewed_after(credential.expires, self.clock.now())))
+    }
+}
+
+/// Half of what is left of a credential: the kubelet takes a minute or two to hand a new one on.
+fn renewed_after(expires: Option<Timestamp>, now: Timestamp) -> Duration {
+    let left = expires.map_or(LONGEST, |end| Duration::try_from(end.duration_since(now)).unwrap_or_default());
+    (left / 2).clamp(SHORTEST, LONGEST)
 }
 
 async fn credential(
@@ -93,11 +140,69 @@ async fn credential(
     }
 }
 
-async fn password(client: &Client, namespace: &str, name: &str) -> Result<Vec<u8>, Problem> {
-    let mut data = credential(client, namespace, name).await?;
-    data.remove(REPOSITORY_KEY).ok_or_else(|| cannot(&format!("Secret {name} has no key {REPOSITORY_KEY}")))
+/// The variables by which HTTP clients find their way out, as this process has them.
+fn way_out() -> BTreeMap<String, String> {
+    ["HTTPS_PROXY", "NO_PROXY"]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+        .collect()
+}
+
+fn cannot_by(error: &LocationError) -> Problem {
+    let problem = error.problem();
+    let mut about = cannot(problem.message.trim_end_matches('.'));
+    about.recommended_action = problem.recommended_action;
+    about
 }
 
 fn cannot(why: &str) -> Problem {
     Problem::warning(code::VOLUME_NOT_PROTECTED, format!("Files of volumes cannot be moved: {why}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::SecretString;
+    use storage::credential::{Credential, CredentialError, CredentialValue, from_secret};
+    use telemetry::FixedClock;
+
+    /// Hands out a token that lives for an hour.
+    #[derive(Debug)]
+    struct FakeIdentity(Timestamp);
+
+    #[async_trait]
+    impl CredentialSource for FakeIdentity {
+        fn describe(&self) -> String {
+            "an identity".to_owned()
+        }
+
+        async fn credential(&self) -> Result<Credential, CredentialError> {
+            let value = CredentialValue::Bearer(SecretString::from("t0ken"));
+            Ok(Credential { value, expires: Some(self.0 + jiff::SignedDuration::from_hours(1)) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_mover_gets_a_token_that_is_renewed_at_half_its_life_and_not_the_identity() {
+        let now = Timestamp::UNIX_EPOCH;
+        let files = MoverSecret([(PASSWORD_FILE.to_owned(), b"pw".to_vec())].into());
+        let source =
+            ByIdentity { files, source: Arc::new(FakeIdentity(now)), clock: Arc::new(FixedClock::at(now)) };
+
+        let (secret, after) = source.secret().await.unwrap();
+
+        let read = from_secret(Provider::Azure, Some("acct"), &secret.0).unwrap();
+        assert_eq!(read.kind(), "bearer token");
+        assert_eq!(secret.0.len(), 2);
+        assert_eq!(after, Duration::from_secs(1800));
+        assert!(!format!("{secret:?}").contains("t0ken"));
+    }
+
+    #[test]
+    fn what_has_ended_already_is_asked_for_again_soon_but_not_at_once() {
+        let now = Timestamp::UNIX_EPOCH;
+
+        assert_eq!(renewed_after(Some(now), now + jiff::SignedDuration::from_hours(1)), SHORTEST);
+        assert_eq!(renewed_after(None, now), LONGEST / 2);
+    }
 }

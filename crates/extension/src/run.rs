@@ -7,6 +7,7 @@ use crate::{
     delete_backup::Deletions,
     driver::{Operation, drive},
     events::Events,
+    grants::Vault,
     health::{self, Health},
     leader::{Election, Timing},
     locations::Locations,
@@ -95,7 +96,9 @@ async fn work(
     }
     tracing::info!(identity = config.identity, "leading");
     health.metrics().leader.set(1);
-    let locations = Locations::new(client.clone(), &config.namespace, cluster.uid.clone(), clock.clone());
+    let vault = config.vault.clone().map(|settings| Arc::new(Vault::new(settings, clock.clone())));
+    let locations = Locations::new(client.clone(), &config.namespace, cluster.uid.clone(), clock.clone())
+        .with_vault(vault);
     let events = Events::new(client.clone(), &config.identity);
     let grace = config.grace;
     let context = Arc::new(Context {

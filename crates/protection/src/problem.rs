@@ -98,6 +98,8 @@ pub mod code {
     // Ours: the original has no code for these.
     pub const LOCATION_OWNED_BY_OTHER_CLUSTER: &str = "UserErrorBackupStorageLocationOwnedByAnotherCluster";
     pub const LOCATION_NOT_EMPTY: &str = "UserErrorBackupStorageLocationNotEmpty";
+    pub const GRANT_DENIED: &str = "UserErrorRepositoryGrantDenied";
+    pub const GRANT_UNKNOWN_JOB: &str = "UserErrorRepositoryGrantUnknownJob";
     pub const WRONG_REPOSITORY_KEY: &str = "UserErrorRepositoryKeyRejected";
     pub const REPOSITORY_DAMAGED: &str = "RepositoryDamaged";
     pub const STORE_FULL: &str = "UserErrorBackupStorageLocationFull";

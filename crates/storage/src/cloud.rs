@@ -6,8 +6,9 @@ mod build;
 mod classify;
 mod fresh;
 
-pub(crate) use build::{CloudTarget, Retries, build, http_client};
-pub(crate) use classify::{innermost, service_words};
+pub(crate) use build::{CloudTarget, Retries, build};
+pub use classify::innermost;
+pub(crate) use classify::{is_untrusted, service_words};
 
 use crate::{Entry, Store, StoreError, StoreErrorKind as Kind, StorePath};
 use async_trait::async_trait;

@@ -7,7 +7,7 @@ mod secret;
 mod sources;
 mod workload;
 
-pub use secret::{SECRET_KEYS, from_secret};
+pub use secret::{SECRET_KEYS, from_secret, to_secret};
 pub use sources::{MountedSecret, NoCredential, StaticCredential, TokenFile};
 pub use workload::{AwsWebIdentity, AzureWorkloadIdentity};
 

@@ -76,6 +76,11 @@ impl StoreError {
         self
     }
 
+    /// Whether the store knows who asks and misses a role of theirs: Azure's `AuthorizationPermissionMismatch`.
+    pub fn lacks_role(&self) -> bool {
+        self.kind == StoreErrorKind::Denied && self.cause.contains("AuthorizationPermissionMismatch")
+    }
+
     /// Whether the file simply is not there.
     pub fn is_not_found(&self) -> bool {
         self.kind == StoreErrorKind::NotFound

@@ -10,6 +10,7 @@ mod path;
 mod prefixed;
 mod retry;
 mod store;
+mod trust;
 
 pub mod credential;
 pub mod faults;
@@ -21,9 +22,11 @@ pub mod conformance;
 #[cfg(feature = "emulators")]
 pub mod emulators;
 
+pub use cloud::innermost as plain_cause;
 pub use error::{StoreError, StoreErrorKind};
 pub use local::LocalStore;
 pub use path::{BadStorePath, StorePath};
 pub use prefixed::Prefixed;
 pub use retry::{RetryPolicy, Retrying};
 pub use store::{Entry, Store};
+pub use trust::{BadAuthorities, Trust};

@@ -2,6 +2,7 @@
 
 use crate::{
     BadStorePath, LocalStore, Prefixed, RetryPolicy, Retrying, Store, StoreError, StoreErrorKind, StorePath,
+    Trust,
     cloud::{self, CloudTarget, Retries},
     credential::CredentialSource,
 };
@@ -188,7 +189,7 @@ impl LocationSettings {
                 problems.push(bad(
                     &format!("config.{key}"),
                     "it is not an http(s) address",
-                    "Write it as https://host[:port].",
+                    "Write it as https://host[:port][/path].",
                 ));
             }
         }
@@ -224,18 +225,31 @@ impl LocationSettings {
             .any(|key| self.text(key).is_some_and(|at| at.starts_with("http://")))
     }
 
-    /// An HTTP client that trusts the private certificate authority of these settings, for token services.
-    pub fn http_client(&self) -> Result<reqwest::Client, StoreError> {
-        cloud::http_client(self.ca_cert()).map_err(|error| {
-            let target = format!("{SETTINGS_PREFIX}config.caCert");
-            StoreError::new("use", target, StoreErrorKind::Other, cloud::innermost(&error))
-                .with_remedy("Paste the certificate authority as PEM.")
-        })
+    /// The authorities that the settings name: those of the system, and `config.caCert`.
+    pub fn trust(&self) -> Trust {
+        self.ca_cert().map_or(Trust::System, |pem| Trust::SystemAnd(pem.to_owned()))
+    }
+
+    /// Whether the Azure endpoint of these settings has the scheme, host and port of `url`.
+    pub fn is_at(&self, url: &str) -> bool {
+        let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
+        let endpoint = self.text("storageAccountURI").filter(|_| self.provider == Provider::Azure);
+        endpoint.and_then(origin).is_some_and(|at| at.is_tuple() && Some(at) == origin(url))
     }
 
     /// Opens the location. For object stores nothing is contacted yet.
     pub async fn open(
         &self,
+        credentials: Arc<dyn CredentialSource>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Location, StoreError> {
+        self.open_trusting(&self.trust(), credentials, clock).await
+    }
+
+    /// The same, trusting other authorities than the settings name.
+    pub async fn open_trusting(
+        &self,
+        trust: &Trust,
         credentials: Arc<dyn CredentialSource>,
         clock: Arc<dyn Clock>,
     ) -> Result<Location, StoreError> {
@@ -250,7 +264,7 @@ impl LocationSettings {
         let whole: Arc<dyn Store> = match self.cloud_target() {
             None => Arc::new(LocalStore::open(&self.bucket).await?),
             Some(target) => {
-                let store = cloud::build(target, self.ca_cert(), credentials, clock, Retries::Outside)
+                let store = cloud::build(target, trust, credentials, clock, Retries::Outside)
                     .map_err(|error| fail(cloud::innermost(&error)))?;
                 Arc::new(Retrying::new(store, RetryPolicy::default()))
             }
@@ -278,7 +292,7 @@ impl LocationSettings {
             return Err(fail(problem.to_string()));
         }
         let Some(target) = self.cloud_target() else { return Ok(None) };
-        let store = cloud::build(target, self.ca_cert(), credentials, clock, Retries::Inside)
+        let store = cloud::build(target, &self.trust(), credentials, clock, Retries::Inside)
             .map_err(|error| fail(cloud::innermost(&error)))?;
         let (objects, pages) = store.client();
         Ok(Some(ObjectClient { objects, pages }))
@@ -387,6 +401,26 @@ mod tests {
                 only_tokens: true,
             })
         );
+    }
+
+    #[test]
+    fn a_location_is_at_the_vault_that_serves_its_endpoint() {
+        let at = |uri: &str| {
+            let given = settings(&[
+                ("bucket", "backups"),
+                ("config.storageAccount", "acct"),
+                ("config.storageAccountURI", uri),
+            ]);
+            LocationSettings::from_settings(&given).unwrap()
+        };
+
+        assert!(at("https://vault.example:8443/acct").is_at("https://vault.example:8443"));
+        assert!(at("https://vault.example/acct/").is_at("https://vault.example:443/"));
+        for other in
+            ["https://vault.example:8444/acct", "http://vault.example:8443/acct", "https://x.vault.example/"]
+        {
+            assert!(!at(other).is_at("https://vault.example:8443"), "{other}");
+        }
     }
 
     #[test]

@@ -80,6 +80,17 @@ pub async fn claim(root: &dyn Store, cluster: &str, now: Timestamp) -> Result<Ow
     }
 }
 
+/// Asks the store whether it takes a write, and leaves nothing behind: the marker is created once more with its own
+/// content, which changes nothing. Without a marker nothing is asked.
+pub async fn may_write(root: &dyn Store) -> Result<(), StoreError> {
+    let path = path(OWNER_FILE)?;
+    match root.read(&path).await {
+        Ok(marker) => root.create(&path, marker).await,
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whose the location is, seen from `cluster`.
 pub async fn verify(root: &dyn Store, cluster: &str) -> Result<Ownership, StoreError> {
     Ok(match read(root).await? {

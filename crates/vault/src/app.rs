@@ -2,12 +2,13 @@
 
 use crate::protect::quotas::Quotas;
 use crate::{
-    accounts::Accounts, cluster_link::ClusterLink, data_plane::StoredData, public_url::PublicUrl,
-    seal::Wrapping, store::Store, tokens::Issuer,
+    access::Access, accounts::Accounts, cluster_link::ClusterLink, data_plane::StoredData, denials::Denials,
+    metrics::Metrics, public_url::PublicUrl, seal::Wrapping, store::Store, tokens::Issuer, trust::Trust,
+    work::Kinds,
 };
 use identity::RoleDefinition;
 use jiff::SignedDuration;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use telemetry::Clock;
 use tokio::sync::Notify;
 
@@ -24,6 +25,14 @@ pub struct App {
     pub stored: StoredData,
     /// Who may sign in.
     pub accounts: Accounts,
+    /// Issuers outside that the operator trusts.
+    pub trust: Trust,
+    /// Addresses to which a browser may be sent with an authorization code, besides those of its own machine.
+    pub redirects: Vec<String>,
+    /// Who may do what with what resources hold.
+    pub access: Access,
+    /// Denied calls that the audit log counts.
+    pub denials: Denials,
     /// The name under which clients reach it.
     pub public: PublicUrl,
     /// The time.
@@ -40,6 +49,12 @@ pub struct App {
     pub clusters: Arc<dyn ClusterLink>,
     /// Which of several replicas this is, unique at each start.
     pub replica: String,
+    /// Kinds of work besides the vault's own.
+    pub kinds: Kinds,
+    /// How long work that was claimed is left to a replica that falls silent.
+    pub lease: Duration,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Wakes the background tasks.
     pub poke: Notify,
     /// Wakes whoever looks for work.

@@ -60,7 +60,8 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// Makes what a vault needs, once. The credential is there at the first start alone.
+/// Makes what a vault needs, once; of several replicas that start first at once, one does. The credential is there at the
+/// first start alone, and only where it was made.
 pub async fn first_start(
     store: &dyn Store,
     subscription: Option<Uuid>,
@@ -75,9 +76,16 @@ pub async fn first_start(
         .map_err(|_| BootstrapError::Subscription(subscription.clone()))?;
     let new = Subscription { id: id.clone(), name: "Default".to_owned(), created_at: now };
     let (mut changes, credential) = principal("Administrator", &tenant, &id, Some(&RoleId::new(OWNER)), now)?;
-    changes.extend([Change::Set(TENANT.to_owned(), tenant.clone()), Change::AddSubscription(new)]);
-    store.commit(&changes, &audit("first start", &id, now)).await?;
-    Ok((tenant, Some(credential)))
+    let first = Change::SetIf { name: TENANT.to_owned(), before: None, value: tenant.clone() };
+    changes.extend([first, Change::AddSubscription(new)]);
+    match store.commit(&changes, &audit("first start", &id, now)).await {
+        Ok(()) => Ok((tenant, Some(credential))),
+        Err(StoreError::Conflict(what)) => match store.setting(TENANT).await? {
+            Some(tenant) => Ok((tenant, None)),
+            None => Err(StoreError::Conflict(what).into()),
+        },
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Makes a principal, with a role at the default subscription where one is named.

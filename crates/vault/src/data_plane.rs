@@ -3,7 +3,6 @@
 
 mod access;
 mod accounts;
-mod denied;
 mod gate;
 mod known;
 pub mod remove;

@@ -9,7 +9,6 @@ use crate::{
     store::{AuditEntry, AuditOutcome, Change, Expected, Store, StoreError},
 };
 use arm::ResourceId;
-use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -80,11 +79,11 @@ pub async fn repository_key(
     settings: &BTreeMap<String, String>,
 ) -> Result<Zeroizing<String>, RepositoryKeyError> {
     let name = format!("{PREFIX}{id}");
-    if app.store.setting(&name).await?.is_none() {
+    if app.store.secret(&name).await?.is_none() {
         let mut bytes = Zeroizing::new([0_u8; LENGTH]);
         rand::rng().fill_bytes(bytes.as_mut());
         let key = Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-        let sealed = STANDARD.encode(app.wrapping.seal(&name, key.as_bytes())?);
+        let keep = Change::Keep(name.clone(), app.wrapping.seal(&name, key.as_bytes())?);
         let audit = AuditEntry {
             at: app.clock.now(),
             principal: "vault".to_owned(),
@@ -95,7 +94,7 @@ pub async fn repository_key(
         };
         let record = KeyRecord { settings: settings.clone(), created_at: audit.at };
         let record = put(&record_id(id)?, &record, Expected::Absent)?;
-        match app.store.commit(&[Change::SetOnce(name.clone(), sealed), record], &audit).await {
+        match app.store.commit(&[app.wrapping.guard(), keep, record], &audit).await {
             Ok(()) | Err(StoreError::Conflict(_)) => {}
             Err(error) => return Err(error.into()),
         }
@@ -110,8 +109,7 @@ async fn opened(
 ) -> Result<Zeroizing<String>, RepositoryKeyError> {
     let name = format!("{PREFIX}{id}");
     let damaged = || RepositoryKeyError::Damaged(id.to_owned());
-    let sealed = store.setting(&name).await?.ok_or_else(damaged)?;
-    let sealed = STANDARD.decode(sealed).map_err(|_| damaged())?;
+    let sealed = store.secret(&name).await?.ok_or_else(damaged)?;
     let opened = wrapping.open_secret(&name, &sealed)?;
     std::str::from_utf8(&opened).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| damaged())
 }

@@ -9,26 +9,35 @@
     reason = "an error is made once per refused call; boxing would make every match harder to read"
 )]
 
+pub mod access;
 pub mod accounts;
 pub mod api;
 pub mod app;
+pub mod bearer;
 pub mod bootstrap;
 pub mod cluster_link;
 pub mod data_plane;
+pub mod denials;
 pub mod directory;
+pub mod forwarded;
 pub mod grants;
+mod graph;
 pub mod keys;
+pub mod metrics;
 pub mod pki;
 pub mod protect;
 pub mod public_url;
 pub mod reply;
 pub mod request;
+pub mod rewrap;
 pub mod seal;
 pub mod sealed_file;
 pub mod server;
+pub mod shared;
 pub mod signin;
 pub mod store;
 pub mod stores;
 mod tasks;
 pub mod tokens;
+pub mod trust;
 pub mod work;

@@ -13,6 +13,7 @@ use rustls::{
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// The authority's certificate, which clients must trust.
 pub const CA_FILE: &str = "tls/ca.crt";
@@ -35,12 +36,31 @@ pub enum PkiError {
         "{0} cannot be used: {1}; remove the folder tls of the data directory to have all made anew (clients must then trust the new authority)"
     )]
     File(&'static str, String),
+    /// What the operator gave cannot be used.
+    #[error("the certificate {certificate} and the key {key} cannot be used: {why}", certificate = .certificate.display(), key = .key.display())]
+    Given {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// The date cannot be reckoned with.
     #[error("the clock of this machine shows a time that no certificate can hold: {0}")]
     Clock(Date),
     /// The file could not be read or written.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+}
+
+/// An authority.
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub struct Authority {
+    /// Its certificate, as PEM.
+    pub certificate: String,
+    /// Its private key, as PEM.
+    pub key: String,
 }
 
 /// What the server certificate was made for.
@@ -68,6 +88,29 @@ pub fn certificate(
         make_server(directory, names, today)?;
     }
     Ok((load(directory)?, directory.path(CA_FILE)))
+}
+
+/// Certificate and private key of the authority, as PEM; made where there are none.
+pub fn own_authority(directory: &DataDirectory, now: Timestamp) -> Result<Authority, PkiError> {
+    if directory.read(CA_FILE)?.is_none() || directory.read(CA_KEY_FILE)?.is_none() {
+        make_authority(directory, now.to_zoned(TimeZone::UTC).date())?;
+    }
+    let certificate = directory.read(CA_FILE)?.unwrap_or_default();
+    let key = directory.read(CA_KEY_FILE)?.unwrap_or_default();
+    Ok(Authority { certificate, key })
+}
+
+/// Takes over an authority that other replicas use; the server certificate is then made anew.
+pub fn adopt(directory: &DataDirectory, authority: &Authority) -> Result<(), PkiError> {
+    let known = directory.read(CA_FILE)?.as_ref() == Some(&authority.certificate)
+        && directory.read(CA_KEY_FILE)?.as_ref() == Some(&authority.key);
+    if !known {
+        // First what says that the server certificate is good: killed from here on, all is made anew.
+        directory.write(RECORD_FILE, "", Readers::Everyone)?;
+        directory.write(CA_KEY_FILE, &authority.key, Readers::Owner)?;
+        directory.write(CA_FILE, &authority.certificate, Readers::Everyone)?;
+    }
+    Ok(())
 }
 
 /// Whether the certificate does not serve any more: other names, or its end is near.
@@ -129,17 +172,23 @@ fn make_server(directory: &DataDirectory, names: Vec<String>, today: Date) -> Re
 }
 
 fn load(directory: &DataDirectory) -> Result<CertifiedKey, PkiError> {
-    let wrong = |file, error: &dyn std::fmt::Display| PkiError::File(file, error.to_string());
     let certificate = directory.read(SERVER_FILE)?.unwrap_or_default();
-    let key = directory.read(SERVER_KEY_FILE)?.unwrap_or_default();
+    let key = Zeroizing::new(directory.read(SERVER_KEY_FILE)?.unwrap_or_default());
+    pair(&certificate, &key).map_err(|error| PkiError::File(SERVER_FILE, error))
+}
+
+/// A certificate chain and its private key, both PEM, that belong together.
+pub fn pair(certificate: &str, key: &str) -> Result<CertifiedKey, String> {
     let chain = CertificateDer::pem_slice_iter(certificate.as_bytes())
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| wrong(SERVER_FILE, &error))?;
-    let key =
-        PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| wrong(SERVER_KEY_FILE, &error))?;
+        .map_err(|error| error.to_string())?;
+    if chain.is_empty() {
+        return Err("there is no certificate in it".to_owned());
+    }
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| format!("the key: {error}"))?;
     let provider = CryptoProvider::get_default().cloned();
     let provider = provider.unwrap_or_else(|| rustls::crypto::aws_lc_rs::default_provider().into());
-    CertifiedKey::from_der(chain, key, &provider).map_err(|error| wrong(SERVER_FILE, &error))
+    CertifiedKey::from_der(chain, key, &provider).map_err(|error| error.to_string())
 }
 
 fn common_name(name: &str) -> DistinguishedName {

@@ -14,17 +14,24 @@ pub struct Reply {
     pub headers: Vec<(HeaderName, String)>,
     /// The document, if there is one.
     pub body: Option<Value>,
+    /// A page for people instead of a document.
+    pub page: Option<String>,
 }
 
 impl Reply {
     /// A document.
     pub fn json(status: u16, body: Value) -> Self {
-        Self { status, headers: Vec::new(), body: Some(body) }
+        Self { status, headers: Vec::new(), body: Some(body), page: None }
     }
 
     /// No document.
     pub fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: None }
+        Self { status, headers: Vec::new(), body: None, page: None }
+    }
+
+    /// A page for people, in HTML.
+    pub fn page(status: u16, page: String) -> Self {
+        Self { page: Some(page), ..Self::empty(status) }
     }
 
     /// With one more header.
@@ -40,13 +47,15 @@ impl Reply {
 
     /// As bytes.
     pub fn into_response(self) -> Response<Body> {
-        let body = self.body.map(|body| body.to_string());
+        let kind =
+            if self.page.is_some() { "text/html; charset=utf-8" } else { "application/json; charset=utf-8" };
+        let body = self.page.or_else(|| self.body.map(|body| body.to_string()));
         let mut response = Response::new(body.clone().map_or_else(Body::empty, Body::from));
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         if body.is_some() {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         for (name, value) in self.headers {

@@ -1,31 +1,60 @@
-//! Secrets at rest are sealed with the wrapping key, a file that the operator can keep elsewhere.
+//! Secrets at rest are sealed with the wrapping key, which the operator controls: a file in the data directory, a file
+//! elsewhere, or a variable of the environment. While keys are exchanged there are several.
 
-use crate::directory::{DataDirectory, DirectoryError, Readers};
+mod source;
+
+pub use source::{KeySource, make as make_key};
+
+use crate::{
+    directory::{DataDirectory, DirectoryError},
+    store::Change,
+};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
-use rand::Rng;
+use sha2::{Digest, Sha256};
 use std::fmt;
 use zeroize::Zeroizing;
 
 /// Where the key lies in the data directory.
 pub const KEY_FILE: &str = "secrets/wrapping.key";
+/// The setting of the database that names the key with which new secrets are sealed.
+pub const SETTING: &str = "wrapping key";
 const NONCE: usize = 12;
 
 /// Seals and opens secrets.
-pub struct Wrapping(RandomizedNonceKey);
+pub struct Wrapping {
+    // Never empty.
+    keys: Vec<Key>,
+    seals: usize,
+}
+
+struct Key {
+    fingerprint: String,
+    key: RandomizedNonceKey,
+}
 
 /// Why a secret could not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// The file is no key.
+    /// The text is no key.
     #[error(
-        "{KEY_FILE} holds no wrapping key (64 hexadecimal digits); put the right file back, nothing sealed can be opened without it"
+        "{0} holds no wrapping key (64 hexadecimal digits; while keys are exchanged one on each line); put the right one back, nothing sealed can be opened without it"
     )]
-    Key,
+    Key(String),
     /// The content was changed, or another key sealed it.
     #[error(
-        "{0} cannot be opened with {KEY_FILE}: another key sealed it, or it was altered; put the right file back"
+        "{0} cannot be opened with the wrapping key: another key sealed it, or it was altered; put the right key back"
     )]
     Altered(String),
+    /// The database names another key.
+    #[error(
+        "what the database holds is sealed with the wrapping key {wanted}, and here is {given}; give every replica the same key: COFFERDAM_WRAPPING_KEY_FILE, or {KEY_FILE} in its data directory"
+    )]
+    Other {
+        /// The fingerprint that the database names.
+        wanted: String,
+        /// The fingerprints of the keys here.
+        given: String,
+    },
     /// The library refused.
     #[error("{0} could not be sealed; try again")]
     Seal(String),
@@ -37,58 +66,110 @@ pub enum SealError {
 impl Wrapping {
     /// The key in the directory, made at the first start.
     pub fn open(directory: &DataDirectory) -> Result<Self, SealError> {
-        let text = match directory.read(KEY_FILE)? {
-            Some(text) => Zeroizing::new(text),
-            None => {
-                let mut bytes = Zeroizing::new([0_u8; 32]);
-                rand::rng().fill_bytes(bytes.as_mut());
-                let text = Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-                directory.write(KEY_FILE, &text, Readers::Owner)?;
-                text
-            }
-        };
-        Self::from_hex(text.trim())
+        KeySource::Directory.open(directory)
     }
 
-    fn from_hex(text: &str) -> Result<Self, SealError> {
-        let digit = |at: usize| text.get(at * 2..at * 2 + 2).and_then(|two| u8::from_str_radix(two, 16).ok());
-        let bytes: Option<Zeroizing<Vec<u8>>> =
-            (0..32).map(digit).collect::<Option<Vec<_>>>().map(Zeroizing::new);
-        let bytes = bytes.filter(|_| text.len() == 64).ok_or(SealError::Key)?;
-        RandomizedNonceKey::new(&AES_256_GCM, &bytes).map(Self).map_err(|_| SealError::Key)
+    /// The keys of a text, one on each line; the first one seals until [`Wrapping::seal_with`] says otherwise.
+    pub fn from_text(text: &str, place: &str) -> Result<Self, SealError> {
+        let keys =
+            text.split_whitespace().map(|line| Key::from_hex(line, place)).collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() {
+            return Err(SealError::Key(place.to_owned()));
+        }
+        Ok(Self { keys, seals: 0 })
+    }
+
+    /// Seals with the key of this fingerprint from now on.
+    pub fn seal_with(&mut self, fingerprint: &str) -> Result<(), SealError> {
+        let found = self.keys.iter().position(|key| key.fingerprint == fingerprint);
+        let given = || self.keys.iter().map(|key| key.fingerprint.as_str()).collect::<Vec<_>>().join(", ");
+        self.seals =
+            found.ok_or_else(|| SealError::Other { wanted: fingerprint.to_owned(), given: given() })?;
+        Ok(())
+    }
+
+    /// The fingerprint of the key that seals.
+    pub fn fingerprint(&self) -> &str {
+        self.sealing().map_or("", |key| &key.fingerprint)
+    }
+
+    /// The fingerprint of the key that was given last: the one to change to.
+    pub fn newest(&self) -> &str {
+        self.keys.last().map_or("", |key| &key.fingerprint)
+    }
+
+    /// How many keys were given.
+    pub fn count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// A commit with this change happens only while the database is sealed with the key that seals here: what is sealed
+    /// while another process exchanges the key is then never left behind.
+    pub fn guard(&self) -> Change {
+        let now = self.fingerprint().to_owned();
+        Change::SetIf { name: SETTING.to_owned(), before: Some(now.clone()), value: now }
+    }
+
+    fn sealing(&self) -> Option<&Key> {
+        self.keys.get(self.seals)
     }
 
     /// Seals a secret. Only the same name opens it again.
     pub fn seal(&self, name: &str, secret: &[u8]) -> Result<Vec<u8>, SealError> {
+        let failed = || SealError::Seal(name.to_owned());
         let mut sealed = secret.to_vec();
-        let nonce = self
-            .0
-            .seal_in_place_append_tag(Aad::from(name.as_bytes()), &mut sealed)
-            .map_err(|_| SealError::Seal(name.to_owned()))?;
+        let key = &self.sealing().ok_or_else(failed)?.key;
+        let nonce =
+            key.seal_in_place_append_tag(Aad::from(name.as_bytes()), &mut sealed).map_err(|_| failed())?;
         let mut whole = nonce.as_ref().to_vec();
         whole.append(&mut sealed);
         Ok(whole)
     }
 
-    /// Opens what was sealed under this name.
+    /// Opens what was sealed under this name, with whichever key did it.
     pub fn open_secret(&self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let altered = || SealError::Altered(name.to_owned());
-        let (nonce, rest) = sealed.split_at_checked(NONCE).ok_or_else(altered)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| altered())?;
-        let mut content = Zeroizing::new(rest.to_vec());
-        let length = self
-            .0
-            .open_in_place(nonce, Aad::from(name.as_bytes()), &mut content)
-            .map_err(|_| altered())?
-            .len();
-        content.truncate(length);
-        Ok(content)
+        let opened = self.keys.iter().find_map(|key| key.open(name, sealed));
+        opened.ok_or_else(|| SealError::Altered(name.to_owned()))
     }
+
+    /// Whether the key that seals now sealed this.
+    pub fn is_current(&self, name: &str, sealed: &[u8]) -> bool {
+        self.sealing().is_some_and(|key| key.open(name, sealed).is_some())
+    }
+}
+
+impl Key {
+    fn from_hex(text: &str, place: &str) -> Result<Self, SealError> {
+        let wrong = || SealError::Key(place.to_owned());
+        let digit = |at: usize| text.get(at * 2..at * 2 + 2).and_then(|two| u8::from_str_radix(two, 16).ok());
+        let bytes: Option<Zeroizing<Vec<u8>>> =
+            (0..32).map(digit).collect::<Option<Vec<_>>>().map(Zeroizing::new);
+        let bytes = bytes.filter(|_| text.len() == 64).ok_or_else(wrong)?;
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| wrong())?;
+        Ok(Self { fingerprint: fingerprint(&bytes), key })
+    }
+
+    fn open(&self, name: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, rest) = sealed.split_at_checked(NONCE)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut content = Zeroizing::new(rest.to_vec());
+        let length = self.key.open_in_place(nonce, Aad::from(name.as_bytes()), &mut content).ok()?.len();
+        content.truncate(length);
+        Some(content)
+    }
+}
+
+/// Names a key without telling it.
+fn fingerprint(key: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"cofferdam wrapping key");
+    hash.update(key);
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl fmt::Debug for Wrapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Wrapping(…)")
+        write!(f, "Wrapping({})", self.fingerprint())
     }
 }
 
@@ -96,9 +177,13 @@ impl fmt::Debug for Wrapping {
 mod tests {
     use super::*;
 
+    fn key(text: &str) -> Wrapping {
+        Wrapping::from_text(text, "the test").unwrap()
+    }
+
     #[test]
     fn a_secret_opens_under_its_name_alone() {
-        let key = Wrapping::from_hex(&"0f".repeat(32)).unwrap();
+        let key = key(&"0f".repeat(32));
 
         let sealed = key.seal("signing key a", b"secret").unwrap();
 
@@ -109,7 +194,7 @@ mod tests {
 
     #[test]
     fn no_altered_byte_goes_unnoticed() {
-        let key = Wrapping::from_hex(&"0f".repeat(32)).unwrap();
+        let key = key(&"0f".repeat(32));
         let sealed = key.seal("x", b"secret").unwrap();
 
         for at in 0..sealed.len() {
@@ -123,7 +208,25 @@ mod tests {
     #[test]
     fn what_is_no_key_says_so() {
         for wrong in ["", "0f", &"zz".repeat(32), &"0f".repeat(33), &"é".repeat(32)] {
-            assert!(matches!(Wrapping::from_hex(wrong), Err(SealError::Key)), "{wrong}");
+            assert!(matches!(Wrapping::from_text(wrong, "x"), Err(SealError::Key(_))), "{wrong}");
         }
+    }
+
+    #[test]
+    fn of_two_keys_one_seals_and_both_open() {
+        let (old, new) = ("0f".repeat(32), "a1".repeat(32));
+        let mut both = key(&format!("{old}\n{new}\n"));
+
+        let before = both.seal("x", b"1").unwrap();
+        both.seal_with(&both.newest().to_owned()).unwrap();
+        let after = both.seal("x", b"2").unwrap();
+        let unknown = both.seal_with("0123").unwrap_err();
+
+        assert!(!both.is_current("x", &before) && both.is_current("x", &after));
+        assert_eq!(both.open_secret("x", &before).unwrap().as_slice(), b"1");
+        assert_eq!(key(&new).open_secret("x", &after).unwrap().as_slice(), b"2");
+        assert!(key(&new).open_secret("x", &before).is_err());
+        assert!(matches!(unknown, SealError::Other { .. }));
+        assert!(!format!("{both:?} {unknown}").contains(&old[..16]));
     }
 }

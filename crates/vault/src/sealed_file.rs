@@ -64,10 +64,10 @@ pub fn seal(recipient: &Recipient, content: &[u8]) -> Result<Vec<u8>> {
         STANDARD_NO_PAD.encode(share.bytes()),
         STANDARD_NO_PAD.encode(&wrapped)
     );
-    let mac = hmac::sign(&head_key(&file_key)?, head.as_bytes());
+    let mac = hmac::sign(&head_key(file_key.as_ref())?, head.as_bytes());
     head.push_str(&format!(" {}\n", STANDARD_NO_PAD.encode(mac.as_ref())));
     let mut file = head.into_bytes();
-    payload::seal(&file_key, content, &mut file)?;
+    payload::seal(file_key.as_ref(), content, &mut file)?;
     Ok(file)
 }
 
@@ -85,8 +85,8 @@ pub fn open(identity: &Identity, file: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
             return Err(SealedFileError::Altered);
         }
         file_key.copy_from_slice(opened);
-        hmac::verify(&head_key(&file_key)?, authenticated, &mac).map_err(|_| SealedFileError::Altered)?;
-        return payload::open(&file_key, payload);
+        hmac::verify(&head_key(file_key.as_ref())?, authenticated, &mac).map_err(|_| SealedFileError::Altered)?;
+        return payload::open(file_key.as_ref(), payload);
     }
     Err(SealedFileError::OtherKey)
 }

@@ -2,9 +2,9 @@
 //! on a poke.
 
 use crate::{
-    api::{DELETE_GROUP, storage},
+    api::{DELETE_GROUP, storage, vaults},
     app::App,
-    store::{AuditEntry, AuditOutcome, Change, Ending, Expected, OperationRecord, StoreError},
+    store::{AuditEntry, AuditOutcome, Change, Ending, Expected, Grants, OperationRecord, StoreError},
 };
 use arm::OperationStatus;
 use std::{sync::Arc, time::Duration};
@@ -30,10 +30,24 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
                 continue;
             }
         }
+        if let Err(error) = tidy_sign_in(&app).await {
+            tracing::error!(%error, "could not write down denials or drop old codes; trying again in half a minute");
+        }
+        // Keys that another replica made verify here before they sign there.
+        if let Err(error) = app.issuer.refresh().await {
+            tracing::error!(%error, "could not read the signing keys again; trying again in half a minute");
+        }
         if let Err(error) = finish_deletions(&app).await {
             tracing::error!(%error, "could not finish deletions; trying again in half a minute");
         }
     }
+}
+
+/// Writes how often calls were denied, and drops codes and refresh tokens that ended.
+async fn tidy_sign_in(app: &App) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    app.denials.flush(app.store.as_ref(), now).await?;
+    app.store.commit_unaudited(&[Change::RemoveGrants(Grants::EndedBy(now))]).await
 }
 
 /// Deletes every resource group whose deletion was asked for.
@@ -56,6 +70,7 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
     let mut changes = vec![Change::End(operation.id.clone(), ended, now)];
     if let Some(stored) = app.store.resource(&operation.target).await? {
         changes.extend(storage::gone(app.store.as_ref(), &stored.id, now).await?);
+        changes.extend(vaults::leaving(app.store.as_ref(), &stored.id).await?);
         changes.push(Change::Remove(stored.id, Expected::Version(stored.version)));
     }
     let audit = AuditEntry {

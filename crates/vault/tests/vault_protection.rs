@@ -113,7 +113,9 @@ async fn what_a_cluster_says_is_bounded_and_a_lie_is_no_recovery_point() {
 }
 
 async fn jobs(it: &Protected) -> Vec<serde_json::Value> {
-    it.get(&format!("{}/backupJobs", it.vault)).await.body["value"].as_array().unwrap().clone()
+    let listed = it.get(&format!("{}/backupJobs", it.vault)).await;
+    assert_eq!(listed.status, 200, "{listed:?}");
+    listed.body["value"].as_array().unwrap().clone()
 }
 
 async fn points(it: &Protected) -> Vec<String> {
@@ -123,18 +125,16 @@ async fn points(it: &Protected) -> Vec<String> {
 
 #[tokio::test]
 async fn every_slot_of_the_schedule_begins_one_backup_and_missed_ones_are_made_up_for_once() {
-    let it = Protected::start().await;
+    let mut it = Protected::start().await;
     it.protect().await;
     it.cluster.says("Backup", done());
-    let jobs =
-        async || it.get(&format!("{}/backupJobs", it.vault)).await.body["value"].as_array().unwrap().clone();
 
-    it.world.clock.advance(SignedDuration::from_hours(4));
-    it.until(async || (jobs().await.len() == 1).then_some(())).await;
-    it.world.clock.advance(SignedDuration::from_hours(13));
-    it.until(async || (jobs().await.len() == 2).then_some(())).await;
+    it.later(SignedDuration::from_hours(4)).await;
+    it.until(async || (jobs(&it).await.len() == 1).then_some(())).await;
+    it.later(SignedDuration::from_hours(13)).await;
+    it.until(async || (jobs(&it).await.len() == 2).then_some(())).await;
     tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
-    let after = jobs().await;
+    let after = jobs(&it).await;
 
     assert_eq!(after.len(), 2, "three slots were missed, one backup makes up for them");
     assert!(after.iter().all(|job| job["properties"]["isUserTriggered"] == false), "{after:?}");

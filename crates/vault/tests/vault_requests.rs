@@ -85,7 +85,7 @@ async fn what_is_not_served_says_so_in_the_usual_shape() {
         (Method::GET, "/nothing".to_owned(), 404, "NotFound"),
         (
             Method::GET,
-            format!("{group}/providers/Microsoft.DataProtection/backupThings/v"),
+            format!("{group}/providers/Microsoft.DataProtection/nothings/v"),
             404,
             "InvalidResourceType",
         ),
@@ -186,6 +186,8 @@ fn any_json() -> impl Strategy<Value = Value> {
         let name = prop_oneof![
             3 => prop::sample::select(vec![
                 "location", "tags", "properties", "managedBy", "roleDefinitionId", "principalId", "condition", "description",
+                "identity", "type", "userAssignedIdentities", "storageSettings", "securitySettings", "policyRules", "lifecycles",
+                "datasourceTypes", "objectType", "resourceGuardResourceId", "query", "options", "subscriptions", "name",
             ])
             .prop_map(str::to_owned),
             1 => ".{0,6}",

@@ -4,30 +4,16 @@ use arm::{OperationStatus, ResourceId};
 use identity::{Assignment, RoleId};
 use jiff::Timestamp;
 use serde_json::json;
-use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 use vault::store::{
-    AssignmentRecord, AuditEntry, AuditOutcome, Change, Claim, Ending, Expected, OperationRecord, Store,
-    StoreError, Work, first_broken, sqlite::Sqlite,
+    AssignmentRecord, AuditEntry, AuditOutcome, Change, Claim, ClientSecret, Ending, Expected,
+    OperationRecord, Place, Principal, PrincipalKind, Sealed, SealedKey, StoreError, Subscription, Work,
+    first_broken,
 };
 
-struct World {
-    store: Arc<dyn Store>,
-    sqlite: Sqlite,
-    folder: tempfile::TempDir,
-}
+mod databases;
 
-async fn world() -> World {
-    let folder = tempfile::tempdir().unwrap();
-    let sqlite = Sqlite::open(&folder.path().join("vault.db")).await.unwrap();
-    World { store: Arc::new(sqlite.clone()), sqlite, folder }
-}
-
-/// A connection past the store.
-async fn past(folder: &tempfile::TempDir) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(folder.path().join("vault.db"));
-    SqliteConnection::connect_with(&options).await.unwrap()
-}
+use databases::{Database, World};
 
 fn audit(action: &str) -> AuditEntry {
     AuditEntry {
@@ -50,9 +36,8 @@ fn put(id: &ResourceId, document: serde_json::Value, expected: Expected) -> Chan
 
 const GROUP: &str = "/subscriptions/s/resourceGroups/G";
 
-#[tokio::test]
-async fn a_write_happens_only_to_what_was_read() {
-    let World { store, folder: _folder, .. } = world().await;
+async fn a_write_happens_only_to_what_was_read(world: World) {
+    let store = &world.store;
     let group = id(GROUP);
     let commit = async |change: Change| store.commit(&[change], &audit("put")).await;
 
@@ -68,9 +53,8 @@ async fn a_write_happens_only_to_what_was_read() {
     assert!(matches!((twice, stale), (Err(StoreError::Conflict(_)), Err(StoreError::Conflict(_)))));
 }
 
-#[tokio::test]
-async fn all_changes_of_a_call_and_its_audit_record_happen_or_none() {
-    let World { store, folder: _folder, .. } = world().await;
+async fn all_changes_of_a_call_and_its_audit_record_happen_or_none(world: World) {
+    let store = &world.store;
     let group = id(GROUP);
     let changes = [put(&group, json!({}), Expected::Absent), Change::Unassign("absent".into())];
 
@@ -81,9 +65,8 @@ async fn all_changes_of_a_call_and_its_audit_record_happen_or_none() {
     assert_eq!(store.audit(0, 10).await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn lists_are_of_one_kind_below_one_id_in_order_and_in_pages() {
-    let World { store, folder: _folder, .. } = world().await;
+async fn lists_are_of_one_kind_below_one_id_in_order_and_in_pages(world: World) {
+    let store = &world.store;
     let names = ["b", "a", "c"].map(|name| id(&format!("/subscriptions/s/resourceGroups/{name}")));
     let others = [
         id("/subscriptions/s2/resourceGroups/x"),
@@ -105,9 +88,8 @@ async fn lists_are_of_one_kind_below_one_id_in_order_and_in_pages() {
     assert_eq!(page(Some("/a"), 1).await, ["a"], "a key before the first changes nothing");
 }
 
-#[tokio::test]
-async fn what_goes_takes_what_is_below_and_the_roles_there() {
-    let World { store, folder: _folder, .. } = world().await;
+async fn what_goes_takes_what_is_below_and_the_roles_there(world: World) {
+    let store = &world.store;
     let (group, beside) = (id(GROUP), id("/subscriptions/s/resourceGroups/G2"));
     let vault = group.with("Microsoft.DataProtection/backupVaults", "v").unwrap();
     let assign = |name: &str, scope: &ResourceId| {
@@ -133,9 +115,8 @@ async fn what_goes_takes_what_is_below_and_the_roles_there() {
     assert_eq!(left, ["3"]);
 }
 
-#[tokio::test]
-async fn an_operation_is_found_until_it_ends() {
-    let World { store, folder: _folder, .. } = world().await;
+async fn an_operation_is_found_until_it_ends(world: World) {
+    let store = &world.store;
     let operation = OperationRecord {
         id: "op".into(),
         kind: "delete".into(),
@@ -184,9 +165,8 @@ fn claim(owner: &str, now: i64, connections: &[&str]) -> Claim {
     }
 }
 
-#[tokio::test]
-async fn due_work_is_claimed_by_one_and_comes_back_when_the_claim_ends() {
-    let World { store, folder: _folder, .. } = world().await;
+async fn due_work_is_claimed_by_one_and_comes_back_when_the_claim_ends(world: World) {
+    let store = &world.store;
     let added =
         [work("a", 10, None), work("b", 5, None), work("later", 100, None), work("far", 5, Some("c1"))];
     let added = added.map(Change::AddWork);
@@ -206,9 +186,8 @@ async fn due_work_is_claimed_by_one_and_comes_back_when_the_claim_ends() {
     assert_eq!(ids(after), [("b".to_owned(), 2)], "its claim was over, a's was renewed");
 }
 
-#[tokio::test]
-async fn only_who_claimed_work_puts_it_down_or_ends_it() {
-    let World { store, folder: _folder, .. } = world().await;
+async fn only_who_claimed_work_puts_it_down_or_ends_it(world: World) {
+    let store = &world.store;
     store.commit(&[Change::AddWork(work("a", 0, None))], &audit("add")).await.unwrap();
     store.claim(&claim("one", 0, &[])).await.unwrap();
     let put_down = |owner: &str, due: i64| Change::PutDown {
@@ -232,9 +211,8 @@ async fn only_who_claimed_work_puts_it_down_or_ends_it() {
     assert_eq!(store.next_due().await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn failures_to_sign_in_are_counted_until_one_succeeds() {
-    let World { store, folder: _folder, .. } = world().await;
+async fn failures_to_sign_in_are_counted_until_one_succeeds(world: World) {
+    let store = &world.store;
     let at = Timestamp::UNIX_EPOCH;
 
     store.note_sign_in("c", Some(at)).await.unwrap();
@@ -246,9 +224,8 @@ async fn failures_to_sign_in_are_counted_until_one_succeeds() {
     assert_eq!(store.failed_sign_ins("c").await.unwrap().failures, 0);
 }
 
-#[tokio::test]
-async fn the_audit_log_grows_in_one_chain_and_cannot_be_rewritten() {
-    let World { store, folder, .. } = world().await;
+async fn the_audit_log_grows_in_one_chain_and_cannot_be_rewritten(world: World) {
+    let store = &world.store;
     let notes = (0..20).map(|n| {
         let store = store.clone();
         async move { store.note(&audit(&n.to_string())).await }
@@ -262,16 +239,19 @@ async fn the_audit_log_grows_in_one_chain_and_cannot_be_rewritten() {
     assert_eq!((rows.len(), first_broken(&rows)), (20, None));
     assert_eq!(store.audit(18, 100).await.unwrap().len(), 2);
     for statement in ["UPDATE audit SET record = ''", "DELETE FROM audit"] {
-        let refused = sqlx::query(statement).execute(&mut past(&folder).await).await.unwrap_err();
+        let refused = world.past(statement).await.unwrap_err();
         assert!(refused.to_string().contains("append-only"), "{refused}");
     }
 }
 
-#[tokio::test]
-async fn a_write_waits_for_a_locked_database() {
-    let World { store, folder, .. } = world().await;
-    let mut other = past(&folder).await;
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+async fn a_write_waits_for_a_locked_database(world: World) {
+    let store = &world.store;
+    let locked = match &world.database {
+        Database::Sqlite(_) => "BEGIN IMMEDIATE",
+        Database::Postgres(_) => "BEGIN; LOCK TABLE audit IN EXCLUSIVE MODE",
+    };
+    let other = world.database.connect().await;
+    other.execute(locked).await;
 
     let waiting = tokio::spawn({
         let store = store.clone();
@@ -279,21 +259,201 @@ async fn a_write_waits_for_a_locked_database() {
     });
     let read_meanwhile = store.audit(0, 10).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    let early = waiting.is_finished();
+    other.execute("ROLLBACK").await;
 
     assert_eq!(read_meanwhile.unwrap(), [], "readers are not held up");
+    assert!(!early, "it waited");
     waiting.await.unwrap().unwrap();
 }
 
-#[tokio::test]
-async fn a_database_of_a_newer_program_is_left_alone() {
-    let World { sqlite, folder, .. } = world().await;
+async fn a_database_of_a_newer_program_is_left_alone(world: World) {
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-                 VALUES (9999, 'later', TRUE, x'00', 0)";
-    sqlx::query(newer).execute(&mut past(&folder).await).await.unwrap();
-    sqlite.close().await;
+                 VALUES (9999, 'later', TRUE, '', 0)";
+    world.past(newer).await.unwrap();
+    world.store.close().await;
 
-    let refused = Sqlite::open(&folder.path().join("vault.db")).await.unwrap_err();
+    let refused = world.database.open().await.unwrap_err();
 
     assert!(matches!(refused, StoreError::Newer(_)), "{refused}");
+}
+
+async fn a_setting_that_two_replicas_make_at_once_is_made_by_one(world: World) {
+    let again = world.database.open().await.unwrap();
+    let set = |before: Option<&str>, value: &str| Change::SetIf {
+        name: "x".into(),
+        before: before.map(Into::into),
+        value: value.into(),
+    };
+
+    let (one, other) =
+        tokio::join!(async { world.store.commit(&[set(None, "1")], &audit("set")).await }, async {
+            again.commit(&[set(None, "2")], &audit("set")).await
+        },);
+    let made = world.store.setting("x").await.unwrap().unwrap();
+    let stale = world.store.commit(&[set(Some("0"), "3")], &audit("set")).await;
+    world.store.commit(&[set(Some(&made), "3")], &audit("set")).await.unwrap();
+
+    assert_eq!(u8::from(one.is_ok()) + u8::from(other.is_ok()), 1, "{one:?} {other:?}");
+    assert!(matches!(one.and(other), Err(StoreError::Conflict(_))));
+    assert!(matches!(stale, Err(StoreError::Conflict(_))));
+    assert_eq!(again.setting("x").await.unwrap().as_deref(), Some("3"));
+}
+
+async fn what_is_sealed_is_found_in_whole_and_changed_only_as_it_was_read(world: World) {
+    let store = &world.store;
+    let key = SealedKey { id: "k".into(), sealed: vec![1, 0, 255], created_at: Timestamp::UNIX_EPOCH };
+    store
+        .commit(&[Change::AddKey(key.clone()), Change::Keep("ca".into(), vec![2])], &audit("keep"))
+        .await
+        .unwrap();
+    let reseal = |place, id: &str, before: u8, sealed: u8| Change::Reseal {
+        place,
+        id: id.into(),
+        before: vec![before],
+        sealed: vec![sealed],
+    };
+
+    let all = store.sealed().await.unwrap();
+    let twice = store.commit(&[Change::Keep("ca".into(), vec![3])], &audit("keep")).await;
+    let stale = store.commit(&[reseal(Place::Secret, "ca", 9, 3)], &audit("seal")).await;
+    store.commit(&[reseal(Place::Secret, "ca", 2, 3)], &audit("seal")).await.unwrap();
+
+    let names: Vec<String> = all.iter().map(Sealed::name).collect();
+    assert_eq!(names, ["signing key k", "ca"]);
+    assert!(matches!((twice, stale), (Err(StoreError::Conflict(_)), Err(StoreError::Conflict(_)))));
+    assert_eq!(store.secret("ca").await.unwrap(), Some(vec![3]));
+    assert_eq!(store.signing_keys().await.unwrap(), [key]);
+}
+
+async fn people_and_what_they_may_come_and_go_together(world: World) {
+    let store = &world.store;
+    let at = Timestamp::from_millisecond(1_234_567).unwrap();
+    let principal = Principal {
+        object_id: "o".into(),
+        client_id: "c".into(),
+        name: "Zoë\0".into(),
+        kind: PrincipalKind::ManagedIdentity,
+        resource: Some(id(GROUP)),
+        created_at: at,
+    };
+    let secret = ClientSecret { id: "s".into(), client_id: "c".into(), hash: "h".into(), created_at: at };
+    let assignment = Assignment { principal: "o".into(), role: RoleId::new("r"), scope: id(GROUP) };
+    let record = AssignmentRecord { name: "a".into(), assignment, document: json!({"x": "y"}) };
+    let subscription = Subscription { id: id("/subscriptions/S"), name: "Default".into(), created_at: at };
+    let made = [
+        Change::AddPrincipal(principal.clone()),
+        Change::AddSecret(secret.clone()),
+        Change::Assign(record.clone()),
+        Change::AddSubscription(subscription.clone()),
+        Change::Register(subscription.id.clone(), "Microsoft.X".into()),
+        Change::Register(subscription.id.clone(), "microsoft.x".into()),
+        Change::Set("setting".into(), "1".into()),
+        Change::Set("setting".into(), "2".into()),
+    ];
+    store.commit(&made, &audit("make")).await.unwrap();
+
+    let found = store.principal_of_client("C").await.unwrap().unwrap();
+    let same = store.commit(&[Change::AddPrincipal(principal.clone())], &audit("again")).await;
+    store.commit(&[Change::Describe("a".into(), json!(1))], &audit("describe")).await.unwrap();
+    let described = store.assignments_in(&id("/subscriptions/s")).await.unwrap();
+    store.commit(&[Change::RemovePrincipal("o".into())], &audit("remove")).await.unwrap();
+
+    assert_eq!(
+        (&found.object_id, found.kind, found.resource, found.created_at),
+        (&principal.object_id, PrincipalKind::ManagedIdentity, Some(id(GROUP)), at)
+    );
+    assert!(found.name.starts_with("Zoë"));
+    assert!(matches!(same, Err(StoreError::Conflict(_))));
+    assert_eq!(described, [AssignmentRecord { document: json!(1), ..record }]);
+    assert_eq!(store.principal("o").await.unwrap(), None);
+    assert_eq!(store.client_secrets("c").await.unwrap(), []);
+    assert_eq!(store.assignment("a").await.unwrap(), None);
+    assert_eq!(store.subscriptions().await.unwrap(), [subscription.clone()]);
+    assert_eq!(
+        store.registrations(&subscription.id).await.unwrap(),
+        BTreeSet::from(["microsoft.x".to_owned()])
+    );
+    assert_eq!(store.setting("setting").await.unwrap().as_deref(), Some("2"));
+    assert_eq!(store.principal("\0").await.unwrap(), None, "a NUL is no failure of the database");
+}
+
+async fn many_who_claim_at_once_never_get_the_same(world: World) {
+    let added: Vec<Change> = (0..200).map(|n| Change::AddWork(work(&format!("{n:03}"), 0, None))).collect();
+    world.store.commit(&added, &audit("add")).await.unwrap();
+    let other = world.database.open().await.unwrap();
+
+    let claims = (0..40).map(|n| {
+        let store = if n % 2 == 0 { world.store.clone() } else { other.clone() };
+        tokio::spawn(async move { store.claim(&claim(&n.to_string(), 0, &[])).await.unwrap() })
+    });
+    let mut got: Vec<String> = Vec::new();
+    for claimed in claims.collect::<Vec<_>>() {
+        let claimed = claimed.await.unwrap();
+        assert!(claimed.len() <= 10);
+        got.extend(claimed.into_iter().map(|one| one.id));
+    }
+    // What was locked by another claim at that moment was passed over, not waited for.
+    got.extend(
+        world
+            .store
+            .claim(&Claim { most: 200, ..claim("last", 0, &[]) })
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|one| one.id),
+    );
+
+    let distinct: BTreeSet<&String> = got.iter().collect();
+    assert_eq!((got.len(), distinct.len()), (200, 200));
+}
+
+async fn a_claim_whose_owner_died_is_due_when_it_ends(world: World) {
+    let store = &world.store;
+    store.commit(&[Change::AddWork(work("a", 0, None))], &audit("add")).await.unwrap();
+
+    store.claim(&claim("dead", 0, &[])).await.unwrap();
+    let next = store.next_due().await.unwrap();
+    store.commit_unaudited(&[Change::Hurry("a".into(), Timestamp::from_second(-5).unwrap())]).await.unwrap();
+    let again = store.claim(&claim("next", 60, &[])).await.unwrap();
+
+    assert_eq!(next, Some(Timestamp::from_second(60).unwrap()));
+    assert_eq!((again[0].attempts, again[0].due_at), (2, Timestamp::from_second(-5).unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_that_open_an_empty_database_at_once_find_one_schema() {
+    let database = Database::Postgres(databases::new_database(databases::shared(), "").await);
+
+    let opened = (0..6).map(|_| {
+        let database = database.clone();
+        tokio::spawn(async move { database.open().await })
+    });
+    let opened: Vec<_> = opened.collect();
+
+    for one in opened {
+        let store = one.await.unwrap().unwrap();
+        store.note(&audit("here")).await.unwrap();
+    }
+    let rows = database.open().await.unwrap().audit(0, 10).await.unwrap();
+    assert_eq!((rows.len(), first_broken(&rows)), (6, None));
+}
+
+on_each_database! {
+    a_write_happens_only_to_what_was_read,
+    all_changes_of_a_call_and_its_audit_record_happen_or_none,
+    lists_are_of_one_kind_below_one_id_in_order_and_in_pages,
+    what_goes_takes_what_is_below_and_the_roles_there,
+    an_operation_is_found_until_it_ends,
+    due_work_is_claimed_by_one_and_comes_back_when_the_claim_ends,
+    only_who_claimed_work_puts_it_down_or_ends_it,
+    failures_to_sign_in_are_counted_until_one_succeeds,
+    the_audit_log_grows_in_one_chain_and_cannot_be_rewritten,
+    a_write_waits_for_a_locked_database,
+    a_database_of_a_newer_program_is_left_alone,
+    a_setting_that_two_replicas_make_at_once_is_made_by_one,
+    what_is_sealed_is_found_in_whole_and_changed_only_as_it_was_read,
+    people_and_what_they_may_come_and_go_together,
+    many_who_claim_at_once_never_get_the_same,
+    a_claim_whose_owner_died_is_due_when_it_ends,
 }

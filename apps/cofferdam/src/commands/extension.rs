@@ -8,6 +8,7 @@ use clap::Args;
 use extension::{
     RunError,
     context::{AtOnce, Config},
+    grants::VaultSettings,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use telemetry::SystemClock;
@@ -42,8 +43,13 @@ pub struct ExtensionArgs {
 }
 
 pub async fn run(args: ExtensionArgs, cluster: &ClusterArgs) -> Outcome {
+    let vault = VaultSettings::from_env(|name| std::env::var(name).ok()).map_err(|error| {
+        Failure::precondition(error)
+            .next("Install again with every setting vault.*, or unset COFFERDAM_VAULT_URL.")
+    })?;
     let client = cluster.client().await?;
     let config = Config {
+        vault,
         namespace: cluster.namespace.clone(),
         image: args.image,
         identity: args.identity.unwrap_or_else(made_up),

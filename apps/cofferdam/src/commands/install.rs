@@ -45,6 +45,9 @@ pub struct Wish {
     /// The product's image; that of this version by default
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
+    /// File with the vault's certificate authorities as PEM: short for --set vault.authorities=…
+    #[arg(long = "vault-ca", value_name = "FILE")]
+    pub vault_ca: Option<PathBuf>,
     /// Credential for the store, as key=file; stored in a Secret; may be repeated
     #[arg(long = "credential-file", value_parser = setting, value_name = "KEY=FILE")]
     pub credential_files: Vec<(String, String)>,
@@ -82,6 +85,9 @@ pub fn wished(
     let mut given = settings(&wish.set)?;
     if !wish.credential_files.is_empty() {
         given.entry(CREDENTIAL_SECRET.to_owned()).or_insert_with(|| STORE_SECRET.to_owned());
+    }
+    if let Some(file) = &wish.vault_ca {
+        given.insert("vault.authorities".to_owned(), read_file(file)?);
     }
     let image = wish.image.as_deref().unwrap_or(IMAGE);
     let mut install = InstallSettings::new(&cluster.namespace, image);

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod completion;
 pub mod extension;
+pub mod gateway;
 pub mod install;
 pub mod location;
 pub mod mover;
@@ -22,7 +23,10 @@ use telemetry::{LogFormat, init_logging};
 pub async fn run(arguments: Arguments) -> Outcome {
     let Arguments { cluster, output, log, command } = arguments;
     match &command {
-        Command::Extension(_) | Command::Mover(_) | Command::Vault(vault::VaultCommand::Serve(_)) => {
+        Command::Extension(_)
+        | Command::Gateway(_)
+        | Command::Mover(_)
+        | Command::Vault(vault::VaultCommand::Serve(_)) => {
             init_logging(LogFormat::Json, if log == "warn" { "info" } else { &log })
         }
         // What the client library logs about a failed request is in the error that the command ends with.
@@ -38,6 +42,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Repository(args) => repository::run(args, output).await,
         Command::Vault(command) => vault::run(command, output).await,
         Command::Extension(args) => extension::run(args, &cluster).await,
+        Command::Gateway(args) => gateway::run(args, &cluster).await,
         Command::Mover(command) => mover::run(command).await,
         Command::Completion(args) => completion::run(args),
     }

@@ -105,6 +105,7 @@ impl From<LocationError> for Failure {
             LocationError::Store(error) => of_store(error),
             LocationError::Engine(error) => Self::from(error.clone()).exit,
             LocationError::Credential(error) if error.temporary => Exit::Failed,
+            LocationError::Grant(error) if error.is_temporary() => Exit::Failed,
             _ => Exit::Precondition,
         };
         let failure = Self { exit, ..Self::problem(&error.problem()) };

@@ -6,7 +6,8 @@
 
 use crate::{
     context::Context,
-    locations::{Access, LABEL, LocationRecord, Role, STATE},
+    grants::GrantPurpose,
+    locations::{Access, CredentialKind, LABEL, LocationError, LocationRecord, RepositoryKey, Role, STATE},
     status::MANAGER,
 };
 use futures::{Stream, StreamExt};
@@ -30,6 +31,9 @@ const SOON: [Duration; 4] =
     [Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8), Duration::from_secs(15)];
 /// The pause while everything can be used.
 const LATER: Duration = Duration::from_secs(300);
+/// The pause while everything can be used and a role can be taken away at any time: what the store then refuses shows
+/// within a minute.
+const OFTEN: Duration = Duration::from_secs(40);
 /// Several changes in a row, as an installation makes them, are one reason to look.
 const GATHER: Duration = Duration::from_millis(300);
 
@@ -38,9 +42,10 @@ pub async fn keep_looking(context: &Context) {
     let mut changes = pin!(changes(context));
     let mut failures = 0;
     loop {
-        failures = if look(context).await { 0 } else { failures + 1 };
+        let seen = look(context).await;
+        failures = if seen.all_usable { 0 } else { failures + 1 };
         tokio::select! {
-            () = tokio::time::sleep(pause(failures)) => {}
+            () = tokio::time::sleep(pause(failures, seen.by_role)) => {}
             () = changed(&mut changes) => {
                 failures = 0;
                 tokio::time::sleep(GATHER).await;
@@ -49,9 +54,11 @@ pub async fn keep_looking(context: &Context) {
     }
 }
 
-/// How long to wait after `failures` looks in a row that found something unusable.
-fn pause(failures: usize) -> Duration {
+/// How long to wait after `failures` looks in a row that found something unusable; `by_role` when the store of an own
+/// location judges by the roles of the pod's identity.
+fn pause(failures: usize, by_role: bool) -> Duration {
     match failures.checked_sub(1) {
+        None if by_role => OFTEN,
         None => LATER,
         Some(earlier) => SOON.get(earlier).or(SOON.last()).copied().unwrap_or(LATER),
     }
@@ -109,41 +116,65 @@ where
     })
 }
 
-/// Looks at every location once; whether all can be used.
-async fn look(context: &Context) -> bool {
+/// What one look at all locations found.
+struct Seen {
+    all_usable: bool,
+    by_role: bool,
+}
+
+/// Looks at every location once.
+async fn look(context: &Context) -> Seen {
     let records = match context.locations.list().await {
         Ok(records) => records,
         Err(error) => {
             tracing::warn!(%error, "could not list the storage locations");
-            return false;
+            return Seen { all_usable: false, by_role: false };
         }
     };
-    let mut all = true;
+    let mut seen = Seen { all_usable: true, by_role: false };
     for (map, record) in records {
+        seen.by_role |= record.as_ref().is_ok_and(judged_by_role);
         let state = match record {
             Ok(record) => state(context, &record).await,
             Err(bad) => bad.to_string(),
         };
         if state != READY {
             tracing::warn!(location = map, state, "the storage location cannot be used");
-            all = false;
+            seen.all_usable = false;
         }
         note(context, &map, &state).await;
     }
-    all
+    seen
+}
+
+/// Whether roles of the pod's identity decide about writing.
+fn judged_by_role(record: &LocationRecord) -> bool {
+    record.role == Role::Own && record.credential == CredentialKind::WorkloadIdentity
 }
 
 async fn state(context: &Context, record: &LocationRecord) -> String {
-    let access = match record.role {
-        Role::Own => Access::Write,
-        Role::Source => Access::Read,
-    };
-    match context.locations.open(&record.name, access).await {
-        Ok(_) => READY.to_owned(),
+    match usable(context, record).await {
+        Ok(()) => READY.to_owned(),
         Err(error) => {
             let problem = error.problem();
             format!("{}: {}", problem.code, problem.message)
         }
+    }
+}
+
+async fn usable(context: &Context, record: &LocationRecord) -> Result<(), LocationError> {
+    let (locations, purpose) = (&context.locations, &GrantPurpose::Upkeep);
+    match record.role {
+        Role::Own => {
+            let open = locations.open(&record.name, Access::Write, purpose).await?;
+            if judged_by_role(record) { locations.verify_writable(&open).await } else { Ok(()) }
+        }
+        // Its key is granted to a job alone: from here only the store is seen.
+        Role::Source if record.repository_key == RepositoryKey::Vault => {
+            let (_, location) = locations.look(&record.name, purpose).await?;
+            Ok(location.root.top_level(1).await.map(drop)?)
+        }
+        Role::Source => locations.open(&record.name, Access::Read, purpose).await.map(drop),
     }
 }
 
@@ -174,9 +205,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_looked_at_again_within_seconds() {
-        let pauses: Vec<u64> = (0..7).map(|failures| pause(failures).as_secs()).collect();
+        let pauses: Vec<u64> = (0..7).map(|failures| pause(failures, false).as_secs()).collect();
+        let by_role: Vec<u64> = (0..3).map(|failures| pause(failures, true).as_secs()).collect();
 
         assert_eq!(pauses, [300, 2, 4, 8, 15, 15, 15]);
+        assert_eq!(by_role, [40, 2, 4]);
     }
 
     #[tokio::test]

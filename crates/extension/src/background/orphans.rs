@@ -4,6 +4,7 @@
 
 use crate::{
     context::Context,
+    grants::GrantPurpose,
     locations::{Access, Role},
     manifests::MOVERS_NAMESPACE,
     points,
@@ -82,7 +83,7 @@ async fn lonely_anchors(
     for record in records.into_iter().filter_map(|(_, record)| record.ok()) {
         if record.role == Role::Own {
             // One that cannot be read may hold any of them: nothing is said then.
-            let location = context.locations.open(&record.name, Access::Read).await?;
+            let location = context.locations.open(&record.name, Access::Read, &GrantPurpose::Upkeep).await?;
             for point in points::list(&location.repo).await? {
                 ids.remove(&point.id);
             }

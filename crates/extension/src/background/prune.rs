@@ -2,6 +2,7 @@
 
 use crate::{
     context::Context,
+    grants::GrantPurpose,
     locations::{Access, Role},
 };
 use engine::{
@@ -23,7 +24,8 @@ pub async fn prune(context: &Context, stop: &CancellationToken) {
         if record.role != Role::Own || stop.is_cancelled() {
             continue;
         }
-        let location = match context.locations.open(&record.name, Access::Write).await {
+        let location = match context.locations.open(&record.name, Access::Write, &GrantPurpose::Upkeep).await
+        {
             Ok(location) => location,
             Err(error) => {
                 tracing::warn!(location = record.name, %error, "could not open the location for pruning");

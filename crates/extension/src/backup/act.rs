@@ -7,6 +7,7 @@ use super::{
     session::Session,
 };
 use crate::{
+    grants::GrantPurpose,
     manifests::MOVERS_NAMESPACE,
     points,
     status::{MANAGER, show_progress},
@@ -89,7 +90,8 @@ impl Run {
 
     async fn find_commit(&mut self) -> Result<(), StepError> {
         let name = self.latest.borrow().spec.storage_location.clone();
-        let location = self.context.locations.open(&name, crate::locations::Access::Write).await?;
+        let location =
+            self.context.locations.open(&name, crate::locations::Access::Write, &self.purpose()).await?;
         let point = points::of_backup(&location.repo, &self.uid).await?;
         let session = self.session()?;
         session.attempt.commit = if point.is_some() { Commit::Present } else { Commit::Absent };
@@ -195,6 +197,11 @@ impl Run {
             }
             Err(error) => Err(StepError::api("set the finalizer of the backup", &error)),
         }
+    }
+
+    /// What grants of the vault are asked for with.
+    pub(super) fn purpose(&self) -> GrantPurpose {
+        GrantPurpose::job::<Backup>(&self.name)
     }
 
     /// Shows the step in the status.

@@ -30,7 +30,7 @@ impl Run {
         let claims =
             capture::claims(&client, &selection, &capture::Budget::default(), &CancellationToken::new())
                 .await?;
-        checks::gate_backup(&self.context, &spec, &claims.claims).await?;
+        checks::gate_backup(&self.context, &self.purpose(), &spec, &claims.claims).await?;
         let storage = volumes::observe_storage(&client).await?;
         let decisions = decide_all(claims.claims, &storage, &policy(&spec));
         let mut problems: Vec<Problem> = decisions

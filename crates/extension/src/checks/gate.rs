@@ -4,6 +4,7 @@
 use super::{account, bucket_path};
 use crate::{
     context::Context,
+    grants::GrantPurpose,
     locations::store_problem,
     manifests::{Scope, policy_rules},
     step::StepError,
@@ -21,10 +22,11 @@ use storage::StoreErrorKind;
 /// Runs the checks that must pass before a backup of `claims` may touch the application.
 pub async fn gate_backup(
     context: &Context,
+    purpose: &GrantPurpose,
     spec: &BackupSpec,
     claims: &[SelectedClaim],
 ) -> Result<(), StepError> {
-    let (record, location) = context.locations.look(&spec.storage_location).await?;
+    let (record, location) = context.locations.look(&spec.storage_location, purpose).await?;
     // Asked for directly: the store's own words name the documented code.
     if let Err((_, error)) = probes::put_and_take(location.root.as_ref()).await
         && error.kind != StoreErrorKind::Retained

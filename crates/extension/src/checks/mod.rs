@@ -9,7 +9,7 @@ mod subject;
 pub use gate::gate_backup;
 pub use subject::{INSTALLER_RULES, account, bucket_path, needed, pod_of};
 
-use crate::{context::Context, locations::Role};
+use crate::{context::Context, grants::GrantPurpose, locations::Role};
 use prerequisites::{Observed, Profile, Purpose, evaluate};
 use probes::Account;
 use resources::{BackupSpec, CheckReport, RestoreSpec};
@@ -39,10 +39,10 @@ impl Subject<'_> {
     }
 }
 
-/// Runs every check that exists for `subject`.
-pub async fn run(context: &Context, subject: Subject<'_>) -> Vec<CheckReport> {
+/// Runs every check that exists for `subject`, which is looked at for `purpose`.
+pub async fn run(context: &Context, subject: Subject<'_>, purpose: &GrantPurpose) -> Vec<CheckReport> {
     // Opening it claims a new location, so this comes before the question whose it is.
-    let mut checks = request::checks(context, subject).await;
+    let mut checks = request::checks(context, subject, purpose).await;
     let seen = probes::Subject {
         namespace: context.config.namespace.clone(),
         pod: subject::own_pod(&context.client, &context.config.namespace).await,
@@ -51,7 +51,7 @@ pub async fn run(context: &Context, subject: Subject<'_>) -> Vec<CheckReport> {
             &context.config.namespace,
             matches!(subject, Subject::Restore(_)),
         ),
-        location: seen_location(context, subject).await,
+        location: seen_location(context, subject, purpose).await,
     };
     let client = Observed::Seen(context.client.clone());
     let facts = probes::observe(client, &seen, context.clock.as_ref()).await;
@@ -60,8 +60,12 @@ pub async fn run(context: &Context, subject: Subject<'_>) -> Vec<CheckReport> {
     checks
 }
 
-async fn seen_location(context: &Context, subject: Subject<'_>) -> Observed<probes::Location> {
-    match context.locations.look(subject.location()).await {
+async fn seen_location(
+    context: &Context,
+    subject: Subject<'_>,
+    purpose: &GrantPurpose,
+) -> Observed<probes::Location> {
+    match context.locations.look(subject.location(), purpose).await {
         Ok((record, location)) => Observed::Seen(probes::Location {
             root: location.root,
             bucket_path: bucket_path(&record.settings),

@@ -4,6 +4,7 @@ use super::Subject;
 use crate::{
     backup::{self, read_hooks},
     context::Context,
+    grants::GrantPurpose,
     locations::{Access, LocationError, OpenLocation},
     points::OpenPoint,
     restore::request,
@@ -15,8 +16,12 @@ use resources::{CheckReport, CheckResult, NamespacedName, RestoreSpec};
 
 /// Whether the location opens (settings, credential, owner marker, repository and its password), whether the
 /// specification makes sense, and whether everything that it refers to is there.
-pub(super) async fn checks(context: &Context, subject: Subject<'_>) -> Vec<CheckReport> {
-    let (opened, location) = location(context, subject).await;
+pub(super) async fn checks(
+    context: &Context,
+    subject: Subject<'_>,
+    purpose: &GrantPurpose,
+) -> Vec<CheckReport> {
+    let (opened, location) = location(context, subject, purpose).await;
     let mut checks = vec![location];
     match subject {
         Subject::Backup(spec) => {
@@ -38,14 +43,18 @@ pub(super) async fn checks(context: &Context, subject: Subject<'_>) -> Vec<Check
     checks
 }
 
-async fn location(context: &Context, subject: Subject<'_>) -> (Option<OpenLocation>, CheckReport) {
+async fn location(
+    context: &Context,
+    subject: Subject<'_>,
+    purpose: &GrantPurpose,
+) -> (Option<OpenLocation>, CheckReport) {
     let name = subject.location();
     let access = match subject {
         Subject::Backup(_) => Access::Write,
         Subject::Restore(_) => Access::Read,
     };
     let title = format!("The storage location {name} can be used.");
-    match context.locations.open(name, access).await {
+    match context.locations.open(name, access, purpose).await {
         Ok(open) => {
             let check = check("location", title, Ok(open.root.describe()));
             (Some(open), check)

@@ -5,6 +5,7 @@ use super::{
     decide::{Attempt, Point, Step},
 };
 use crate::{
+    grants::GrantPurpose,
     locations::{Access, OpenLocation, Role},
     metrics::Ended,
     points::{self, OpenPoint},
@@ -133,7 +134,8 @@ impl Run {
             if record.role != Role::Own || record.name == here {
                 continue;
             }
-            let location = self.context.locations.open(&record.name, Access::Read).await?;
+            let location =
+                self.context.locations.open(&record.name, Access::Read, &GrantPurpose::Upkeep).await?;
             if points::find(&location.repo, id).await?.is_some() {
                 return Err(StepError::Permanent(elsewhere(id, here, &record.name)));
             }
@@ -220,7 +222,7 @@ impl Run {
 
     async fn location(&self) -> Result<OpenLocation, StepError> {
         let name = &self.object.spec.recovery_point.location;
-        self.context.locations.open(name, Access::Write).await.map_err(|error| {
+        self.context.locations.open(name, Access::Write, &GrantPurpose::Upkeep).await.map_err(|error| {
             let mut problem = error.problem();
             if problem.code == code::LOCATION_READ_ONLY {
                 problem.code = code::DELETE_LOCATION_READ_ONLY.to_owned();

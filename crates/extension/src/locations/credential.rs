@@ -15,18 +15,28 @@ use storage::{
 };
 use telemetry::Clock;
 
-use super::CredentialKind;
+use super::{CredentialKind, LocationError};
+use crate::grants::Vault;
 
 const READ_AGAIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// The source that a location names.
-pub fn source(
+pub async fn source(
     kind: &CredentialKind,
     settings: &LocationSettings,
     secrets: &Api<Secret>,
+    vault: Option<&Vault>,
     clock: &Arc<dyn Clock>,
-) -> Result<Arc<dyn CredentialSource>, CredentialError> {
+) -> Result<Arc<dyn CredentialSource>, LocationError> {
     let variable = |name: &str| std::env::var(name).ok();
+    let http = || -> Result<reqwest::Client, CredentialError> {
+        settings.trust().http_client().map_err(|error| CredentialError {
+            source_name: "workload identity".to_owned(),
+            cause: error.to_string(),
+            temporary: false,
+            remedy: "Paste the certificate authority as PEM into config.caCert.".to_owned(),
+        })
+    };
     Ok(match (kind, settings.provider) {
         (CredentialKind::None, _) => Arc::new(NoCredential),
         (CredentialKind::Secret(name), provider) => Arc::new(KubeSecret {
@@ -36,11 +46,12 @@ pub fn source(
             account: settings.storage_account().map(str::to_owned),
             clock: clock.clone(),
         }),
-        (CredentialKind::WorkloadIdentity, Provider::Azure) => {
-            Arc::new(AzureWorkloadIdentity::from_env(variable, http(), clock.clone())?)
-        }
+        (CredentialKind::WorkloadIdentity, Provider::Azure) => match vault {
+            Some(vault) => Arc::new(vault.identity(&settings.trust()).await?),
+            None => Arc::new(AzureWorkloadIdentity::from_env(variable, http()?, clock.clone())?),
+        },
         (CredentialKind::WorkloadIdentity, Provider::Aws) => {
-            Arc::new(AwsWebIdentity::from_env(variable, http(), clock.clone())?)
+            Arc::new(AwsWebIdentity::from_env(variable, http()?, clock.clone())?)
         }
         (CredentialKind::WorkloadIdentity, provider) => {
             return Err(CredentialError {
@@ -48,14 +59,10 @@ pub fn source(
                 cause: format!("it is not available for provider {provider}"),
                 temporary: false,
                 remedy: "Name a Secret with the setting credentialSecret.".to_owned(),
-            });
+            }
+            .into());
         }
     })
-}
-
-/// The client that fetches tokens for workload identities.
-pub fn http() -> reqwest::Client {
-    reqwest::Client::new()
 }
 
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! Why a storage location cannot be used, with the documented code and the next step.
 
 use super::{BadRecord, record::REPOSITORY_KEY};
+use crate::grants::GrantError;
 use engine::EngineError;
 use protection::{Problem, code};
 use storage::{StoreError, StoreErrorKind, credential::CredentialError};
@@ -41,6 +42,17 @@ pub enum LocationError {
         /// Which Secret or key is missing.
         cause: String,
     },
+    /// The vault granted nothing.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// The repository has another password than the one that the vault granted.
+    #[error("{source}; the password is the one that the vault granted for location {name}")]
+    WrongGrantedPassword {
+        /// The location.
+        name: String,
+        /// What was tried.
+        source: EngineError,
+    },
     /// The repository's password is another one.
     #[error("{source}; the password is that of Secret {secret}")]
     WrongPassword {
@@ -73,6 +85,7 @@ impl LocationError {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Credential(error) => error.temporary,
+            Self::Grant(error) => error.is_temporary(),
             Self::Store(error) => error.temporary,
             Self::Engine(error) => error.is_temporary(),
             Self::Cluster { source, .. } => crate::api::is_temporary(source),
@@ -101,6 +114,9 @@ impl LocationError {
                 .fix(format!("Store the password under the key {REPOSITORY_KEY} of that Secret; without it no recovery point can be read.")),
             Self::WrongPassword { secret, .. } => Problem::error(code::WRONG_REPOSITORY_KEY, self.to_string())
                 .fix(format!("Put the repository's own password back into Secret {secret}; another password never opens it.")),
+            Self::Grant(error) => error.problem(),
+            Self::WrongGrantedPassword { .. } => Problem::error(code::WRONG_REPOSITORY_KEY, self.to_string())
+                .fix("The repository was made with another password than the vault's. Use an empty container or prefix, or keep the old password: `repositorySecret` instead of `repositoryKey=vault`."),
             Self::Credential(error) => {
                 Problem::error(code::LOCATION_NOT_READY, self.to_string()).fix(error.remedy.clone())
             }
@@ -114,7 +130,10 @@ impl LocationError {
 pub fn store_problem(error: &StoreError) -> Problem {
     let writing = matches!(error.tried, "create" | "replace" | "delete" | "write");
     let code = match error.kind {
-        StoreErrorKind::Denied if writing => code::LOCATION_READ_ONLY,
+        // A grant that ended in the midst of the work: the lease put its own code in front.
+        StoreErrorKind::Denied if error.cause.starts_with(code::GRANT_DENIED) => code::GRANT_DENIED,
+        StoreErrorKind::Denied if error.cause.starts_with(code::GRANT_UNKNOWN_JOB) => code::GRANT_UNKNOWN_JOB,
+        StoreErrorKind::Denied if writing && !error.lacks_role() => code::LOCATION_READ_ONLY,
         StoreErrorKind::Denied | StoreErrorKind::BadCredentials => code::LOCATION_MISSING_PERMISSIONS,
         StoreErrorKind::WrongClock => code::CLOCK_SKEW,
         StoreErrorKind::BucketMissing => code::LOCATION_NOT_FOUND,
@@ -175,6 +194,9 @@ mod tests {
             assert_eq!(problem.code, expected, "{kind:?}");
             assert!(!problem.recommended_action.is_empty(), "{kind:?}");
         }
+        let role =
+            StoreError::new("create", "x", Denied, "403 Forbidden AuthorizationPermissionMismatch: no");
+        assert_eq!(store_problem(&role).code, code::LOCATION_MISSING_PERMISSIONS);
         let wrong = engine_problem(&EngineError::WrongPassword { store: "s".into(), keys: 1 });
         assert_eq!((wrong.code.as_str(), wrong.recommended_action.len()), (code::WRONG_REPOSITORY_KEY, 1));
     }

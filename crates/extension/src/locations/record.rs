@@ -18,6 +18,12 @@ pub const REPOSITORY_KEY: &str = "repository-password";
 pub const CREDENTIAL_SECRET: &str = "credentialSecret";
 /// Setting: name of the Secret that holds the repository's password.
 pub const REPOSITORY_SECRET: &str = "repositorySecret";
+/// Setting: where the repository's password comes from: a Secret, or a grant of the vault.
+pub const REPOSITORY_KEY_SOURCE: &str = "repositoryKey";
+/// The value of [`REPOSITORY_KEY_SOURCE`] that means a grant of the vault.
+const FROM_VAULT: &str = "vault";
+/// What the names of locations begin with that the vault describes as a whole.
+pub const GRANTED: &str = "vault-";
 /// Setting: use a location in which unrelated files lie.
 pub const ALLOW_UNRELATED: &str = "allowUnrelatedFiles";
 
@@ -43,6 +49,15 @@ pub enum CredentialKind {
     WorkloadIdentity,
 }
 
+/// Where the repository's password comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RepositoryKey {
+    /// A Secret in the extension's namespace.
+    Secret(String),
+    /// A grant of the vault: it is kept in memory only.
+    Vault,
+}
+
 /// A storage location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocationRecord {
@@ -54,8 +69,8 @@ pub struct LocationRecord {
     pub settings: LocationSettings,
     /// How to get in.
     pub credential: CredentialKind,
-    /// Name of the Secret with the repository's password.
-    pub repository_secret: String,
+    /// How to open the repository.
+    pub repository_key: RepositoryKey,
     /// Unrelated files beside the repository do not matter.
     pub allow_unrelated: bool,
 }
@@ -86,7 +101,7 @@ impl LocationRecord {
         let location = LocationSettings::from_settings(settings)
             .map_err(|bad| problems.extend(bad.iter().map(ToString::to_string)))
             .ok();
-        let known = [CREDENTIAL_SECRET, REPOSITORY_SECRET, ALLOW_UNRELATED];
+        let known = [CREDENTIAL_SECRET, REPOSITORY_SECRET, REPOSITORY_KEY_SOURCE, ALLOW_UNRELATED];
         for key in settings.keys() {
             if !key.starts_with(SETTINGS_PREFIX) && !known.contains(&key.as_str()) {
                 problems.push(format!(
@@ -105,6 +120,23 @@ impl LocationRecord {
                 false
             }
         };
+        let repository_key = match text(REPOSITORY_KEY_SOURCE).as_deref() {
+            Some(FROM_VAULT) => {
+                if settings.contains_key(REPOSITORY_SECRET) {
+                    problems.push(format!(
+                        "settings {REPOSITORY_KEY_SOURCE}={FROM_VAULT} and {REPOSITORY_SECRET} exclude each other"
+                    ));
+                }
+                RepositoryKey::Vault
+            }
+            Some("secret") | None => RepositoryKey::Secret(
+                text(REPOSITORY_SECRET).unwrap_or_else(|| default_repository_secret(name)),
+            ),
+            Some(_) => {
+                problems.push(format!("setting {REPOSITORY_KEY_SOURCE} is neither secret nor {FROM_VAULT}"));
+                RepositoryKey::Vault
+            }
+        };
         match location {
             Some(location) if problems.is_empty() => Ok(Self {
                 name: name.to_owned(),
@@ -115,10 +147,32 @@ impl LocationRecord {
                     (None, _) => CredentialKind::WorkloadIdentity,
                 },
                 settings: location,
-                repository_secret: text(REPOSITORY_SECRET).unwrap_or_else(|| default_repository_secret(name)),
+                repository_key,
                 allow_unrelated,
             }),
             _ => Err(BadRecord { config_map: Self::config_map_name(name), problems }),
+        }
+    }
+
+    /// Reads the settings in a grant. A vault says where a location is and no more: it cannot name a Secret of the
+    /// cluster or a directory of the pod. Such a location is only read.
+    pub fn granted(name: &str, settings: &BTreeMap<String, String>) -> Result<Self, String> {
+        if let Some(other) = settings.keys().find(|key| !key.starts_with(SETTINGS_PREFIX)) {
+            return Err(format!("a vault may not set {other}"));
+        }
+        let record =
+            Self::from_settings(name, Role::Source, settings).map_err(|bad| bad.problems.join("; "))?;
+        if record.settings.provider == Provider::Local {
+            return Err("a vault may not name a directory of the extension's pod".to_owned());
+        }
+        Ok(Self { repository_key: RepositoryKey::Vault, ..record })
+    }
+
+    /// Name of the Secret with the repository's password, when it comes from one.
+    pub fn repository_secret(&self) -> Option<&str> {
+        match &self.repository_key {
+            RepositoryKey::Secret(name) => Some(name),
+            RepositoryKey::Vault => None,
         }
     }
 
@@ -151,7 +205,10 @@ impl LocationRecord {
         if let CredentialKind::Secret(name) = &self.credential {
             put(CREDENTIAL_SECRET, name);
         }
-        put(REPOSITORY_SECRET, &self.repository_secret);
+        match &self.repository_key {
+            RepositoryKey::Secret(name) => put(REPOSITORY_SECRET, name),
+            RepositoryKey::Vault => put(REPOSITORY_KEY_SOURCE, FROM_VAULT),
+        }
         if self.allow_unrelated {
             put(ALLOW_UNRELATED, "true");
         }
@@ -223,7 +280,56 @@ mod tests {
 
         assert_eq!(record, again);
         assert_eq!(again.credential, CredentialKind::Secret("store".to_owned()));
-        assert_eq!(again.repository_secret, "repository-default");
+        assert_eq!(again.repository_secret(), Some("repository-default"));
+    }
+
+    #[test]
+    fn the_key_may_come_from_the_vault_and_then_from_nowhere_else() {
+        let with = |pairs: &[(&str, &str)]| {
+            let mut given = settings(&[
+                ("configuration.backupStorageLocation.bucket", "backups"),
+                ("configuration.backupStorageLocation.config.storageAccount", "acct"),
+                ("repositoryKey", "vault"),
+            ]);
+            given.extend(settings(pairs));
+            LocationRecord::from_settings("default", Role::Own, &given)
+        };
+
+        let record = with(&[]).unwrap();
+        let both = with(&[("repositorySecret", "x")]).unwrap_err().to_string();
+        let unknown = with(&[("repositoryKey", "elsewhere")]).unwrap_err().to_string();
+
+        assert_eq!(record.repository_key, RepositoryKey::Vault);
+        assert_eq!(LocationRecord::decode(&record.encode("backups")).unwrap(), record);
+        assert!(both.contains("exclude each other"), "{both}");
+        assert!(unknown.contains("neither secret nor vault"), "{unknown}");
+    }
+
+    #[test]
+    fn a_vault_says_where_a_location_is_and_no_more() {
+        let place = |pairs: &[(&str, &str)]| {
+            let mut given = settings(&[
+                ("configuration.backupStorageLocation.bucket", "backups"),
+                ("configuration.backupStorageLocation.config.storageAccount", "acct"),
+            ]);
+            given.extend(settings(pairs));
+            LocationRecord::granted("vault-3f1c", &given)
+        };
+
+        let record = place(&[]).unwrap();
+        let secret = place(&[("credentialSecret", "theirs")]).unwrap_err();
+        let directory = LocationRecord::granted(
+            "vault-3f1c",
+            &settings(&[
+                ("configuration.backupStorageLocation.provider", "local"),
+                ("configuration.backupStorageLocation.bucket", "/etc"),
+            ]),
+        );
+
+        assert_eq!((record.role, record.credential), (Role::Source, CredentialKind::WorkloadIdentity));
+        assert_eq!(record.repository_key, RepositoryKey::Vault);
+        assert!(secret.contains("credentialSecret"), "{secret}");
+        assert!(directory.unwrap_err().contains("directory"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The extension's Deployment: not root, nothing writable, no capabilities.
 
-use super::{APP, InstallSettings, NAME, PORT, labels};
+use super::{APP, InstallSettings, NAME, PORT, labels, vault};
 use serde_json::{Value, json};
 
 /// Seconds that a pod gets to thaw applications and put down its work.
@@ -9,7 +9,9 @@ const GRACE: u32 = 90;
 pub(super) fn deployment(settings: &InstallSettings) -> Value {
     let selector = json!({"app.kubernetes.io/name": APP});
     let mut pod_labels = json!({"app.kubernetes.io/name": APP, "app.kubernetes.io/part-of": "cofferdam"});
+    // With a vault of its own the token is mounted by us, and Azure's webhook must not mount another one.
     if settings.client_id.is_some()
+        && settings.vault.is_none()
         && let Some(labels) = pod_labels.as_object_mut()
     {
         labels.insert("azure.workload.identity/use".to_owned(), "true".into());
@@ -36,6 +38,12 @@ pub(super) fn deployment(settings: &InstallSettings) -> Value {
 }
 
 fn pod(settings: &InstallSettings) -> Value {
+    let mut environment = vec![
+        json!({"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}),
+        json!({"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}),
+    ];
+    environment.extend(vault::proxy(&settings.proxy));
+    environment.extend(settings.vault.iter().flat_map(vault::environment));
     json!({
         "serviceAccountName": NAME,
         "terminationGracePeriodSeconds": GRACE,
@@ -48,6 +56,7 @@ fn pod(settings: &InstallSettings) -> Value {
             "fsGroup": 65532,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        "volumes": settings.vault.as_ref().map_or_else(|| json!([]), vault::volumes),
         "containers": [{
             "name": "extension",
             "image": settings.image,
@@ -58,10 +67,8 @@ fn pod(settings: &InstallSettings) -> Value {
                 format!("--image={}", settings.image),
                 format!("--listen=0.0.0.0:{PORT}"),
             ],
-            "env": [
-                {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-                {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
-            ],
+            "env": environment,
+            "volumeMounts": settings.vault.as_ref().map_or_else(|| json!([]), |_| vault::mounts()),
             "ports": [{"name": "health", "containerPort": PORT}],
             "resources": {
                 "requests": {"cpu": settings.resources.requests_cpu, "memory": settings.resources.requests_memory},

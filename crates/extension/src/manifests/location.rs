@@ -12,11 +12,12 @@ pub fn location_config_map(location: &LocationRecord, namespace: &str) -> Result
     typed("v1", "ConfigMap", &location.encode(namespace))
 }
 
-/// The Secret with a repository's password. Nobody can read a recovery point without it.
-pub fn repository_secret(location: &LocationRecord, namespace: &str, password: &str) -> Secret {
-    Secret {
+/// The Secret with a repository's password, unless the vault grants it. Nobody can read a recovery point without it.
+pub fn repository_secret(location: &LocationRecord, namespace: &str, password: &str) -> Option<Secret> {
+    let name = location.repository_secret()?.to_owned();
+    Some(Secret {
         metadata: ObjectMeta {
-            name: Some(location.repository_secret.clone()),
+            name: Some(name),
             namespace: Some(namespace.to_owned()),
             labels: Some(BTreeMap::from([
                 ("app.kubernetes.io/managed-by".to_owned(), INSTALLER.to_owned()),
@@ -26,7 +27,7 @@ pub fn repository_secret(location: &LocationRecord, namespace: &str, password: &
         },
         data: Some([(REPOSITORY_KEY.to_owned(), ByteString(password.as_bytes().to_vec()))].into()),
         ..Secret::default()
-    }
+    })
 }
 
 /// A typed object as a document with `apiVersion` and `kind`.

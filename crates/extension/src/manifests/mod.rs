@@ -5,10 +5,12 @@ mod location;
 mod namespaces;
 mod rbac;
 mod settings;
+mod vault;
 
 pub use location::{location_config_map, repository_secret};
 pub use rbac::{Explained, Scope, explained_rules, policy_rules};
-pub use settings::{BadSettings, InstallSettings, ResourceSettings};
+pub use settings::{AUDIENCE, BadSettings, InstallSettings, ProxySettings, ResourceSettings, VaultLink};
+pub use vault::AUTHORITIES;
 
 use serde_json::Value;
 
@@ -32,6 +34,7 @@ pub fn render(settings: &InstallSettings) -> Result<Vec<Value>, serde_json::Erro
     if let Some(location) = &settings.location {
         documents.push(location_config_map(location, &settings.namespace)?);
     }
+    documents.extend(settings.vault.as_ref().map(|link| vault::authorities(settings, link)));
     documents.push(deployment::deployment(settings));
     Ok(documents)
 }

@@ -1,7 +1,9 @@
 //! Settings of an installation by the names of the original, its short forms, and a few of ours.
 
+use crate::grants::is_address;
 use crate::locations::{
-    ALLOW_UNRELATED, CREDENTIAL_SECRET, DEFAULT, LocationRecord, REPOSITORY_SECRET, Role,
+    ALLOW_UNRELATED, CREDENTIAL_SECRET, DEFAULT, LocationRecord, REPOSITORY_KEY_SOURCE, REPOSITORY_SECRET,
+    Role,
 };
 use std::collections::BTreeMap;
 use storage::location::SETTINGS_PREFIX;
@@ -37,6 +39,37 @@ pub struct InstallSettings {
     pub client_id: Option<String>,
     /// Tenant of the workload identity.
     pub tenant_id: Option<String>,
+    /// The vault that the extension belongs to.
+    pub vault: Option<VaultLink>,
+    /// How pods of ours reach what lies outside the cluster.
+    pub proxy: ProxySettings,
+}
+
+/// The vault of an extension: where it is, whom it trusts, and who the extension is to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VaultLink {
+    /// Its address, `https://host[:port]`.
+    pub url: String,
+    /// Tenant of the extension's identity.
+    pub tenant_id: String,
+    /// Client id of the extension's identity.
+    pub client_id: String,
+    /// The vault's certificate authorities, as PEM.
+    pub authorities: String,
+    /// Audience of the projected ServiceAccount token.
+    pub audience: String,
+}
+
+/// The audience that federated credentials expect unless they say otherwise.
+pub const AUDIENCE: &str = "api://AzureADTokenExchange";
+
+/// The variables that HTTP clients look for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProxySettings {
+    /// `HTTPS_PROXY`.
+    pub https: Option<String>,
+    /// `NO_PROXY`.
+    pub except: Option<String>,
 }
 
 /// CPU and memory, as Kubernetes quantities.
@@ -78,6 +111,8 @@ impl InstallSettings {
             restore: true,
             client_id: None,
             tenant_id: None,
+            vault: None,
+            proxy: ProxySettings::default(),
         }
     }
 
@@ -85,6 +120,7 @@ impl InstallSettings {
     /// are dropped.
     pub fn apply(&mut self, settings: &BTreeMap<String, String>) -> Result<Vec<String>, BadSettings> {
         let (mut location, mut warnings, mut problems) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let mut vault = BTreeMap::new();
         for (given, value) in settings {
             let key =
                 SHORT.iter().find(|(short, _)| short == given).map_or(given.as_str(), |(_, full)| *full);
@@ -103,7 +139,11 @@ impl InstallSettings {
                     Ok(replicas) if (1..=10).contains(&replicas) => self.replicas = replicas,
                     _ => problems.push(format!("setting {key}: {value:?} is not a number from 1 to 10")),
                 },
-                CREDENTIAL_SECRET | REPOSITORY_SECRET | ALLOW_UNRELATED => {
+                "proxy.https" => self.proxy.https = Some(value.clone()),
+                "proxy.except" => self.proxy.except = Some(value.clone()),
+                "vault.url" | "vault.tenantId" | "vault.clientId" | "vault.authorities"
+                | "vault.audience" => drop(vault.insert(key.to_owned(), value.trim().to_owned())),
+                CREDENTIAL_SECRET | REPOSITORY_SECRET | REPOSITORY_KEY_SOURCE | ALLOW_UNRELATED => {
                     location.insert(key.to_owned(), value.clone());
                 }
                 _ if key.starts_with(SETTINGS_PREFIX) => drop(location.insert(key.to_owned(), value.clone())),
@@ -116,6 +156,44 @@ impl InstallSettings {
                 Err(bad) => problems.extend(bad.problems),
             }
         }
+        if !vault.is_empty() {
+            match VaultLink::from_settings(&vault, self) {
+                Ok(link) => self.vault = Some(link),
+                Err(bad) => problems.extend(bad),
+            }
+        }
         if problems.is_empty() { Ok(warnings) } else { Err(BadSettings(problems)) }
+    }
+}
+
+impl VaultLink {
+    /// Reads the settings `vault.*`; identity and tenant may also be those of the workload identity.
+    fn from_settings(
+        given: &BTreeMap<String, String>,
+        install: &InstallSettings,
+    ) -> Result<Self, Vec<String>> {
+        let mut problems = Vec::new();
+        let mut need = |key: &str, otherwise: Option<&String>| {
+            let found = given.get(key).or(otherwise).filter(|text| !text.is_empty()).cloned();
+            if found.is_none() {
+                problems.push(format!("setting {key} is missing: an extension with a vault needs it"));
+            }
+            found.unwrap_or_default()
+        };
+        let link = Self {
+            url: need("vault.url", None).trim_end_matches('/').to_owned(),
+            tenant_id: need("vault.tenantId", install.tenant_id.as_ref()),
+            client_id: need("vault.clientId", install.client_id.as_ref()),
+            authorities: need("vault.authorities", None),
+            audience: given.get("vault.audience").map_or(AUDIENCE, String::as_str).to_owned(),
+        };
+        if !link.url.is_empty() && !is_address(&link.url) {
+            problems
+                .push(format!("setting vault.url: {:?} is not of the form https://host[:port]", link.url));
+        }
+        if !link.authorities.is_empty() && !link.authorities.contains("-----BEGIN CERTIFICATE-----") {
+            problems.push("setting vault.authorities holds no certificate (PEM)".to_owned());
+        }
+        if problems.is_empty() { Ok(link) } else { Err(problems) }
     }
 }

@@ -52,6 +52,85 @@ fn the_extension_runs_restricted() {
     assert_eq!(namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "restricted");
 }
 
+fn with_vault() -> InstallSettings {
+    let mut install = InstallSettings::new("dataprotection-microsoft", "cofferdam:1");
+    let given = settings(&[
+        ("vault.url", "https://vault.example:8443/"),
+        ("vault.authorities", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"),
+        ("vault.tenantId", "tenant"),
+        ("credentials.clientId", "client"),
+        ("proxy.https", "http://proxy:3128"),
+        ("configuration.backupStorageLocation.bucket", "backups"),
+        ("configuration.backupStorageLocation.config.storageAccount", "acct"),
+        ("repositoryKey", "vault"),
+    ]);
+    assert_eq!(install.apply(&given), Ok(Vec::new()));
+    install
+}
+
+#[test]
+fn an_extension_with_a_vault_proves_itself_with_a_projected_token() {
+    let documents = render(&with_vault()).unwrap();
+
+    let deployment = find(&documents, "Deployment", NAME);
+    let pod = &deployment["spec"]["template"]["spec"];
+    let (container, volumes) = (&pod["containers"][0], &pod["volumes"]);
+    let variable = |name: &str| {
+        let all = container["env"].as_array().unwrap();
+        all.iter()
+            .find(|one| one["name"] == name)
+            .map(|one| one["value"].as_str().unwrap().to_owned())
+            .unwrap()
+    };
+
+    serde_json::from_value::<k8s_openapi::api::apps::v1::Deployment>(deployment.clone()).unwrap();
+    assert_eq!(variable("AZURE_AUTHORITY_HOST"), "https://vault.example:8443/");
+    assert_eq!(variable("COFFERDAM_VAULT_URL"), "https://vault.example:8443");
+    assert_eq!(
+        (variable("AZURE_TENANT_ID"), variable("AZURE_CLIENT_ID")),
+        ("tenant".into(), "client".into())
+    );
+    assert_eq!(variable("HTTPS_PROXY"), "http://proxy:3128");
+    let token = &volumes[1]["projected"]["sources"][0]["serviceAccountToken"];
+    assert_eq!(token["audience"], "api://AzureADTokenExchange");
+    assert_eq!(token["expirationSeconds"], 3600);
+    let mounts = container["volumeMounts"].as_array().unwrap();
+    for (file, volume) in [("AZURE_FEDERATED_TOKEN_FILE", 1), ("COFFERDAM_VAULT_CA", 0)] {
+        let mount = mounts.iter().find(|mount| mount["name"] == volumes[volume]["name"]).unwrap();
+        assert!(variable(file).starts_with(mount["mountPath"].as_str().unwrap()), "{file}");
+    }
+    let authorities = find(&documents, "ConfigMap", volumes[0]["configMap"]["name"].as_str().unwrap());
+    assert!(authorities["data"]["ca.crt"].as_str().unwrap().starts_with("-----BEGIN"));
+    let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+    assert_eq!(labels["azure.workload.identity/use"], Value::Null, "the webhook would mount another token");
+}
+
+#[test]
+fn a_vault_brings_no_right() {
+    let without = render(&InstallSettings::new("dataprotection-microsoft", "cofferdam:1")).unwrap();
+    let with = render(&with_vault()).unwrap();
+
+    let rights = |documents: &[Value]| -> Vec<Value> {
+        let kinds = ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
+        documents.iter().filter(|d| kinds.contains(&d["kind"].as_str().unwrap())).cloned().collect()
+    };
+
+    assert_eq!(rights(&with), rights(&without));
+}
+
+#[test]
+fn a_vault_that_is_described_by_halves_is_refused_with_every_missing_setting() {
+    let mut install = InstallSettings::new("dataprotection-microsoft", "cofferdam:1");
+    let given = settings(&[("vault.url", "http://vault.example"), ("vault.authorities", "none")]);
+
+    let bad = install.apply(&given).unwrap_err().to_string();
+
+    for expected in ["vault.tenantId", "vault.clientId", "https://host[:port]", "no certificate"] {
+        assert!(bad.contains(expected), "{expected}: {bad}");
+    }
+    assert_eq!(install.vault, None);
+}
+
 #[test]
 fn an_installation_without_restore_cannot_write_into_applications() {
     let mut install = InstallSettings::new("dataprotection-microsoft", "cofferdam:1");

@@ -93,7 +93,7 @@ impl Run {
             request::nobody_deletes(&self.context, wanted, object.metadata.creation_timestamp.as_ref())
                 .await?;
         }
-        let location = self.context.locations.open(&wanted.location, Access::Read).await?;
+        let location = self.context.locations.open(&wanted.location, Access::Read, &self.purpose()).await?;
         let point = request::recovery_point(&location, wanted).await?;
         let requested = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
         let requested = requested.unwrap_or_else(|| self.context.clock.now());

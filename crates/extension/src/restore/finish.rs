@@ -2,6 +2,7 @@
 
 use super::{Run, decide::Step};
 use crate::{
+    grants::GrantPurpose,
     locations::{Access, DEFAULT, OpenLocation, Role},
     metrics::{Ended, Kind},
     results::{ResultError, ResultFile},
@@ -12,9 +13,14 @@ use crate::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use protection::{Problem, Severity, code};
 use replay::End;
-use resources::{Phase, RestoreOperation};
+use resources::{Phase, Restore, RestoreOperation};
 
 impl Run {
+    /// What grants of the vault are asked for with.
+    pub(super) fn purpose(&self) -> GrantPurpose {
+        GrantPurpose::job::<Restore>(&self.name)
+    }
+
     pub(super) async fn write_result(&mut self) -> Result<(), StepError> {
         if let Some(watch) = self.watch.take() {
             let file = watch.take_file().map_err(ResultError::Content)?;
@@ -38,7 +44,9 @@ impl Run {
     async fn result_location(&self) -> Result<Result<OpenLocation, Problem>, StepError> {
         let own = self.location.as_ref().filter(|location| location.record.role == Role::Own);
         let name = own.map_or(DEFAULT, |location| location.record.name.as_str());
-        match self.context.locations.open(name, Access::Write).await {
+        // The default location is not the job's: the extension writes there as into any location of its own.
+        let purpose = if own.is_some() { self.purpose() } else { GrantPurpose::Upkeep };
+        match self.context.locations.open(name, Access::Write, &purpose).await {
             Ok(location) => Ok(Ok(location)),
             Err(error) if own.is_some() && error.is_temporary() => Err(error.into()),
             Err(error) => Ok(Err(Problem::information(

@@ -1,8 +1,9 @@
 //! Performs exactly one step.
 
 use super::{Run, Validation, decide::Step};
-use crate::{checks, metrics::Ended, status::set_condition, step::StepError};
+use crate::{checks, grants::GrantPurpose, metrics::Ended, status::set_condition, step::StepError};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
 use resources::{CheckReport, CheckResult, Phase};
 
 impl<K: Validation> Run<K> {
@@ -15,7 +16,8 @@ impl<K: Validation> Run<K> {
                 Ok(self.writer.write(&self.status).await?)
             }
             Step::Check => {
-                self.checks = Some(checks::run(&self.context, self.object.subject()).await);
+                let purpose = GrantPurpose::job::<K>(&self.object.name_any());
+                self.checks = Some(checks::run(&self.context, self.object.subject(), &purpose).await);
                 Ok(())
             }
             Step::Finish => self.finish().await,

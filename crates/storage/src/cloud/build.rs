@@ -5,9 +5,9 @@ use super::{
     azure_delete::AzureDelete,
     fresh::{ForAws, ForAzure, ForGcp, Fresh},
 };
-use crate::credential::CredentialSource;
+use crate::{Trust, credential::CredentialSource, trust::BadAuthorities};
 use object_store::{
-    BackoffConfig, Certificate, ClientOptions, RetryConfig,
+    BackoffConfig, ClientOptions, RetryConfig,
     aws::{AmazonS3Builder, S3ConditionalPut, S3CopyIfNotExists},
     azure::MicrosoftAzureBuilder,
     gcp::GoogleCloudStorageBuilder,
@@ -47,10 +47,10 @@ pub(crate) enum CloudTarget {
     },
 }
 
-/// The store for `target`, asking `source` for credentials. `ca` is PEM, trusted in addition to the system's.
+/// The store for `target`, asking `source` for credentials.
 pub(crate) fn build(
     target: CloudTarget,
-    ca: Option<&str>,
+    trust: &Trust,
     source: Arc<dyn CredentialSource>,
     clock: Arc<dyn Clock>,
     retries: Retries,
@@ -62,7 +62,7 @@ pub(crate) fn build(
             let name = format!("container {container} of storage account {account}{shown}");
             let credentials = Arc::new(ForAzure { fresh: fresh.clone(), only_tokens });
             let azure_delete = AzureDelete {
-                http: http_client(ca)?,
+                http: trust.http_client().map_err(bad_authorities)?,
                 endpoint: endpoint
                     .clone()
                     .unwrap_or_else(|| format!("https://{account}.blob.core.windows.net/")),
@@ -75,7 +75,7 @@ pub(crate) fn build(
                 .with_container_name(container)
                 .with_credentials(credentials)
                 .with_retry(retries.config())
-                .with_client_options(client_options(endpoint.as_deref(), ca)?);
+                .with_client_options(client_options(endpoint.as_deref(), trust)?);
             if let Some(endpoint) = endpoint {
                 builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
             }
@@ -94,7 +94,7 @@ pub(crate) fn build(
                 .with_disable_bulk_delete(true)
                 .with_virtual_hosted_style_request(!path_style)
                 .with_retry(retries.config())
-                .with_client_options(client_options(endpoint.as_deref(), ca)?);
+                .with_client_options(client_options(endpoint.as_deref(), trust)?);
             if let Some(endpoint) = endpoint {
                 builder = builder.with_endpoint(if path_style {
                     endpoint
@@ -110,7 +110,7 @@ pub(crate) fn build(
                 .with_bucket_name(bucket)
                 .with_credentials(Arc::new(ForGcp::new(fresh.clone())))
                 .with_retry(retries.config())
-                .with_client_options(client_options(None, ca)?);
+                .with_client_options(client_options(None, trust)?);
             Ok(CloudStore::new(builder.build()?, name, fresh))
         }
     }
@@ -143,31 +143,15 @@ impl Retries {
     }
 }
 
-/// A plain HTTP client with the same time-outs; `ca` is PEM, trusted in addition to the system's.
-pub(crate) fn http_client(ca: Option<&str>) -> Result<reqwest::Client, object_store::Error> {
-    let fail =
-        |error: reqwest::Error| object_store::Error::Generic { store: "HTTP", source: Box::new(error) };
-    let mut builder = reqwest::Client::builder()
-        .connect_timeout(Duration::from_secs(10))
-        .read_timeout(Duration::from_secs(60))
-        .redirect(reqwest::redirect::Policy::none());
-    if let Some(pem) = ca {
-        builder =
-            builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(fail)?);
-    }
-    builder.build().map_err(fail)
+fn bad_authorities(error: BadAuthorities) -> object_store::Error {
+    object_store::Error::Generic { store: "HTTP", source: Box::new(error) }
 }
 
-fn client_options(endpoint: Option<&str>, ca: Option<&str>) -> Result<ClientOptions, object_store::Error> {
-    let mut options = ClientOptions::new()
+fn client_options(endpoint: Option<&str>, trust: &Trust) -> Result<ClientOptions, object_store::Error> {
+    let options = ClientOptions::new()
         .with_allow_http(endpoint.is_some_and(|at| at.starts_with("http://")))
         .with_connect_timeout(Duration::from_secs(10))
         .with_read_timeout(Duration::from_secs(60))
         .with_timeout(Duration::from_secs(600));
-    if let Some(pem) = ca {
-        for certificate in Certificate::from_pem_bundle(pem.as_bytes())? {
-            options = options.with_root_certificate(certificate);
-        }
-    }
-    Ok(options)
+    trust.apply(options).map_err(bad_authorities)
 }

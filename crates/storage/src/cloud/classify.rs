@@ -58,12 +58,17 @@ pub(super) fn no_credential(tried: &'static str, target: String, error: &Credent
 pub(super) fn no_answer(tried: &'static str, target: String, error: &(dyn Error + 'static)) -> StoreError {
     let cause = innermost(error);
     let found = StoreError::new(tried, target, Kind::Unreachable, shorten(&cause));
-    if !cause.contains("certificate") && !cause.contains("UnknownIssuer") {
+    if !is_untrusted(&cause) {
         return found;
     }
     found.with_temporary(false).with_remedy(
         "Put the certificate authority of the store, as PEM, into config.caCert; verification cannot be switched off.",
     )
+}
+
+/// Whether a connection failed because nobody vouches for the other end: trying again does not help.
+pub(crate) fn is_untrusted(cause: &str) -> bool {
+    cause.contains("certificate") || cause.contains("UnknownIssuer")
 }
 
 fn kind(error: &object_store::Error, status: Option<u16>, code: &str, text: &str) -> Kind {
@@ -207,8 +212,8 @@ pub(crate) fn service_words(text: &str) -> String {
     shorten(&words)
 }
 
-/// The innermost cause of an error, without the address (which may hold a signature).
-pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
+/// The innermost cause of an error in one short line, without the address (which may hold a signature).
+pub fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut deepest = error;
     while let Some(next) = deepest.source() {
         deepest = next;

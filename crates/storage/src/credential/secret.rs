@@ -2,7 +2,7 @@
 
 use super::{CredentialError, CredentialValue};
 use crate::location::Provider;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 
 /// The key names looked for, for documentation and errors; compared without case, `-` and `_`.
@@ -60,6 +60,26 @@ fn none_found(provider: Provider, data: &BTreeMap<String, Vec<u8>>) -> Credentia
         format!("it holds no credential for provider {provider}; its keys are: {}", names.join(", ")),
         format!("Store the credential under one of these keys: {expected}."),
     )
+}
+
+/// The data of a Secret from which [`from_secret`] reads `value` again.
+pub fn to_secret(value: &CredentialValue) -> BTreeMap<String, Vec<u8>> {
+    let pairs: Vec<(&str, &str)> = match value {
+        CredentialValue::None => Vec::new(),
+        CredentialValue::Bearer(token) => vec![("AZURE_STORAGE_TOKEN", token.expose_secret())],
+        CredentialValue::AzureAccountKey(key) => vec![("accountKey", key.expose_secret())],
+        CredentialValue::AzureSas(sas) => vec![("sasToken", sas.expose_secret())],
+        CredentialValue::GcpServiceAccountKey(key) => vec![("serviceAccountKey", key.expose_secret())],
+        CredentialValue::AwsKeys { key_id, secret, session } => {
+            let mut pairs = vec![
+                ("aws_access_key_id", key_id.as_str()),
+                ("aws_secret_access_key", secret.expose_secret()),
+            ];
+            pairs.extend(session.as_ref().map(|token| ("aws_session_token", token.expose_secret())));
+            pairs
+        }
+    };
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec())).collect()
 }
 
 /// Normalised key to value; the lines of an environment or ini file under `cloud` count as keys.
@@ -187,10 +207,27 @@ fn bad(cause: String, remedy: impl Into<String>) -> CredentialError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret;
 
     fn data(pairs: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect()
+    }
+
+    #[test]
+    fn a_credential_survives_its_secret() {
+        let secret = |text: &str| SecretString::from(text.to_owned());
+        let keys =
+            CredentialValue::AwsKeys { key_id: "A".into(), secret: secret("B"), session: Some(secret("C")) };
+        let cases = [
+            (Provider::Azure, CredentialValue::Bearer(secret("token"))),
+            (Provider::Azure, CredentialValue::AzureAccountKey(secret("a2V5"))),
+            (Provider::Aws, keys),
+        ];
+
+        for (provider, value) in cases {
+            let read = from_secret(provider, Some("acct"), &to_secret(&value)).unwrap();
+            assert_eq!(read.kind(), value.kind());
+            assert_eq!(to_secret(&read), to_secret(&value));
+        }
     }
 
     #[test]

@@ -66,6 +66,27 @@ impl AzureWorkloadIdentity {
         })
     }
 
+    /// A token of the identity for `scope`, for example `https://storage.azure.com/.default`.
+    pub async fn token_for(&self, scope: &str) -> Result<Credential, CredentialError> {
+        let asked = self.clock.now();
+        let assertion = token(&self.token_file).await.map_err(|failure| self.fail(failure))?;
+        let url = format!("{}/{}/oauth2/v2.0/token", self.authority.trim_end_matches('/'), self.tenant_id);
+        let form = [
+            ("client_id", self.client_id.as_str()),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", assertion.as_str()),
+            ("scope", scope),
+            ("grant_type", "client_credentials"),
+        ];
+        let answer = exchange(&self.http, &url, &form).await.map_err(|failure| self.fail(failure))?;
+        let token: AzureToken = serde_json::from_str(&answer)
+            .map_err(|_| self.fail(Failure::permanent("the token endpoint's answer is not understood")))?;
+        Ok(Credential {
+            value: CredentialValue::Bearer(SecretString::from(token.access_token)),
+            expires: asked.checked_add(SignedDuration::from_secs(token.expires_in.into())).ok(),
+        })
+    }
+
     fn fail(&self, failure: Failure) -> CredentialError {
         failure.into_error(self.describe(), AZURE_REMEDY)
     }
@@ -98,6 +119,11 @@ impl AwsWebIdentity {
     }
 }
 
+/// The scope of tokens for Azure Blob storage.
+const STORED_DATA: &str = "https://storage.azure.com/.default";
+
+const AUTHORITY_REMEDY: &str = "Put the certificate authority of the token service into the file that COFFERDAM_VAULT_CA \
+     names, or into config.caCert; verification cannot be switched off.";
 const AZURE_REMEDY: &str = "Check that the ServiceAccount is annotated with the client id, that the federated \
      credential of the identity names this cluster's issuer and ServiceAccount, or use a Secret.";
 const AWS_REMEDY: &str =
@@ -116,23 +142,7 @@ impl CredentialSource for AzureWorkloadIdentity {
     }
 
     async fn credential(&self) -> Result<Credential, CredentialError> {
-        let asked = self.clock.now();
-        let assertion = token(&self.token_file).await.map_err(|failure| self.fail(failure))?;
-        let url = format!("{}/{}/oauth2/v2.0/token", self.authority.trim_end_matches('/'), self.tenant_id);
-        let form = [
-            ("client_id", self.client_id.as_str()),
-            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-            ("client_assertion", assertion.as_str()),
-            ("scope", "https://storage.azure.com/.default"),
-            ("grant_type", "client_credentials"),
-        ];
-        let answer = exchange(&self.http, &url, &form).await.map_err(|failure| self.fail(failure))?;
-        let token: AzureToken = serde_json::from_str(&answer)
-            .map_err(|_| self.fail(Failure::permanent("the token endpoint's answer is not understood")))?;
-        Ok(Credential {
-            value: CredentialValue::Bearer(SecretString::from(token.access_token)),
-            expires: asked.checked_add(SignedDuration::from_secs(token.expires_in.into())).ok(),
-        })
+        self.token_for(STORED_DATA).await
     }
 }
 
@@ -202,6 +212,7 @@ impl Failure {
     }
 
     fn into_error(self, source_name: String, remedy: &str) -> CredentialError {
+        let remedy = if crate::cloud::is_untrusted(&self.cause) { AUTHORITY_REMEDY } else { remedy };
         CredentialError {
             source_name,
             cause: self.cause,
@@ -240,9 +251,10 @@ async fn exchange(http: &reqwest::Client, url: &str, form: &[(&str, &str)]) -> R
         .header("content-type", "application/x-www-form-urlencoded")
         .body(url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish())
         .send();
-    let unreachable = |error: reqwest::Error| Failure {
-        cause: format!("{url} did not answer: {}", crate::cloud::innermost(&error)),
-        temporary: true,
+    let unreachable = |error: reqwest::Error| {
+        let cause = crate::cloud::innermost(&error);
+        let temporary = !crate::cloud::is_untrusted(&cause);
+        Failure { cause: format!("{url} did not answer: {cause}"), temporary }
     };
     let mut response = send.await.map_err(unreachable)?;
     let status = response.status();

@@ -3,15 +3,13 @@
 use crate::store::FailedSignIns;
 use jiff::{SignedDuration, Timestamp};
 
-/// Failures in a row that are answered at once.
-const FREE: u32 = 10;
 const FIRST_WAIT_SECONDS: i64 = 60;
 const LONGEST_WAIT_SECONDS: i64 = 900;
 
-/// Until when no secret of the client is looked at; `None` when it may try now. Each failure beyond the tenth doubles
-/// the wait, up to a quarter of an hour.
-pub fn locked_until(failed: FailedSignIns, now: Timestamp) -> Option<Timestamp> {
-    let beyond = failed.failures.checked_sub(FREE)?;
+/// Until when no secret of the client is looked at; `None` when it may try now. So many failures in a row are free; each
+/// one beyond doubles the wait, up to a quarter of an hour.
+pub fn locked_until(failed: FailedSignIns, free: u32, now: Timestamp) -> Option<Timestamp> {
+    let beyond = failed.failures.checked_sub(free)?;
     let seconds = FIRST_WAIT_SECONDS.saturating_mul(1 << beyond.min(10)).min(LONGEST_WAIT_SECONDS);
     let until = failed.last_at?.saturating_add(SignedDuration::from_secs(seconds)).ok()?;
     (now < until).then_some(until)
@@ -26,7 +24,7 @@ mod tests {
         let last: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let wait = |failures| {
             let failed = FailedSignIns { failures, last_at: Some(last) };
-            locked_until(failed, last).map(|until| until.duration_since(last).as_secs())
+            locked_until(failed, 10, last).map(|until| until.duration_since(last).as_secs())
         };
 
         let waits = [0, 9, 10, 11, 12, 13, 14, 15, 1_000, u32::MAX].map(wait);
@@ -51,6 +49,6 @@ mod tests {
         let last: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let failed = FailedSignIns { failures: 10, last_at: Some(last) };
 
-        assert_eq!(locked_until(failed, "2026-01-01T00:01:00Z".parse().unwrap()), None);
+        assert_eq!(locked_until(failed, 10, "2026-01-01T00:01:00Z".parse().unwrap()), None);
     }
 }

@@ -17,6 +17,12 @@ pub struct NewSecret {
 #[error("could not hash a secret: {0}; free some memory and try again")]
 pub struct HashError(String);
 
+impl HashError {
+    pub(super) fn new(error: &dyn fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
 impl NewSecret {
     /// 256 random bits.
     pub fn make() -> Result<Self, HashError> {

@@ -10,7 +10,7 @@ use crate::{
 use arm::{ApiVersion, ArmError, Filter, ResourceId};
 use bytes::Bytes;
 use http::HeaderMap;
-use identity::Assignment;
+use identity::{Action, Assignment, Decision, decide};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -111,21 +111,28 @@ impl Call<'_> {
         permitted(needs, "", Some(on), &self.caller.object_id, &self.assignments, &self.app.roles)
     }
 
-    /// Whether the caller may read something else that the call joins with its own resource.
-    pub fn may_read_linked(&self, needs: super::Needs, on: &ResourceId) -> Result<(), ArmError> {
-        if self.may(needs, on) {
+    /// Refuses the call unless the caller may do something with a resource that it links to, as a restore links to its
+    /// source. A refusal is audited.
+    pub async fn may_linked(&self, action: &str, on: &ResourceId) -> Result<(), Failure> {
+        let who = &self.caller.object_id;
+        let wanted = Action::control(action);
+        if decide(who, &wanted, on, &self.assignments, &self.app.roles) != Decision::Denied {
             return Ok(());
         }
-        let (who, action) = (&self.caller, needs.action(""));
-        let message = format!(
-            "The client '{}' with object id '{}' has permission to perform action '{}' on scope '{}'; however, it does \
-             not have permission to perform action '{action}' on the linked scope '{on}' or the linked scope is invalid.",
-            who.client_id,
-            who.object_id,
-            self.operation.needs.action(self.params.get("namespace")),
-            self.scope.as_ref().map(ToString::to_string).unwrap_or_default(),
-        );
-        Err(ArmError::new(403, "LinkedAuthorizationFailed", message).about(on.as_str()))
+        let denied = AuditEntry {
+            action: action.to_owned(),
+            scope: on.to_string(),
+            ..self.audit(AuditOutcome::Denied)
+        };
+        self.app.denials.note(self.app.store.as_ref(), denied).await?;
+        let own = self.operation.needs.action(self.params.get("namespace"));
+        let scope = self.scope.as_ref().map_or("/", ResourceId::as_str);
+        Err(ArmError::not_authorized_linked(
+            (&self.caller.client_id, who),
+            (&own, scope),
+            (action, on.as_str()),
+        )
+        .into())
     }
 
     /// Makes changes, with the audit record of this call.

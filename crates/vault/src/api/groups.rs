@@ -4,7 +4,7 @@ mod act;
 mod decide;
 
 pub use act::read;
-pub use decide::{Group, shown};
+pub use decide::{Group, location, shown, tags};
 
 use super::{At, Needs, Operation, operations::row};
 use http::Method;

@@ -3,10 +3,11 @@
 use super::{At, Call, Failure, Found, Operation, Params, find, permitted, versions};
 use crate::{
     app::App,
+    bearer::{BearerError, bearer},
     reply::Reply,
     request::Address,
     store::{AuditOutcome, StoreError, Subscription},
-    tokens::{Audience, Caller},
+    tokens::{Audience, Caller, TokenError},
 };
 use arm::{ArmError, ResourceId};
 use bytes::Bytes;
@@ -24,8 +25,13 @@ pub struct Gate {
 
 impl Gate {
     /// Looks at everything that can be judged without the body and without the store.
-    pub fn enter(app: &App, method: &Method, address: &Address, headers: &HeaderMap) -> Result<Self, Reply> {
-        let caller = authenticate(app, headers)?;
+    pub async fn enter(
+        app: &App,
+        method: &Method,
+        address: &Address,
+        headers: &HeaderMap,
+    ) -> Result<Self, Reply> {
+        let caller = authenticate(app, headers).await?;
         let (operation, params) = match find(method, address.parts()) {
             Found::Operation(operation, params) => (operation, params),
             Found::OtherMethods(methods) => return Err(other_methods(method, address, &methods)),
@@ -39,11 +45,6 @@ impl Gate {
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
-}
-
-/// Who calls with a token for the management API, outside of its operations.
-pub fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Reply> {
-    authenticate(app, headers)
 }
 
 /// Answers a call.
@@ -63,7 +64,8 @@ pub fn refused(failure: Failure, correlation: &str) -> Reply {
     }
 }
 
-fn authenticate(app: &App, headers: &HeaderMap) -> Result<Caller, Reply> {
+/// Who calls, by the header `Authorization` of the management API and all that is called with its tokens.
+pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Caller, Reply> {
     let refused = |error: &str, code: &str, message: String| {
         let authority = app.public.at(&format!("/{}", app.issuer.tenant()));
         let challenge = format!(r#"Bearer authorization_uri="{authority}", error="{error}""#);
@@ -80,11 +82,15 @@ fn authenticate(app: &App, headers: &HeaderMap) -> Result<Caller, Reply> {
         let message = "The 'Authorization' header cannot be read; send 'Bearer' and a token of this vault.";
         return Err(refused("invalid_request", "InvalidAuthenticationToken", message.to_owned()));
     };
-    app.issuer.verify(token, Audience::Management).map_err(|error| {
+    bearer(app, token, Audience::Management).await.map_err(|error| {
+        let error = match error {
+            BearerError::Token(error) => error,
+            BearerError::Store(error) => return of_store(&error, "while a token was looked at"),
+        };
         let code = match error {
-            crate::tokens::TokenError::Expired(_) => "ExpiredAuthenticationToken",
-            crate::tokens::TokenError::Issuer(_) => "InvalidAuthenticationTokenTenant",
-            crate::tokens::TokenError::Audience(_) => "InvalidAuthenticationTokenAudience",
+            TokenError::Expired(_) | TokenError::Time(_) => "ExpiredAuthenticationToken",
+            TokenError::Issuer(_) => "InvalidAuthenticationTokenTenant",
+            TokenError::Audience(_) => "InvalidAuthenticationTokenAudience",
             _ => "InvalidAuthenticationToken",
         };
         refused("invalid_token", code, format!("The access token is refused: {error}."))
@@ -129,7 +135,7 @@ async fn open<'a>(
         return Ok(call);
     }
     let entry = call.audit(AuditOutcome::Denied);
-    app.store.note(&entry).await?;
+    app.denials.note(app.store.as_ref(), entry.clone()).await?;
     tracing::info!(
         principal = who,
         action = entry.action,

@@ -100,6 +100,8 @@ const TABLES: &[&[Operation]] = &[
     super::groups::OPERATIONS,
     super::providers::OPERATIONS,
     super::role_definitions::OPERATIONS,
+    super::identities::OPERATIONS,
+    super::permissions::OPERATIONS,
     super::role_assignments::OPERATIONS,
     super::operation::OPERATIONS,
     super::instances::OPERATIONS,
@@ -109,6 +111,10 @@ const TABLES: &[&[Operation]] = &[
     super::policies::OPERATIONS,
     super::guards::OPERATIONS,
     super::storage::OPERATIONS,
+    super::graph::OPERATIONS,
+    super::inventory::OPERATIONS,
+    super::operation_lists::OPERATIONS,
+    super::not_offered::OPERATIONS,
 ];
 
 /// All operations.

@@ -51,7 +51,7 @@ const PROVIDERS: [Provider; 7] = [
     Provider {
         namespace: "Microsoft.Authorization",
         always: true,
-        types: &["roleAssignments", "roleDefinitions"],
+        types: &["roleAssignments", "roleDefinitions", "denyAssignments", "permissions"],
     },
     Provider {
         namespace: "Microsoft.ContainerService",
@@ -85,7 +85,11 @@ const PROVIDERS: [Provider; 7] = [
         always: false,
         types: &["extensions", "extensionTypes"],
     },
-    Provider { namespace: "Microsoft.ManagedIdentity", always: false, types: &["userAssignedIdentities"] },
+    Provider {
+        namespace: "Microsoft.ManagedIdentity",
+        always: false,
+        types: &["userAssignedIdentities", "userAssignedIdentities/federatedIdentityCredentials"],
+    },
     Provider {
         namespace: "Microsoft.Resources",
         always: true,

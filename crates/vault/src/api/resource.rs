@@ -125,29 +125,46 @@ pub async fn page(
     under: &ResourceId,
     shown: impl Fn(Stored) -> Result<Option<Value>, Failure>,
 ) -> Result<Reply, Failure> {
+    page_of_kinds(call, &[kind], under, shown).await
+}
+
+/// The same of several kinds, one kind after the other.
+pub async fn page_of_kinds(
+    call: &Call<'_>,
+    kinds: &[&str],
+    under: &ResourceId,
+    shown: impl Fn(Stored) -> Result<Option<Value>, Failure>,
+) -> Result<Reply, Failure> {
     let most = top(call)?;
     let token = ["$skiptoken", "$skipToken"].iter().find_map(|name| call.address.parameter(name));
-    let mut after = token.map(from_token).transpose()?;
+    let mut last = token.map(from_token).transpose()?;
+    let of_last = last.as_ref().and_then(|key| key.parse::<ResourceId>().ok()).map(|id| id.kind());
+    let begin = of_last.and_then(|last| kinds.iter().position(|kind| last.is(kind))).unwrap_or(0);
+    let mut after = last.clone();
     let mut value: Vec<Value> = Vec::new();
     let mut next = None;
     // What the caller may not see, or does not want, does not count.
-    'pages: loop {
-        let page = call.app.store.resources(kind, under, after.as_deref(), PAGE).await?;
-        let is_last = u32::try_from(page.len()).is_ok_and(|length| length < PAGE);
-        for stored in page {
-            let key = stored.id.folded().to_owned();
-            if let Some(document) = shown(stored)? {
-                if u32::try_from(value.len()).is_ok_and(|length| length >= most) {
-                    next = after;
-                    break 'pages;
+    'kinds: for kind in kinds.iter().skip(begin) {
+        loop {
+            let page = call.app.store.resources(kind, under, after.as_deref(), PAGE).await?;
+            let is_last = u32::try_from(page.len()).is_ok_and(|length| length < PAGE);
+            for stored in page {
+                let key = stored.id.folded().to_owned();
+                if let Some(document) = shown(stored)? {
+                    if u32::try_from(value.len()).is_ok_and(|length| length >= most) {
+                        next = last;
+                        break 'kinds;
+                    }
+                    value.push(document);
                 }
-                value.push(document);
+                last = Some(key.clone());
+                after = Some(key);
             }
-            after = Some(key);
+            if is_last {
+                break;
+            }
         }
-        if is_last {
-            break;
-        }
+        after = None;
     }
     let mut body = json!({"value": value});
     if let (Some(last), Some(object)) = (next, body.as_object_mut()) {

@@ -3,6 +3,8 @@
 mod act;
 mod decide;
 
+pub use decide::{keep_administrator, last_administrator};
+
 use super::{At, Needs, Operation, operations::row};
 use http::Method;
 

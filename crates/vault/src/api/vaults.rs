@@ -4,11 +4,13 @@ mod act;
 mod availability;
 mod decide;
 mod deleted;
+mod group;
 mod identity;
 mod record;
 
 pub use act::of_path;
 pub use deleted::{PURGE, purge};
+pub use group::{keeps, leaving};
 pub use record::{SystemIdentity, UserIdentity, VaultIdentity, VaultRecord, shown};
 
 use super::{At, Needs, Operation, operations::row};

@@ -1,6 +1,6 @@
 //! Whether a request for data is let in: by its token, the account's network rules, and the caller's roles.
 
-use super::rights::{Facts, granted};
+use super::rights::granted;
 use crate::{
     api::storage::container_id,
     app::App,
@@ -10,7 +10,8 @@ use crate::{
 use arm::ResourceId;
 use async_trait::async_trait;
 use blobs::{Asked, BlobError, Gate, Who};
-use std::{sync::Arc, time::Instant};
+use identity::Assignment;
+use std::sync::Arc;
 
 /// The gate.
 #[derive(Debug)]
@@ -24,10 +25,7 @@ impl VaultGate {
 
     async fn denied(&self, asked: &Asked<'_>, who: &str, scope: &ResourceId, error: BlobError) -> BlobError {
         let action = asked.any_of.first().map(|action| action.as_str()).unwrap_or_default();
-        if !self.0.stored.denied.is_new(who, &format!("{action} {scope} {}", error.code), Instant::now()) {
-            return error;
-        }
-        tracing::info!(principal = who, action, %scope, code = error.code, peer = %asked.peer, id = asked.request_id, "denied");
+        tracing::debug!(principal = who, action, %scope, code = error.code, peer = %asked.peer, id = asked.request_id, "denied");
         let entry = AuditEntry {
             at: self.0.clock.now(),
             principal: who.to_owned(),
@@ -36,7 +34,7 @@ impl VaultGate {
             outcome: AuditOutcome::Denied,
             correlation: asked.request_id.to_owned(),
         };
-        match self.0.store.note(&entry).await {
+        match self.0.denials.note(self.0.store.as_ref(), entry).await {
             Ok(()) => error,
             Err(failed) => of_store(&failed),
         }
@@ -56,15 +54,20 @@ impl Gate for VaultGate {
             Some(name) => container_id(&known.id, name).map_err(|_| BlobError::no_container())?,
             None => known.id.clone(),
         };
-        let (facts, read_now) = app.stored.rights.of(store, &who).await.map_err(|error| of_store(&error))?;
-        if !known.record.network.admit(Some(asked.peer), facts.resource.as_ref()) {
+        let facts = app.access.known(&who).await.map_err(|error| of_store(&error))?;
+        let Some(principal) = &facts.principal else {
+            return Err(BlobError::invalid_authentication("the identity does not exist any more"));
+        };
+        if !known.record.network.admit(Some(asked.peer), principal.resource.as_ref()) {
             return Err(self.denied(asked, &who, &scope, BlobError::network_rules()).await);
         }
-        let may = |facts: &Facts| granted(&who, facts, asked.any_of, &scope, &app.roles);
-        let mut allowed = may(&facts);
-        if !allowed && !read_now {
-            allowed =
-                may(&app.stored.rights.fresh(store, &who).await.map_err(|error| of_store(&error))?.as_ref());
+        let may = |assignments: &[Assignment]| granted(&who, assignments, asked.any_of, &scope, &app.roles);
+        let mut allowed = may(&facts.assignments);
+        if !allowed {
+            // A refusal is never given on the word of memory alone: a role counts as soon as it is assigned.
+            let records = store.assignments_of(&who).await.map_err(|error| of_store(&error))?;
+            let read: Vec<Assignment> = records.into_iter().map(|record| record.assignment).collect();
+            allowed = may(&read);
         }
         if allowed {
             return Ok(Who(who));

@@ -1,6 +1,5 @@
 //! Which accounts there are, remembered for a few seconds: every request asks.
 
-use super::{denied::Denied, rights::Rights};
 use crate::{
     api::{
         Loaded, load,
@@ -17,8 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long what was read is believed. A role that is taken away, and a network rule, counts after this time at the
-/// latest, on every replica.
+/// How long what was read is believed. A network rule counts after this time at the latest, on every replica.
 pub const BELIEVED: Duration = Duration::from_secs(5);
 /// Accounts and principals that are remembered.
 pub const REMEMBERED: usize = 10_000;
@@ -37,15 +35,13 @@ pub struct Known {
 pub struct StoredData {
     /// The operator's stores.
     pub stores: Stores,
-    pub(super) rights: Rights,
-    pub(super) denied: Denied,
     accounts: Mutex<HashMap<String, (Instant, Arc<Known>)>>,
 }
 
 impl StoredData {
     /// Over these stores.
     pub fn new(stores: Stores) -> Self {
-        Self { stores, rights: Rights::default(), denied: Denied::default(), accounts: Mutex::default() }
+        Self { stores, accounts: Mutex::default() }
     }
 
     /// The account of a name, as it was at most [`BELIEVED`] ago.

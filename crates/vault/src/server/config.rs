@@ -1,6 +1,10 @@
 //! What an operator can choose. Everything has a default.
 
-use crate::{protect::quotas::Quotas, public_url::PublicUrl, stores::StoreSpec};
+use super::CertificateFiles;
+use crate::{
+    forwarded::Network, protect::quotas::Quotas, public_url::PublicUrl, seal::KeySource,
+    store::postgres::DatabaseUrl, stores::StoreSpec, trust::TrustedIssuer, work::Kinds,
+};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use uuid::Uuid;
 
@@ -25,6 +29,53 @@ pub struct Config {
     pub stores: Vec<StoreSpec>,
     /// What one client may take.
     pub limits: Limits,
+    /// The database that several replicas share; a file in the data directory when absent.
+    pub database: Option<DatabaseUrl>,
+    /// Where the key comes from that seals secrets at rest.
+    pub wrapping_key: KeySource,
+    /// The operator's certificate; the vault's own authority makes one when absent.
+    pub certificate: Option<CertificateFiles>,
+    /// Reverse proxies whose word about the client's address counts.
+    pub trusted_proxies: Vec<Network>,
+    /// Kinds of work besides the vault's own.
+    pub kinds: Kinds,
+    /// How people sign in.
+    pub people: People,
+    /// Where metrics are served, without TLS and without a token; nowhere when absent.
+    pub metrics: Option<SocketAddr>,
+}
+
+impl Config {
+    /// Everything kept in a directory, the rest as it is by default.
+    pub fn at(data: PathBuf) -> Self {
+        Self {
+            data,
+            listen: SocketAddr::from(([127, 0, 0, 1], 8443)),
+            public: None,
+            subscription: None,
+            location: "local".to_owned(),
+            limits: Limits::default(),
+            database: None,
+            wrapping_key: KeySource::default(),
+            certificate: None,
+            trusted_proxies: Vec::new(),
+            kinds: &[],
+            spread: Duration::from_secs(120),
+            quotas: Quotas::default(),
+            people: People::default(),
+            stores: Vec::new(),
+            metrics: None,
+        }
+    }
+}
+
+/// How people sign in, beyond names and passwords of the vault itself.
+#[derive(Debug, Clone, Default)]
+pub struct People {
+    /// Issuers outside that are trusted.
+    pub trusted: Vec<TrustedIssuer>,
+    /// Addresses to which a browser may be sent with an authorization code, besides those of its own machine.
+    pub redirects: Vec<String>,
 }
 
 /// What one client may take.
@@ -40,6 +91,8 @@ pub struct Limits {
     pub answer: Duration,
     /// Connections at a time.
     pub connections: usize,
+    /// For how long work that was claimed is left to a replica that falls silent.
+    pub lease: Duration,
     /// For what is under way when the vault is told to stop.
     pub drain: Duration,
 }
@@ -52,6 +105,7 @@ impl Default for Limits {
             body_time: Duration::from_secs(30),
             answer: Duration::from_secs(60),
             connections: 4_096,
+            lease: Duration::from_secs(60),
             drain: Duration::from_secs(20),
         }
     }

@@ -2,12 +2,16 @@
 
 use super::Limits;
 use crate::{
+    accounts::Source,
     api::{self, Gate},
     app::App,
     data_plane,
+    forwarded::{Network, client},
+    graph,
     reply::Reply,
     request::Address,
-    signin::{self, GrantError, Page},
+    signin::{self, Asked, GrantError, Page},
+    tokens::Flavour,
 };
 use arm::ArmError;
 use axum::{body::Body, extract::Request};
@@ -29,20 +33,32 @@ const LARGEST_FORM: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub IpAddr);
 
+/// Who calls, past proxies that are trusted; an extension of each request.
+#[derive(Debug, Clone, Copy)]
+pub struct Client(pub IpAddr);
+
 /// Answers one request.
 pub async fn answer(
     app: Arc<App>,
     data: Arc<blobs::Service>,
     limits: Limits,
-    request: Request,
+    trusted: Arc<[Network]>,
+    mut request: Request,
 ) -> Response<Body> {
     let of_blobs = request.headers().contains_key("x-ms-version");
     if is_for_data(&app, request.uri().path().to_owned(), of_blobs).await {
-        return stored_data(&data, request).await;
+        return stored_data(&app, &data, &trusted, request).await;
     }
     let begun = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let headers = request.headers().clone();
+    let peer = request.extensions().get::<Peer>().map(|Peer(peer)| *peer);
+    let client = peer.map(|peer| client(peer, &headers, &trusted));
+    if let Some(client) = client {
+        request.extensions_mut().insert(Client(client));
+    }
+    let client = client.map(|client| client.to_string()).unwrap_or_default();
+    let operation = operation(&method, request.uri());
     let correlation = correlation(&headers);
     let reply = match timeout(limits.answer, part(&app, &limits, request, &correlation)).await {
         Ok(reply) => reply,
@@ -52,7 +68,8 @@ pub async fn answer(
         }
     };
     let (status, ms) = (reply.status, begun.elapsed().as_millis() as u64);
-    tracing::info!(%method, path, status, ms, correlation, "answered");
+    tracing::info!(%method, path, status, ms, client, correlation, "answered");
+    app.metrics.answered(operation, status, begun.elapsed());
     let mut response = reply.into_response();
     mark(response.headers_mut(), &headers, &correlation);
     response
@@ -75,7 +92,12 @@ async fn is_for_data(app: &App, path: String, of_blobs: bool) -> bool {
 }
 
 /// Content streams both ways for as long as it moves: the limits of the management API do not hold.
-async fn stored_data(data: &blobs::Service, request: Request) -> Response<Body> {
+async fn stored_data(
+    app: &App,
+    data: &blobs::Service,
+    trusted: &[Network],
+    request: Request,
+) -> Response<Body> {
     let begun = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else {
@@ -83,11 +105,28 @@ async fn stored_data(data: &blobs::Service, request: Request) -> Response<Body> 
         let message = "The vault does not know where the request comes from.";
         return Reply::error(&ArmError::new(500, "InternalServerError", message)).into_response();
     };
+    let peer = client(peer, request.headers(), trusted);
     let response = data.answer(request, peer).await;
     let (status, ms) = (response.status().as_u16(), begun.elapsed().as_millis() as u64);
     let id = response.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
     tracing::debug!(%method, path, status, ms, %peer, id, "answered");
+    app.metrics.answered("stored data", status, begun.elapsed());
     response.map(Body::new)
+}
+
+/// What was asked for, out of a closed list.
+fn operation(method: &Method, uri: &http::Uri) -> &'static str {
+    let Ok(address) = Address::read(uri.path(), uri.query()) else { return "unreadable" };
+    let first = address.parts().first().map(|part| part.to_lowercase());
+    match first.as_deref() {
+        Some("healthz" | "readyz") => "health",
+        Some("metadata") => "metadata",
+        _ if signin::find(address.parts()).is_some() => "sign-in",
+        _ => match api::find(method, address.parts()) {
+            api::Found::Operation(operation, _) => operation.name,
+            _ => "unknown",
+        },
+    }
 }
 
 async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -> Reply {
@@ -113,10 +152,21 @@ async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -
         }
         _ => {}
     }
+    let peer = head.extensions.get::<Peer>().map(|peer| peer.0);
     match signin::find(address.parts()) {
-        Some((page, tenant)) => sign_in(app, limits, (&head.method, page, tenant), body, correlation).await,
+        Some((page, tenant)) => {
+            let asked = (&Source::of(peer), correlation, &head.headers, &address);
+            sign_in(app, limits, (&head.method, page, tenant), body, asked).await
+        }
+        None if graph::serves(&parts) => {
+            let body = match read(body, LARGEST_FORM, limits).await {
+                Ok(body) => body,
+                Err(error) => return error.into(),
+            };
+            graph::answer(app, &head.method, &address, &head.headers, &body, correlation).await
+        }
         None => {
-            let gate = match Gate::enter(app, &head.method, &address, &head.headers) {
+            let gate = match Gate::enter(app, &head.method, &address, &head.headers).await {
                 Ok(gate) => gate,
                 Err(reply) => return reply,
             };
@@ -129,7 +179,7 @@ async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -
 }
 
 async fn grants(app: &App, limits: &Limits, headers: &HeaderMap, body: Body, correlation: &str) -> Reply {
-    let caller = match api::caller(app, headers) {
+    let caller = match api::authenticate(app, headers).await {
         Ok(caller) => caller,
         Err(reply) => return reply,
     };
@@ -156,37 +206,52 @@ async fn sign_in(
     limits: &Limits,
     (method, page, tenant): (&Method, Page, &str),
     body: Body,
-    correlation: &str,
+    (source, correlation, headers, address): (&Source, &str, &HeaderMap, &Address),
 ) -> Reply {
-    let wants = if matches!(page, Page::Token(_)) { Method::POST } else { Method::GET };
-    if *method != wants {
+    let wants: &[Method] = match page {
+        Page::Token(_) | Page::DeviceCode(_) => &[Method::POST],
+        Page::Authorize(_) | Page::DeviceLogin => &[Method::GET, Method::POST],
+        _ => &[Method::GET],
+    };
+    if !wants.contains(method) {
+        let wants = wants.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         let message = format!("This page is asked for with {wants}.");
-        return Reply::error(&ArmError::new(405, "MethodNotAllowed", message))
-            .with(header::ALLOW, wants.as_str());
+        return Reply::error(&ArmError::new(405, "MethodNotAllowed", message)).with(header::ALLOW, wants);
     }
     if let Err(error) = signin::check_tenant(tenant, app.issuer.tenant()) {
         return Reply::json(error.status(), error.body(app.clock.now(), correlation));
     }
     let own = app.issuer.tenant();
-    match page {
-        Page::Discovery(flavour) => Reply::json(200, signin::discovery(flavour, tenant, &app.public, own)),
-        Page::Keys => Reply::json(200, app.issuer.key_set()),
-        Page::Instances => Reply::json(200, signin::instances(&app.public, own)),
-        Page::Token(flavour) => {
-            let form = match read(body, LARGEST_FORM, limits).await {
-                Ok(form) => form,
-                Err(error) => return error.into(),
-            };
-            match signin::grant(app, &form, flavour, tenant, correlation).await {
-                Ok(reply) => reply,
-                Err(GrantError::Store(error)) => api::of_store(&error, correlation),
-                Err(GrantError::Key(error)) => {
-                    tracing::error!(%error, correlation, "could not issue a token");
-                    let message =
-                        format!("The vault could not sign a token; look up {correlation} in its log.");
-                    ArmError::new(500, "InternalServerError", message).into()
-                }
-            }
+    let form =
+        if *method == Method::POST { read(body, LARGEST_FORM, limits).await } else { Ok(Bytes::new()) };
+    let form = match form {
+        Ok(form) => form,
+        Err(error) => return error.into(),
+    };
+    let asked = |flavour| Asked { flavour, source, correlation };
+    let v2 = asked(Flavour::V2);
+    let answered = match page {
+        Page::Discovery(flavour) => {
+            Ok(Reply::json(200, signin::discovery(flavour, tenant, &app.public, own)))
+        }
+        Page::Keys => Ok(Reply::json(200, app.issuer.key_set())),
+        Page::Instances => Ok(Reply::json(200, signin::instances(&app.public, own))),
+        Page::Token(flavour) => signin::grant(app, &form, tenant, asked(flavour)).await,
+        Page::DeviceCode(flavour) => signin::device_code(app, &form, asked(flavour)).await,
+        Page::DeviceLogin if *method == Method::GET => Ok(signin::show_device_login(headers)),
+        Page::DeviceLogin => signin::device_login(app, &form, headers, v2).await,
+        Page::Authorize(flavour) if *method == Method::GET => {
+            Ok(signin::show_authorize(app, address, headers, asked(flavour)))
+        }
+        Page::Authorize(flavour) => signin::authorize(app, &form, headers, asked(flavour)).await,
+    };
+    match answered {
+        Ok(reply) => reply,
+        Err(GrantError::Store(error)) => api::of_store(&error, correlation),
+        Err(GrantError::Key(error)) => {
+            tracing::error!(%error, correlation, "could not issue a token");
+            let message = format!("The vault could not sign a token; look up {correlation} in its log.");
+            ArmError::new(500, "InternalServerError", message).into()
         }
     }
 }

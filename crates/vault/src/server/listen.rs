@@ -1,7 +1,7 @@
 //! Takes connections, speaks TLS and HTTP/1.1 or 2 on them, and lets them end in order.
 
 use super::{Limits, ServeError, certificate::Shown, dispatch, dispatch::Peer};
-use crate::{app::App, data_plane};
+use crate::{app::App, data_plane, forwarded::Network};
 use axum::{Extension, Router, extract::Request};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -30,12 +30,15 @@ pub async fn run(
     listener: TcpListener,
     shown: Arc<Shown>,
     limits: Limits,
+    trusted: Arc<[Network]>,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     let acceptor = TlsAcceptor::from(Arc::new(tls(shown)?));
     let data = Arc::new(data_plane::service(&app));
-    let service = Router::new()
-        .fallback(move |request: Request| dispatch::answer(app.clone(), data.clone(), limits, request));
+    let answering = app.clone();
+    let service = Router::new().fallback(move |request: Request| {
+        dispatch::answer(answering.clone(), data.clone(), limits, trusted.clone(), request)
+    });
     let connections = Arc::new(Semaphore::new(limits.connections));
     let tasks = TaskTracker::new();
     loop {
@@ -56,9 +59,11 @@ pub async fn run(
             },
         };
         let service = service.clone().layer(Extension(Peer(peer.ip())));
-        let (acceptor, stop) = (acceptor.clone(), stop.clone());
+        let (acceptor, stop, app) = (acceptor.clone(), stop.clone(), app.clone());
         tasks.spawn(async move {
+            app.metrics.connections.inc();
             connection(stream, acceptor, service, limits, stop).await;
+            app.metrics.connections.dec();
             drop(place);
         });
     }

@@ -4,23 +4,37 @@ mod certificate;
 mod config;
 mod dispatch;
 mod listen;
+mod scrape;
 
-pub use config::{Config, Limits};
+pub use certificate::CertificateFiles;
+pub use config::{Config, Limits, People};
+pub use dispatch::Client;
 
 use crate::{
+    access::Access,
     accounts::Accounts,
     app::App,
     bootstrap::{BootstrapError, Credential, first_start},
     cluster_link::{ClusterLink, NoClusters},
     data_plane::{self, StoredData},
+    denials::Denials,
     directory::{DataDirectory, DirectoryError, Lock},
+    forwarded::Network,
+    metrics::Metrics,
     pki::PkiError,
     public_url::PublicUrl,
-    seal::{SealError, Wrapping},
-    store::{Store, StoreError, sqlite::Sqlite},
+    rewrap::{self, RewrapError},
+    seal::SealError,
+    shared::{self, SharedError},
+    store::{
+        Store, StoreError,
+        postgres::{DatabaseUrl, Postgres},
+        sqlite::Sqlite,
+    },
     stores::{DEFAULT_FOLDER, Stores, StoresError},
     tasks,
     tokens::{Issuer, KeyError},
+    trust::{Trust, TrustError},
     work,
 };
 use certificate::Shown;
@@ -36,16 +50,22 @@ pub enum ServeError {
     #[error(transparent)]
     Directory(#[from] DirectoryError),
     /// The database.
-    #[error("could not use {path}: {source}", path = .path.display())]
+    #[error("could not use {database}: {source}")]
     Store {
         /// Which.
-        path: PathBuf,
+        database: String,
         /// Why not.
         source: StoreError,
     },
     /// The wrapping key.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// Which wrapping key.
+    #[error(transparent)]
+    Rewrap(#[from] RewrapError),
+    /// What replicas have in common.
+    #[error(transparent)]
+    Shared(#[from] SharedError),
     /// Keys and certificates.
     #[error(transparent)]
     Pki(#[from] PkiError),
@@ -55,6 +75,9 @@ pub enum ServeError {
     /// Signing keys.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// Issuers outside.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The first start.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
@@ -75,10 +98,12 @@ pub enum ServeError {
 #[derive(Debug)]
 pub struct Vault {
     app: Arc<App>,
-    sqlite: Sqlite,
+    store: Arc<dyn Store>,
     listener: TcpListener,
     shown: Arc<Shown>,
     limits: Limits,
+    trusted: Arc<[Network]>,
+    scrape: Option<TcpListener>,
     first: Option<Credential>,
     ca: PathBuf,
     _lock: Lock,
@@ -89,43 +114,61 @@ impl Vault {
     pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
         let directory = DataDirectory::open(&config.data)?;
         let lock = directory.lock()?;
-        let failed = |source| ServeError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let (listener, address) = listen_on(config.listen).await?;
+        let scrape = match config.metrics {
+            Some(address) => Some(listen_on(address).await?.0),
+            None => None,
+        };
         let public = config.public.unwrap_or_else(|| PublicUrl::localhost(address.port()));
-        let path = database(&directory);
-        let sqlite = Sqlite::open(&path).await.map_err(|source| ServeError::Store { path, source })?;
-        let store: Arc<dyn Store> = Arc::new(sqlite.clone());
-        let wrapping = Arc::new(Wrapping::open(&directory)?);
+        let store = open_database(&directory, config.database.as_ref()).await?;
+        let mut wrapping = config.wrapping_key.open(&directory)?;
+        rewrap::settle(store.as_ref(), &mut wrapping, clock.now()).await?;
+        if config.database.is_some() {
+            shared::share_authority(store.as_ref(), &wrapping, &directory, clock.now()).await?;
+        }
         let stores = Stores::open(&config.stores, || directory.path(DEFAULT_FOLDER), &clock)?;
-        let (shown, ca) = Shown::open(directory, public.host(), clock.as_ref())?;
+        let (shown, ca) = match config.certificate {
+            Some(files) => (Shown::files(files.clone())?, files.certificate),
+            None => Shown::open(directory, public.host(), clock.as_ref())?,
+        };
         let (tenant, first) = first_start(store.as_ref(), config.subscription, clock.now()).await?;
+        let wrapping = Arc::new(wrapping);
         let issuer =
             Issuer::open(public.clone(), tenant, store.clone(), clock.clone(), wrapping.clone()).await?;
         let accounts = Accounts::new(store.clone(), clock.clone());
+        let roles = identity::builtin::roles();
         let app = Arc::new(App {
             stored: StoredData::new(stores),
-            store,
+            access: Access::new(store.clone(), roles.clone()),
+            trust: Trust::open(&config.people.trusted, clock.clone())?,
+            redirects: config.people.redirects,
+            denials: Denials::default(),
+            store: store.clone(),
             issuer,
             wrapping,
             accounts,
             public,
             clock,
-            roles: identity::builtin::roles(),
+            roles,
             location: config.location,
             spread: config.spread.try_into().unwrap_or_default(),
             quotas: config.quotas,
             clusters: Arc::new(NoClusters),
             replica: uuid::Uuid::new_v4().to_string(),
+            kinds: config.kinds,
+            lease: config.limits.lease,
+            metrics: Metrics::default(),
             poke: tokio::sync::Notify::new(),
             poke_work: tokio::sync::Notify::new(),
         });
         Ok(Self {
             app,
-            sqlite,
+            store,
             listener,
             shown: Arc::new(shown),
             limits: config.limits,
+            trusted: config.trusted_proxies.into(),
+            scrape,
             first,
             ca,
             _lock: lock,
@@ -166,27 +209,57 @@ impl Vault {
         let worker = tokio::spawn(work::run(self.app.clone(), stop.clone()));
         let renewal = tokio::spawn(certificate::renew(self.shown.clone(), self.app.clone(), stop.clone()));
         let sweeper = tokio::spawn(data_plane::sweep(self.app.clone(), stop.clone()));
-        let ended = listen::run(self.app, self.listener, self.shown, self.limits, stop.clone()).await;
+        let app = self.app.clone();
+        let scrape =
+            self.scrape.map(|listener| tokio::spawn(scrape::run(self.app.clone(), listener, stop.clone())));
+        let ended =
+            listen::run(self.app, self.listener, self.shown, self.limits, self.trusted, stop.clone()).await;
         stop.cancel();
-        for task in [background, worker, renewal, sweeper] {
+        for task in [background, worker, renewal, sweeper].into_iter().chain(scrape) {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task ended badly");
             }
         }
-        self.sqlite.close().await;
+        if let Err(error) = app.denials.flush_all(app.store.as_ref()).await {
+            tracing::error!(%error, "could not write how often calls were denied");
+        }
+        self.store.close().await;
         ended
     }
 }
 
 /// The database of a vault, for the operator of the machine; a server may use it at the same time.
-pub async fn open_store(directory: &DataDirectory) -> Result<Sqlite, ServeError> {
-    let path = database(directory);
-    if !path.exists() {
+pub async fn open_store(
+    directory: &DataDirectory,
+    database: Option<&DatabaseUrl>,
+) -> Result<Arc<dyn Store>, ServeError> {
+    if database.is_none() && !database_file(directory).exists() {
         return Err(BootstrapError::Nothing.into());
     }
-    Sqlite::open(&path).await.map_err(|source| ServeError::Store { path, source })
+    open_database(directory, database).await
 }
 
-fn database(directory: &DataDirectory) -> PathBuf {
+async fn open_database(
+    directory: &DataDirectory,
+    database: Option<&DatabaseUrl>,
+) -> Result<Arc<dyn Store>, ServeError> {
+    let failed = |database: String| move |source| ServeError::Store { database, source };
+    Ok(match database {
+        Some(url) => Arc::new(Postgres::open(url).await.map_err(failed(url.to_string()))?),
+        None => {
+            let path = database_file(directory);
+            Arc::new(Sqlite::open(&path).await.map_err(failed(path.display().to_string()))?)
+        }
+    })
+}
+
+async fn listen_on(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn database_file(directory: &DataDirectory) -> PathBuf {
     directory.path("vault.db")
 }

@@ -14,6 +14,12 @@ pub enum Page {
     Discovery(Flavour),
     /// Where tokens come from.
     Token(Flavour),
+    /// Where clients without a browser begin.
+    DeviceCode(Flavour),
+    /// Where a person enters the code of such a client.
+    DeviceLogin,
+    /// Where a person signs in for a client on the same machine.
+    Authorize(Flavour),
     /// The keys that verify them.
     Keys,
     /// Which clouds there are.
@@ -25,6 +31,7 @@ pub fn find(parts: &[String]) -> Option<(Page, &str)> {
     let folded: Vec<String> = parts.iter().map(|part| part.to_lowercase()).collect();
     let folded: Vec<&str> = folded.iter().map(String::as_str).collect();
     let (tenant, rest) = match folded.as_slice() {
+        ["devicelogin"] => return Some((Page::DeviceLogin, "common")),
         ["common", "discovery", "instance"] => return Some((Page::Instances, "common")),
         ["adfs", _, rest @ ..] if rest.starts_with(&[".well-known"]) || rest.starts_with(&["oauth2"]) => {
             (1, rest)
@@ -37,6 +44,10 @@ pub fn find(parts: &[String]) -> Option<(Page, &str)> {
         [".well-known", "openid-configuration"] => Page::Discovery(Flavour::V1),
         ["oauth2", "v2.0", "token"] => Page::Token(Flavour::V2),
         ["oauth2", "token"] => Page::Token(Flavour::V1),
+        ["oauth2", "v2.0", "devicecode"] => Page::DeviceCode(Flavour::V2),
+        ["oauth2", "devicecode"] => Page::DeviceCode(Flavour::V1),
+        ["oauth2", "v2.0", "authorize"] => Page::Authorize(Flavour::V2),
+        ["oauth2", "authorize"] => Page::Authorize(Flavour::V1),
         ["discovery", "v2.0", "keys"] | ["discovery", "keys"] => Page::Keys,
         _ => return None,
     };
@@ -65,11 +76,18 @@ pub fn discovery(flavour: Flavour, given: &str, public: &PublicUrl, tenant: &str
         "jwks_uri": at("discovery/keys", "discovery/v2.0/keys"),
         "device_authorization_endpoint": at("oauth2/devicecode", "oauth2/v2.0/devicecode"),
         "token_endpoint_auth_methods_supported": ["client_secret_post"],
-        "grant_types_supported": ["client_credentials"],
-        "response_types_supported": ["code", "id_token"],
+        "grant_types_supported": [
+            "client_credentials",
+            "authorization_code",
+            "refresh_token",
+            "urn:ietf:params:oauth:grant-type:device_code",
+        ],
+        "code_challenge_methods_supported": ["S256"],
+        "response_modes_supported": ["query", "form_post"],
+        "response_types_supported": ["code"],
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": ["RS256"],
-        "scopes_supported": ["openid"],
+        "scopes_supported": ["openid", "profile", "offline_access"],
     })
 }
 
@@ -101,6 +119,9 @@ mod tests {
             ("adfs/oauth2/token", Some((Page::Token(Flavour::V1), "adfs"))),
             ("T/OAuth2/v2.0/token", Some((Page::Token(Flavour::V2), "T"))),
             ("T/discovery/v2.0/keys", Some((Page::Keys, "T"))),
+            ("T/oauth2/v2.0/devicecode", Some((Page::DeviceCode(Flavour::V2), "T"))),
+            ("adfs/oauth2/authorize", Some((Page::Authorize(Flavour::V1), "adfs"))),
+            ("DeviceLogin", Some((Page::DeviceLogin, "common"))),
             ("common/discovery/instance", Some((Page::Instances, "common"))),
             ("subscriptions/s", None),
             ("", None),
@@ -120,7 +141,9 @@ mod tests {
 
         for (flavour, given) in flavours {
             let document = discovery(flavour, given, &public, "t");
-            for name in ["token_endpoint", "jwks_uri"] {
+            for name in
+                ["token_endpoint", "jwks_uri", "authorization_endpoint", "device_authorization_endpoint"]
+            {
                 let url = document[name].as_str().unwrap();
                 let path = url.strip_prefix("https://localhost:8443/").unwrap();
                 let parts: Vec<String> = path.split('/').map(str::to_owned).collect();

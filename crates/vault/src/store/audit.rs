@@ -11,6 +11,11 @@ pub enum AuditOutcome {
     Changed,
     /// It was denied.
     Denied,
+    /// Calls like this one were denied so many times within a minute or so; this is the last of them.
+    DeniedAgain {
+        /// How often.
+        times: u32,
+    },
 }
 
 /// One record.

@@ -1,13 +1,16 @@
 //! What the vault keeps, behind one trait: a change and its audit record are committed together or not at all.
 
 mod audit;
+mod migrations;
+pub mod postgres;
 mod records;
+mod sql;
 pub mod sqlite;
 
 pub use audit::{AuditEntry, AuditOutcome, AuditRow, first_broken};
 pub use records::{
-    AssignmentRecord, Change, Claim, ClientSecret, Ending, Expected, FailedSignIns, OperationRecord,
-    Principal, PrincipalKind, SealedKey, Stored, Subscription, Work,
+    AssignmentRecord, Change, Claim, ClientSecret, Ending, Expected, FailedSignIns, Grants, OAuthGrant,
+    OperationRecord, Place, Principal, PrincipalKind, Sealed, SealedKey, Stored, Subscription, Work,
 };
 
 use arm::{OperationStatus, ResourceId};
@@ -72,13 +75,22 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn principal_of_client(&self, client_id: &str) -> Stores<Option<Principal>>;
     /// The secrets with which a client may sign in.
     async fn client_secrets(&self, client_id: &str) -> Stores<Vec<ClientSecret>>;
-    /// How often a client failed to sign in since it last succeeded.
-    async fn failed_sign_ins(&self, client_id: &str) -> Stores<FailedSignIns>;
-    /// One more failure; or, with `None`, success, which forgets all failures.
-    async fn note_sign_in(&self, client_id: &str, failed_at: Option<Timestamp>) -> Stores<()>;
+    /// How often signing in failed since it last succeeded, by a key that names client and source.
+    async fn failed_sign_ins(&self, key: &str) -> Stores<FailedSignIns>;
+    /// One more failure; or, with `None`, success, which forgets all failures. Failures of other keys that are older than
+    /// a day are forgotten too.
+    async fn note_sign_in(&self, key: &str, failed_at: Option<Timestamp>) -> Stores<()>;
+
+    /// A device code, an authorization code or a refresh token, by the hash of its secret.
+    async fn oauth_grant(&self, id: &str) -> Stores<Option<OAuthGrant>>;
 
     /// The keys that sign tokens, oldest first.
     async fn signing_keys(&self) -> Stores<Vec<SealedKey>>;
+
+    /// A secret that the vault keeps under a name, sealed.
+    async fn secret(&self, name: &str) -> Stores<Option<Vec<u8>>>;
+    /// Everything that is sealed with the wrapping key.
+    async fn sealed(&self) -> Stores<Vec<Sealed>>;
 
     /// A long-running operation.
     async fn operation(&self, id: &str) -> Stores<Option<OperationRecord>>;
@@ -90,7 +102,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn claim(&self, claim: &Claim) -> Stores<Vec<Work>>;
     /// Makes a claim hold longer; `false` when it is not this owner's any more.
     async fn renew(&self, id: &str, owner: &str, until: Timestamp) -> Stores<bool>;
-    /// When the next work is due that nobody has claimed.
+    /// When the next work is due that nobody has claimed, or the next claim ends.
     async fn next_due(&self) -> Stores<Option<Timestamp>>;
 
     /// Makes all changes, and writes the audit record with them.
@@ -101,4 +113,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn note(&self, audit: &AuditEntry) -> Stores<()>;
     /// Audit records, oldest first, from behind a number.
     async fn audit(&self, after: i64, most: u32) -> Stores<Vec<AuditRow>>;
+
+    /// Ends all connections.
+    async fn close(&self);
 }

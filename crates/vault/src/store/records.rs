@@ -1,7 +1,7 @@
 //! What the store holds.
 
 use arm::{OperationStatus, ResourceId};
-use identity::Assignment;
+use identity::{Assignment, RoleId};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -88,6 +88,34 @@ pub struct FailedSignIns {
     pub last_at: Option<Timestamp>,
 }
 
+/// A device code, an authorization code or a refresh token, known by the hash of its secret.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OAuthGrant {
+    /// Hash of its secret.
+    pub id: String,
+    /// All that came from one sign-in.
+    pub family: String,
+    /// Object id of who signed in; nobody yet, for a device code that waits.
+    pub principal: Option<String>,
+    /// What else is kept of it.
+    pub document: Value,
+    /// From when on it counts no more.
+    pub expires_at: Timestamp,
+    /// Grows with every write.
+    pub version: i64,
+}
+
+/// Several grants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grants {
+    /// All that came from one sign-in.
+    Family(String),
+    /// All of a principal.
+    Principal(String),
+    /// All that ended by a time.
+    EndedBy(Timestamp),
+}
+
 /// A key that signs tokens, sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedKey {
@@ -97,6 +125,36 @@ pub struct SealedKey {
     pub sealed: Vec<u8>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// Where something sealed is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A key that signs tokens.
+    SigningKey,
+    /// A secret of its own name.
+    Secret,
+}
+
+/// Something sealed with the wrapping key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Where.
+    pub place: Place,
+    /// Its id there.
+    pub id: String,
+    /// The sealed content.
+    pub sealed: Vec<u8>,
+}
+
+impl Sealed {
+    /// The name under which it was sealed.
+    pub fn name(&self) -> String {
+        match self.place {
+            Place::SigningKey => format!("signing key {}", self.id),
+            Place::Secret => self.id.clone(),
+        }
+    }
 }
 
 /// A long-running operation.
@@ -181,8 +239,28 @@ pub enum Expected {
 pub enum Change {
     /// A setting.
     Set(String, String),
-    /// A setting that nobody has set yet.
-    SetOnce(String, String),
+    /// A setting that must have been so: of several replicas that set it, one succeeds.
+    SetIf {
+        /// Which.
+        name: String,
+        /// What it must have been; `None` when it must not have been there.
+        before: Option<String>,
+        /// What it becomes.
+        value: String,
+    },
+    /// A new secret, sealed.
+    Keep(String, Vec<u8>),
+    /// Something sealed is sealed with another key; it must be as it was read.
+    Reseal {
+        /// Where.
+        place: Place,
+        /// Which.
+        id: String,
+        /// As it was read.
+        before: Vec<u8>,
+        /// As it becomes.
+        sealed: Vec<u8>,
+    },
     /// A new subscription.
     AddSubscription(Subscription),
     /// A namespace is registered; again changes nothing.
@@ -198,7 +276,7 @@ pub enum Change {
         /// What must be so.
         expected: Expected,
     },
-    /// A resource goes, with all that is below it and with the roles assigned there.
+    /// A resource goes, with all that is below it, the roles assigned there, and the principals whose resources these are.
     Remove(ResourceId, Expected),
     /// A role is assigned.
     Assign(AssignmentRecord),
@@ -208,10 +286,19 @@ pub enum Change {
     Unassign(String),
     /// A new principal.
     AddPrincipal(Principal),
-    /// A principal goes, by its object id, with its secrets and what it was assigned.
+    /// A principal goes, by its object id, with its secrets, its grants and what it was assigned.
     RemovePrincipal(String),
     /// A new secret of a client.
     AddSecret(ClientSecret),
+    /// All secrets of a client go, by its client id.
+    RemoveSecrets(String),
+    /// A grant is made or, in the version that it has, replaced.
+    PutGrant(OAuthGrant, Expected),
+    /// Grants go.
+    RemoveGrants(Grants),
+    /// Changes nothing, and is a conflict unless one of these roles is still assigned at exactly this subscription. It
+    /// comes behind the changes after which that must be so.
+    KeepAssigned(ResourceId, Vec<RoleId>),
     /// A new signing key.
     AddKey(SealedKey),
     /// A signing key goes.

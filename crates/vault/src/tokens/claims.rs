@@ -38,8 +38,17 @@ pub struct Claims {
     pub sub: String,
     /// Id of the client.
     pub appid: String,
-    /// `app`: no person signed in.
+    /// `app`, or `user` where a person signed in.
     pub idtyp: String,
+    /// Name of the person for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Name with which the person signs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred_username: Option<String>,
+    /// What the client may do in the person's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scp: Option<String>,
     /// `1.0` or `2.0`.
     pub ver: String,
     /// Unique.
@@ -51,7 +60,7 @@ pub struct Claims {
 pub struct Caller {
     /// Object id.
     pub object_id: String,
-    /// Id of the client, for messages.
+    /// Id of the client, or name of the person; for messages.
     pub client_id: String,
 }
 
@@ -70,6 +79,22 @@ pub enum TokenError {
     /// Too late.
     #[error("the token expired at {0}; ask for a new one")]
     Expired(Timestamp),
+    /// Another time, of a token that others issued.
+    #[error("the token cannot be used now: {0}; ask for a new one, and compare the clocks of both machines")]
+    Time(String),
+    /// Nobody bears it any more.
+    #[error("the principal '{0}' of this token was removed")]
+    Removed(String),
+    /// A trusted issuer issued it for someone who is not registered here.
+    #[error(
+        "the subject '{subject}' of issuer '{issuer}' is not registered here; register it: cofferdam vault add-external"
+    )]
+    Stranger {
+        /// Who issued it.
+        issuer: String,
+        /// For whom.
+        subject: String,
+    },
     /// Too early.
     #[error("the token holds from {0} on; compare the clocks of both machines")]
     Early(Timestamp),
@@ -115,7 +140,7 @@ pub fn judge(
     if now.as_second() < claims.nbf.saturating_sub(LEEWAY) {
         return Err(TokenError::Early(at(claims.nbf)?));
     }
-    Ok(Caller { object_id: claims.oid, client_id: claims.appid })
+    Ok(Caller { object_id: claims.oid, client_id: claims.preferred_username.unwrap_or(claims.appid) })
 }
 
 #[cfg(test)]
@@ -137,6 +162,9 @@ mod tests {
             sub: text("o"),
             appid: text("a"),
             idtyp: text("app"),
+            name: None,
+            preferred_username: None,
+            scp: None,
             ver: text("2.0"),
             uti: text("u"),
         }

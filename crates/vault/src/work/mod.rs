@@ -37,8 +37,8 @@ pub type Answered<'c> = Pin<Box<dyn Future<Output = Result<Step, StoreError>> + 
 /// One step of a kind of work. It can be repeated at any time: the process may end before its changes are committed.
 pub type StepOf = for<'c> fn(&'c Arc<App>, &'c Work) -> Answered<'c>;
 
-/// The kinds of work; each module adds its own.
-const KINDS: &[(&str, StepOf)] = &[
+/// The vault's own; each module adds its own.
+const KINDS: Kinds = &[
     (protect::job::KIND, protect::job::step),
     (protect::schedule::KIND, protect::schedule::step),
     (protect::expire::KIND, protect::expire::step),
@@ -48,9 +48,11 @@ const KINDS: &[(&str, StepOf)] = &[
     (data_plane::remove::KIND, data_plane::remove::step),
     (crate::api::vaults::PURGE, crate::api::vaults::purge),
 ];
+/// Kinds of work and their steps.
+pub type Kinds = &'static [(&'static str, StepOf)];
 
-fn step_of(kind: &str) -> Option<StepOf> {
-    KINDS.iter().find(|(name, _)| *name == kind).map(|(_, step)| *step)
+fn step_of(app: &App, kind: &str) -> Option<StepOf> {
+    KINDS.iter().chain(app.kinds).find(|(name, _)| *name == kind).map(|(_, step)| *step)
 }
 
 /// The audit record of what the vault does by itself.

@@ -13,9 +13,8 @@ use uuid::Uuid;
 
 /// Steps under way at a time.
 const STEPS: usize = 64;
-/// How long a claim holds unless it is renewed.
-const LEASE: SignedDuration = SignedDuration::from_secs(60);
-const RENEW: Duration = Duration::from_secs(20);
+/// A claim is renewed three times before it ends.
+const RENEWALS: u32 = 3;
 /// How often is looked when nobody pokes.
 const LOOK: Duration = Duration::from_millis(500);
 const LONGEST_REST: i64 = 60;
@@ -54,7 +53,7 @@ async fn claim(
         let claim = Claim {
             owner: owner.clone(),
             now,
-            until: now.checked_add(LEASE).unwrap_or(now),
+            until: now.checked_add(app.lease).unwrap_or(now),
             connections: app.clusters.connected(),
             most: u32::try_from(free).unwrap_or(1),
         };
@@ -63,6 +62,7 @@ async fn claim(
             return Ok(());
         }
         for work in found {
+            app.metrics.claimed(&work.kind);
             let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
             let (app, owner) = (app.clone(), owner.clone());
             tasks.spawn(async move {
@@ -76,7 +76,7 @@ async fn claim(
 
 /// One step, whose claim is renewed for as long as it takes.
 async fn one(app: &Arc<App>, work: &Work, owner: &str) {
-    let Some(step) = step_of(&work.kind) else {
+    let Some(step) = step_of(app, &work.kind) else {
         tracing::error!(
             kind = work.kind,
             id = work.id,
@@ -88,9 +88,9 @@ async fn one(app: &Arc<App>, work: &Work, owner: &str) {
     let ended = loop {
         tokio::select! {
             ended = &mut running => break ended,
-            () = tokio::time::sleep(RENEW) => {
+            () = tokio::time::sleep(app.lease / RENEWALS) => {
                 let now = app.clock.now();
-                let until = now.checked_add(LEASE).unwrap_or(now);
+                let until = now.checked_add(app.lease).unwrap_or(now);
                 match app.store.renew(&work.id, owner, until).await {
                     Ok(true) => {}
                     Ok(false) => return tracing::warn!(id = work.id, "another replica took this work over"),
@@ -114,6 +114,7 @@ async fn one(app: &Arc<App>, work: &Work, owner: &str) {
     match committed {
         Ok(()) => app.poke_work.notify_one(),
         Err(error) => {
+            app.metrics.failed(&work.kind);
             tracing::info!(%error, kind = work.kind, id = work.id, attempts = work.attempts, "a step is tried again");
             put_down(app, work, owner).await;
         }

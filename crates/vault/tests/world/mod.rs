@@ -247,15 +247,10 @@ impl World {
 
 async fn open(folder: &TempDir, clock: &Arc<FixedClock>, limits: Limits) -> Vault {
     let config = Config {
-        data: folder.path().join("vault"),
         listen: "127.0.0.1:0".parse().unwrap(),
-        public: None,
-        subscription: None,
-        location: "local".to_owned(),
         spread: std::time::Duration::ZERO,
-        quotas: Default::default(),
-        stores: Vec::new(),
         limits,
+        ..Config::at(folder.path().join("vault"))
     };
     Vault::open(config, clock.clone()).await.unwrap()
 }

@@ -3,7 +3,7 @@
 use super::{
     CopyRequest, Mover, MoverReport, Place,
     jobs::{self, Ended},
-    manifests::{copy_claim, copy_job, copy_secret, copy_volume},
+    manifests::{copy_claim, copy_job, copy_volume},
 };
 use crate::{
     contents,
@@ -96,10 +96,8 @@ async fn copy(
         .await?;
     let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &mover.namespace);
     jobs::ensure(&claims, copy_claim(request, mover), &format!("the second claim {name}")).await?;
-    let secrets = Api::<Secret>::namespaced(client.clone(), &mover.namespace);
-    jobs::ensure(&secrets, copy_secret(request, mover), &format!("the Secret {name}")).await?;
     let job = copy_job(request, mover, &place, options.timeout.as_secs().max(1));
-    jobs::run(client, &mover.namespace, &name, job, options).await
+    jobs::run(client, mover, &name, request.labels(), job, options).await
 }
 
 /// The node of the running pod that uses the claim, by name the first of several.

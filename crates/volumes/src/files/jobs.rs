@@ -1,6 +1,6 @@
 //! Runs one mover Job to its end and reads its report.
 
-use super::{CopyOptions, MoverReport};
+use super::{CopyOptions, Mover, MoverReport, sealed::Sealed};
 use crate::error::{Tried, VolumesError, is_conflict, persistently};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
@@ -8,7 +8,7 @@ use kube::{
     api::{ListParams, PostParams},
 };
 use serde_json::Value;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, sleep};
 
 const FIRST_POLL: Duration = Duration::from_millis(500);
@@ -38,14 +38,17 @@ where
     }
 }
 
-/// Runs the Job and waits until it ends.
+/// Runs the Job and waits until it ends. Its Secret is made when the Job is there: its pod waits for that.
 pub(super) async fn run(
     client: &Client,
-    namespace: &str,
+    mover: &Mover,
     name: &str,
+    labels: BTreeMap<String, String>,
     manifest: Value,
     options: &CopyOptions,
 ) -> Result<Ended, VolumesError> {
+    let namespace = mover.namespace.as_str();
+    let mut secret = Sealed::new(client, mover, name, labels);
     let jobs = Api::<Job>::namespaced(client.clone(), namespace);
     ensure(&jobs, manifest, &format!("the mover {name}")).await?;
     let end = Instant::now() + options.timeout;
@@ -63,6 +66,7 @@ pub(super) async fn run(
             }
             None => {}
         }
+        secret.keep(&job).await?;
         tokio::select! {
             () = options.cancel.cancelled() => {
                 return Err(VolumesError::Cancelled { tried: format!("run the mover {name}") });

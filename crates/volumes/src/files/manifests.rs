@@ -1,6 +1,6 @@
 //! The second volume, its claim and the Job, as manifests. Pure.
 
-use super::Mover;
+use super::{Mover, MoverSecret};
 use crate::labels;
 use k8s_openapi::{ByteString, api::core::v1::Toleration};
 use protection::{
@@ -36,7 +36,7 @@ impl CopyRequest {
         format!("cofferdam-{}-{}", self.recovery_point, labels::digest(&[&self.claim.uid]))
     }
 
-    fn labels(&self) -> BTreeMap<String, String> {
+    pub(super) fn labels(&self) -> BTreeMap<String, String> {
         let labels = [
             (labels::MANAGED_BY, labels::COFFERDAM.to_owned()),
             (labels::PURPOSE, labels::FOR_COPY.to_owned()),
@@ -110,18 +110,23 @@ pub fn copy_claim(request: &CopyRequest, mover: &Mover) -> Value {
     })
 }
 
-/// The Secret of [`copy_job`].
-pub fn copy_secret(request: &CopyRequest, mover: &Mover) -> Value {
-    secret(&request.name(), request.labels(), mover)
-}
-
-/// The Secret of a mover: what no argument may hold.
-pub(super) fn secret(name: &str, labels: BTreeMap<String, String>, mover: &Mover) -> Value {
+/// The Secret of a mover: what no argument may hold. It belongs to the Job with the UID `owner`, and goes with it.
+/// The kubelet looks again only at one that is not immutable.
+pub(super) fn secret(
+    name: &str,
+    labels: &BTreeMap<String, String>,
+    mover: &Mover,
+    content: &MoverSecret,
+    owner: &str,
+) -> Value {
     let data: BTreeMap<String, ByteString> =
-        mover.secret.0.iter().map(|(file, content)| (file.clone(), ByteString(content.clone()))).collect();
+        content.0.iter().map(|(file, content)| (file.clone(), ByteString(content.clone()))).collect();
     json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "immutable": true,
-        "metadata": {"name": name, "namespace": mover.namespace, "labels": labels},
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "immutable": mover.renewal.is_none(),
+        "metadata": {
+            "name": name, "namespace": mover.namespace, "labels": labels,
+            "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": owner}],
+        },
         "data": data,
     })
 }
@@ -176,6 +181,7 @@ pub(super) fn job(work: &Work<'_>) -> Value {
         "image": mover.image,
         "imagePullPolicy": "IfNotPresent",
         "args": arguments,
+        "env": mover.environment.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": mover.memory}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": security(work.writes),
@@ -344,7 +350,23 @@ mod tests {
             service_account: "cofferdam-mover".into(),
             arguments: ["mover", "save"].map(Into::into).to_vec(),
             secret: crate::files::MoverSecret([("password".to_owned(), b"hunter2".to_vec())].into()),
+            renewal: None,
+            environment: [("HTTPS_PROXY".to_owned(), "http://proxy:3128".to_owned())].into(),
             memory: "300Mi".into(),
+        }
+    }
+
+    fn sealed(request: &CopyRequest, mover: &Mover) -> Value {
+        secret(&request.name(), &request.labels(), mover, &mover.secret, "job-uid")
+    }
+
+    #[derive(Debug)]
+    struct FakeSource;
+
+    #[async_trait::async_trait]
+    impl crate::files::SecretSource for FakeSource {
+        async fn secret(&self) -> Result<(MoverSecret, std::time::Duration), String> {
+            Err("never asked".to_owned())
         }
     }
 
@@ -383,7 +405,7 @@ mod tests {
             understood::<PersistentVolume>(&volume);
             understood::<PersistentVolumeClaim>(&claim);
             understood::<Job>(&job);
-            understood::<Secret>(&copy_secret(&request, &mover()));
+            understood::<Secret>(&sealed(&request, &mover()));
         }
     }
 
@@ -392,13 +414,32 @@ mod tests {
         let request = request(VolumeMode::Filesystem);
 
         let job = copy_job(&request, &mover(), &Place::default(), 600);
-        let secret = copy_secret(&request, &mover());
+        let secret = sealed(&request, &mover());
 
         assert!(!job.to_string().contains("hunter2"));
         assert!(!format!("{:?}", mover()).contains("hunter2"));
         let secret: Secret = serde_json::from_value(secret).unwrap();
         assert_eq!(secret.data.unwrap()["password"].0, b"hunter2");
         assert_eq!(job["spec"]["template"]["spec"]["volumes"][1]["secret"]["secretName"], request.name());
+    }
+
+    #[test]
+    fn a_secret_goes_with_its_job_and_changes_only_when_it_is_renewed() {
+        let request = request(VolumeMode::Filesystem);
+        let renewal = crate::files::Renewal {
+            source: std::sync::Arc::new(FakeSource),
+            after: std::time::Duration::from_secs(60),
+        };
+
+        let lasting = sealed(&request, &mover());
+        let renewed = sealed(&request, &Mover { renewal: Some(renewal), ..mover() });
+
+        for secret in [&lasting, &renewed] {
+            let owner = &secret["metadata"]["ownerReferences"][0];
+            assert_eq!((&owner["kind"], &owner["uid"]), (&json!("Job"), &json!("job-uid")));
+            assert_eq!(owner["name"], request.name());
+        }
+        assert_eq!((&lasting["immutable"], &renewed["immutable"]), (&json!(true), &json!(false)));
     }
 
     #[test]

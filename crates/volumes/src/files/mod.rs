@@ -10,18 +10,20 @@ mod copy;
 mod jobs;
 mod manifests;
 mod restore;
+mod sealed;
 mod sweep;
 
 pub use copy::{CopyOptions, copy_all, copy_files, place_of, remove_movers};
-pub use manifests::{CopyRequest, Place, copy_claim, copy_job, copy_secret, copy_volume};
+pub use manifests::{CopyRequest, Place, copy_claim, copy_job, copy_volume};
 pub use restore::{Restored, restore_all, restore_files};
 pub use sweep::{MoverOwner, observe_movers, orphans, remove_movers_of};
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// How movers are run; the same for all volumes of one backup or restore.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Mover {
     /// The product's image; its entry point is the program.
     pub image: String,
@@ -34,6 +36,10 @@ pub struct Mover {
     pub arguments: Vec<String>,
     /// What the movers need to open the repository.
     pub secret: MoverSecret,
+    /// Where what the movers need comes from anew, when it does not last as long as they may run.
+    pub renewal: Option<Renewal>,
+    /// Variables of the movers' environment, for example `HTTPS_PROXY`. Never a secret.
+    pub environment: BTreeMap<String, String>,
     /// Memory limit, as a quantity.
     pub memory: String,
 }
@@ -46,6 +52,22 @@ impl std::fmt::Debug for MoverSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
+}
+
+/// Renews the Secret of a mover while it runs.
+#[derive(Debug, Clone)]
+pub struct Renewal {
+    /// Where it comes from.
+    pub source: Arc<dyn SecretSource>,
+    /// How long the Secret that the mover begins with may be used before it is replaced.
+    pub after: Duration,
+}
+
+/// Gives what a mover needs to open the repository, as of now.
+#[async_trait]
+pub trait SecretSource: Send + Sync + std::fmt::Debug {
+    /// The content of the Secret, and how long it may be used before it is replaced. An error says why there is none.
+    async fn secret(&self) -> Result<(MoverSecret, Duration), String>;
 }
 
 /// File of a [`MoverSecret`]: the location's settings, a JSON object.

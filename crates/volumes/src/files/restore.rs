@@ -5,7 +5,7 @@ use super::{
     CopyOptions, Mover, Place,
     copy::remove,
     jobs::{self, Ended},
-    manifests::{Work, job, mode, secret},
+    manifests::{Work, job, mode},
 };
 use crate::{
     error::{Tried, VolumesError, is_absent, is_conflict, persistently},
@@ -14,7 +14,7 @@ use crate::{
     restore::{FillRequest, Filled},
 };
 use futures::future::BoxFuture;
-use k8s_openapi::api::core::v1::{ObjectReference, PersistentVolume, PersistentVolumeClaim, Secret};
+use k8s_openapi::api::core::v1::{ObjectReference, PersistentVolume, PersistentVolumeClaim};
 use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
@@ -133,9 +133,6 @@ impl Handover<'_> {
         let namespace = &mover.namespace;
         let claims = Api::<PersistentVolumeClaim>::namespaced(self.client.clone(), namespace);
         jobs::ensure(&claims, self.own_claim(), &format!("the claim {namespace}/{}", self.name)).await?;
-        let secrets = Api::<Secret>::namespaced(self.client.clone(), namespace);
-        let sealed = secret(&self.name, self.labels(), self.mover);
-        jobs::ensure(&secrets, sealed, &format!("the Secret {namespace}/{}", self.name)).await?;
         let manifest = job(&Work {
             name: &self.name,
             labels: self.labels(),
@@ -147,7 +144,7 @@ impl Handover<'_> {
             place: &Place::default(),
             deadline_seconds: self.options.timeout.as_secs().max(1),
         });
-        match jobs::run(self.client, namespace, &self.name, manifest, self.options).await? {
+        match jobs::run(self.client, mover, &self.name, self.labels(), manifest, self.options).await? {
             Ended::Failed(why) => return Ok(Err(why)),
             Ended::Done(report) => {
                 if let Some(why) = report.error {

@@ -2,6 +2,7 @@
 
 use crate::{commands::location::locations, exit::Failure, output};
 use extension::{
+    grants::GrantPurpose,
     locations::Access,
     points::{self, OpenPoint},
 };
@@ -85,7 +86,7 @@ async fn stored(
     namespace: &str,
 ) -> Result<Option<Preview>, Failure> {
     let locations = locations(client, namespace).await?;
-    let repo = locations.open(&point.location, Access::Read).await?.repo;
+    let repo = locations.open(&point.location, Access::Read, &GrantPurpose::Upkeep).await?.repo;
     let Some(found) = points::find(&repo, &point.id).await? else { return Ok(None) };
     let (bytes, stored) = (found.bytes.unwrap_or_default(), found.stored.unwrap_or_default());
     let open = OpenPoint::open(&repo, found).await?;

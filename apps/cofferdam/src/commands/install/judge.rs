@@ -1,7 +1,7 @@
 //! Judges the values of an installation's settings that only the API server would refuse, after a part was applied.
 
 use extension::{
-    locations::CredentialKind,
+    locations::{CredentialKind, RepositoryKey},
     manifests::{InstallSettings, ResourceSettings},
 };
 use protection::{quantity::billionths, selection::is_dns_label};
@@ -12,9 +12,15 @@ pub fn problems(install: &InstallSettings) -> Vec<String> {
     let mut problems = pair("cpu", "500m or 1.5", requests_cpu, limits_cpu);
     problems.extend(pair("memory", "1280Mi or 2Gi", requests_memory, limits_memory));
     if let Some(location) = &install.location {
-        let mut secrets = vec![("repositorySecret", &location.repository_secret)];
+        let mut secrets = Vec::new();
+        secrets.extend(location.repository_secret().map(|name| ("repositorySecret", name)));
         if let CredentialKind::Secret(name) = &location.credential {
-            secrets.push(("credentialSecret", name));
+            secrets.push(("credentialSecret", name.as_str()));
+        }
+        if location.repository_key == RepositoryKey::Vault && install.vault.is_none() {
+            problems.push(
+                "setting repositoryKey: a vault grants the key, but no vault is given (vault.url)".to_owned(),
+            );
         }
         let bad = secrets.into_iter().filter(|(_, name)| !is_object_name(name));
         problems

@@ -8,6 +8,7 @@ use crate::{
 };
 use clap::Args;
 use extension::{
+    grants::GrantPurpose,
     locations::{Access, LocationError, LocationRecord, STATE},
     points,
 };
@@ -68,7 +69,7 @@ async fn look(
     locations: &extension::locations::Locations,
     name: &str,
 ) -> Result<(), LocationError> {
-    let open = locations.open(name, Access::Read).await?;
+    let open = locations.open(name, Access::Read, &GrantPurpose::Upkeep).await?;
     view.owner = owner::survey(open.root.as_ref()).await?.owner.map(|marker| marker.cluster);
     view.recovery_points = Some(points::list(&open.repo).await?.len());
     Ok(())

@@ -156,7 +156,7 @@ async fn open(
         (CredentialKind::Secret(_), None) => no("the credential lies in the cluster; pass --credential-file"),
         (CredentialKind::Secret(_), Some(client)) => {
             let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-            let opened = open_store(record, &secrets, &clock).await;
+            let opened = open_store(record, &secrets, None, &clock).await;
             Ok(opened
                 .map_or_else(|error| Observed::NotObservable(error.to_string()), |l| Observed::Seen(l.root)))
         }

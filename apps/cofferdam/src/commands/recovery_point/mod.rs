@@ -15,6 +15,7 @@ use crate::{
 use clap::{Args, Subcommand};
 use engine::{EngineError, Repo};
 use extension::{
+    grants::GrantPurpose,
     locations::{Access, LocationError},
     points::{self, OpenPoint},
 };
@@ -57,14 +58,14 @@ impl From {
     async fn repo(&self, cluster: &ClusterArgs) -> Result<Repo, Failure> {
         let client = cluster.client().await?;
         let locations = locations(&client, &cluster.namespace).await?;
-        Ok(locations.open(&self.location, Access::Read).await?.repo)
+        Ok(locations.open(&self.location, Access::Read, &GrantPurpose::Upkeep).await?.repo)
     }
 
     /// The repository, or nothing when no backup has created it yet.
     async fn repo_if_created(&self, cluster: &ClusterArgs) -> Result<Option<Repo>, Failure> {
         let client = cluster.client().await?;
         let locations = locations(&client, &cluster.namespace).await?;
-        match locations.open(&self.location, Access::Read).await {
+        match locations.open(&self.location, Access::Read, &GrantPurpose::Upkeep).await {
             Ok(open) => Ok(Some(open.repo)),
             Err(LocationError::Engine(EngineError::NotARepository { .. })) => Ok(None),
             Err(error) => Err(error.into()),

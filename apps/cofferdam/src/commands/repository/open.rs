@@ -115,7 +115,9 @@ impl Place {
             return Ok(Arc::new(source));
         }
         let variable = |name: &str| std::env::var(name).ok();
-        let http = extension::locations::http();
+        let http = settings.trust().http_client().map_err(|error| {
+            Failure::usage(error).next("Paste the certificate authority as PEM into config.caCert.")
+        })?;
         match settings.provider {
             Provider::Azure => Ok(Arc::new(AzureWorkloadIdentity::from_env(variable, http, clock.clone())?)),
             Provider::Aws => Ok(Arc::new(AwsWebIdentity::from_env(variable, http, clock.clone())?)),

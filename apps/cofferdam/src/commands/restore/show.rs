@@ -11,7 +11,7 @@ use crate::{
     wait::wait,
 };
 use clap::Args;
-use extension::{locations::Access, results};
+use extension::{grants::GrantPurpose, locations::Access, results};
 use kube::{Api, Client, ResourceExt};
 use resources::Restore;
 use serde_json::Value;
@@ -65,7 +65,7 @@ pub async fn outcomes(
     };
     let locations = locations(&client, &cluster.namespace).await?;
     let read = async {
-        let open = locations.open(location, Access::Read).await?;
+        let open = locations.open(location, Access::Read, &GrantPurpose::Upkeep).await?;
         results::read(&open.repo, path).await.map_err(Failure::failed)
     };
     let lines = match read.await {

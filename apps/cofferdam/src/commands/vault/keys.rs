@@ -1,7 +1,10 @@
 //! `cofferdam vault make-recovery-key`, `export-repository-keys`, `open-repository-keys`: how an operator gets at the
 //! repositories without the vault. The files are those of the tool `age`.
 
-use super::serve::failure;
+use super::{
+    place::{Place, PlaceArgs},
+    serve::failure,
+};
 use crate::{
     exit::{Exit, Failure, Outcome},
     output::{self, Format},
@@ -17,10 +20,10 @@ use telemetry::{Clock, SystemClock};
 use vault::{
     bootstrap,
     directory::DataDirectory,
-    keys,
-    seal::Wrapping,
+    keys, rewrap,
     sealed_file::{self, Identity, Recipient},
     server::open_store,
+    store::Store,
 };
 
 #[derive(Debug, Args)]
@@ -32,9 +35,8 @@ pub struct MakeArgs {
 
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// Directory of the vault
-    #[arg(long, env = "COFFERDAM_VAULT_DATA", default_value = "cofferdam-vault", value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// File with the public half of the recovery key (age1…)
     #[arg(long, value_name = "FILE")]
     recipient: PathBuf,
@@ -65,16 +67,16 @@ pub fn make(args: MakeArgs, format: Format) -> Outcome {
 }
 
 pub async fn export(args: ExportArgs, format: Format) -> Outcome {
-    if !args.data.is_dir() {
+    let (place, _) = args.place.resolve()?;
+    if place.database.is_none() && !place.data.is_dir() {
         return Err(Failure::precondition(bootstrap::BootstrapError::Nothing));
     }
     let recipient: Recipient = key(&args.recipient)?;
-    let directory = DataDirectory::open(&args.data).map_err(Failure::precondition)?;
-    let store = open_store(&directory).await.map_err(failure)?;
-    let wrapping = Wrapping::open(&directory).map_err(|error| failure(error.into()))?;
-    let exported = keys::export(&store, &wrapping, &recipient, SystemClock.now()).await;
+    let directory = DataDirectory::open(&place.data).map_err(Failure::precondition)?;
+    let store = open_store(&directory, place.database.as_ref()).await.map_err(failure)?;
+    let exported = sealed(store.as_ref(), &place, &directory, &recipient).await;
     store.close().await;
-    let exported = exported.map_err(Failure::failed)?;
+    let exported = exported?;
     write_new(&args.out, &exported.file)?;
     let text =
         format!("{} repository keys are in {}, sealed to {recipient}", exported.keys, args.out.display());
@@ -84,6 +86,18 @@ pub async fn export(args: ExportArgs, format: Format) -> Outcome {
         serde_json::json!({"keys": exported.keys, "recipient": recipient.to_string()}),
     )?;
     Ok(Exit::Done)
+}
+
+async fn sealed(
+    store: &dyn Store,
+    place: &Place,
+    directory: &DataDirectory,
+    recipient: &Recipient,
+) -> Result<keys::Exported, Failure> {
+    let now = SystemClock.now();
+    let mut wrapping = place.wrapping_key.open(directory).map_err(|error| failure(error.into()))?;
+    rewrap::settle(store, &mut wrapping, now).await.map_err(|error| failure(error.into()))?;
+    keys::export(store, &wrapping, recipient, now).await.map_err(Failure::failed)
 }
 
 pub fn open(args: OpenArgs, format: Format) -> Outcome {

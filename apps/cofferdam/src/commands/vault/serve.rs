@@ -1,6 +1,10 @@
 //! `cofferdam vault serve`.
 
-use super::credential::hand_over;
+use super::{
+    credential::hand_over,
+    file::{FileSettings, parsed},
+    place::{Place, PlaceArgs},
+};
 use crate::{
     commands::extension::stop_on_signals,
     exit::{Exit, Failure, Outcome},
@@ -11,66 +15,119 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use telemetry::SystemClock;
 use vault::{
     directory::DataDirectory,
-    protect::quotas::Quotas,
+    forwarded::Network,
     public_url::PublicUrl,
-    server::{Config, Limits, ServeError, Vault},
+    server::{CertificateFiles, Config, Limits, ServeError, Vault},
     stores::StoreSpec,
 };
 
 /// Where the first administrator's credential goes when there is no terminal.
 const ADMINISTRATOR: &str = "administrator.json";
+const GRACE: u64 = 20;
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Directory that holds everything the vault keeps; made if it is not there
-    #[arg(long, env = "COFFERDAM_VAULT_DATA", default_value = "cofferdam-vault", value_name = "DIR")]
-    data: PathBuf,
-    /// Address and port to listen on
-    #[arg(
-        long,
-        env = "COFFERDAM_VAULT_LISTEN",
-        default_value = "127.0.0.1:8443",
-        value_name = "ADDRESS:PORT"
-    )]
-    listen: SocketAddr,
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Address and port to listen on; 127.0.0.1:8443 when absent
+    #[arg(long, env = "COFFERDAM_VAULT_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
     /// Name under which clients reach the vault; https://localhost and the port when absent
     #[arg(long, env = "COFFERDAM_VAULT_PUBLIC_URL", value_name = "URL")]
     public_url: Option<PublicUrl>,
     /// Id of the subscription that the first start makes; made up when absent
     #[arg(long, value_name = "GUID")]
     subscription: Option<uuid::Uuid>,
-    /// Region that the vault says it is in
-    #[arg(long, env = "COFFERDAM_VAULT_LOCATION", default_value = "local", value_name = "NAME")]
-    location: String,
-    /// Seconds over which scheduled backups begin after their slot, each instance always at its own
-    #[arg(long, env = "COFFERDAM_VAULT_SCHEDULE_SPREAD", default_value_t = 120, value_name = "SECONDS")]
-    schedule_spread: u64,
+    /// Region that the vault says it is in; local when absent
+    #[arg(long, env = "COFFERDAM_VAULT_LOCATION", value_name = "NAME")]
+    location: Option<String>,
+    /// Seconds over which scheduled backups begin after their slot, each instance always at its own; 120 when absent
+    #[arg(long, env = "COFFERDAM_VAULT_SCHEDULE_SPREAD", value_name = "SECONDS")]
+    schedule_spread: Option<u64>,
+    /// Seconds that calls under way may take to end after SIGTERM; 20 when absent
+    #[arg(long, env = "COFFERDAM_VAULT_GRACE", value_name = "SECONDS")]
+    grace: Option<u64>,
+    /// Certificate chain to show (PEM), read again when it changes; made by the vault's own authority when absent
+    #[arg(long, env = "COFFERDAM_VAULT_TLS_CERTIFICATE", value_name = "FILE")]
+    tls_certificate: Option<PathBuf>,
+    /// Private key of that certificate (PEM)
+    #[arg(long, env = "COFFERDAM_VAULT_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Network of reverse proxies whose X-Forwarded-For is believed; may be given several times
+    #[arg(long, env = "COFFERDAM_VAULT_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
+    trusted_proxy: Vec<Network>,
+    /// Address and port where metrics are served over plain HTTP, without a token; nowhere when absent
+    #[arg(long, env = "COFFERDAM_VAULT_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
+    metrics_listen: Option<SocketAddr>,
     /// Store for the data of storage accounts: NAME=URL with file:///DIR, s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX
     /// or gs://BUCKET/PREFIX; may be given several times. The store `default` is in the data directory unless it is named
     #[arg(long, env = "COFFERDAM_VAULT_STORES", value_name = "NAME=URL", value_delimiter = ' ')]
     store: Vec<StoreSpec>,
-    /// Seconds that calls under way may take to end after SIGTERM
-    #[arg(long, default_value_t = 20, value_name = "SECONDS")]
-    grace: u64,
+}
+
+impl ServeArgs {
+    fn config(self) -> Result<Config, Failure> {
+        let (Place { data, database, wrapping_key }, file) = self.place.resolve()?;
+        let FileSettings {
+            listen,
+            public_url,
+            subscription,
+            location,
+            grace,
+            tls_certificate,
+            tls_key,
+            trusted_proxies,
+            metrics_listen,
+            stores,
+            ..
+        } = file;
+        let defaults = Config::at(data);
+        let certificate = match (self.tls_certificate.or(tls_certificate), self.tls_key.or(tls_key)) {
+            (Some(certificate), Some(key)) => Some(CertificateFiles { certificate, key }),
+            (None, None) => None,
+            _ => {
+                return Err(Failure::usage("a certificate needs its key, and a key its certificate")
+                    .next("Pass --tls-certificate and --tls-key together."));
+            }
+        };
+        let mut proxies = self.trusted_proxy;
+        if proxies.is_empty() {
+            for one in trusted_proxies.unwrap_or_default() {
+                proxies.extend(parsed::<Network>("trusted-proxies", Some(one))?);
+            }
+        }
+        let mut specs = self.store;
+        if specs.is_empty() {
+            for one in stores.unwrap_or_default() {
+                specs.extend(parsed::<StoreSpec>("stores", Some(one))?);
+            }
+        }
+        let grace = self.grace.or(grace).unwrap_or(GRACE);
+        Ok(Config {
+            listen: self.listen.or(parsed("listen", listen)?).unwrap_or(defaults.listen),
+            public: self.public_url.or(parsed("public-url", public_url)?),
+            subscription: self.subscription.or(parsed("subscription", subscription)?),
+            location: self.location.or(location).unwrap_or_else(|| defaults.location.clone()),
+            limits: Limits { drain: Duration::from_secs(grace), ..Limits::default() },
+            spread: self.schedule_spread.map_or(defaults.spread, Duration::from_secs),
+            database,
+            wrapping_key,
+            certificate,
+            trusted_proxies: proxies,
+            stores: specs,
+            metrics: self.metrics_listen.or(parsed("metrics-listen", metrics_listen)?),
+            ..defaults
+        })
+    }
 }
 
 pub async fn run(args: ServeArgs) -> Outcome {
-    let limits = Limits { drain: Duration::from_secs(args.grace), ..Limits::default() };
-    let config = Config {
-        data: args.data.clone(),
-        listen: args.listen,
-        public: args.public_url,
-        subscription: args.subscription,
-        location: args.location,
-        spread: Duration::from_secs(args.schedule_spread),
-        quotas: Quotas::default(),
-        stores: args.store,
-        limits,
-    };
+    let config = args.config()?;
+    let data = config.data.clone();
     let stop = stop_on_signals()?;
     let mut vault = Vault::open(config, Arc::new(SystemClock)).await.map_err(failure)?;
     if let Some(credential) = vault.take_first() {
-        let directory = DataDirectory::open(&args.data).map_err(Failure::precondition)?;
+        let directory = DataDirectory::open(&data).map_err(Failure::precondition)?;
         hand_over(&credential, &directory, ADMINISTRATOR, Some(vault.public().origin()))?;
     }
     note!("the vault answers at {}; clients must trust {}", vault.public(), vault.ca().display());
@@ -85,6 +142,8 @@ pub fn failure(error: ServeError) -> Failure {
         | ServeError::Listen { .. }
         | ServeError::Bootstrap(_)
         | ServeError::Stores(_)
+        | ServeError::Rewrap(_)
+        | ServeError::Pki(_)
         | ServeError::Seal(_) => Failure::precondition(error),
         error => Failure::failed(error),
     }

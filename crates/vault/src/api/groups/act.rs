@@ -6,6 +6,7 @@ use crate::{
         Call, Failure, begin,
         call::invalid_filter,
         resource::{self, TRIES},
+        vaults,
     },
     reply::Reply,
     store::{Change, Expected, OperationRecord, StoreError, Stored},
@@ -118,6 +119,9 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
             && let Some(running) = running(call, &stored.id).await?
         {
             return accepted(call, &running.id);
+        }
+        if let Some(refusal) = vaults::keeps(call.app.store.as_ref(), &stored.id).await? {
+            return Err(refusal.into());
         }
         let operation = begin(call, DELETE, &stored.id);
         let put = change(&stored.id, &Group { deleting: true, ..group }, Expected::Version(stored.version))?;

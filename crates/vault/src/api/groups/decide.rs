@@ -28,14 +28,7 @@ pub struct Group {
 pub fn put(name: &str, existing: Option<&Group>, body: &Value) -> Result<Group, ArmError> {
     check_name(name)?;
     let fields = Fields::of(body)?;
-    let location = match fields.text("location")? {
-        Some(location) if !location.trim().is_empty() => normal_location(location),
-        _ => {
-            let message = "The location property is required for this definition.";
-            return Err(ArmError::new(400, "LocationRequired", message).about("location"));
-        }
-    };
-    check_location(&location)?;
+    let location = location(&fields)?;
     if let Some(existing) = existing {
         not_going(name, existing)?;
         if existing.location != location {
@@ -98,7 +91,23 @@ fn check_name(name: &str) -> Result<(), ArmError> {
     Err(ArmError::new(400, "InvalidResourceGroup", message))
 }
 
-fn tags(fields: &Fields<'_>) -> Result<Option<BTreeMap<String, String>>, ArmError> {
+/// The location of a resource, which every PUT of a resource must name.
+pub fn location(fields: &Fields<'_>) -> Result<String, ArmError> {
+    match fields.text("location")? {
+        Some(location) if !location.trim().is_empty() => {
+            let location = normal_location(location);
+            check_location(&location)?;
+            Ok(location)
+        }
+        _ => {
+            let message = "The location property is required for this definition.";
+            Err(ArmError::new(400, "LocationRequired", message).about("location"))
+        }
+    }
+}
+
+/// The tags of a resource, where they are given.
+pub fn tags(fields: &Fields<'_>) -> Result<Option<BTreeMap<String, String>>, ArmError> {
     let Some(tags) = fields.texts("tags")? else { return Ok(None) };
     check_tags(&tags)?;
     Ok(Some(tags))

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api::{
-        Call, Failure, Loaded, Needs,
+        Call, Failure, Loaded,
         extensions::{self, ExtensionRecord},
         guards::{self, Critical},
         jobs::{JobRecord, Task},
@@ -23,7 +23,7 @@ use crate::{
 };
 use arm::{ArmError, Fields, ResourceId, restore::RestoreRequest};
 
-const READ_CLUSTER: Needs = Needs::Action("Microsoft.ContainerService/managedClusters/read");
+const READ_CLUSTER: &str = "Microsoft.ContainerService/managedClusters/read";
 
 /// A restore whose parts were found.
 pub struct Prepared {
@@ -64,8 +64,8 @@ pub async fn prepare(call: &Call<'_>, given: &Fields<'_>) -> Result<Prepared, Fa
         return Err(given.wrong("sourceResourceId", reason).into());
     }
     // Whoever may not read the source must not get its data by way of another cluster.
-    call.may_read_linked(READ_CLUSTER, source)?;
-    call.may_read_linked(READ_CLUSTER, &request.target.resource)?;
+    call.may_linked(READ_CLUSTER, source).await?;
+    call.may_linked(READ_CLUSTER, &request.target.resource).await?;
     let other = request.target.resource.subscription_id() != source.subscription_id();
     if other && !vault.facts.cross_subscription_restore {
         let message =

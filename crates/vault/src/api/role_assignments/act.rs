@@ -1,8 +1,11 @@
 //! The calls on role assignments.
 
-use super::decide::{Wanted, is_last_administrator, listed, wanted};
+use super::decide::{
+    Wanted, check_type, is_last_administrator, keep_administrator, last_administrator, listed, type_of,
+    wanted,
+};
 use crate::{
-    api::{Call, Failure, role_definitions},
+    api::{Call, Failure, resource::TRIES, role_definitions},
     reply::Reply,
     store::{AssignmentRecord, Change, StoreError},
 };
@@ -43,21 +46,23 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
         return Err(role_definitions::unknown(wanted.role.as_str()).into());
     }
     let scope = real_scope(call).await?;
-    if call.app.store.principal(&wanted.principal).await?.is_none() {
+    let Some(principal) = call.app.store.principal(&wanted.principal).await? else {
         let message = format!(
             "Principal '{}' does not exist in tenant '{}'. Check its object id (not its client id).",
             wanted.principal,
             call.app.issuer.tenant()
         );
         return Err(ArmError::new(400, "PrincipalNotFound", message).into());
-    }
+    };
+    let principal_type = type_of(principal.kind);
+    check_type(&wanted.principal, principal_type, wanted.principal_type.as_deref())?;
     let assignment = Assignment { principal: wanted.principal.clone(), role: wanted.role.clone(), scope };
     if let Some(existing) = call.app.store.assignment(&name).await? {
         return again(call, existing, &assignment, &wanted).await;
     }
     let now = call.now.to_string();
     let document = json!({
-        "principalType": wanted.principal_type,
+        "principalType": principal_type,
         "description": wanted.description,
         "createdOn": now,
         "updatedOn": now,
@@ -99,19 +104,23 @@ async fn again(
 
 /// Takes a role away. What is not there is gone already.
 pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
-    let Some(record) = existing(call).await? else { return Ok(Reply::empty(204)) };
-    let subscription = &call.subscription()?.id;
-    let all = call.app.store.assignments_in(subscription).await?;
-    if is_last_administrator(&record.name, subscription, &all, &call.app.roles) {
-        let message = "This is the last assignment by which someone can assign roles in the subscription. Assign Owner \
-                       or User Access Administrator to someone else first.";
-        return Err(ArmError::new(400, "CannotDeleteLastRbacAdminAssignment", message).into());
+    for _ in 0..TRIES {
+        let Some(record) = existing(call).await? else { return Ok(Reply::empty(204)) };
+        let subscription = &call.subscription()?.id;
+        let all = call.app.store.assignments_in(subscription).await?;
+        if is_last_administrator(&record.name, subscription, &all, &call.app.roles) {
+            return Err(last_administrator().into());
+        }
+        let mut changes = vec![Change::Unassign(record.name.clone())];
+        changes.extend(keep_administrator(std::slice::from_ref(&record), subscription, &call.app.roles));
+        match call.commit(&changes).await {
+            Ok(()) => return Ok(Reply::json(200, shown(&record))),
+            // It went meanwhile, or another administrator did: look again.
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
-    match call.commit(&[Change::Unassign(record.name.clone())]).await {
-        Ok(()) => Ok(Reply::json(200, shown(&record))),
-        Err(StoreError::Conflict(_)) => Ok(Reply::empty(204)),
-        Err(error) => Err(error.into()),
-    }
+    Err(StoreError::Conflict(call.scope()?.to_string()).into())
 }
 
 /// The assignment of the path, at the scope of the path.

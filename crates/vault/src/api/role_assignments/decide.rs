@@ -1,6 +1,9 @@
 //! What an assignment may be, which ones a list shows, and which one must stay.
 
-use crate::{api::call::invalid_filter, store::AssignmentRecord};
+use crate::{
+    api::call::invalid_filter,
+    store::{AssignmentRecord, Change, PrincipalKind},
+};
 use arm::{ArmError, Fields, Filter, ResourceId, filter::Term};
 use identity::{RoleDefinition, RoleId};
 use serde_json::Value;
@@ -12,8 +15,8 @@ pub struct Wanted {
     pub role: RoleId,
     /// For whom, a GUID in lower case.
     pub principal: String,
-    /// What kind of principal.
-    pub principal_type: String,
+    /// What kind of principal the client believes it is.
+    pub principal_type: Option<String>,
     /// A note.
     pub description: Option<String>,
 }
@@ -47,9 +50,31 @@ pub fn wanted(name: &str, body: &Value) -> Result<Wanted, ArmError> {
     Ok(Wanted {
         role,
         principal: principal.to_lowercase(),
-        principal_type: fields.text("principalType")?.unwrap_or("ServicePrincipal").to_owned(),
+        principal_type: fields.text("principalType")?.map(str::to_owned),
         description: fields.text("description")?.map(str::to_owned),
     })
+}
+
+/// How role assignments call a kind of principal.
+pub fn type_of(kind: PrincipalKind) -> &'static str {
+    match kind {
+        PrincipalKind::Application | PrincipalKind::ManagedIdentity => "ServicePrincipal",
+        PrincipalKind::User => "User",
+    }
+}
+
+/// What a client believes of a principal must be so.
+pub fn check_type(principal: &str, is: &str, believed: Option<&str>) -> Result<(), ArmError> {
+    match believed {
+        Some(believed) if !believed.eq_ignore_ascii_case(is) => {
+            let message = format!(
+                "The PrincipalId '{principal}' has type '{is}', which is different from specified PrincipalType \
+                 '{believed}'."
+            );
+            Err(ArmError::new(400, "UnmatchedPrincipalType", message).about("properties.principalType"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a list at a scope shows an assignment. Without a filter it shows those above, at and below the scope.
@@ -77,6 +102,33 @@ pub fn listed(filter: &Filter, scope: &ResourceId, record: &AssignmentRecord) ->
     Ok(fits)
 }
 
+/// The roles that let their bearers assign roles.
+pub fn administrators(roles: &[RoleDefinition]) -> Vec<RoleId> {
+    let assigns = identity::Action::control("Microsoft.Authorization/roleAssignments/write");
+    roles.iter().filter(|role| role.grants(&assigns)).map(|role| role.id.clone()).collect()
+}
+
+/// What makes a commit that takes these assignments away a conflict if nobody could assign roles in the subscription
+/// afterwards. Whatever was decided before, two deletions at once cannot both pass it.
+pub fn keep_administrator(
+    taken: &[AssignmentRecord],
+    subscription: &ResourceId,
+    roles: &[RoleDefinition],
+) -> Option<Change> {
+    let administrators = administrators(roles);
+    let administers = taken.iter().any(|record| {
+        record.assignment.scope == *subscription && administrators.contains(&record.assignment.role)
+    });
+    administers.then(|| Change::KeepAssigned(subscription.clone(), administrators))
+}
+
+/// The refusal of what would leave nobody who can assign roles.
+pub fn last_administrator() -> ArmError {
+    let message = "This is the last assignment by which someone can assign roles in the subscription. Assign Owner \
+                   or User Access Administrator to someone else first.";
+    ArmError::new(400, "CannotDeleteLastRbacAdminAssignment", message)
+}
+
 /// Whether nobody could assign roles in the subscription any more without this assignment.
 pub fn is_last_administrator(
     name: &str,
@@ -84,10 +136,9 @@ pub fn is_last_administrator(
     all: &[AssignmentRecord],
     roles: &[RoleDefinition],
 ) -> bool {
-    let assigns = identity::Action::control("Microsoft.Authorization/roleAssignments/write");
+    let administrators = administrators(roles);
     let administers = |record: &&AssignmentRecord| {
-        record.assignment.scope == *subscription
-            && roles.iter().any(|role| role.id == record.assignment.role && role.grants(&assigns))
+        record.assignment.scope == *subscription && administrators.contains(&record.assignment.role)
     };
     let mut administrators = all.iter().filter(administers);
     administrators.next().is_some_and(|only| only.name == name) && administrators.next().is_none()
@@ -120,7 +171,7 @@ mod tests {
         let wanted = wanted(SOMEONE, &body).unwrap();
 
         assert_eq!((wanted.role.as_str(), wanted.principal.as_str()), (OWNER, SOMEONE));
-        assert_eq!(wanted.principal_type, "ServicePrincipal");
+        assert_eq!(wanted.principal_type, None);
     }
 
     #[test]

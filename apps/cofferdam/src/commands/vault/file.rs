@@ -1,0 +1,77 @@
+//! The file of `--config`: YAML with the names of the flags.
+
+use crate::exit::Failure;
+use serde::Deserialize;
+use std::{path::Path, path::PathBuf, str::FromStr};
+
+/// What a file may set. A name that is not here is an error: a setting that is spelled wrongly must not be lost.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct FileSettings {
+    pub data: Option<PathBuf>,
+    pub database: Option<String>,
+    pub database_file: Option<PathBuf>,
+    pub wrapping_key_file: Option<PathBuf>,
+    pub listen: Option<String>,
+    pub public_url: Option<String>,
+    pub subscription: Option<String>,
+    pub location: Option<String>,
+    pub grace: Option<u64>,
+    pub tls_certificate: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    pub trusted_proxies: Option<Vec<String>>,
+    pub metrics_listen: Option<String>,
+    pub stores: Option<Vec<String>>,
+}
+
+impl FileSettings {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let wrong = |error: &dyn std::fmt::Display| {
+            Failure::precondition(format!("could not read the settings in {}: {error}", path.display()))
+                .next("Correct the file; its names are those of the flags of `cofferdam vault serve`.")
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        serde_saphyr::from_str(&text).map_err(|error| wrong(&error))
+    }
+}
+
+/// A value of the file, as the flag of the same name reads it.
+pub fn parsed<T: FromStr<Err: std::fmt::Display>>(
+    name: &str,
+    text: Option<String>,
+) -> Result<Option<T>, Failure> {
+    let read = |text: String| text.parse::<T>().map_err(|error| wrong(name, &text, &error));
+    text.map(read).transpose()
+}
+
+fn wrong(name: &str, text: &str, error: &dyn std::fmt::Display) -> Failure {
+    Failure::usage(format!("{name}: {text:?} in the file of --config cannot be used: {error}"))
+        .next("Correct the file.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_is_known_by_its_flag_and_no_other_name_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vault.yaml");
+        let read = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            FileSettings::read(&path)
+        };
+
+        let good = read("listen: 127.0.0.1:9443\ntrusted-proxies: [10.0.0.0/8]\ngrace: 5\n").unwrap();
+        let misspelled = read("listn: 127.0.0.1:9443\n").unwrap_err();
+
+        assert_eq!((good.listen.as_deref(), good.grace), (Some("127.0.0.1:9443"), Some(5)));
+        assert_eq!(good.trusted_proxies, Some(vec!["10.0.0.0/8".to_owned()]));
+        assert!(misspelled.message().contains("listn"), "{misspelled}");
+        assert!(read("").unwrap().listen.is_none());
+    }
+}

@@ -1,0 +1,74 @@
+//! Where a vault keeps what it knows, as all its commands are told: data directory, database, wrapping key. Flags come
+//! before the environment, and that before the file of `--config`.
+
+use super::file::FileSettings;
+use crate::{exit::Failure, secret::read_file};
+use clap::Args;
+use std::path::PathBuf;
+use vault::{seal::KeySource, store::postgres::DatabaseUrl};
+
+const DATA: &str = "cofferdam-vault";
+const WRAPPING_KEY: &str = "COFFERDAM_WRAPPING_KEY";
+
+#[derive(Debug, Args)]
+pub struct PlaceArgs {
+    /// File with settings (YAML; the names of these flags without dashes before them)
+    #[arg(long, env = "COFFERDAM_VAULT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory of the vault; cofferdam-vault when absent
+    #[arg(long, env = "COFFERDAM_VAULT_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Database that several replicas share, postgres://…; a file in the data directory when absent. With a password use
+    /// --database-file or the environment
+    #[arg(long, env = "COFFERDAM_DATABASE", hide_env_values = true, value_name = "URL")]
+    database: Option<String>,
+    /// File that holds the URL of the database
+    #[arg(long, env = "COFFERDAM_DATABASE_FILE", value_name = "FILE")]
+    database_file: Option<PathBuf>,
+    /// File that holds the wrapping key, or the variable COFFERDAM_WRAPPING_KEY; one in the data directory when absent
+    #[arg(long, env = "COFFERDAM_WRAPPING_KEY_FILE", value_name = "FILE")]
+    wrapping_key_file: Option<PathBuf>,
+}
+
+/// Where a vault keeps what it knows.
+#[derive(Debug)]
+pub struct Place {
+    pub data: PathBuf,
+    pub database: Option<DatabaseUrl>,
+    pub wrapping_key: KeySource,
+}
+
+impl PlaceArgs {
+    /// What was chosen, and the rest of the file.
+    pub fn resolve(self) -> Result<(Place, FileSettings), Failure> {
+        let mut file = match &self.config {
+            Some(path) => FileSettings::read(path)?,
+            None => FileSettings::default(),
+        };
+        let data = self.data.or(file.data.take()).unwrap_or_else(|| PathBuf::from(DATA));
+        let database = match (self.database, self.database_file) {
+            (Some(_), Some(_)) => return Err(twice("--database", "--database-file")),
+            (None, None) => match (file.database.take(), file.database_file.take()) {
+                (Some(_), Some(_)) => return Err(twice("database", "database-file")),
+                (None, Some(path)) => Some(read_file(&path)?),
+                (text, None) => text,
+            },
+            (None, Some(path)) => Some(read_file(&path)?),
+            (text, None) => text,
+        };
+        let database =
+            database.map(|text| text.parse::<DatabaseUrl>()).transpose().map_err(Failure::usage)?;
+        let given = std::env::var(WRAPPING_KEY).ok().filter(|text| !text.trim().is_empty());
+        let wrapping_key = match (self.wrapping_key_file, given) {
+            (Some(_), Some(_)) => return Err(twice("--wrapping-key-file", WRAPPING_KEY)),
+            (Some(path), None) => KeySource::File(path),
+            (None, Some(text)) => KeySource::Given(text.into()),
+            (None, None) => file.wrapping_key_file.take().map_or(KeySource::Directory, KeySource::File),
+        };
+        Ok((Place { data, database, wrapping_key }, file))
+    }
+}
+
+fn twice(one: &str, other: &str) -> Failure {
+    Failure::usage(format!("{one} and {other} say the same thing twice")).next("Leave one of them out.")
+}

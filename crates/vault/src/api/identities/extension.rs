@@ -1,0 +1,128 @@
+//! The managed identity of an extension: a resource in the cluster's node resource group, which lives as long as the
+//! extension does.
+
+use super::{EXCHANGE_AUDIENCE, FederatedRecord, IdentityRecord, KIND};
+use crate::{
+    api::{
+        Group,
+        clusters::ClusterRecord,
+        extensions::ExtensionIdentity,
+        read_group,
+        resource::{Loaded, load, put},
+    },
+    store::{Change, Expected, Principal, PrincipalKind, Store, StoreError, Stores},
+};
+use arm::ResourceId;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// The name of the federated credential.
+const CREDENTIAL: &str = "cofferdam-extension";
+
+/// The identity of an extension, and the changes that make it, its credential and the node resource group where they are
+/// not there yet. They belong into one commit with what is kept of the extension; a conflict means: read and ask again.
+pub async fn ensure_extension_identity(
+    store: &dyn Store,
+    cluster: &Loaded<ClusterRecord>,
+    extension: &str,
+    namespace: &str,
+    now: Timestamp,
+) -> Stores<(ExtensionIdentity, Vec<Change>)> {
+    let group = node_group(cluster)?;
+    let mut changes = Vec::new();
+    let group = match store.resource(&group).await? {
+        Some(stored) if read_group(&stored)?.deleting => {
+            return Err(StoreError::Conflict(format!("{} (it is being deleted)", stored.id)));
+        }
+        Some(stored) => stored.id,
+        None => {
+            let record = Group {
+                location: cluster.document.location.clone(),
+                managed_by: Some(cluster.id.to_string()),
+                ..Group::default()
+            };
+            changes.push(put(&group, &record, Expected::Absent)?);
+            group
+        }
+    };
+    let resource = group.with(KIND, &name(extension, cluster)).map_err(damaged)?;
+    let found: Option<Loaded<IdentityRecord>> = load(store, &resource).await?;
+    let (resource, record) = match found {
+        Some(found) => (found.id, found.document),
+        None => {
+            let (record, principal) = new(&resource, &cluster.document.location, now);
+            changes.push(put(&resource, &record, Expected::Absent)?);
+            changes.push(Change::AddPrincipal(principal));
+            (resource, record)
+        }
+    };
+    let credential = resource.child("federatedIdentityCredentials", CREDENTIAL).map_err(damaged)?;
+    let issuer =
+        cluster.document.observed.as_ref().and_then(|observed| observed.get("tokenIssuer")?.as_str());
+    let wanted = FederatedRecord {
+        issuer: issuer.unwrap_or("https://kubernetes.default.svc").to_owned(),
+        subject: format!("system:serviceaccount:{namespace}:cofferdam-extension"),
+        audiences: vec![EXCHANGE_AUDIENCE.to_owned()],
+        cluster: Some(cluster.id.clone()),
+    };
+    match load::<FederatedRecord>(store, &credential).await? {
+        Some(found) if found.document == wanted => {}
+        Some(found) => changes.push(Loaded { document: wanted, ..found }.write()?),
+        None => changes.push(put(&credential, &wanted, Expected::Absent)?),
+    }
+    let identity =
+        ExtensionIdentity { resource, principal_id: record.principal_id, client_id: record.client_id };
+    Ok((identity, changes))
+}
+
+/// The changes by which the identity of an extension goes, with its credential, principal and role assignments; none
+/// when it is gone already.
+pub async fn remove_extension_identity(
+    store: &dyn Store,
+    cluster: &Loaded<ClusterRecord>,
+    extension: &str,
+) -> Stores<Vec<Change>> {
+    let resource = node_group(cluster)?.with(KIND, &name(extension, cluster)).map_err(damaged)?;
+    let found = store.resource(&resource).await?;
+    Ok(found.map(|stored| Change::Remove(stored.id, Expected::Version(stored.version))).into_iter().collect())
+}
+
+/// The changes by which a cluster's node resource group goes with all that is in it, where the vault made it for this
+/// cluster.
+pub async fn remove_node_group(store: &dyn Store, cluster: &Loaded<ClusterRecord>) -> Stores<Vec<Change>> {
+    let Some(stored) = store.resource(&node_group(cluster)?).await? else { return Ok(Vec::new()) };
+    let owner = read_group(&stored)?.managed_by.and_then(|id| id.parse::<ResourceId>().ok());
+    let own = owner.as_ref() == Some(&cluster.id);
+    Ok(own.then(|| Change::Remove(stored.id, Expected::Version(stored.version))).into_iter().collect())
+}
+
+/// A new identity and its principal.
+pub fn new(resource: &ResourceId, location: &str, now: Timestamp) -> (IdentityRecord, Principal) {
+    let principal = Principal {
+        object_id: Uuid::new_v4().to_string(),
+        client_id: Uuid::new_v4().to_string(),
+        name: resource.name().to_owned(),
+        kind: PrincipalKind::ManagedIdentity,
+        resource: Some(resource.clone()),
+        created_at: now,
+    };
+    let record = IdentityRecord {
+        location: location.to_owned(),
+        tags: Default::default(),
+        principal_id: principal.object_id.clone(),
+        client_id: principal.client_id.clone(),
+    };
+    (record, principal)
+}
+
+fn name(extension: &str, cluster: &Loaded<ClusterRecord>) -> String {
+    format!("ext-{extension}-{}", cluster.id.name())
+}
+
+fn node_group(cluster: &Loaded<ClusterRecord>) -> Stores<ResourceId> {
+    ResourceId::group(cluster.id.subscription_id(), &cluster.document.node_resource_group).map_err(damaged)
+}
+
+fn damaged(error: arm::IdError) -> StoreError {
+    StoreError::Damaged(error.to_string())
+}

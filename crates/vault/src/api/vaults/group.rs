@@ -1,0 +1,52 @@
+//! What becomes of vaults when their resource group is deleted: a group does not go while a vault in it protects
+//! something or is guarded, or deleting the group would be the way around every protection.
+
+use super::{INSTANCES, KIND, VaultRecord};
+use crate::{
+    api::resource::{Loaded, PAGE, read},
+    store::{Change, Store, StoreError},
+};
+use arm::{ArmError, ResourceId};
+
+async fn all_in(store: &dyn Store, group: &ResourceId) -> Result<Vec<Loaded<VaultRecord>>, StoreError> {
+    let mut all = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = store.resources(KIND, group, after.as_deref(), PAGE).await?;
+        let Some(last) = page.last() else { return Ok(all) };
+        after = Some(last.id.folded().to_owned());
+        for stored in page {
+            all.push(read(stored)?);
+        }
+    }
+}
+
+/// Why a group cannot be deleted.
+pub async fn keeps(store: &dyn Store, group: &ResourceId) -> Result<Option<ArmError>, StoreError> {
+    for vault in all_in(store, group).await? {
+        let mut reason =
+            vault.document.guard.map(|guard| format!("is guarded by '{guard}'; remove that mapping"));
+        for kind in INSTANCES {
+            if !store.resources(kind, &vault.id, None, 1).await?.is_empty() {
+                reason = Some(
+                    "holds backup instances, or deleted ones that can come back; delete them".to_owned(),
+                );
+            }
+        }
+        if let Some(reason) = reason {
+            let message =
+                format!("The resource group cannot be deleted: the vault '{}' {reason} first.", vault.id);
+            return Ok(Some(
+                ArmError::new(409, "ResourceGroupDeletionBlocked", message).about(vault.id.as_str()),
+            ));
+        }
+    }
+    Ok(None)
+}
+
+/// What goes with the vaults of a group that is deleted: their identities.
+pub async fn leaving(store: &dyn Store, group: &ResourceId) -> Result<Vec<Change>, StoreError> {
+    let identities =
+        all_in(store, group).await?.into_iter().filter_map(|vault| vault.document.identity.system);
+    Ok(identities.map(|one| Change::RemovePrincipal(one.principal_id)).collect())
+}

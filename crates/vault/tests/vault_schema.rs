@@ -1,0 +1,83 @@
+//! Databases of every schema that was released become the newest one with all that they hold; and all databases have the
+//! same tables.
+
+use sqlx::{Connection, Executor, PgConnection, Row, SqliteConnection};
+use std::{collections::BTreeSet, path::Path};
+use vault::store::{OperationRecord, first_broken};
+
+mod databases;
+
+use databases::{Database, World, sqlite};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_released_schema_becomes_the_newest_with_all_that_it_holds() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let dumps: Vec<_> = std::fs::read_dir(fixtures).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(dumps.len() >= 2, "{dumps:?}");
+
+    for dump in dumps {
+        let folder = tempfile::tempdir().unwrap();
+        let text = std::fs::read_to_string(&dump).unwrap();
+        let name = dump.file_name().unwrap().to_str().unwrap().to_owned();
+        let database = if name.starts_with("sqlite") {
+            let path = folder.path().join("vault.db");
+            let mut connection: SqliteConnection = sqlite(&path).await;
+            connection.execute(sqlx::AssertSqlSafe(text)).await.unwrap();
+            connection.close().await.unwrap();
+            Database::Sqlite(path)
+        } else {
+            let url = databases::new_database(databases::shared(), "").await;
+            let mut connection = PgConnection::connect(&url).await.unwrap();
+            connection.execute(sqlx::AssertSqlSafe(text)).await.unwrap();
+            Database::Postgres(url)
+        };
+
+        let store = database.open().await.unwrap_or_else(|error| panic!("{name}: {error}"));
+
+        let group = "/subscriptions/s/resourceGroups/OLD".parse().unwrap();
+        let found = store.resource(&group).await.unwrap().unwrap();
+        assert_eq!((found.id.as_str(), found.version), ("/subscriptions/S/resourceGroups/Old", 3), "{name}");
+        assert_eq!(store.setting("tenant").await.unwrap().as_deref(), Some("t"), "{name}");
+        assert_eq!(store.principal_of_client("c").await.unwrap().unwrap().name, "Administrator", "{name}");
+        assert_eq!(store.client_secrets("c").await.unwrap().len(), 1, "{name}");
+        assert_eq!(store.assignments_of("o").await.unwrap().len(), 1, "{name}");
+        assert_eq!(store.failed_sign_ins("c").await.unwrap().failures, 2, "{name}");
+        assert_eq!(store.sealed().await.unwrap().len(), 1, "{name}");
+        let operation: OperationRecord = store.operation("op").await.unwrap().unwrap();
+        assert_eq!((operation.principal.as_str(), operation.result), ("", None), "{name}");
+        let rows = store.audit(0, 10).await.unwrap();
+        assert_eq!((rows.len(), first_broken(&rows)), (3, None), "{name}");
+        store.close().await;
+    }
+}
+
+/// Table, column, and whether it holds bytes.
+type Columns = BTreeSet<(String, String, bool)>;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_databases_have_the_same_tables_and_the_store_knows_all_that_is_sealed() {
+    let (one, other) = (World::sqlite().await, World::postgres().await);
+    let (Database::Sqlite(path), Database::Postgres(url)) = (&one.database, &other.database) else {
+        unreachable!()
+    };
+
+    let of_sqlite = "SELECT m.name AS t, p.name AS c, p.type = 'BLOB' AS b FROM sqlite_master m
+        JOIN pragma_table_info(m.name) p WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%'";
+    let rows = sqlite(path).await.fetch_all(of_sqlite).await.unwrap();
+    let in_sqlite: Columns = rows.iter().map(|row| (row.get("t"), row.get("c"), row.get("b"))).collect();
+    let of_postgres = "SELECT table_name::text AS t, column_name::text AS c, data_type = 'bytea' AS b
+        FROM information_schema.columns WHERE table_schema = 'public'";
+    let rows = PgConnection::connect(url).await.unwrap().fetch_all(of_postgres).await.unwrap();
+    let in_postgres: Columns = rows.iter().map(|row| (row.get("t"), row.get("c"), row.get("b"))).collect();
+
+    let only = |a: &Columns, b: &Columns| a.difference(b).cloned().collect::<Vec<_>>();
+    assert_eq!(only(&in_sqlite, &in_postgres), [], "in SQLite alone");
+    assert_eq!(only(&in_postgres, &in_sqlite), [], "in PostgreSQL alone");
+    // Whoever adds a column of bytes that is sealed adds it to `Store::sealed`, or an exchange of the key loses it.
+    let bytes: Vec<String> = in_sqlite
+        .into_iter()
+        .filter(|(table, _, bytes)| *bytes && table != "_sqlx_migrations")
+        .map(|(table, column, _)| format!("{table}.{column}"))
+        .collect();
+    assert_eq!(bytes, ["audit.hash", "sealed_secrets.sealed", "signing_keys.sealed"]);
+}
