@@ -1,9 +1,9 @@
 //! What every call works with.
 
 use crate::{
-    access::Access, accounts::Accounts, cluster_link::ClusterLink, denials::Denials, links::Links,
-    manifests::ConnectManifests, metrics::Metrics, public_url::PublicUrl, seal::Wrapping, store::Store,
-    tokens::Issuer, trust::Trust, work::Kinds,
+    access::Access, accounts::Accounts, cluster_link::ClusterLink, data_plane::StoredData, denials::Denials,
+    links::Links, manifests::ConnectManifests, metrics::Metrics, public_url::PublicUrl, seal::Wrapping,
+    store::Store, tokens::Issuer, trust::Trust, work::Kinds,
 };
 use crate::{api::extensions::Catalogue, protect::quotas::Quotas};
 use identity::RoleDefinition;
@@ -21,6 +21,8 @@ pub struct App {
     pub issuer: Issuer,
     /// Seals what must not be read in the database.
     pub wrapping: Arc<Wrapping>,
+    /// What storage accounts hold.
+    pub stored: StoredData,
     /// Who may sign in.
     pub accounts: Accounts,
     /// Issuers outside that the operator trusts.

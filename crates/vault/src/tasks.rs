@@ -2,7 +2,7 @@
 //! on a poke.
 
 use crate::{
-    api::{DELETE_GROUP, administrators, clusters, last_administrator, vaults},
+    api::{DELETE_GROUP, administrators, clusters, last_administrator, storage, vaults},
     app::App,
     store::{
         AuditEntry, AuditOutcome, Change, Ending, Expected, Grants, OperationRecord, StoreError, Stored,
@@ -76,6 +76,7 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
         let (connections, more) = clusters::leaving(app.store.as_ref(), &stored.id).await?;
         cut = connections;
         changes.extend(more);
+        changes.extend(storage::gone(app.store.as_ref(), &stored.id, now).await?);
         changes.extend(vaults::leaving(app.store.as_ref(), &stored.id).await?);
         match administrators_below(app, &stored.id).await? {
             Administrators::Elsewhere => {}
@@ -86,6 +87,7 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
     }
     changes.extend(guard);
     app.store.commit(&changes, &audit(operation, now)).await?;
+    app.poke_work.notify_one();
     for connection in &cut {
         app.clusters.disconnected(connection);
     }

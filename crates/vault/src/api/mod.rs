@@ -25,6 +25,7 @@ mod providers;
 pub(crate) mod resource;
 mod role_assignments;
 mod role_definitions;
+pub mod storage;
 mod subscriptions;
 mod tracked;
 pub mod vaults;

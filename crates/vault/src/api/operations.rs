@@ -112,6 +112,7 @@ const TABLES: &[&[Operation]] = &[
     super::vaults::OPERATIONS,
     super::policies::OPERATIONS,
     super::guards::OPERATIONS,
+    super::storage::OPERATIONS,
     super::graph::OPERATIONS,
     super::inventory::OPERATIONS,
     super::operation_lists::OPERATIONS,

@@ -9,6 +9,7 @@ use crate::{
     public_url::PublicUrl,
     seal::KeySource,
     store::postgres::DatabaseUrl,
+    stores::StoreSpec,
     trust::TrustedIssuer,
     work::Kinds,
 };
@@ -32,6 +33,8 @@ pub struct Config {
     pub spread: Duration,
     /// What a vault and an instance may have and do.
     pub quotas: Quotas,
+    /// Stores for the data of storage accounts, besides the one in the data directory.
+    pub stores: Vec<StoreSpec>,
     /// What one client may take.
     pub limits: Limits,
     /// The database that several replicas share; a file in the data directory when absent.
@@ -80,6 +83,7 @@ impl Config {
             packages: Catalogue::default(),
             package_directory: None,
             people: People::default(),
+            stores: Vec::new(),
             metrics: None,
         }
     }

@@ -3,6 +3,7 @@
 use super::{Limits, ServeError, certificate::Shown, dispatch, dispatch::Peer};
 use crate::{
     app::App,
+    data_plane,
     forwarded::Network,
     links::{self, Configs, Protocol},
 };
@@ -39,9 +40,10 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     let configs = configs(&app, shown)?;
+    let data = Arc::new(data_plane::service(&app));
     let answering = app.clone();
     let service = Router::new().fallback(move |request: Request| {
-        dispatch::answer(answering.clone(), limits, trusted.clone(), request)
+        dispatch::answer(answering.clone(), data.clone(), limits, trusted.clone(), request)
     });
     let connections = Arc::new(Semaphore::new(limits.connections));
     let tasks = TaskTracker::new();

@@ -16,6 +16,7 @@ use crate::{
     app::App,
     bootstrap::{BootstrapError, Credential, first_start},
     cluster_link::ClusterLink,
+    data_plane::{self, StoredData},
     denials::Denials,
     directory::{DataDirectory, DirectoryError, Lock},
     forwarded::Network,
@@ -31,6 +32,7 @@ use crate::{
         postgres::{DatabaseUrl, Postgres},
         sqlite::Sqlite,
     },
+    stores::{DEFAULT_FOLDER, Stores, StoresError},
     tasks,
     tokens::{Issuer, KeyError},
     trust::{Trust, TrustError},
@@ -68,6 +70,9 @@ pub enum ServeError {
     /// Keys and certificates.
     #[error(transparent)]
     Pki(#[from] PkiError),
+    /// Stores for data.
+    #[error(transparent)]
+    Stores(#[from] StoresError),
     /// Signing keys.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -128,6 +133,7 @@ impl Vault {
         if config.database.is_some() {
             shared::share_authority(store.as_ref(), &wrapping, &directory, clock.now()).await?;
         }
+        let stores = Stores::open(&config.stores, || directory.path(DEFAULT_FOLDER), &clock)?;
         let (shown, ca) = match config.certificate {
             Some(files) => (Shown::files(files.clone())?, files.certificate),
             None => Shown::open(directory, public.host(), clock.as_ref())?,
@@ -141,6 +147,7 @@ impl Vault {
         let accounts = Accounts::new(store.clone(), clock.clone());
         let roles = identity::builtin::roles();
         let app = Arc::new(App {
+            stored: StoredData::new(stores),
             access: Access::new(store.clone(), roles.clone()),
             trust: Trust::open(&config.people.trusted, clock.clone())?,
             redirects: config.people.redirects,
@@ -218,13 +225,14 @@ impl Vault {
         let renewal = tokio::spawn(certificate::renew(self.shown.clone(), self.app.clone(), stop.clone()));
         let listener = links::listen(self.app.clone(), stop.clone());
         let listener = tokio::spawn(listener);
+        let sweeper = tokio::spawn(data_plane::sweep(self.app.clone(), stop.clone()));
         let app = self.app.clone();
         let scrape =
             self.scrape.map(|listener| tokio::spawn(scrape::run(self.app.clone(), listener, stop.clone())));
         let ended =
             listen::run(self.app, self.listener, self.shown, self.limits, self.trusted, stop.clone()).await;
         stop.cancel();
-        for task in [background, worker, renewal, listener].into_iter().chain(scrape) {
+        for task in [background, worker, renewal, listener, sweeper].into_iter().chain(scrape) {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task ended badly");
             }

@@ -4,6 +4,7 @@
 
 pub mod fault_cluster;
 pub mod protected;
+pub mod stored;
 
 use reqwest::{Certificate, Method, Response, header::HeaderMap};
 use serde_json::{Value, json};

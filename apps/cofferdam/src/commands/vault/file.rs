@@ -22,6 +22,7 @@ pub struct FileSettings {
     pub trusted_proxies: Option<Vec<String>>,
     pub metrics_listen: Option<String>,
     pub agent_image: Option<String>,
+    pub stores: Option<Vec<String>>,
 }
 
 impl FileSettings {

@@ -2,6 +2,7 @@
 
 mod credential;
 mod file;
+mod keys;
 mod manage;
 mod packages;
 mod people;
@@ -22,6 +23,12 @@ pub enum VaultCommand {
     AddPrincipal(principal::AddPrincipalArgs),
     /// Seal everything in the database with another wrapping key
     RotateWrappingKey(rotate::RotateArgs),
+    /// Make a key pair to which repository keys can be sealed; age-keygen makes the same
+    MakeRecoveryKey(keys::MakeArgs),
+    /// Seal the keys of all repositories to a recovery key, into a file
+    ExportRepositoryKeys(keys::ExportArgs),
+    /// Open such a file: one password file per repository, for restic or for this program
+    OpenRepositoryKeys(keys::OpenArgs),
     /// Make a person who signs in with a password
     AddUser(people::AddUserArgs),
     /// Give a person another password
@@ -39,6 +46,9 @@ pub async fn run(command: VaultCommand, cluster: &ClusterArgs, format: Format) -
         VaultCommand::Serve(args) => serve::run(args).await,
         VaultCommand::AddPrincipal(args) => principal::run(args, format).await,
         VaultCommand::RotateWrappingKey(args) => rotate::run(args, format).await,
+        VaultCommand::MakeRecoveryKey(args) => keys::make(args, format),
+        VaultCommand::ExportRepositoryKeys(args) => keys::export(args, format).await,
+        VaultCommand::OpenRepositoryKeys(args) => keys::open(args, format),
         VaultCommand::AddUser(args) => people::add_user(args, format).await,
         VaultCommand::SetPassword(args) => people::set_password(args, format).await,
         VaultCommand::AddExternal(args) => people::add_external(args, format).await,

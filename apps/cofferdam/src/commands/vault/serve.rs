@@ -21,6 +21,7 @@ use vault::{
     forwarded::Network,
     public_url::PublicUrl,
     server::{CertificateFiles, Config, Limits, ServeError, Vault},
+    stores::StoreSpec,
 };
 
 /// Where the first administrator's credential goes when there is no terminal.
@@ -61,6 +62,10 @@ pub struct ServeArgs {
     /// Address and port where metrics are served over plain HTTP, without a token; nowhere when absent
     #[arg(long, env = "COFFERDAM_VAULT_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     metrics_listen: Option<SocketAddr>,
+    /// Store for the data of storage accounts: NAME=URL with file:///DIR, s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX
+    /// or gs://BUCKET/PREFIX; may be given several times. The store `default` is in the data directory unless it is named
+    #[arg(long, env = "COFFERDAM_VAULT_STORES", value_name = "NAME=URL", value_delimiter = ' ')]
+    store: Vec<StoreSpec>,
     /// Image of agent and gateway in the manifest that connects a cluster; the program's own when absent
     #[arg(long, env = "COFFERDAM_VAULT_AGENT_IMAGE", value_name = "REFERENCE")]
     agent_image: Option<String>,
@@ -85,6 +90,7 @@ impl ServeArgs {
             trusted_proxies,
             metrics_listen,
             agent_image,
+            stores,
             ..
         } = file;
         let defaults = Config::at(data);
@@ -100,6 +106,12 @@ impl ServeArgs {
         if proxies.is_empty() {
             for one in trusted_proxies.unwrap_or_default() {
                 proxies.extend(parsed::<Network>("trusted-proxies", Some(one))?);
+            }
+        }
+        let mut specs = self.store;
+        if specs.is_empty() {
+            for one in stores.unwrap_or_default() {
+                specs.extend(parsed::<StoreSpec>("stores", Some(one))?);
             }
         }
         let grace = self.grace.or(grace).unwrap_or(GRACE);
@@ -128,6 +140,7 @@ impl ServeArgs {
             certificate,
             trusted_proxies: proxies,
             people: self.sign_in.into(),
+            stores: specs,
             metrics: self.metrics_listen.or(parsed("metrics-listen", metrics_listen)?),
             agent_image: self.agent_image.or(agent_image),
             ..defaults
@@ -155,6 +168,7 @@ pub fn failure(error: ServeError) -> Failure {
         ServeError::Directory(_)
         | ServeError::Listen { .. }
         | ServeError::Bootstrap(_)
+        | ServeError::Stores(_)
         | ServeError::Rewrap(_)
         | ServeError::Pki(_)
         | ServeError::Trust(_)
