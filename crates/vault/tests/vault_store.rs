@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde_json::json;
 use std::{collections::BTreeSet, time::Duration};
 use vault::store::{
-    AssignmentRecord, AuditEntry, AuditOutcome, Change, Claim, ClientSecret, Ending, Expected, Grants, OAuthGrant,
-    OperationRecord, Place, Principal, PrincipalKind, Sealed, SealedKey, StoreError, Subscription, Work,
-    first_broken,
+    AssignmentRecord, AuditEntry, AuditOutcome, Change, Claim, ClientSecret, Ending, Expected, Grants,
+    OAuthGrant, OperationRecord, Place, Principal, PrincipalKind, Sealed, SealedKey, StoreError,
+    Subscription, Work, first_broken,
 };
 
 mod databases;
