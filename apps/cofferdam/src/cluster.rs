@@ -18,12 +18,17 @@ pub struct ClusterArgs {
     /// Context of the kubeconfig; else its current one
     #[arg(long, global = true, help_heading = "Common options", value_name = "NAME")]
     pub context: Option<String>,
-    /// Namespace of the extension
+    /// Namespace of the extension; in commands of the management API `-n` is the name of the thing
     #[arg(short = 'n', long, global = true, help_heading = "Common options", default_value = resources::DEFAULT_NAMESPACE, value_name = "NAME")]
     pub namespace: String,
 }
 
 impl ClusterArgs {
+    /// What `-n` names in commands of the management API, where there is no namespace.
+    pub fn short_name(&self) -> Option<String> {
+        Some(&self.namespace).filter(|given| *given != resources::DEFAULT_NAMESPACE).cloned()
+    }
+
     /// A client for the cluster; nothing is contacted yet.
     pub async fn client(&self) -> Result<Client, Failure> {
         if !is_dns_label(&self.namespace) {

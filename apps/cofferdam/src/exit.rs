@@ -1,6 +1,7 @@
 //! How a command ends: the exit code and, when it failed, what went wrong and the next step.
 //! Reference: `docs/command-line.md`.
 
+mod management;
 mod reasons;
 
 use extension::api;

@@ -6,6 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use engine::FileOutcome;
 use jiff::{Timestamp, Unit};
 use serde::Serialize;
+use serde_json::Value;
 use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ pub enum Format {
     Json,
     /// One YAML document.
     Yaml,
+    /// Values with tabs between them, one thing a line, for shells.
+    Tsv,
 }
 
 /// Prints `value` as JSON or YAML, or what `table` makes of it.
@@ -31,6 +34,7 @@ pub fn print<T: Serialize>(
         Format::Table => table(value),
         Format::Json => serde_json::to_string_pretty(value).map_err(Failure::failed)?,
         Format::Yaml => to_yaml(value)?,
+        Format::Tsv => tsv(&serde_json::to_value(value).map_err(Failure::failed)?),
     };
     line(text.trim_end())
 }
@@ -81,14 +85,16 @@ pub fn to_yaml<T: Serialize>(value: &T) -> Result<String, Failure> {
 
 /// Aligned columns without lines, as the cluster's own tools print them.
 pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    any_table(&head, rows.into_iter().map(Vec::from).collect())
+}
+
+/// The same for any number of columns.
+pub fn any_table(head: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(head.map(str::to_uppercase));
-    let mut empty = true;
-    for row in rows {
-        table.add_row(row);
-        empty = false;
-    }
+    table.set_header(head.iter().map(|title| title.to_uppercase()));
+    let empty = rows.is_empty();
+    table.add_rows(rows);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
@@ -96,6 +102,69 @@ pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [St
         return "nothing found".to_owned();
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// Values for shells: a list is one line for each member, an object or a list inside has tabs between its values.
+pub fn tsv(value: &Value) -> String {
+    let row = |value: &Value| match value {
+        Value::Object(members) => members.values().map(plain).collect::<Vec<_>>().join("\t"),
+        Value::Array(members) => members.iter().map(plain).collect::<Vec<_>>().join("\t"),
+        other => plain(other),
+    };
+    match value {
+        Value::Array(members) => members.iter().map(row).collect::<Vec<_>>().join("\n"),
+        other => row(other),
+    }
+}
+
+/// A value on one line without tabs.
+fn plain(value: &Value) -> String {
+    let text = match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    text.replace(['\t', '\n', '\r'], " ")
+}
+
+/// A table of whatever came out of a query.
+pub fn generic_table(value: &Value) -> String {
+    match value {
+        Value::Array(members) if members.is_empty() => any_table(&[], Vec::new()),
+        Value::Array(members) if members.iter().all(Value::is_object) => {
+            let mut head: Vec<&str> = Vec::new();
+            for key in members.iter().filter_map(Value::as_object).flat_map(serde_json::Map::keys) {
+                if !head.contains(&key.as_str()) {
+                    head.push(key);
+                }
+            }
+            let rows = members.iter().map(|member| head.iter().map(|key| cell(member.get(key))).collect());
+            any_table(&head, rows.collect())
+        }
+        Value::Array(members) => members.iter().map(plain).collect::<Vec<_>>().join("\n"),
+        Value::Object(members) => {
+            let rows = members.iter().map(|(key, value)| vec![key.clone(), cell(Some(value))]);
+            any_table(&["name", "value"], rows.collect())
+        }
+        other => plain(other),
+    }
+}
+
+/// A value in a table; a dash for nothing.
+pub fn cell(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::Array(members)) if members.iter().all(|member| !member.is_object()) => {
+            let texts = members.iter().map(plain).collect::<Vec<_>>().join(", ");
+            scalar_or_dash(Some(&texts))
+        }
+        Some(value) => scalar_or_dash(Some(&plain(value))),
+        None => scalar_or_dash(None),
+    }
+}
+
+/// A text, or a dash.
+pub fn scalar_or_dash(text: Option<&str>) -> String {
+    text.filter(|text| !text.is_empty()).unwrap_or("-").to_owned()
 }
 
 /// `12s`, `5m`, `3h`, `8d`: how long ago.
@@ -140,6 +209,32 @@ pub fn bytes(size: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn shells_get_one_thing_a_line_and_no_stray_tabs() {
+        let table = [
+            (json!("id"), "id"),
+            (json!(["a", "b"]), "a\nb"),
+            (json!([["a", 1], ["b", null]]), "a\t1\nb\t"),
+            (json!({"x": true, "name": "n\tm", "list": [1, 2]}), "[1,2]\tn m\ttrue"),
+            (json!(null), ""),
+            (json!([]), ""),
+        ];
+
+        for (value, expected) in table {
+            assert_eq!(tsv(&value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn anything_has_a_table() {
+        let rows = json!([{"name": "a", "n": 1}, {"name": "b", "x": null}]);
+
+        assert_eq!(generic_table(&rows), "NAME  N  X\na     1  -\nb     -  -");
+        assert_eq!(generic_table(&json!("id")), "id");
+        assert_eq!(generic_table(&json!([])), "nothing found");
+    }
 
     #[test]
     fn columns_align_and_nothing_is_said_to_be_nothing() {

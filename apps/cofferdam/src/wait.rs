@@ -91,7 +91,8 @@ fn say(bar: &ProgressBar, line: &str) {
     }
 }
 
-fn bar() -> ProgressBar {
+/// A live line, hidden where there is no terminal.
+pub fn bar() -> ProgressBar {
     let target = if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()
     } else {

@@ -76,16 +76,35 @@ fn add_principal(data: &Path) -> PathBuf {
     data.join(format!("principal-{}.json", facts["clientId"].as_str().unwrap()))
 }
 
+/// Makes a person while the server runs; the path of the password.
+fn add_person(data: &Path, name: &str) -> PathBuf {
+    let file = data.join("password");
+    std::fs::write(&file, "gravel lamp orbit tin").unwrap();
+    let made = Command::new(PROGRAM)
+        .args(["vault", "add-user", name, "--role", "Reader", "--password-file"])
+        .arg(&file)
+        .arg("--data")
+        .arg(data)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    file
+}
+
 #[test]
 fn the_official_python_clients_go_the_whole_way() {
     let folder = tempfile::tempdir().unwrap();
     let served = Served::start(&folder.path().join("vault"));
     let someone = add_principal(&served.data);
+    let person = "anna@example.org";
+    let password = add_person(&served.data, person);
 
     let python = Command::new(clients().join("python"))
         .arg(clients().join("management.py"))
         .args([&served.data.join("administrator.json"), &someone, &served.data.join("tls/ca.crt")])
         .arg(&served.url)
+        .arg(person)
+        .arg(&password)
         .env_remove("HTTPS_PROXY")
         .env_remove("https_proxy")
         .output()

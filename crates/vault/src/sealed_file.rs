@@ -85,7 +85,8 @@ pub fn open(identity: &Identity, file: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
             return Err(SealedFileError::Altered);
         }
         file_key.copy_from_slice(opened);
-        hmac::verify(&head_key(file_key.as_ref())?, authenticated, &mac).map_err(|_| SealedFileError::Altered)?;
+        hmac::verify(&head_key(file_key.as_ref())?, authenticated, &mac)
+            .map_err(|_| SealedFileError::Altered)?;
         return payload::open(file_key.as_ref(), payload);
     }
     Err(SealedFileError::OtherKey)

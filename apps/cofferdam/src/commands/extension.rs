@@ -1,4 +1,7 @@
-//! `cofferdam extension`: runs the Backup Extension, in a pod or beside a cluster.
+//! `cofferdam extension`: runs the Backup Extension, in a pod or beside a cluster; with a verb, the extensions that a
+//! vault installs in its clusters.
+
+pub mod manage;
 
 use crate::{
     cluster::ClusterArgs,
@@ -18,7 +21,10 @@ use tokio_util::sync::CancellationToken;
 const MIB: u64 = 1024 * 1024;
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct ExtensionArgs {
+    #[command(subcommand)]
+    pub verb: Option<manage::ExtensionCommand>,
     /// The product's image, for movers
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,

@@ -1,6 +1,6 @@
 //! `cofferdam install`: puts the extension into a cluster, or prints its manifests.
 
-mod apply;
+pub mod apply;
 mod gate;
 mod judge;
 mod place;

@@ -1,16 +1,32 @@
 //! One file per command.
 
+pub mod account;
+pub mod agent;
 pub mod backup;
+pub mod cluster;
 pub mod completion;
+pub mod enable_backup;
 pub mod extension;
+pub mod extension_package;
 pub mod gateway;
+pub mod group;
+pub mod identity;
 pub mod install;
+pub mod instance;
+pub mod job;
 pub mod location;
+pub mod login;
 pub mod mover;
+pub mod policy;
 pub mod preflight;
+pub mod provider;
 pub mod recovery_point;
 pub mod repository;
+pub mod resource_guard;
 pub mod restore;
+pub mod role;
+pub mod storage;
+pub mod trusted_access;
 pub mod vault;
 
 use crate::{
@@ -23,7 +39,8 @@ use telemetry::{LogFormat, init_logging};
 pub async fn run(arguments: Arguments) -> Outcome {
     let Arguments { cluster, output, log, command } = arguments;
     match &command {
-        Command::Extension(_)
+        Command::Agent(_)
+        | Command::Extension(extension::ExtensionArgs { verb: None, .. })
         | Command::Gateway(_)
         | Command::Mover(_)
         | Command::Vault(vault::VaultCommand::Serve(_)) => {
@@ -40,7 +57,27 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::RecoveryPoint(command) => recovery_point::run(command, &cluster, output).await,
         Command::Location(command) => location::run(command, &cluster, output).await,
         Command::Repository(args) => repository::run(args, output).await,
-        Command::Vault(command) => vault::run(command, output).await,
+        Command::Vault(command) => vault::run(command, &cluster, output).await,
+        Command::Login(args) => login::run(args, output).await,
+        Command::Logout => login::logout(output),
+        Command::Account(args) => account::run(args, output),
+        Command::EnableBackup(args) => enable_backup::run(args, &cluster, output).await,
+        Command::Group(args) => group::run(args, &cluster, output).await,
+        Command::Provider(args) => provider::run(args, &cluster, output).await,
+        Command::Cluster(args) => cluster::run(args, &cluster, output).await,
+        Command::TrustedAccess(args) => trusted_access::run(args, &cluster, output).await,
+        Command::Policy(args) => policy::run(args, &cluster, output).await,
+        Command::Instance(args) => instance::run(args, &cluster, output).await,
+        Command::Job(args) => job::run(args, &cluster, output).await,
+        Command::Role(args) => role::run(args, &cluster, output).await,
+        Command::Identity(args) => identity::run(args, &cluster, output).await,
+        Command::Storage(args) => storage::run(args, &cluster, output).await,
+        Command::ResourceGuard(args) => resource_guard::run(args, &cluster, output).await,
+        Command::Extension(extension::ExtensionArgs { verb: Some(verb), .. }) => {
+            extension::manage::run(verb, &cluster, output).await
+        }
+        Command::Agent(args) => agent::run(args, &cluster).await,
+        Command::ExtensionPackage(command) => extension_package::run(command, output),
         Command::Extension(args) => extension::run(args, &cluster).await,
         Command::Gateway(args) => gateway::run(args, &cluster).await,
         Command::Mover(command) => mover::run(command).await,

@@ -2,10 +2,18 @@
 
 use super::CertificateFiles;
 use crate::{
-    forwarded::Network, protect::quotas::Quotas, public_url::PublicUrl, seal::KeySource,
-    store::postgres::DatabaseUrl, stores::StoreSpec, trust::TrustedIssuer, work::Kinds,
+    api::extensions::Catalogue,
+    forwarded::Network,
+    manifests::{ConnectManifests, NoManifests},
+    protect::quotas::Quotas,
+    public_url::PublicUrl,
+    seal::KeySource,
+    store::postgres::DatabaseUrl,
+    stores::StoreSpec,
+    trust::TrustedIssuer,
+    work::Kinds,
 };
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// The choices.
@@ -39,6 +47,14 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
     /// Kinds of work besides the vault's own.
     pub kinds: Kinds,
+    /// The extension packages that are offered.
+    pub packages: Catalogue,
+    /// The directory whose packages are served to agents.
+    pub package_directory: Option<PathBuf>,
+    /// Writes what connects a cluster; none by default, for the vault knows no Kubernetes.
+    pub manifests: Arc<dyn ConnectManifests>,
+    /// The image of agent and gateway; the program's own when absent.
+    pub agent_image: Option<String>,
     /// How people sign in.
     pub people: People,
     /// Where metrics are served, without TLS and without a token; nowhere when absent.
@@ -60,8 +76,12 @@ impl Config {
             certificate: None,
             trusted_proxies: Vec::new(),
             kinds: &[],
+            manifests: Arc::new(NoManifests),
+            agent_image: None,
             spread: Duration::from_secs(120),
             quotas: Quotas::default(),
+            packages: Catalogue::default(),
+            package_directory: None,
             people: People::default(),
             stores: Vec::new(),
             metrics: None,

@@ -147,6 +147,10 @@ async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -
                 Err(error) => error.into(),
             };
         }
+        ["v2", ..] if reads => return crate::packages::serve(app, address.parts()).await,
+        ["cluster", "v1", "enrol"] if head.method == Method::POST => {
+            return enrol(app, limits, body, correlation).await;
+        }
         ["cluster", "v1", "grants"] if head.method == Method::POST => {
             return grants(app, limits, &head.headers, body, correlation).await;
         }
@@ -175,6 +179,15 @@ async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -
                 Err(error) => error.into(),
             }
         }
+    }
+}
+
+async fn enrol(app: &App, limits: &Limits, body: Body, correlation: &str) -> Reply {
+    match read(body, LARGEST_FORM, limits).await {
+        Ok(body) => crate::links::enrol(app, &body, correlation)
+            .await
+            .unwrap_or_else(|failure| api::refused(failure, correlation)),
+        Err(error) => error.into(),
     }
 }
 

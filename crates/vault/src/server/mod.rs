@@ -15,11 +15,12 @@ use crate::{
     accounts::Accounts,
     app::App,
     bootstrap::{BootstrapError, Credential, first_start},
-    cluster_link::{ClusterLink, NoClusters},
+    cluster_link::ClusterLink,
     data_plane::{self, StoredData},
     denials::Denials,
     directory::{DataDirectory, DirectoryError, Lock},
     forwarded::Network,
+    links::{self, AuthorityFailure, Links},
     metrics::Metrics,
     pki::PkiError,
     public_url::PublicUrl,
@@ -89,6 +90,12 @@ pub enum ServeError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The authority of clusters.
+    #[error(transparent)]
+    Links(#[from] AuthorityFailure),
+    /// TLS of clusters' connections.
+    #[error(transparent)]
+    LinkTls(#[from] tunnel::tls::TlsError),
     /// TLS.
     #[error("could not set up TLS: {0}; this is a defect, please report it")]
     Tls(rustls::Error),
@@ -135,6 +142,8 @@ impl Vault {
         let wrapping = Arc::new(wrapping);
         let issuer =
             Issuer::open(public.clone(), tenant, store.clone(), clock.clone(), wrapping.clone()).await?;
+        let authority = links::open_authority(store.as_ref(), &wrapping, clock.now()).await?;
+        let links = Arc::new(Links::new(authority));
         let accounts = Accounts::new(store.clone(), clock.clone());
         let roles = identity::builtin::roles();
         let app = Arc::new(App {
@@ -153,7 +162,13 @@ impl Vault {
             location: config.location,
             spread: config.spread.try_into().unwrap_or_default(),
             quotas: config.quotas,
-            clusters: Arc::new(NoClusters),
+            packages: config.packages,
+            package_directory: config.package_directory,
+            authorities: ca.clone(),
+            manifests: config.manifests,
+            agent_image: config.agent_image,
+            clusters: links.clone(),
+            links,
             replica: uuid::Uuid::new_v4().to_string(),
             kinds: config.kinds,
             lease: config.limits.lease,
@@ -208,6 +223,8 @@ impl Vault {
         let background = tokio::spawn(tasks::run(self.app.clone(), stop.clone()));
         let worker = tokio::spawn(work::run(self.app.clone(), stop.clone()));
         let renewal = tokio::spawn(certificate::renew(self.shown.clone(), self.app.clone(), stop.clone()));
+        let listener = links::listen(self.app.clone(), stop.clone());
+        let listener = tokio::spawn(listener);
         let sweeper = tokio::spawn(data_plane::sweep(self.app.clone(), stop.clone()));
         let app = self.app.clone();
         let scrape =
@@ -215,7 +232,7 @@ impl Vault {
         let ended =
             listen::run(self.app, self.listener, self.shown, self.limits, self.trusted, stop.clone()).await;
         stop.cancel();
-        for task in [background, worker, renewal, sweeper].into_iter().chain(scrape) {
+        for task in [background, worker, renewal, listener, sweeper].into_iter().chain(scrape) {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task ended badly");
             }

@@ -7,6 +7,7 @@ mod list;
 mod logs;
 mod preview;
 mod show;
+mod start;
 
 use crate::{cluster::ClusterArgs, exit::Outcome, output::Format};
 use clap::Subcommand;
@@ -15,6 +16,8 @@ use clap::Subcommand;
 pub enum BackupCommand {
     /// Make a backup now
     Create(create::CreateArgs),
+    /// Make a backup of an instance now, by way of its vault
+    Start(start::StartArgs),
     /// List backups
     List,
     /// Show one backup with its problems
@@ -30,6 +33,7 @@ pub enum BackupCommand {
 pub async fn run(command: BackupCommand, cluster: &ClusterArgs, format: Format) -> Outcome {
     match command {
         BackupCommand::Create(args) => create::run(args, cluster, format).await,
+        BackupCommand::Start(args) => start::run(args, cluster, format).await,
         BackupCommand::List => list::run(cluster, format).await,
         BackupCommand::Show(args) => show::run(args, cluster, format).await,
         BackupCommand::Logs(args) => logs::run(args, cluster, format).await,

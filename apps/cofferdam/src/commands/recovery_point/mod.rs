@@ -5,6 +5,7 @@ mod diff;
 mod download;
 mod export;
 mod list;
+mod managed;
 
 use crate::{
     cluster::ClusterArgs,
@@ -23,8 +24,10 @@ use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path};
 
 #[derive(Debug, Subcommand)]
 pub enum RecoveryPointCommand {
-    /// List the recovery points of a location
+    /// List the recovery points of a location, or with --vault-name those of an instance of a vault
     List(list::ListArgs),
+    /// Show one recovery point of an instance of a vault
+    Show(managed::ShowArgs),
     /// Show what a recovery point holds, down to one object or the files of a volume
     Browse(browse::BrowseArgs),
     /// Write a recovery point, or a part of it, to a directory
@@ -46,6 +49,7 @@ pub struct From {
 pub async fn run(command: RecoveryPointCommand, cluster: &ClusterArgs, format: Format) -> Outcome {
     match command {
         RecoveryPointCommand::List(args) => list::run(args, cluster, format).await,
+        RecoveryPointCommand::Show(args) => managed::show(args, cluster, format).await,
         RecoveryPointCommand::Browse(args) => browse::run(args, cluster, format).await,
         RecoveryPointCommand::Download(args) => download::run(args, cluster, format).await,
         RecoveryPointCommand::Export(args) => export::run(args, cluster, format).await,

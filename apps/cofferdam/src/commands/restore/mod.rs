@@ -2,6 +2,7 @@
 
 mod create;
 mod list;
+mod managed;
 mod rows;
 mod show;
 
@@ -15,6 +16,11 @@ pub enum RestoreCommand {
     Plan(create::CreateArgs),
     /// Restore a recovery point
     Create(create::CreateArgs),
+    /// Restore a recovery point by way of the vault
+    #[command(visible_alias = "trigger")]
+    Start(managed::ManagedArgs),
+    /// Ask the vault whether a recovery point could be restored so
+    Validate(managed::ManagedArgs),
     /// List restores and plans
     List,
     /// Show one restore with its problems, or every outcome
@@ -25,6 +31,10 @@ pub async fn run(command: RestoreCommand, cluster: &ClusterArgs, format: Format)
     match command {
         RestoreCommand::Plan(args) => create::run(args, RestoreOperation::Plan, cluster, format).await,
         RestoreCommand::Create(args) => create::run(args, RestoreOperation::Restore, cluster, format).await,
+        RestoreCommand::Start(args) => managed::run(args, managed::Purpose::Start, cluster, format).await,
+        RestoreCommand::Validate(args) => {
+            managed::run(args, managed::Purpose::Validate, cluster, format).await
+        }
         RestoreCommand::List => list::run(cluster, format).await,
         RestoreCommand::Show(args) => show::run(args, cluster, format).await,
     }

@@ -1,14 +1,18 @@
-//! `cofferdam vault`: the server outside the clusters, and what the operator of its machine does.
+//! `cofferdam vault`: the server outside the clusters, what the operator of its machine does, and the Backup vaults in it.
 
 mod credential;
 mod file;
 mod keys;
+mod manage;
+mod packages;
+mod people;
 mod place;
 mod principal;
 mod rotate;
 mod serve;
+mod sign_in;
 
-use crate::{exit::Outcome, output::Format};
+use crate::{cluster::ClusterArgs, exit::Outcome, output::Format};
 use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
@@ -25,9 +29,19 @@ pub enum VaultCommand {
     ExportRepositoryKeys(keys::ExportArgs),
     /// Open such a file: one password file per repository, for restic or for this program
     OpenRepositoryKeys(keys::OpenArgs),
+    /// Make a person who signs in with a password
+    AddUser(people::AddUserArgs),
+    /// Give a person another password
+    SetPassword(people::SetPasswordArgs),
+    /// Register a person of a trusted issuer
+    AddExternal(people::AddExternalArgs),
+    /// Remove a person or a service principal; its tokens count no more
+    RemovePrincipal(people::RemovePrincipalArgs),
+    #[command(flatten)]
+    Managed(manage::Managed),
 }
 
-pub async fn run(command: VaultCommand, format: Format) -> Outcome {
+pub async fn run(command: VaultCommand, cluster: &ClusterArgs, format: Format) -> Outcome {
     match command {
         VaultCommand::Serve(args) => serve::run(args).await,
         VaultCommand::AddPrincipal(args) => principal::run(args, format).await,
@@ -35,5 +49,10 @@ pub async fn run(command: VaultCommand, format: Format) -> Outcome {
         VaultCommand::MakeRecoveryKey(args) => keys::make(args, format),
         VaultCommand::ExportRepositoryKeys(args) => keys::export(args, format).await,
         VaultCommand::OpenRepositoryKeys(args) => keys::open(args, format),
+        VaultCommand::AddUser(args) => people::add_user(args, format).await,
+        VaultCommand::SetPassword(args) => people::set_password(args, format).await,
+        VaultCommand::AddExternal(args) => people::add_external(args, format).await,
+        VaultCommand::RemovePrincipal(args) => people::remove(args, format).await,
+        VaultCommand::Managed(command) => manage::run(command, cluster, format).await,
     }
 }

@@ -3,7 +3,9 @@
 use super::{
     credential::hand_over,
     file::{FileSettings, parsed},
+    packages::Offered,
     place::{Place, PlaceArgs},
+    sign_in::SignInArgs,
 };
 use crate::{
     commands::extension::stop_on_signals,
@@ -14,6 +16,7 @@ use clap::Args;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use telemetry::SystemClock;
 use vault::{
+    api::extensions::Catalogue,
     directory::DataDirectory,
     forwarded::Network,
     public_url::PublicUrl,
@@ -63,6 +66,14 @@ pub struct ServeArgs {
     /// or gs://BUCKET/PREFIX; may be given several times. The store `default` is in the data directory unless it is named
     #[arg(long, env = "COFFERDAM_VAULT_STORES", value_name = "NAME=URL", value_delimiter = ' ')]
     store: Vec<StoreSpec>,
+    /// Image of agent and gateway in the manifest that connects a cluster; the program's own when absent
+    #[arg(long, env = "COFFERDAM_VAULT_AGENT_IMAGE", value_name = "REFERENCE")]
+    agent_image: Option<String>,
+    /// Directory of the extension packages that are offered and served, as `cofferdam extension-package build` writes it
+    #[arg(long, env = "COFFERDAM_VAULT_PACKAGES", value_name = "DIR")]
+    packages: Option<PathBuf>,
+    #[command(flatten)]
+    sign_in: SignInArgs,
 }
 
 impl ServeArgs {
@@ -78,6 +89,7 @@ impl ServeArgs {
             tls_key,
             trusted_proxies,
             metrics_listen,
+            agent_image,
             stores,
             ..
         } = file;
@@ -103,9 +115,22 @@ impl ServeArgs {
             }
         }
         let grace = self.grace.or(grace).unwrap_or(GRACE);
+        let listen = self.listen.or(parsed("listen", listen)?).unwrap_or(defaults.listen);
+        let public = self.public_url.or(parsed("public-url", public_url)?);
+        let mut packages = Catalogue::default();
+        let mut manifests = defaults.manifests.clone();
+        if let Some(directory) = &self.packages {
+            let public = public.clone().unwrap_or_else(|| PublicUrl::localhost(listen.port()));
+            let offered = Offered::read(directory, public.authority())?;
+            packages = offered.catalogue();
+            manifests = Arc::new(offered);
+        }
         Ok(Config {
-            listen: self.listen.or(parsed("listen", listen)?).unwrap_or(defaults.listen),
-            public: self.public_url.or(parsed("public-url", public_url)?),
+            listen,
+            public,
+            packages,
+            package_directory: self.packages,
+            manifests,
             subscription: self.subscription.or(parsed("subscription", subscription)?),
             location: self.location.or(location).unwrap_or_else(|| defaults.location.clone()),
             limits: Limits { drain: Duration::from_secs(grace), ..Limits::default() },
@@ -114,8 +139,10 @@ impl ServeArgs {
             wrapping_key,
             certificate,
             trusted_proxies: proxies,
+            people: self.sign_in.into(),
             stores: specs,
             metrics: self.metrics_listen.or(parsed("metrics-listen", metrics_listen)?),
+            agent_image: self.agent_image.or(agent_image),
             ..defaults
         })
     }
@@ -144,6 +171,7 @@ pub fn failure(error: ServeError) -> Failure {
         | ServeError::Stores(_)
         | ServeError::Rewrap(_)
         | ServeError::Pki(_)
+        | ServeError::Trust(_)
         | ServeError::Seal(_) => Failure::precondition(error),
         error => Failure::failed(error),
     }

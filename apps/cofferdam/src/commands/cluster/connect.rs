@@ -1,0 +1,79 @@
+//! `cofferdam cluster connect`: makes the cluster known to the vault and yields the manifest that it applies once.
+
+use super::Which;
+use crate::{
+    cluster::ClusterArgs,
+    commands::{install::apply, location::setting},
+    exit::{Exit, Failure, Outcome},
+    managed::{Kind, Session, tags},
+    note,
+    output::{self, Format},
+};
+use clap::Args;
+use management::Request;
+use serde_json::{Value, json};
+
+#[derive(Debug, Args)]
+pub struct ConnectArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Region; the one of the vault by default
+    #[arg(short = 'l', long, default_value = "local", value_name = "NAME")]
+    location: String,
+    /// Tags, as key=value
+    #[arg(long, num_args = 1.., value_parser = setting, value_name = "KEY=VALUE")]
+    tags: Vec<(String, String)>,
+    /// Apply the manifest to the cluster of the kubeconfig, instead of printing it
+    #[arg(long)]
+    apply: bool,
+}
+
+pub async fn run(args: ConnectArgs, session: &Session, cluster: &ClusterArgs) -> Outcome {
+    let id = args.which.id(session)?;
+    // The person may reach the vault and not the cluster: find out before anything is made.
+    let client = if args.apply { Some(in_default_namespace(cluster).client().await?) } else { None };
+    // A cluster that is there already only gets a new token: its settings are not ours to replace.
+    if session.client.find(id.as_str(), Kind::CLUSTER.version).await?.is_none() {
+        let body = json!({
+            "location": args.location,
+            "identity": {"type": "SystemAssigned"},
+            "tags": tags(&args.tags)?.unwrap_or_default(),
+            "properties": {},
+        });
+        let put = Request::put(id.as_str(), Kind::CLUSTER.version, body);
+        session.follow(&format!("making cluster {}", id.name()), &put).await?;
+    }
+    let ask = Request::post(format!("{id}/connect"), Kind::CLUSTER.version);
+    let connection = session.follow("asking for the manifest", &ask).await?;
+    let manifest = connection.get("manifest").and_then(Value::as_array).ok_or_else(|| {
+        Failure::failed("the server gave no manifest for the cluster")
+            .next("Only a vault connects clusters; sign in to one: `cofferdam login --vault-url URL`.")
+    })?;
+    match client {
+        Some(client) => {
+            apply::apply(&client, manifest, |_| true).await?;
+            note!("applied {} objects; cluster {} connects now", manifest.len(), id.name());
+            note!("next: `cofferdam cluster show -n {} -g {}`", id.name(), args.which.group.group);
+        }
+        None => print(session, &connection, manifest)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn print(session: &Session, connection: &Value, manifest: &[Value]) -> Result<(), Failure> {
+    if session.view.format() == Format::Json {
+        return session.view.plain(connection);
+    }
+    for document in manifest {
+        output::line(&format!("---\n{}", output::to_yaml(document)?.trim_end()))?;
+    }
+    let expires = output::cell(connection.get("expiresAt"));
+    note!("the manifest holds a token that serves once and ends at {expires}; keep it from others");
+    note!("next: apply it to the cluster with `kubectl apply -f -`, or run this with `--apply`");
+    Ok(())
+}
+
+/// `-n` was the name of the cluster.
+fn in_default_namespace(cluster: &ClusterArgs) -> ClusterArgs {
+    ClusterArgs { namespace: resources::DEFAULT_NAMESPACE.to_owned(), ..cluster.clone() }
+}

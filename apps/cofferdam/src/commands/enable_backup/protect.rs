@@ -1,0 +1,198 @@
+//! Consent, roles and the instance: the parts that join cluster, storage and vault.
+
+use super::{
+    config::Config,
+    parts::Place,
+    steps::{Did, Steps},
+    unmet,
+};
+use crate::{
+    commands::{
+        instance::{
+            create::{check, let_in},
+            protection,
+        },
+        role,
+    },
+    exit::{Exit, Failure},
+};
+use arm::ResourceId;
+use management::{
+    Request,
+    build::{
+        Datasource,
+        instance::{Configuration, Instance},
+        names,
+    },
+    versions,
+};
+use serde_json::Value;
+use std::time::Duration;
+
+/// Roles and bindings take a while to be known everywhere; validation is asked again that long.
+const PATIENCE: Duration = Duration::from_secs(180);
+const PAUSE: Duration = Duration::from_secs(10);
+
+impl Steps<'_> {
+    /// A cluster that something else protects is left alone.
+    pub async fn refuse_other_protection(&self, config: &Config) -> Result<(), Failure> {
+        let path = format!("{}/providers/Microsoft.DataProtection/backupInstances", self.cluster);
+        let request = Request::get(path, versions::DATA_PROTECTION);
+        let found = match self.session.client.list(&request).await {
+            Err(error) if error.is_not_found() => Vec::new(),
+            found => found?,
+        };
+        let vault = match &config.vault {
+            Some(vault) => Some(vault.clone()),
+            None => self.known_vault().await?,
+        };
+        let own = vault.map(|vault| names::enabled_instance(&self.cluster, &vault));
+        let other = found.iter().filter_map(|one| one.get("id")?.as_str()).find(|id| {
+            let name = id.rsplit('/').next();
+            own.as_deref().is_none_or(|own| name != Some(own))
+        });
+        match other {
+            None => Ok(()),
+            Some(id) => Err(unmet(
+                format!("cluster {} is protected already, by {id}", self.cluster.name()),
+                "Change that instance with `cofferdam instance update-policy`, or make a second one with `cofferdam instance create`.",
+            )),
+        }
+    }
+
+    /// Nothing is made as long as the vault may not into the cluster.
+    pub async fn ask_consent(&self, given: bool, config: &Config) -> Result<(), Failure> {
+        if given || self.dry {
+            return Ok(());
+        }
+        let vault = match &config.vault {
+            Some(vault) => Some(vault.clone()),
+            None => self.known_vault().await?,
+        };
+        if let Some(vault) = vault {
+            let request =
+                Request::get(format!("{}/trustedAccessRoleBindings", self.cluster), versions::CLUSTERS);
+            let bindings = self.session.client.list(&request).await?;
+            let is_ours = |one: &Value| {
+                let source = one.pointer("/properties/sourceResourceId").and_then(Value::as_str);
+                source.is_some_and(|source| source.eq_ignore_ascii_case(vault.as_str()))
+            };
+            if bindings.iter().any(is_ours) {
+                return Ok(());
+            }
+        }
+        Err(unmet(
+            format!("no vault may reach into cluster {} yet; nothing was done", self.cluster.name()),
+            "Repeat with `--enable-trusted-access` to let the vault make backups and restores in the cluster, and nothing else.",
+        ))
+    }
+
+    /// Who needs which role where: R1 to R4, and for the vault tier R5 to R7.
+    pub async fn roles(
+        &mut self,
+        config: &Config,
+        group: &ResourceId,
+        place: &Place,
+        extension: Option<&str>,
+        vault: Option<&str>,
+    ) -> Result<(), Failure> {
+        let (cluster, account) = (self.cluster.clone(), &place.account);
+        let own = self.principal.clone();
+        let mut wanted = vec![
+            ("the vault", vault, "Reader", &cluster),
+            ("the vault", vault, "Reader", group),
+            ("the cluster", own.as_deref(), "Contributor", group),
+            ("the extension", extension, "Storage Blob Data Contributor", account),
+        ];
+        if config.strategy.copies_to_vault() {
+            wanted.push(("the vault", vault, "Disk Snapshot Contributor", group));
+            wanted.push(("the vault", vault, "Data Operator for Managed Disks", group));
+            wanted.push(("the vault", vault, "Storage Blob Data Reader", account));
+        }
+        for (who, principal, role, scope) in wanted {
+            let name = format!("{role} of {who} on {}", scope.name());
+            let did = match principal {
+                None if self.dry => Did::Missing,
+                None => {
+                    return Err(unmet(
+                        format!("{who} has no identity to give the role {role} to"),
+                        "Look at it with the `show` command; run this again once it has one.",
+                    ));
+                }
+                Some(_) if self.dry => Did::Missing,
+                Some(principal) => {
+                    let (_, new) =
+                        role::grant(self.session, principal, "ServicePrincipal", role, scope).await?;
+                    if new { Did::Made } else { Did::Found }
+                }
+            };
+            self.granted |= did == Did::Made;
+            self.show("role", &name, did);
+        }
+        Ok(())
+    }
+
+    /// The vault is let into the cluster.
+    pub async fn trusted_access(&mut self, vault: &ResourceId) -> Result<(), Failure> {
+        let did = match self.dry {
+            true => Did::Missing,
+            false if let_in(self.session, &self.cluster, vault).await? => Did::Made,
+            false => Did::Found,
+        };
+        self.granted |= did == Did::Made;
+        self.show("trusted access for", vault.name(), did);
+        Ok(())
+    }
+
+    /// The instance; it is protected when this returns.
+    pub async fn instance(
+        &mut self,
+        vault: &ResourceId,
+        policy: &ResourceId,
+        group: &ResourceId,
+    ) -> Result<ResourceId, Failure> {
+        let id = vault.child("backupInstances", &names::enabled_instance(&self.cluster, vault))?;
+        if self.dry {
+            self.show("backup instance", id.name(), Did::Missing);
+            return Ok(id);
+        }
+        let there = self.session.client.find(id.as_str(), versions::DATA_PROTECTION).await?.is_some();
+        if !there {
+            let instance = Instance {
+                datasource: Datasource { cluster: self.cluster.clone(), location: self.location.clone() },
+                policy: policy.clone(),
+                snapshot_group: group.clone(),
+                friendly_name: "fullbackup".to_owned(),
+                identity: None,
+                configuration: Configuration::default(),
+            };
+            let body = instance.json(None)?;
+            self.validate(vault, &body).await?;
+            let put = Request::put(id.as_str(), versions::DATA_PROTECTION, body);
+            self.session.follow("making the backup instance", &put).await?;
+        }
+        protection::configured(self.session, &id).await?;
+        self.show("backup instance", id.name(), if there { Did::Found } else { Did::Made });
+        Ok(id)
+    }
+
+    /// What was just granted may not be known yet: then a refusal is asked about again for a while.
+    async fn validate(&self, vault: &ResourceId, body: &Value) -> Result<(), Failure> {
+        let began = tokio::time::Instant::now();
+        loop {
+            match check(self.session, vault, body).await {
+                Err(failure) if self.granted && may_pass(&failure) && began.elapsed() < PATIENCE => {
+                    crate::note!("… waiting until the roles are known everywhere");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+/// Whether time alone may mend it: rights, and the way into the cluster.
+fn may_pass(failure: &Failure) -> bool {
+    let words = ["Permission", "Authorization", "Forbidden", "TrustedAccess", "RoleAssignment"];
+    failure.exit != Exit::Usage && words.iter().any(|word| failure.message().contains(word))
+}

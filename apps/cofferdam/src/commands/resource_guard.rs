@@ -1,0 +1,144 @@
+//! `cofferdam resource-guard`: critical operations of a vault that need a second person.
+
+use crate::{
+    cluster::ClusterArgs,
+    exit::{Failure, Outcome},
+    managed::{Confirm, GroupArg, Kind, Name, Session, SessionArgs, VaultName, resource_id},
+    output::Format,
+};
+use arm::ResourceId;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+const GUARDS: &str = "Microsoft.DataProtection/resourceGuards";
+/// The only name that a vault's link to a guard has.
+const PROXY: &str = "DppResourceGuardProxy";
+
+#[derive(Debug, Args)]
+pub struct GuardArgs {
+    #[command(flatten)]
+    session: SessionArgs,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make or change a guard
+    #[command(visible_alias = "update")]
+    Create(CreateArgs),
+    /// Show one
+    Show(Which),
+    /// List them
+    List(ListArgs),
+    /// Delete one
+    Delete(DeleteArgs),
+    /// Links of vaults to guards
+    #[command(subcommand)]
+    Mapping(MappingVerb),
+}
+
+#[derive(Debug, Args)]
+struct Which {
+    #[command(flatten)]
+    name: Name,
+    #[command(flatten)]
+    group: GroupArg,
+}
+
+#[derive(Debug, Args)]
+struct CreateArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Region; that of the resource group when absent
+    #[arg(short = 'l', long, value_name = "NAME")]
+    location: Option<String>,
+    /// Operations that it does not guard
+    #[arg(long, num_args = 1.., value_name = "OPERATION")]
+    critical_operation_exclusion_list: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// Only those of this resource group
+    #[arg(short = 'g', long = "resource-group", value_name = "NAME")]
+    group: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct DeleteArgs {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    confirm: Confirm,
+}
+
+#[derive(Debug, Subcommand)]
+enum MappingVerb {
+    /// Put a vault under a guard
+    Create(MapArgs),
+    /// Show the guard of a vault
+    Show(VaultName),
+    /// Take a vault from its guard
+    Delete(UnmapArgs),
+}
+
+#[derive(Debug, Args)]
+struct MapArgs {
+    #[command(flatten)]
+    vault: VaultName,
+    /// Id of the guard
+    #[arg(long, value_parser = resource_id, value_name = "ID")]
+    resource_guard_id: ResourceId,
+}
+
+#[derive(Debug, Args)]
+struct UnmapArgs {
+    #[command(flatten)]
+    vault: VaultName,
+    #[command(flatten)]
+    confirm: Confirm,
+}
+
+impl Which {
+    fn path(&self, session: &Session) -> Result<String, Failure> {
+        let name = session.name(self.name.name.as_deref())?;
+        Ok(session.resource(&self.group.group, GUARDS, &name)?.to_string())
+    }
+}
+
+fn proxy(vault: &VaultName, session: &Session) -> Result<String, Failure> {
+    Ok(vault.id(session)?.child("backupResourceGuardProxies", PROXY)?.to_string())
+}
+
+pub async fn run(args: GuardArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
+    let session = Session::open(&args.session, cluster, format)?;
+    match args.verb {
+        Verb::Create(args) => {
+            let location = session.location(args.location.as_deref(), &args.which.group.group).await?;
+            let excluded = &args.critical_operation_exclusion_list;
+            let body = json!({"location": location,
+                "properties": {"vaultCriticalOperationExclusionList": excluded}});
+            session.put(&Kind::GUARD, &args.which.path(&session)?, body).await
+        }
+        Verb::Show(which) => session.show(&Kind::GUARD, &which.path(&session)?).await,
+        Verb::List(args) => {
+            let scope = match &args.group {
+                Some(group) => session.group(group)?.to_string(),
+                None => session.root(),
+            };
+            session.list(&Kind::GUARD, &format!("{scope}/providers/{GUARDS}")).await
+        }
+        Verb::Delete(args) => session.delete(&Kind::GUARD, &args.which.path(&session)?, &args.confirm).await,
+        Verb::Mapping(MappingVerb::Create(args)) => {
+            let body = json!({"properties": {"resourceGuardResourceId": args.resource_guard_id.as_str()}});
+            session.put(&Kind::MAPPING, &proxy(&args.vault, &session)?, body).await
+        }
+        Verb::Mapping(MappingVerb::Show(vault)) => {
+            session.show(&Kind::MAPPING, &proxy(&vault, &session)?).await
+        }
+        Verb::Mapping(MappingVerb::Delete(args)) => {
+            session.delete(&Kind::MAPPING, &proxy(&args.vault, &session)?, &args.confirm).await
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Follows a job of a vault to its end.
+
+use super::{Kind, Session};
+use crate::{
+    exit::{Exit, Failure, Outcome},
+    note, output, wait,
+};
+use management::ServiceError;
+use serde_json::Value;
+use std::time::Duration;
+
+const POLL: Duration = Duration::from_secs(2);
+/// The server may be away for this many looks; the job goes on without us.
+const PATIENCE: u32 = 30;
+
+/// Watches the job at `path` with a live line on terminals and one line for each change elsewhere; the exit code is that
+/// of its end.
+pub async fn job(session: &Session, path: &str) -> Outcome {
+    let bar = wait::bar();
+    let (mut shown, mut missed) = (String::new(), 0);
+    let job = loop {
+        match session.client.get(path, Kind::JOB.version).await {
+            Ok(job) => {
+                missed = 0;
+                let line = line(&job);
+                if line != shown {
+                    if bar.is_hidden() {
+                        note!("{line}");
+                    } else {
+                        bar.set_message(line.clone());
+                    }
+                    shown = line;
+                }
+                if exit_of(&job).is_some() {
+                    break job;
+                }
+            }
+            Err(error) if missed < PATIENCE && is_temporary(&error) => {
+                missed += 1;
+                bar.set_message(format!("waiting for the vault: {error}"));
+            }
+            Err(error) => {
+                bar.finish_and_clear();
+                return Err(error.into());
+            }
+        }
+        tokio::time::sleep(POLL).await;
+    };
+    bar.finish_and_clear();
+    for problem in problems(&job) {
+        note!("{problem}");
+    }
+    session.view.one(&Kind::JOB, &job)?;
+    Ok(exit_of(&job).unwrap_or(Exit::Failed))
+}
+
+/// The job that an operation started, by the id in its result.
+pub fn started(result: &Value) -> Result<String, Failure> {
+    let id = result.get("jobId").and_then(Value::as_str).filter(|id| !id.is_empty());
+    id.map(str::to_owned).ok_or_else(|| {
+        Failure::failed("the server did not say which job it started")
+            .next("Find it: `cofferdam job list --vault-name … -g …`.")
+    })
+}
+
+/// Waits for the job that an operation started, or says how to look at it.
+pub async fn follow(session: &Session, result: &Value, wait: bool) -> Outcome {
+    let id = started(result)?;
+    if wait {
+        return job(session, &id).await;
+    }
+    if session.view.is_for_programs() {
+        session.view.plain(result)?;
+    } else {
+        output::line(&format!("started job {}", id.rsplit('/').next().unwrap_or(&id)))?;
+        note!("next: watch it with `cofferdam job watch --ids {id}`");
+    }
+    Ok(Exit::Done)
+}
+
+fn is_temporary(error: &management::Error) -> bool {
+    match error {
+        management::Error::Unreachable { certificate, .. } => !certificate,
+        management::Error::Service(service) => matches!(service.status, 429 | 502..=504),
+        _ => false,
+    }
+}
+
+fn status(job: &Value) -> &str {
+    job.pointer("/properties/status").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The code of a job that has ended.
+pub fn exit_of(job: &Value) -> Option<Exit> {
+    Some(match status(job).to_ascii_lowercase().as_str() {
+        "completed" | "succeeded" => Exit::Done,
+        "completedwithwarnings" => Exit::Warnings,
+        "failed" => Exit::Failed,
+        "cancelled" | "canceled" => Exit::Cancelled,
+        _ => return None,
+    })
+}
+
+/// `Backup InProgress: Trigger Backup (Completed), Data Transfer 45 %`.
+fn line(job: &Value) -> String {
+    let operation = output::cell(job.pointer("/properties/operation"));
+    let tasks = job.pointer("/properties/extendedInfo/subTasks").and_then(Value::as_array);
+    let tasks: Vec<String> = tasks
+        .into_iter()
+        .flatten()
+        .map(|task| {
+            let name = output::cell(task.get("taskName"));
+            match task.get("taskProgress").and_then(Value::as_str).filter(|progress| !progress.is_empty()) {
+                Some(progress) => format!("{name} {progress}"),
+                None => format!("{name} ({})", output::cell(task.get("taskStatus"))),
+            }
+        })
+        .collect();
+    let tasks = if tasks.is_empty() { String::new() } else { format!(": {}", tasks.join(", ")) };
+    format!("{operation} {}{tasks}", status(job))
+}
+
+/// Errors and warnings with their next steps.
+fn problems(job: &Value) -> Vec<String> {
+    let list = |at: &str| job.pointer(at).and_then(Value::as_array).into_iter().flatten();
+    let errors = list("/properties/errorDetails").map(|error| ("error", None, error));
+    let warnings = list("/properties/extendedInfo/warningDetails").filter_map(|warning| {
+        Some(("warning", warning.get("resourceName").and_then(Value::as_str), warning.get("warning")?))
+    });
+    errors
+        .chain(warnings)
+        .map(|(gravity, about, problem)| {
+            let problem = ServiceError::of(problem);
+            let about = about.map(|about| format!("{about}: ")).unwrap_or_default();
+            let mut text = format!("{gravity}: {about}{problem}");
+            for step in problem.all_recommended() {
+                text.push_str(&format!("\n  next: {step}"));
+            }
+            text
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_job_ends_with_the_code_of_its_status() {
+        let table = [
+            ("InProgress", None),
+            ("Cancelling", None),
+            ("Completed", Some(0)),
+            ("CompletedWithWarnings", Some(3)),
+            ("Failed", Some(1)),
+            ("Cancelled", Some(4)),
+        ];
+
+        for (status, code) in table {
+            let job = json!({"properties": {"status": status}});
+            assert_eq!(exit_of(&job).map(Exit::code), code, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_job_is_told_in_one_line_and_its_problems_with_next_steps() {
+        let job = json!({"properties": {"operation": "Backup", "status": "InProgress",
+            "errorDetails": [{"code": "E", "message": "no", "recommendedAction": ["fix"]}],
+            "extendedInfo": {
+                "subTasks": [{"taskName": "Trigger Backup", "taskStatus": "Completed", "taskProgress": null}],
+                "warningDetails": [{"resourceName": "pvc/a", "warning": {"code": "W", "message": "m"}}]}}});
+
+        assert_eq!(line(&job), "Backup InProgress: Trigger Backup (Completed)");
+        assert_eq!(problems(&job), ["error: E: no\n  next: fix", "warning: pvc/a: W: m"]);
+    }
+}

@@ -1,0 +1,19 @@
+//! What all commands share that speak to the management API of a vault, or of Azure.
+
+mod confirm;
+mod files;
+pub mod follow;
+mod kind;
+mod names;
+mod query;
+mod selection;
+mod session;
+mod view;
+
+pub use confirm::Confirm;
+pub use files::{json_file, pairs, tags};
+pub use kind::Kind;
+pub use names::{ClusterRef, GroupArg, Name, VaultName, resource_id};
+pub use selection::{Mappings, References, SelectArgs, mappings, references};
+pub use session::{Session, SessionArgs, folder};
+pub use view::View;

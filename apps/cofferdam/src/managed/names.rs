@@ -1,0 +1,68 @@
+//! Arguments that name things, as `az` names them.
+
+use super::Session;
+use crate::exit::Failure;
+use arm::ResourceId;
+use clap::Args;
+
+/// Type of vaults.
+pub const VAULT: &str = "Microsoft.DataProtection/backupVaults";
+/// Type of clusters.
+pub const CLUSTER: &str = "Microsoft.ContainerService/managedClusters";
+
+/// `--name`; `-n` is read where it is used, for it means the namespace elsewhere.
+#[derive(Debug, Clone, Args)]
+pub struct Name {
+    /// Its name; `-n` for short
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// The resource group.
+#[derive(Debug, Clone, Args)]
+pub struct GroupArg {
+    /// Resource group
+    #[arg(short = 'g', long = "resource-group", value_name = "NAME")]
+    pub group: String,
+}
+
+/// A vault.
+#[derive(Debug, Clone, Args)]
+pub struct VaultName {
+    /// Backup vault
+    #[arg(short = 'v', long, visible_alias = "vault", value_name = "NAME")]
+    pub vault_name: String,
+    /// Resource group of the vault
+    #[arg(short = 'g', long = "resource-group", value_name = "NAME")]
+    pub group: String,
+}
+
+impl VaultName {
+    /// Its id.
+    pub fn id(&self, session: &Session) -> Result<ResourceId, Failure> {
+        session.resource(&self.group, VAULT, &self.vault_name)
+    }
+}
+
+/// A cluster.
+#[derive(Debug, Clone, Args)]
+pub struct ClusterRef {
+    /// Cluster
+    #[arg(short = 'c', long, value_name = "NAME")]
+    pub cluster_name: String,
+    /// Resource group of the cluster
+    #[arg(short = 'g', long = "resource-group", value_name = "NAME")]
+    pub group: String,
+}
+
+impl ClusterRef {
+    /// Its id.
+    pub fn id(&self, session: &Session) -> Result<ResourceId, Failure> {
+        session.resource(&self.group, CLUSTER, &self.cluster_name)
+    }
+}
+
+/// Reads an id.
+pub fn resource_id(text: &str) -> Result<ResourceId, String> {
+    text.parse().map_err(|error: arm::IdError| error.to_string())
+}
