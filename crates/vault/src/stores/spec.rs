@@ -111,7 +111,10 @@ fn place(url: &Url) -> Result<Place, String> {
         config.insert("caCert".to_owned(), pem);
     }
     nothing_left(&query)?;
-    let prefix = StorePath::parse(prefix).map_err(|bad| format!("its prefix {bad}"))?;
+    let prefix = match prefix {
+        "" => StorePath::root(),
+        prefix => StorePath::parse(prefix).map_err(|bad| format!("its prefix {bad}"))?,
+    };
     let location = LocationSettings { provider, bucket, prefix, config };
     match location.problems().first() {
         Some(problem) => Err(problem.to_string()),
