@@ -62,7 +62,8 @@ impl Actor {
             ("extension", desired.name.clone()),
             ("clusterUid", self.cluster_uid.clone()),
             ("vaultUrl", self.vault.url.trim_end_matches('/').to_owned()),
-            ("vaultAuthorities", self.vault.authorities.clone()),
+            // Packages end the text themselves.
+            ("vaultAuthorities", self.vault.authorities.trim_end().to_owned()),
             ("tenantId", self.vault.tenant_id.clone()),
         ]);
         if let Some(identity) = &desired.identity {

@@ -17,7 +17,7 @@ fn rendered(given: &[(&str, &str)]) -> Vec<Value> {
     let agent = [
         ("namespace", "backups"),
         ("vaultUrl", "https://vault.example:8443"),
-        ("vaultAuthorities", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"),
+        ("vaultAuthorities", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"),
         ("tenantId", "tenant"),
         ("clientId", "client"),
         ("audience", "api://AzureADTokenExchange"),
