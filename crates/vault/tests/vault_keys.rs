@@ -11,7 +11,7 @@ use std::{
 use telemetry::{Clock, SystemClock};
 use tokio_util::sync::CancellationToken;
 use vault::{
-    directory::DataDirectory,
+    directory::{DataDirectory, Readers},
     rewrap::{self, RewrapError},
     seal::{KEY_FILE, KeySource, SealError, make_key},
     server::{CertificateFiles, Config, Limits, ServeError, Vault},
@@ -90,10 +90,35 @@ async fn an_exchange_of_the_key_that_is_killed_anywhere_leaves_everything_readab
     };
 
     let after = directory.read(KEY_FILE).unwrap().unwrap();
-    assert!(cuts > 5, "{cuts}");
+    // How many there are depends on how fast the database answers.
+    assert!(cuts > 1, "{cuts}");
     assert_eq!(opens(store, &directory).await, 1);
     assert!(!after.contains(before.trim()), "the old key is gone");
     assert_eq!(KeySource::Directory.open(&directory).unwrap().fingerprint(), done.key);
+}
+
+async fn an_exchange_goes_on_from_each_of_its_three_states(world: World) {
+    let (store, directory, now) = (world.store.as_ref(), directory(&world, "data"), SystemClock.now());
+    sealed(store, &directory).await;
+    let old = directory.read(KEY_FILE).unwrap().unwrap();
+    let both = format!("{old}\n{}\n", make_key().as_str());
+    let exchange = async || rewrap::exchange(store, &KeySource::Directory, &directory, now).await.unwrap();
+
+    // Killed once both keys were in the file.
+    directory.write(KEY_FILE, &both, Readers::Owner).unwrap();
+    let with_both = opens(store, &directory).await;
+    let first = exchange().await;
+    // Killed once the database was sealed anew, the file was not yet written.
+    let once_more = directory.read(KEY_FILE).unwrap().unwrap();
+    directory.write(KEY_FILE, &format!("{once_more}\n{}\n", make_key().as_str()), Readers::Owner).unwrap();
+    let mut wrapping = KeySource::Directory.open(&directory).unwrap();
+    rewrap::reseal(store, &mut wrapping, now).await.unwrap();
+    let sealed_anew = opens(store, &directory).await;
+    let second = exchange().await;
+
+    assert_eq!((with_both, first.resealed), (2, 3));
+    assert_eq!((sealed_anew, second.resealed), (2, 0));
+    assert_eq!(opens(store, &directory).await, 1);
 }
 
 async fn nothing_is_left_behind_that_was_sealed_while_the_key_was_exchanged(world: World) {
@@ -146,6 +171,7 @@ async fn a_key_that_opens_nothing_is_not_taken_for_the_right_one(world: World) {
 
 on_each_database! {
     an_exchange_of_the_key_that_is_killed_anywhere_leaves_everything_readable,
+    an_exchange_goes_on_from_each_of_its_three_states,
     nothing_is_left_behind_that_was_sealed_while_the_key_was_exchanged,
     keys_that_the_operator_gave_are_exchanged_for_the_last_one,
     a_key_that_opens_nothing_is_not_taken_for_the_right_one,
