@@ -67,13 +67,15 @@ pub async fn grant(app: &App, caller: &Caller, body: &[u8], correlation: &str) -
         return denied(app, caller, &asked, correlation, why).await;
     }
     let password = repository_key(app, &place.key, &place.settings).await.map_err(failed)?;
+    let mut settings = place.settings;
+    extensions::reach_here(app, &mut settings);
     let ends = app.clock.now().checked_add(HOLDS).unwrap_or(app.clock.now());
     app.store.note(&audit(app, caller, &asked, correlation, AuditOutcome::Changed)).await?;
     Ok(Reply::json(
         200,
         json!({
             "role": if place.is_own { "own" } else { "source" },
-            "settings": place.settings,
+            "settings": settings,
             "repositoryPassword": password.as_str(),
             "expiresAt": ends,
         }),

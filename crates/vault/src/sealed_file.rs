@@ -138,7 +138,7 @@ fn shared(
     let salt = [share.bytes(), to.bytes()].concat();
     let public = UnparsedPublicKey::new(&X25519, peer.bytes());
     // The library refuses a share that leads to a secret of zeros.
-    agree(&key, &public, SealedFileError::Altered, |secret| derive(secret, &salt, WRAP))
+    agree(&key, public, SealedFileError::Altered, |secret| derive(secret, &salt, WRAP))
 }
 
 fn derive(secret: &[u8], salt: &[u8], info: &[u8]) -> Result<Zeroizing<[u8; 32]>> {

@@ -36,7 +36,7 @@ const EVERY: SignedDuration = SignedDuration::from_millis(150);
 /// from counting twice.
 const KINDS: Kinds = &[
     ("steps", |app, work| Box::pin(steps(app, work))),
-    ("schedule", |app, work| Box::pin(schedule(app, work))),
+    ("timetable", |app, work| Box::pin(schedule(app, work))),
 ];
 
 async fn steps(app: &Arc<App>, work: &Work) -> Result<Step, StoreError> {
@@ -149,7 +149,7 @@ async fn counted(store: &dyn Store) -> BTreeMap<String, i64> {
     let mut counted = BTreeMap::new();
     for row in rows {
         let entry: AuditEntry = serde_json::from_str(&row.record).unwrap();
-        if matches!(entry.action.as_str(), "steps" | "schedule") {
+        if matches!(entry.action.as_str(), "steps" | "timetable") {
             *counted.entry(entry.correlation).or_default() += 1;
         }
     }
@@ -164,7 +164,7 @@ async fn every_step_counts_once_while_replicas_are_killed_frozen_and_started_aga
     let data: Vec<_> = (0..3).map(|n| world.folder.path().join(n.to_string())).collect();
     let mut added: Vec<Change> =
         (0..ITEMS).map(|n| work(&format!("item {n:02}"), "steps", json!({"done": 0}), now)).collect();
-    added.push(work("schedule", "schedule", json!({"fired": 0}), now));
+    added.push(work("schedule", "timetable", json!({"fired": 0}), now));
     store.commit(&added, &audit("add")).await.unwrap();
 
     let mut replicas: Vec<Replica> = data.iter().map(|data| Replica::start(data, url, &key)).collect();

@@ -5,6 +5,7 @@ mod agent;
 mod catalogue;
 mod decide;
 mod gate;
+mod protected;
 mod record;
 mod shown;
 
@@ -15,12 +16,9 @@ pub use record::{
 };
 
 use super::{At, Needs, Operation, operations::row};
-use crate::{app::App, store::StoreError};
-use arm::ResourceId;
-use base64::{Engine, engine::general_purpose::STANDARD};
+use crate::app::App;
 use http::Method;
 use std::collections::BTreeMap;
-use zeroize::Zeroizing;
 
 const ALL: &str = "/{scope}/providers/Microsoft.KubernetesConfiguration/extensions";
 const ONE: &str = "/{scope}/providers/Microsoft.KubernetesConfiguration/extensions/{extension}";
@@ -37,37 +35,26 @@ pub const OPERATIONS: &[Operation] = &[
     row("Extensions_Delete", &Method::DELETE, ONE, DELETE, At::Path, |call| Box::pin(act::delete(call))),
 ];
 
-fn sealed_name(id: &ResourceId) -> String {
-    format!("protected settings {}", id.folded())
-}
-
-/// The protected settings of an extension, opened.
-fn protected(
-    app: &App,
-    id: &ResourceId,
-    extension: &ExtensionRecord,
-) -> Result<BTreeMap<String, Zeroizing<String>>, StoreError> {
-    let Some(sealed) = &extension.protected else { return Ok(BTreeMap::new()) };
-    let damaged = |error: &dyn std::fmt::Display| StoreError::Damaged(format!("{id}: {error}"));
-    let sealed = STANDARD.decode(sealed).map_err(|error| damaged(&error))?;
-    let opened = app.wrapping.open_secret(&sealed_name(id), &sealed).map_err(|error| damaged(&error))?;
-    let all: BTreeMap<String, String> = serde_json::from_slice(&opened).map_err(|error| damaged(&error))?;
-    Ok(all.into_iter().map(|(key, value)| (key, Zeroizing::new(value))).collect())
-}
-
 /// What an extension that works with this vault is told besides its owner's settings: its repository's key comes by
 /// grant, and a storage account of this vault is reached at this vault.
 fn complete(app: &App, settings: &mut BTreeMap<String, String>) {
-    let find = |settings: &BTreeMap<String, String>, name: &str| {
-        settings.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
-    };
-    if find(settings, "configuration.backupStorageLocation.bucket").is_none() {
+    if value(settings, "configuration.backupStorageLocation.bucket").is_none() {
         return;
     }
     settings.insert("repositoryKey".to_owned(), "vault".to_owned());
+    reach_here(app, settings);
+}
+
+/// The address of a storage account of this vault, unless the settings of a location give one.
+pub fn reach_here(app: &App, settings: &mut BTreeMap<String, String>) {
     let uri = "configuration.backupStorageLocation.config.storageAccountURI";
-    let account = find(settings, "configuration.backupStorageLocation.config.storageAccount");
-    if let (None, Some(account)) = (find(settings, uri), account) {
-        settings.insert(uri.to_owned(), app.public.at(&format!("/{account}")));
+    let account = value(settings, "configuration.backupStorageLocation.config.storageAccount");
+    if let (None, Some(account)) = (value(settings, uri), account) {
+        let address = app.public.at(&format!("/{account}"));
+        settings.insert(uri.to_owned(), address);
     }
+}
+
+fn value<'a>(settings: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    settings.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }

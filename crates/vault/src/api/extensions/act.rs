@@ -3,6 +3,7 @@
 use super::{
     decide::{Given, check_same, given, merged, place},
     gate,
+    protected::{self, Settings},
     record::{BACKUP_TYPE, ExtensionRecord, ExtensionState, KIND},
     shown::shown,
 };
@@ -14,13 +15,12 @@ use crate::{
         load, operation,
         resource::{self, TRIES},
     },
+    app::App,
     reply::Reply,
     store::{Change, Expected, StoreError},
 };
 use arm::{ArmError, ResourceId};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use std::collections::BTreeMap;
-use zeroize::Zeroizing;
 
 type Extension = Loaded<ExtensionRecord>;
 
@@ -28,7 +28,7 @@ pub async fn list(call: &Call<'_>) -> Result<Reply, Failure> {
     let cluster = cluster(call, call.scope()?).await?;
     resource::page(call, KIND, &cluster.id, |stored| {
         let extension: Extension = resource::read(stored)?;
-        Ok(Some(document(call, &extension)))
+        Ok(Some(document(call.app, &extension)))
     })
     .await
 }
@@ -37,7 +37,7 @@ pub async fn get(call: &Call<'_>) -> Result<Reply, Failure> {
     let id = call.scope()?;
     let extension: Option<Extension> = load(call.app.store.as_ref(), id).await?;
     let extension = extension.ok_or_else(|| ArmError::not_found(id))?;
-    Ok(Reply::json(200, document(call, &extension)))
+    Ok(Reply::json(200, document(call.app, &extension)))
 }
 
 /// Creates an extension, or replaces what is wanted of it.
@@ -91,7 +91,7 @@ async fn create(call: &Call<'_>, given: &Given) -> Result<Option<Reply>, Failure
     let record = ExtensionRecord {
         namespace,
         settings: without_empty(settings),
-        protected: sealed(call, &id, &BTreeMap::new(), given)?,
+        protected: protected::sealed(call.app, &id, &changed(Settings::new(), given)).await?,
         auto_upgrade: given.version.is_none() && given.auto_upgrade.unwrap_or(true),
         release_train,
         pinned_version: given.version.clone(),
@@ -112,7 +112,7 @@ async fn create(call: &Call<'_>, given: &Given) -> Result<Option<Reply>, Failure
         Ok(()) => {
             call.app.links.look_again();
             let extension = Loaded { id, document: record, version: 1 };
-            let reply = Reply::json(201, document(call, &extension));
+            let reply = Reply::json(201, document(call.app, &extension));
             Ok(Some(operation::followed(call, reply, &begun, false)))
         }
         Err(StoreError::Conflict(_)) => Ok(None),
@@ -142,8 +142,9 @@ async fn change(
     }
     gate::check(call, &cluster, record.extension_type == BACKUP_TYPE, &record.settings).await?;
     if given.protected.is_some() {
-        let kept = if is_put { BTreeMap::new() } else { opened(call, &found.id, &before)? };
-        record.protected = sealed(call, &found.id, &kept, given)?;
+        let kept = if is_put { None } else { before.protected.as_ref() };
+        let kept = protected::opened(call.app, &found.id, kept).await?;
+        record.protected = protected::sealed(call.app, &found.id, &changed(kept, given)).await?;
     }
     if let Some(train) = &given.release_train {
         record.release_train.clone_from(train);
@@ -160,7 +161,7 @@ async fn change(
     }
     let same = ExtensionRecord { state: before.state, ..record.clone() } == before;
     if same && before.state == ExtensionState::Succeeded {
-        return Ok(Some(Reply::json(200, document(call, &found))));
+        return Ok(Some(Reply::json(200, document(call.app, &found))));
     }
     let begun = operation::begin(call, &call.operation.needs.action(""), &found.id);
     record.generation += 1;
@@ -173,7 +174,7 @@ async fn change(
     match call.commit(&changes).await {
         Ok(()) => {
             call.app.links.look_again();
-            let reply = Reply::json(200, document(call, &found));
+            let reply = Reply::json(200, document(call.app, &found));
             Ok(Some(operation::followed(call, reply, &begun, false)))
         }
         Err(StoreError::Conflict(_)) => Ok(None),
@@ -245,45 +246,23 @@ async fn check_only_one(call: &Call<'_>, cluster: &ResourceId, kind: &str) -> Re
     Ok(())
 }
 
-fn document(call: &Call<'_>, extension: &Extension) -> serde_json::Value {
-    let protected = opened(call, &extension.id, &extension.document).unwrap_or_default();
-    let keys: Vec<String> = protected.into_keys().collect();
-    shown(&extension.id, &extension.document, &keys, call.app.issuer.tenant())
+fn document(app: &App, extension: &Extension) -> serde_json::Value {
+    let names = extension.document.protected.as_ref().map_or(&[][..], |protected| &protected.names);
+    shown(&extension.id, &extension.document, names, app.issuer.tenant())
 }
 
 fn without_empty(settings: BTreeMap<String, String>) -> BTreeMap<String, String> {
     settings.into_iter().filter(|(_, value)| !value.is_empty()).collect()
 }
 
-fn opened(
-    call: &Call<'_>,
-    id: &ResourceId,
-    extension: &ExtensionRecord,
-) -> Result<BTreeMap<String, Zeroizing<String>>, StoreError> {
-    super::protected(call.app, id, extension)
-}
-
-/// Protected settings after a change, sealed.
-fn sealed(
-    call: &Call<'_>,
-    id: &ResourceId,
-    kept: &BTreeMap<String, Zeroizing<String>>,
-    given: &Given,
-) -> Result<Option<String>, StoreError> {
-    let mut all = kept.clone();
+/// Protected settings after a change; an empty one goes.
+fn changed(mut settings: Settings, given: &Given) -> Settings {
     for (key, value) in given.protected.iter().flatten() {
         if value.is_empty() {
-            all.remove(key);
+            settings.remove(key);
         } else {
-            all.insert(key.clone(), value.clone());
+            settings.insert(key.clone(), value.clone());
         }
     }
-    if all.is_empty() {
-        return Ok(None);
-    }
-    let plain: BTreeMap<&str, &str> = all.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    let damaged = |error: &dyn std::fmt::Display| StoreError::Damaged(error.to_string());
-    let text = Zeroizing::new(serde_json::to_vec(&plain).map_err(|error| damaged(&error))?);
-    let sealed = call.app.wrapping.seal(&super::sealed_name(id), &text).map_err(|error| damaged(&error))?;
-    Ok(Some(STANDARD.encode(sealed)))
+    settings
 }

@@ -1,6 +1,7 @@
 //! What an agent is told and what it tells. A report is a claim: only generations that were given and states of the list
 //! count, and every text is bounded.
 
+use super::protected::opened;
 use super::record::{ExtensionRecord, ExtensionState, KIND};
 use crate::{
     api::{
@@ -52,7 +53,7 @@ async fn state(app: &App, cluster: &ResourceId) -> Result<Value, Failure> {
     let mut extensions = Vec::new();
     for stored in app.store.resources(KIND, cluster, None, 100).await? {
         let extension: Loaded<ExtensionRecord> = read(stored)?;
-        extensions.push(wanted(app, &extension)?);
+        extensions.push(wanted(app, &extension).await?);
     }
     let authorities = tokio::fs::read_to_string(&app.authorities).await;
     let authorities =
@@ -74,11 +75,11 @@ async fn state(app: &App, cluster: &ResourceId) -> Result<Value, Failure> {
     Ok(state)
 }
 
-fn wanted(app: &App, extension: &Loaded<ExtensionRecord>) -> Result<Value, StoreError> {
+async fn wanted(app: &App, extension: &Loaded<ExtensionRecord>) -> Result<Value, StoreError> {
     let record = &extension.document;
     let offer = app.packages.find(&record.extension_type, &record.wanted_version);
     let present = record.state != ExtensionState::Deleting;
-    let protected = super::protected(app, &extension.id, record)?;
+    let protected = opened(app, &extension.id, record.protected.as_ref()).await?;
     let protected: std::collections::BTreeMap<&str, &str> =
         protected.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let mut settings = record.settings.clone();

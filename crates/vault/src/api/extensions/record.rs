@@ -54,9 +54,9 @@ pub struct ExtensionRecord {
     /// Settings that anyone who may read the extension may see.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
-    /// Protected settings, sealed as one JSON object under the extension's id, base64.
+    /// Protected settings.
     #[serde(default)]
-    pub protected: Option<String>,
+    pub protected: Option<super::protected::Protected>,
     /// Minor versions are taken by themselves.
     pub auto_upgrade: bool,
     /// From which train.
