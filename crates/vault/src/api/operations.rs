@@ -213,7 +213,7 @@ mod tests {
             Needs::Action(action) => format!("`{action}`"),
             Needs::NamespaceAction(action) => format!("`{{namespace}}/{action}`"),
         };
-        let mut page = include_str!("operations.md").to_owned();
+        let mut page = include_str!("operations.page").to_owned();
         for one in operations() {
             let state = one.absent.map_or_else(|| "works".to_owned(), |reason| format!("refused: {reason}"));
             page.push_str(&format!(
