@@ -9,7 +9,6 @@
 #[path = "../../blobs/examples/measure/mod.rs"]
 mod measure;
 #[path = "../tests/world/mod.rs"]
-#[allow(dead_code, unused_imports)]
 mod world;
 
 use measure::{Failure, argument, compare};
