@@ -2,6 +2,8 @@
 //! names the kubeconfig of an administrator; the test runner sets it. No kubelet is needed: a Deployment with no
 //! replicas is ready, one with replicas never is.
 
+#[path = "real_agent/backup.rs"]
+mod backup;
 #[path = "real_agent/installing.rs"]
 mod installing;
 #[path = "real_agent/packages.rs"]

@@ -46,6 +46,17 @@ pub struct World {
 impl World {
     /// A world whose agent may install the greeters that are called `names`; `None` without a cluster.
     pub async fn new(names: &[&str]) -> Option<Self> {
+        let allowed = |name: &&str| {
+            let package = greeter(name, "1.0.0", |package| {
+                package["objects"].as_array_mut().unwrap().push(extra(name, "extra"));
+            });
+            (Package::parse(package.to_string().as_bytes()).unwrap(), (*name).to_owned())
+        };
+        Self::allowing(names.iter().map(allowed).collect()).await
+    }
+
+    /// A world whose agent may install these packages, each in its namespace.
+    pub async fn allowing(packages: Vec<(Package, String)>) -> Option<Self> {
         let path = std::env::var("COFFERDAM_TEST_KUBECONFIG").ok().filter(|path| !path.is_empty())?;
         let alone = ALONE.lock().await;
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
@@ -53,14 +64,8 @@ impl World {
         let config = kube::Config::from_custom_kubeconfig(read, &Default::default()).await.unwrap();
         let admin = Client::try_from(config.clone()).unwrap();
         let (key, _) = SigningKey::generate().unwrap();
-        let types = names.iter().map(|name| format!("example.{name}")).collect();
+        let types = packages.iter().map(|(package, _)| package.kind.clone()).collect();
         let trust = Trust { keys: vec![TrustedKey { public_key: key.public().unwrap(), types }] };
-        let allowed = |name: &&str| {
-            let package = greeter(name, "1.0.0", |package| {
-                package["objects"].as_array_mut().unwrap().push(extra(name, "extra"));
-            });
-            (Package::parse(package.to_string().as_bytes()).unwrap(), (*name).to_owned())
-        };
         let settings = ConnectSettings {
             image: "cofferdam:test".into(),
             vault: "https://vault.invalid".into(),
@@ -70,7 +75,7 @@ impl World {
             trust: trust.clone(),
             registries: Vec::new(),
             registry_authorities: None,
-            packages: names.iter().map(allowed).collect(),
+            packages,
         };
         for document in agent::manifests::agent_manifests(&settings).unwrap() {
             if document["kind"] != "Deployment" {
@@ -201,6 +206,11 @@ impl World {
     pub async fn find(&self, kind: &str, namespace: Option<&str>, name: &str) -> Option<Value> {
         let found = api(&self.admin, kind, namespace).get_opt(name).await.unwrap()?;
         Some(serde_json::to_value(found).unwrap())
+    }
+
+    /// What the agent has written down.
+    pub async fn record(&self, name: &str) -> Option<agent::Record> {
+        agent::inventory::Inventory::load(&self.admin, "kube-system").await.unwrap().get(name).cloned()
     }
 
     /// The greeting that is there.
