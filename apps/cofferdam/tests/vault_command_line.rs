@@ -271,7 +271,7 @@ fn a_policy_is_made_of_arguments_without_any_vault() {
         "-n",
         "p",
         "-v",
-        "v",
+        "vault",
         "-g",
         "g",
         "--schedule",
@@ -290,7 +290,7 @@ fn a_policy_is_made_of_arguments_without_any_vault() {
         "-n",
         "p",
         "-v",
-        "v",
+        "vault",
         "-g",
         "g",
         "--schedule",
@@ -350,7 +350,7 @@ fn a_vault_with_its_policies_is_made_changed_and_deleted() {
     let world = World::signed_in();
     world.done(&["group", "create", "-n", "g", "-l", "local"]);
     world.done(&["provider", "register", "-n", "Microsoft.DataProtection", "--wait"]);
-    let vault = ["--vault-name", "v", "-g", "g"];
+    let vault = ["--vault-name", "vault", "-g", "g"];
     let with = |verb: &[&'static str], more: &[&'static str]| world.json(&[verb, &vault[..], more].concat());
 
     let made = with(&["vault", "create"], &["-l", "local", "--tags", "team=a"]);
@@ -386,15 +386,15 @@ fn the_template_is_a_policy_that_the_vault_takes() {
     let world = World::signed_in();
     world.done(&["group", "create", "-n", "g", "-l", "local"]);
     world.done(&["provider", "register", "-n", "Microsoft.DataProtection", "--wait"]);
-    world.done(&["vault", "create", "-v", "v", "-g", "g", "-l", "local"]);
+    world.done(&["vault", "create", "-v", "vault", "-g", "g", "-l", "local"]);
     let file = world.config.with_file_name("policy.json");
     std::fs::write(&file, world.done(&["policy", "get-default-template"])).unwrap();
 
-    world.done(&["policy", "create", "-n", "usual", "-v", "v", "-g", "g", "--policy", text(&file)]);
+    world.done(&["policy", "create", "-n", "usual", "-v", "vault", "-g", "g", "--policy", text(&file)]);
     std::fs::write(&file, r#"{"objectType": "BackupPolicy", "datasourceTypes": [], "policyRules": []}"#)
         .unwrap();
     let (code, said) =
-        world.refused(&["policy", "create", "-n", "bad", "-v", "v", "-g", "g", "--policy", text(&file)]);
+        world.refused(&["policy", "create", "-n", "bad", "-v", "vault", "-g", "g", "--policy", text(&file)]);
 
     let rules = world.done(&[
         "policy",
@@ -402,7 +402,7 @@ fn the_template_is_a_policy_that_the_vault_takes() {
         "-n",
         "usual",
         "-v",
-        "v",
+        "vault",
         "-g",
         "g",
         "--query",
@@ -420,21 +420,21 @@ fn what_a_vault_has_not_is_told_and_not_made_up() {
     let world = World::signed_in();
     world.done(&["group", "create", "-n", "g", "-l", "local"]);
     world.done(&["provider", "register", "-n", "Microsoft.DataProtection", "--wait"]);
-    world.done(&["vault", "create", "-v", "v", "-g", "g", "-l", "local"]);
+    world.done(&["vault", "create", "-v", "vault", "-g", "g", "-l", "local"]);
     let cluster = format!(
         "/subscriptions/{}/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/none",
         world.subscription()
     );
-    let policy = ["policy", "create", "-n", "p", "-v", "v", "-g", "g"];
+    let policy = ["policy", "create", "-n", "p", "-v", "vault", "-g", "g"];
     world.done(&policy);
 
-    let instances = world.json(&["instance", "list", "-v", "v", "-g", "g"]);
-    let jobs = world.json(&["job", "list", "-v", "v", "-g", "g"]);
+    let instances = world.json(&["instance", "list", "-v", "vault", "-g", "g"]);
+    let jobs = world.json(&["job", "list", "-v", "vault", "-g", "g"]);
     let body = world.json(&[
         "instance",
         "initialize",
         "-v",
-        "v",
+        "vault",
         "-g",
         "g",
         "--datasource-id",
@@ -448,7 +448,7 @@ fn what_a_vault_has_not_is_told_and_not_made_up() {
         "instance",
         "create",
         "-v",
-        "v",
+        "vault",
         "-g",
         "g",
         "--datasource-id",
@@ -456,8 +456,10 @@ fn what_a_vault_has_not_is_told_and_not_made_up() {
         "--policy",
         "p",
     ]);
-    let backup = world.refused(&["backup", "start", "--instance", "none", "-v", "v", "-g", "g", "--wait"]);
-    let friendly = world.refused(&["instance", "show", "--instance", "none/default", "-v", "v", "-g", "g"]);
+    let backup =
+        world.refused(&["backup", "start", "--instance", "none", "-v", "vault", "-g", "g", "--wait"]);
+    let friendly =
+        world.refused(&["instance", "show", "--instance", "none/default", "-v", "vault", "-g", "g"]);
     let enable = world.refused(&["enable-backup", "--datasource-id", &cluster, "--enable-trusted-access"]);
 
     assert_eq!((instances, jobs), (Value::Array(Vec::new()), Value::Array(Vec::new())));
@@ -475,12 +477,12 @@ fn guards_stand_beside_vaults() {
         world.done(&["group", "create", "-n", group, "-l", "local"]);
     }
     world.done(&["provider", "register", "-n", "Microsoft.DataProtection", "--wait"]);
-    world.done(&["vault", "create", "-v", "v", "-g", "g", "-l", "local"]);
+    world.done(&["vault", "create", "-v", "vault", "-g", "g", "-l", "local"]);
 
     let guard = world.json(&["resource-guard", "create", "-n", "guard", "-g", "guards"]);
     let id = guard["id"].as_str().unwrap();
-    world.done(&["resource-guard", "mapping", "create", "-v", "v", "-g", "g", "--resource-guard-id", id]);
-    let mapping = world.json(&["resource-guard", "mapping", "show", "-v", "v", "-g", "g"]);
+    world.done(&["resource-guard", "mapping", "create", "-v", "vault", "-g", "g", "--resource-guard-id", id]);
+    let mapping = world.json(&["resource-guard", "mapping", "show", "-v", "vault", "-g", "g"]);
 
     assert_eq!(mapping["properties"]["resourceGuardResourceId"], id);
     assert!(world.done(&["resource-guard", "list"]).contains("guard"));
