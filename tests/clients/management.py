@@ -4,10 +4,13 @@ import json
 import sys
 import uuid
 
+import msal
 import requests
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
 from azure.mgmt.authorization import AuthorizationManagementClient
+from azure.mgmt.msi import ManagedServiceIdentityClient
+from azure.mgmt.containerservice import ContainerServiceClient
 from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.mgmt.resource.subscriptions import SubscriptionClient
 
@@ -17,8 +20,12 @@ with open(sys.argv[2], encoding="utf-8") as file:
     SOMEONE = json.load(file)
 CA = sys.argv[3]
 URL = sys.argv[4]
+PERSON = sys.argv[5]
+with open(sys.argv[6], encoding="utf-8") as file:
+    PASSWORD = file.read()
 SUBSCRIPTION = GIVEN["subscriptionId"]
 ROOT = f"/subscriptions/{SUBSCRIPTION}"
+KIND = "Microsoft.ContainerService/managedClusters"
 
 
 def credential(who, secret=None):
@@ -43,6 +50,7 @@ def clients(who):
         SubscriptionClient(**common),
         ResourceManagementClient(subscription_id=SUBSCRIPTION, **common),
         AuthorizationManagementClient(subscription_id=SUBSCRIPTION, **common),
+        ContainerServiceClient(subscription_id=SUBSCRIPTION, polling_interval=1, **common),
     )
 
 
@@ -105,7 +113,7 @@ def providers_are_registered(resources):
 
 def roles_are_assigned_and_enforced(authorization):
     scope = f"{ROOT}/resourceGroups/backup"
-    _, theirs, _ = clients(SOMEONE)
+    _, theirs, _, _ = clients(SOMEONE)
     denied = refused("AuthorizationFailed", lambda: theirs.resource_groups.get("backup"))
     assert denied.status_code == 403 and SOMEONE["objectId"] in denied.message, denied
     [reader] = list(authorization.role_definitions.list(scope, filter="roleName eq 'Reader'"))
@@ -129,14 +137,121 @@ def roles_are_assigned_and_enforced(authorization):
     refused("AuthorizationFailed", lambda: theirs.resource_groups.get("backup"))
 
 
+def identities_live(resources):
+    resources.providers.register("Microsoft.ManagedIdentity")
+    client = ManagedServiceIdentityClient(
+        credential(GIVEN),
+        SUBSCRIPTION,
+        base_url=URL,
+        credential_scopes=[f"{URL}/.default"],
+        connection_verify=CA,
+    )
+    identities, credentials = client.user_assigned_identities, client.federated_identity_credentials
+    made = identities.create_or_update("backup", "identity", {"location": "local", "tags": {"a": "b"}})
+    assert made.id == f"{ROOT}/resourceGroups/backup/providers/Microsoft.ManagedIdentity/userAssignedIdentities/identity"
+    assert made.properties.principal_id and made.properties.client_id, made
+    assert identities.update("backup", "identity", {"tags": {"a": "c"}}).tags == {"a": "c"}
+    assert [one.name for one in identities.list_by_subscription()] == ["identity"]
+    assert [one.name for one in identities.list_by_resource_group("backup")] == ["identity"]
+    wanted = {"issuer": "https://issuer.example", "subject": "s", "audiences": ["api://AzureADTokenExchange"]}
+    credentials.create_or_update("backup", "identity", "outside", {"properties": wanted})
+    assert credentials.get("backup", "identity", "outside").properties.subject == "s"
+    assert [one.name for one in credentials.list("backup", "identity")] == ["outside"]
+    credentials.delete("backup", "identity", "outside")
+    identities.delete("backup", "identity")
+    refused("ResourceNotFound", lambda: identities.get("backup", "identity"))
+
+
+def a_person_signs_in_with_a_device_code():
+    """What `az login --use-device-code` does: with the library that it does it with."""
+    app = msal.PublicClientApplication(
+        "04b07795-8ddb-461a-bbee-02f9e1bf7b46",
+        authority=f"{URL}/{GIVEN['tenantId']}",
+        instance_discovery=False,
+        verify=CA,
+    )
+    flow = app.initiate_device_flow(scopes=[f"{URL}//.default"])
+    assert flow["verification_uri"] == f"{URL}/devicelogin", flow
+    browser = requests.Session()
+    browser.verify = CA
+    page = browser.get(flow["verification_uri"], timeout=30).text
+    mark = page.split('name="mark" value="')[1].split('"')[0]
+    form = {"mark": mark, "code": flow["user_code"], "name": PERSON, "password": PASSWORD, "do": "allow"}
+    done = browser.post(flow["verification_uri"], data=form, timeout=30)
+    assert done.status_code == 200 and "Signed in" in done.text, done.text
+    result = app.acquire_token_by_device_flow(flow)
+    assert "access_token" in result, result
+    [account] = app.get_accounts()
+    assert account["username"] == PERSON, account
+    storage = app.acquire_token_silent(["https://storage.azure.com/.default"], account=account)
+    assert storage and "access_token" in storage, storage
+    answer = requests.get(
+        f"{URL}/subscriptions",
+        params={"api-version": "2022-12-01"},
+        headers={"Authorization": f"Bearer {result['access_token']}"},
+        verify=CA,
+        timeout=30,
+    )
+    assert [one["subscriptionId"] for one in answer.json()["value"]] == [SUBSCRIPTION], answer.text
+
+
+def clusters_live(containers):
+    clusters = containers.managed_clusters
+    # Not registered yet: the client's own policy registers the namespace and tries again.
+    made = clusters.begin_create_or_update("backup", "one", {"location": "local"}).result()
+    assert (made.id, made.type) == (f"{ROOT}/resourceGroups/backup/providers/{KIND}/one", KIND), made
+    assert made.identity.type == "SystemAssigned" and made.identity.principal_id, made.identity
+    assert made.properties.provisioning_state == "Succeeded", made.properties
+    assert made.properties.node_resource_group == "MC_backup_one_local", made.properties
+    tagged = clusters.begin_update_tags("backup", "one", {"tags": {"a": "b"}}).result()
+    assert tagged.tags == {"a": "b"}, tagged
+    again = clusters.begin_create_or_update("backup", "one", clusters.get("backup", "one")).result()
+    assert (again.identity.principal_id, again.tags) == (made.identity.principal_id, {"a": "b"}), again
+    assert [one.name for one in clusters.list()] == ["one"]
+    assert [one.name for one in clusters.list_by_resource_group("backup")] == ["one"]
+    old = {"location": "local", "properties": {"servicePrincipalProfile": {"clientId": str(uuid.uuid4())}}}
+    old = clusters.begin_create_or_update("backup", "old", old).result()
+    assert old.identity is None, old
+    old.identity = {"type": "SystemAssigned"}
+    assert clusters.begin_create_or_update("backup", "old", old).result().identity.principal_id
+    refused("UserErrorOperationNotSupported", lambda: clusters.list_cluster_user_credentials("backup", "one"))
+    clusters.begin_delete("backup", "old").result()
+    refused("ResourceNotFound", lambda: clusters.get("backup", "old"))
+
+
+def vaults_come_in_by_consent(resources, containers):
+    [role] = list(containers.trusted_access_roles.list("local"))
+    assert (role.source_resource_type, role.name) == ("Microsoft.DataProtection/backupVaults", "backup-operator"), role
+    assert len(role.rules) == 2 and role.rules[1].verbs == ["get", "list"], role.rules
+    resources.providers.register("Microsoft.DataProtection")
+    vault = f"{ROOT}/resourceGroups/backup/providers/Microsoft.DataProtection/backupVaults/vault1"
+    store = {"datastoreType": "VaultStore", "type": "LocallyRedundant"}
+    body = {"location": "local", "properties": {"storageSettings": [store]}}
+    resources.resources.begin_create_or_update_by_id(vault, "2026-06-01", body, polling_interval=1).result()
+    bindings = containers.trusted_access_role_bindings
+    refused("ResourceNotFound", lambda: bindings.get("backup", "one", "rb"))
+    wanted = {"properties": {"sourceResourceId": vault, "roles": [f"{role.source_resource_type}/{role.name}"]}}
+    made = bindings.begin_create_or_update("backup", "one", "rb", wanted).result()
+    assert (made.properties.source_resource_id, made.properties.provisioning_state) == (vault, "Succeeded"), made
+    assert [one.name for one in bindings.list("backup", "one")] == ["rb"]
+    wanted["properties"]["roles"] = ["all"]
+    refused("InvalidRequestContent", lambda: bindings.begin_create_or_update("backup", "one", "x", wanted).result())
+    bindings.begin_delete("backup", "one", "rb").result()
+    refused("ResourceNotFound", lambda: bindings.get("backup", "one", "rb"))
+
+
 def main():
-    subscriptions, resources, authorization = clients(GIVEN)
+    subscriptions, resources, authorization, containers = clients(GIVEN)
     cloud_is_described()
     a_wrong_secret_is_told()
     subscriptions_are_listed(subscriptions)
     groups_live(resources)
     providers_are_registered(resources)
     roles_are_assigned_and_enforced(authorization)
+    identities_live(resources)
+    a_person_signs_in_with_a_device_code()
+    clusters_live(containers)
+    vaults_come_in_by_consent(resources, containers)
     try:
         resources.resource_groups.get("absent")
     except ResourceNotFoundError:

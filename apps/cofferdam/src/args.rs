@@ -57,6 +57,11 @@ pub enum Command {
     /// Run the vault, the management API outside the clusters; make and change Backup vaults in it
     #[command(subcommand, visible_alias = "backup-vault")]
     Vault(commands::vault::VaultCommand),
+    /// Run the agent, which installs extensions (in a cluster, this is the Deployment)
+    Agent(commands::agent::AgentArgs),
+    /// Make, sign and check packages of extensions
+    #[command(subcommand)]
+    ExtensionPackage(commands::extension_package::PackageCommand),
     /// Sign in to a vault, or to Azure
     Login(commands::login::LoginArgs),
     /// Sign out

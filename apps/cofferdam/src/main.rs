@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Err(error) if is_help(&error) => error.exit(),
         Err(error) => return end(Err(args::refusal(&error, std::env::args_os()))),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime(&arguments.command) {
         Ok(runtime) => runtime,
         Err(error) => {
             note!("error: could not start the runtime: {error}\nnext: check the limits of this process");
@@ -43,6 +43,18 @@ fn main() -> ExitCode {
     // Blocking tasks that wait for nothing more must not hold up the exit.
     runtime.shutdown_background();
     end(ended)
+}
+
+/// The agent has 0.5 % of a core and 64 MiB: one thread, and few beside it for what blocks.
+fn runtime(command: &args::Command) -> std::io::Result<tokio::runtime::Runtime> {
+    match command {
+        args::Command::Agent(_) => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(2)
+            .thread_keep_alive(std::time::Duration::from_secs(1))
+            .build(),
+        _ => tokio::runtime::Builder::new_multi_thread().enable_all().build(),
+    }
 }
 
 /// Help, asked for or shown because the line stops at a noun, and the version.

@@ -137,6 +137,16 @@ mod tests {
     }
 
     #[test]
+    fn a_linked_refusal_names_both_scopes_and_both_actions() {
+        let error = ArmError::not_authorized_linked(("c", "o"), ("x/restore/action", "/a"), ("y/read", "/b"));
+
+        assert_eq!((error.status, error.code.as_str()), (403, "LinkedAuthorizationFailed"));
+        for part in ["'c'", "'o'", "'x/restore/action'", "'/a'", "'y/read'", "'/b'"] {
+            assert!(error.message.contains(part), "{part}: {}", error.message);
+        }
+    }
+
+    #[test]
     fn several_wrong_fields_are_told_at_once() {
         let wrong = ["a", "b"].map(|field| ArmError::invalid_field(field, "is required"));
 

@@ -12,6 +12,7 @@ pub fn roles() -> Vec<RoleDefinition> {
     let mut all = general();
     all.extend(backup());
     all.extend(storage());
+    all.extend(identities_and_clusters());
     all
 }
 
@@ -211,6 +212,72 @@ fn storage() -> Vec<RoleDefinition> {
     ]
 }
 
+fn identities_and_clusters() -> Vec<RoleDefinition> {
+    let identities = "Microsoft.ManagedIdentity/userAssignedIdentities";
+    let extensions = "Microsoft.KubernetesConfiguration/extensions";
+    let files = "Microsoft.Storage/storageAccounts/fileServices";
+    let see = ["Microsoft.Authorization/*/read", "Microsoft.Resources/subscriptions/resourceGroups/read"];
+    let texts = |above: &str, tails: &[&str], more: &[&str]| -> Vec<ActionPattern> {
+        let own = tails.iter().map(|tail| format!("{above}/{tail}"));
+        own.chain(more.iter().map(|one| (*one).to_owned())).map(ActionPattern::new).collect()
+    };
+    let with = |id, name, description, permission| RoleDefinition {
+        permissions: vec![permission],
+        ..role(id, name, description, &[])
+    };
+    let control = |actions| Permission { actions, ..Permission::default() };
+    vec![
+        role(
+            "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
+            "Role Based Access Control Administrator",
+            "Assigns roles and sees everything.",
+            &[
+                "Microsoft.Authorization/roleAssignments/write",
+                "Microsoft.Authorization/roleAssignments/delete",
+                "*/read",
+            ],
+        ),
+        with(
+            "e40ec5ca-96e0-45a2-b4ff-59039f2c2b59",
+            "Managed Identity Contributor",
+            "Manages user-assigned identities and their federated credentials.",
+            control(texts(identities, &["read", "write", "delete", "federatedIdentityCredentials/*"], &see)),
+        ),
+        with(
+            "f1a07417-d97a-45cb-824c-7a7467783830",
+            "Managed Identity Operator",
+            "Sees user-assigned identities and gives them to resources.",
+            control(texts(identities, &["read", "*/read", "assign/action", "*/assign/action"], &see)),
+        ),
+        with(
+            "85cb6faf-e071-4c9b-8136-154b5a04f717",
+            "Kubernetes Extension Contributor",
+            "Installs, changes and removes extensions of clusters.",
+            control(texts(extensions, &["read", "write", "delete", "operations/read"], &see)),
+        ),
+        with(
+            "69566ab7-960f-475b-8e7c-b3118f30c6bd",
+            "Storage File Data Privileged Contributor",
+            "Reads, writes and deletes files of shares, whatever their own permissions.",
+            Permission {
+                data_actions: texts(
+                    files,
+                    &[
+                        "fileshares/files/read",
+                        "fileshares/files/write",
+                        "fileshares/files/delete",
+                        "writeFileBackupSemantics/action",
+                        "readFileBackupSemantics/action",
+                        "fileshares/files/modifypermissions/action",
+                    ],
+                    &[],
+                ),
+                ..Permission::default()
+            },
+        ),
+    ]
+}
+
 fn patterns(texts: &[&str]) -> Vec<ActionPattern> {
     texts.iter().map(|text| ActionPattern::new(*text)).collect()
 }
@@ -257,7 +324,7 @@ mod tests {
 
     #[test]
     fn each_role_grants_what_its_name_says_and_no_more() {
-        let table: [(&str, &[&str]); 12] = [
+        let table: [(&str, &[&str]); 15] = [
             (
                 "Owner",
                 &[
@@ -309,6 +376,9 @@ mod tests {
             ("Storage Blob Data Contributor", &["read-blob", "write-blob"]),
             ("Storage Blob Data Reader", &["read-blob"]),
             ("Storage Account Contributor", &["keys"]),
+            ("Role Based Access Control Administrator", &["see-vault", "assign"]),
+            ("Managed Identity Contributor", &[]),
+            ("Managed Identity Operator", &[]),
         ];
 
         for (role, expected) in table {

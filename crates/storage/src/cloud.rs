@@ -6,7 +6,7 @@ mod build;
 mod classify;
 mod fresh;
 
-pub(crate) use build::{CloudTarget, build};
+pub(crate) use build::{CloudTarget, Retries, build};
 pub use classify::innermost;
 pub(crate) use classify::{is_untrusted, service_words};
 
@@ -46,6 +46,11 @@ impl CloudStore {
     fn new<S: ObjectStore + PaginatedListStore>(client: S, name: String, fresh: Arc<Fresh>) -> Self {
         let client = Arc::new(client);
         Self { objects: client.clone(), pages: client, name, fresh, azure_delete: None }
+    }
+
+    /// The client itself.
+    pub(crate) fn client(&self) -> (Arc<dyn ObjectStore>, Arc<dyn PaginatedListStore>) {
+        (self.objects.clone(), self.pages.clone())
     }
 
     fn target(&self, path: &StorePath) -> String {

@@ -3,9 +3,10 @@
 use crate::{
     BadStorePath, LocalStore, Prefixed, RetryPolicy, Retrying, Store, StoreError, StoreErrorKind, StorePath,
     Trust,
-    cloud::{self, CloudTarget},
+    cloud::{self, CloudTarget, Retries},
     credential::CredentialSource,
 };
+use object_store::{ObjectStore, list::PaginatedListStore};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 use telemetry::Clock;
@@ -64,6 +65,21 @@ pub struct Location {
     pub root: Arc<dyn Store>,
     /// The repository's part of it, under `cofferdam/`.
     pub repository: Arc<dyn Store>,
+}
+
+/// A bucket or container as `object_store` sees it: one client, at hand as two.
+#[derive(Clone)]
+pub struct ObjectClient {
+    /// Reads, writes, deletes.
+    pub objects: Arc<dyn ObjectStore>,
+    /// Lists in pages.
+    pub pages: Arc<dyn PaginatedListStore>,
+}
+
+impl fmt::Debug for ObjectClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ObjectClient({})", self.objects)
+    }
 }
 
 /// The keys allowed under `config.` for a provider.
@@ -248,7 +264,7 @@ impl LocationSettings {
         let whole: Arc<dyn Store> = match self.cloud_target() {
             None => Arc::new(LocalStore::open(&self.bucket).await?),
             Some(target) => {
-                let store = cloud::build(target, trust, credentials, clock)
+                let store = cloud::build(target, trust, credentials, clock, Retries::Outside)
                     .map_err(|error| fail(cloud::innermost(&error)))?;
                 Arc::new(Retrying::new(store, RetryPolicy::default()))
             }
@@ -258,6 +274,28 @@ impl LocationSettings {
         let folder = StorePath::parse(REPOSITORY_FOLDER).map_err(|bad| fail(bad.to_string()))?;
         let repository = Arc::new(Prefixed::new(root.clone(), folder));
         Ok(Location { root, repository })
+    }
+
+    /// The client of the bucket or container itself, for those who serve objects instead of keeping write-once files.
+    /// `None` for a directory. Nothing is contacted yet, and the prefix is the caller's business.
+    pub fn object_client(
+        &self,
+        credentials: Arc<dyn CredentialSource>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Option<ObjectClient>, StoreError> {
+        let fail = |cause: String| {
+            let target = format!("store {} ({})", self.bucket, self.provider);
+            StoreError::new("open", target, StoreErrorKind::Other, cause)
+                .with_remedy("Correct the settings of the store.")
+        };
+        if let Some(problem) = self.problems().first() {
+            return Err(fail(problem.to_string()));
+        }
+        let Some(target) = self.cloud_target() else { return Ok(None) };
+        let store = cloud::build(target, &self.trust(), credentials, clock, Retries::Inside)
+            .map_err(|error| fail(cloud::innermost(&error)))?;
+        let (objects, pages) = store.client();
+        Ok(Some(ObjectClient { objects, pages }))
     }
 
     fn cloud_target(&self) -> Option<CloudTarget> {

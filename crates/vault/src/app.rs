@@ -1,13 +1,14 @@
 //! What every call works with.
 
-use crate::protect::quotas::Quotas;
 use crate::{
-    access::Access, accounts::Accounts, cluster_link::ClusterLink, denials::Denials, metrics::Metrics,
-    public_url::PublicUrl, seal::Wrapping, store::Store, tokens::Issuer, trust::Trust, work::Kinds,
+    access::Access, accounts::Accounts, cluster_link::ClusterLink, data_plane::StoredData, denials::Denials,
+    links::Links, manifests::ConnectManifests, metrics::Metrics, public_url::PublicUrl, seal::Wrapping,
+    store::Store, tokens::Issuer, trust::Trust, work::Kinds,
 };
+use crate::{api::extensions::Catalogue, protect::quotas::Quotas};
 use identity::RoleDefinition;
 use jiff::SignedDuration;
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use telemetry::Clock;
 use tokio::sync::Notify;
 
@@ -20,6 +21,8 @@ pub struct App {
     pub issuer: Issuer,
     /// Seals what must not be read in the database.
     pub wrapping: Arc<Wrapping>,
+    /// What storage accounts hold.
+    pub stored: StoredData,
     /// Who may sign in.
     pub accounts: Accounts,
     /// Issuers outside that the operator trusts.
@@ -42,8 +45,20 @@ pub struct App {
     pub spread: SignedDuration,
     /// What a subscription, a vault and an instance may have and do.
     pub quotas: Quotas,
+    /// The extension packages that are offered.
+    pub packages: Catalogue,
+    /// The directory whose packages are served to agents.
+    pub package_directory: Option<PathBuf>,
+    /// The connections of clusters to this replica.
+    pub links: Arc<Links>,
     /// The way to the clusters.
     pub clusters: Arc<dyn ClusterLink>,
+    /// Writes what connects a cluster.
+    pub manifests: Arc<dyn ConnectManifests>,
+    /// The image of agent and gateway, where the operator chose one.
+    pub agent_image: Option<String>,
+    /// File with the certificates that clients must trust, PEM.
+    pub authorities: PathBuf,
     /// Which of several replicas this is, unique at each start.
     pub replica: String,
     /// Kinds of work besides the vault's own.

@@ -97,20 +97,22 @@ pub async fn add_principal(
 ) -> Result<Credential, BootstrapError> {
     let tenant = store.setting(TENANT).await?.ok_or(BootstrapError::Nothing)?;
     let subscription = store.subscriptions().await?.into_iter().next().ok_or(BootstrapError::Nothing)?.id;
-    let roles = identity::builtin::roles();
-    let role = match role {
-        None => None,
-        Some(wanted) => match roles.iter().find(|one| one.name.eq_ignore_ascii_case(wanted)) {
-            Some(role) => Some(&role.id),
-            None => {
-                let known = roles.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
-                return Err(BootstrapError::Role(wanted.to_owned(), known));
-            }
-        },
-    };
-    let (changes, credential) = principal(name, &tenant, &subscription, role, now)?;
+    let role = role.map(role_named).transpose()?;
+    let (changes, credential) = principal(name, &tenant, &subscription, role.as_ref(), now)?;
     store.commit(&changes, &audit("add principal", &subscription, now)).await?;
     Ok(credential)
+}
+
+/// The built-in role of a name.
+pub fn role_named(wanted: &str) -> Result<RoleId, BootstrapError> {
+    let roles = identity::builtin::roles();
+    match roles.iter().find(|one| one.name.eq_ignore_ascii_case(wanted)) {
+        Some(role) => Ok(role.id.clone()),
+        None => {
+            let known = roles.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
+            Err(BootstrapError::Role(wanted.to_owned(), known))
+        }
+    }
 }
 
 fn principal(
@@ -156,7 +158,8 @@ fn principal(
     Ok((changes, credential))
 }
 
-fn audit(action: &str, subscription: &ResourceId, at: Timestamp) -> AuditEntry {
+/// The audit record of what the operator of the machine does.
+pub fn audit(action: &str, subscription: &ResourceId, at: Timestamp) -> AuditEntry {
     AuditEntry {
         at,
         principal: "vault".to_owned(),

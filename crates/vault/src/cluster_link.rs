@@ -1,6 +1,7 @@
 //! How the vault reaches the API server of a cluster: through the tunnel that the cluster's gateway opened, in the name of
 //! a Trusted Access binding. The vault knows no Kubernetes beyond paths and JSON.
 
+use arm::ResourceId;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
@@ -72,6 +73,12 @@ pub trait ClusterLink: Send + Sync + fmt::Debug {
         binding: &str,
         request: ClusterRequest,
     ) -> Result<ClusterAnswer, LinkError>;
+
+    /// The Trusted Access bindings of a cluster were changed: its gateway, wherever it is connected, has to be told.
+    fn bindings_changed(&self, _cluster: &ResourceId) {}
+
+    /// A connection was replaced or ended: it must be cut at once.
+    fn disconnected(&self, _connection: &str) {}
 }
 
 /// No cluster at all.

@@ -66,7 +66,7 @@ pub async fn grant(app: &App, caller: &Caller, body: &[u8], correlation: &str) -
         let why = "the identity may not read the storage account; assign Storage Blob Data Contributor";
         return denied(app, caller, &asked, correlation, why).await;
     }
-    let password = repository_key(app, &place.key).await.map_err(failed)?;
+    let password = repository_key(app, &place.key, &place.settings).await.map_err(failed)?;
     let ends = app.clock.now().checked_add(HOLDS).unwrap_or(app.clock.now());
     app.store.note(&audit(app, caller, &asked, correlation, AuditOutcome::Changed)).await?;
     Ok(Reply::json(

@@ -2,17 +2,33 @@
 //! memory only; the operator can export all of them, sealed to a key of their own.
 
 use crate::{
+    api::{Loaded, put, read},
     app::App,
-    seal::SealError,
-    store::{AuditEntry, AuditOutcome, Change, StoreError},
+    seal::{SealError, Wrapping},
+    sealed_file::{self, Recipient, SealedFileError},
+    store::{AuditEntry, AuditOutcome, Change, Expected, Store, StoreError},
 };
+use arm::ResourceId;
+use jiff::Timestamp;
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 const PREFIX: &str = "repository key ";
 const LENGTH: usize = 32;
+/// No subscription can have this id; what each key is for is kept there.
+const EVERYWHERE: &str = "/subscriptions/00000000-0000-0000-0000-000000000000";
+const KIND: &str = "Cofferdam.Vault/repositoryKeys";
+
+/// What a key is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyRecord {
+    settings: BTreeMap<String, String>,
+    created_at: Timestamp,
+}
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +39,9 @@ pub enum RepositoryKeyError {
     /// The seal.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// The export.
+    #[error("the keys could not be sealed: {0}")]
+    Export(#[from] SealedFileError),
     /// What is kept cannot be read.
     #[error("the repository key {0} cannot be read; restore the vault's database from its last backup")]
     Damaged(String),
@@ -54,7 +73,11 @@ pub fn location_key(settings: &BTreeMap<String, String>) -> String {
 }
 
 /// The key of a location, made if there is none yet. Of two replicas that make one at once, one wins.
-pub async fn repository_key(app: &App, id: &str) -> Result<Zeroizing<String>, RepositoryKeyError> {
+pub async fn repository_key(
+    app: &App,
+    id: &str,
+    settings: &BTreeMap<String, String>,
+) -> Result<Zeroizing<String>, RepositoryKeyError> {
     let name = format!("{PREFIX}{id}");
     if app.store.secret(&name).await?.is_none() {
         let mut bytes = Zeroizing::new([0_u8; LENGTH]);
@@ -69,15 +92,113 @@ pub async fn repository_key(app: &App, id: &str) -> Result<Zeroizing<String>, Re
             outcome: AuditOutcome::Changed,
             correlation: uuid::Uuid::new_v4().to_string(),
         };
-        match app.store.commit(&[app.wrapping.guard(), keep], &audit).await {
+        let record = KeyRecord { settings: settings.clone(), created_at: audit.at };
+        let record = put(&record_id(id)?, &record, Expected::Absent)?;
+        match app.store.commit(&[app.wrapping.guard(), keep, record], &audit).await {
             Ok(()) | Err(StoreError::Conflict(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }
+    opened(app.store.as_ref(), &app.wrapping, id).await
+}
+
+async fn opened(
+    store: &dyn Store,
+    wrapping: &Wrapping,
+    id: &str,
+) -> Result<Zeroizing<String>, RepositoryKeyError> {
+    let name = format!("{PREFIX}{id}");
     let damaged = || RepositoryKeyError::Damaged(id.to_owned());
-    let sealed = app.store.secret(&name).await?.ok_or_else(damaged)?;
-    let opened = app.wrapping.open_secret(&name, &sealed)?;
+    let sealed = store.secret(&name).await?.ok_or_else(damaged)?;
+    let opened = wrapping.open_secret(&name, &sealed)?;
     std::str::from_utf8(&opened).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| damaged())
+}
+
+fn record_id(id: &str) -> Result<ResourceId, StoreError> {
+    let made = EVERYWHERE.parse::<ResourceId>().and_then(|above| above.with(KIND, id));
+    made.map_err(|error| StoreError::Damaged(error.to_string()))
+}
+
+/// All keys, sealed to the operator.
+#[derive(Debug)]
+pub struct Exported {
+    /// The file, in the format of `age`.
+    pub file: Vec<u8>,
+    /// How many keys it holds.
+    pub keys: usize,
+}
+
+/// One key of an export.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ZeroizeOnDrop)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportedKey {
+    /// The location's id.
+    #[zeroize(skip)]
+    pub id: String,
+    /// Where it is.
+    #[zeroize(skip)]
+    pub settings: BTreeMap<String, String>,
+    /// What opens the repository there.
+    pub repository_password: String,
+}
+
+impl std::fmt::Debug for ExportedKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExportedKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Export {
+    exported_at: Timestamp,
+    keys: Vec<ExportedKey>,
+}
+
+/// Seals all keys to a recipient. For the operator of the machine, whether or not a server runs; it is audited before the
+/// file exists.
+pub async fn export(
+    store: &dyn Store,
+    wrapping: &Wrapping,
+    recipient: &Recipient,
+    now: Timestamp,
+) -> Result<Exported, RepositoryKeyError> {
+    let above: ResourceId =
+        EVERYWHERE.parse().map_err(|error: arm::IdError| StoreError::Damaged(error.to_string()))?;
+    let mut keys = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = store.resources(KIND, &above, after.as_deref(), 1_000).await?;
+        let whole = page.len() == 1_000;
+        after = page.last().map(|last| last.id.folded().to_owned());
+        for stored in page {
+            let record: Loaded<KeyRecord> = read(stored)?;
+            let id = record.id.name().to_owned();
+            let repository_password = opened(store, wrapping, &id).await?.to_string();
+            keys.push(ExportedKey { id, settings: record.document.settings, repository_password });
+        }
+        if !whole {
+            break;
+        }
+    }
+    let audit = AuditEntry {
+        at: now,
+        principal: "operator".to_owned(),
+        action: format!("export {} repository keys to {recipient}", keys.len()),
+        scope: "/repositoryKeys".to_owned(),
+        outcome: AuditOutcome::Changed,
+        correlation: uuid::Uuid::new_v4().to_string(),
+    };
+    store.note(&audit).await?;
+    let export = Export { exported_at: now, keys };
+    let text = serde_json::to_vec(&export).map_err(|error| StoreError::Damaged(error.to_string()))?;
+    let text = Zeroizing::new(text);
+    Ok(Exported { file: sealed_file::seal(recipient, &text)?, keys: export.keys.len() })
+}
+
+/// Reads an export that was opened.
+pub fn read_export(content: &[u8]) -> Result<Vec<ExportedKey>, serde_json::Error> {
+    serde_json::from_slice::<Export>(content).map(|export| export.keys)
 }
 
 #[cfg(test)]

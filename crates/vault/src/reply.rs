@@ -14,24 +14,29 @@ pub struct Reply {
     pub headers: Vec<(HeaderName, String)>,
     /// The document, if there is one.
     pub body: Option<Value>,
-    /// A page for people instead of a document.
-    pub page: Option<String>,
+    /// Text of another kind instead of a document: its media type, and itself.
+    pub text: Option<(&'static str, String)>,
 }
 
 impl Reply {
     /// A document.
     pub fn json(status: u16, body: Value) -> Self {
-        Self { status, headers: Vec::new(), body: Some(body), page: None }
+        Self { status, headers: Vec::new(), body: Some(body), text: None }
     }
 
     /// No document.
     pub fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: None, page: None }
+        Self { status, headers: Vec::new(), body: None, text: None }
     }
 
     /// A page for people, in HTML.
     pub fn page(status: u16, page: String) -> Self {
-        Self { page: Some(page), ..Self::empty(status) }
+        Self { text: Some(("text/html; charset=utf-8", page)), ..Self::empty(status) }
+    }
+
+    /// A file for programs.
+    pub fn file(text: String) -> Self {
+        Self { text: Some(("application/octet-stream", text)), ..Self::empty(200) }
     }
 
     /// With one more header.
@@ -47,9 +52,10 @@ impl Reply {
 
     /// As bytes.
     pub fn into_response(self) -> Response<Body> {
-        let kind =
-            if self.page.is_some() { "text/html; charset=utf-8" } else { "application/json; charset=utf-8" };
-        let body = self.page.or_else(|| self.body.map(|body| body.to_string()));
+        let (kind, body) = match (self.text, self.body) {
+            (Some((kind, text)), _) => (kind, Some(text)),
+            (None, body) => ("application/json; charset=utf-8", body.map(|body| body.to_string())),
+        };
         let mut response = Response::new(body.clone().map_or_else(Body::empty, Body::from));
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

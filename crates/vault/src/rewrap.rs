@@ -66,7 +66,7 @@ pub async fn reseal(
         settle(store, wrapping, now).await?;
         let before = wrapping.fingerprint().to_owned();
         let sealed = store.sealed().await?;
-        wrapping.seal_with(&wrapping.newest().to_owned())?;
+        wrapping.seal_with_newest();
         let key = wrapping.fingerprint().to_owned();
         let mut changes = Vec::new();
         for one in sealed {

@@ -93,9 +93,9 @@ impl Wrapping {
         self.sealing().map_or("", |key| &key.fingerprint)
     }
 
-    /// The fingerprint of the key that was given last: the one to change to.
-    pub fn newest(&self) -> &str {
-        self.keys.last().map_or("", |key| &key.fingerprint)
+    /// Seals with the key that was given last from now on: the one to change to.
+    pub fn seal_with_newest(&mut self) {
+        self.seals = self.keys.len().saturating_sub(1);
     }
 
     /// How many keys were given.
@@ -218,7 +218,7 @@ mod tests {
         let mut both = key(&format!("{old}\n{new}\n"));
 
         let before = both.seal("x", b"1").unwrap();
-        both.seal_with(&both.newest().to_owned()).unwrap();
+        both.seal_with_newest();
         let after = both.seal("x", b"2").unwrap();
         let unknown = both.seal_with("0123").unwrap_err();
 

@@ -2,11 +2,14 @@
 //! on a poke.
 
 use crate::{
-    api::{DELETE_GROUP, vaults},
+    api::{DELETE_GROUP, administrators, clusters, last_administrator, storage, vaults},
     app::App,
-    store::{AuditEntry, AuditOutcome, Change, Ending, Expected, Grants, OperationRecord, StoreError},
+    store::{
+        AuditEntry, AuditOutcome, Change, Ending, Expected, Grants, OperationRecord, StoreError, Stored,
+    },
 };
-use arm::OperationStatus;
+use arm::{OperationStatus, ResourceId};
+use jiff::Timestamp;
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -67,18 +70,84 @@ pub async fn finish_deletions(app: &App) -> Result<(), StoreError> {
 async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), StoreError> {
     let now = app.clock.now();
     let ended = Ending { status: OperationStatus::Succeeded, result: None, error: None };
-    let mut changes = vec![Change::End(operation.id.clone(), ended, now)];
+    let (mut changes, mut guard) = (vec![Change::End(operation.id.clone(), ended, now)], None);
+    let mut cut = Vec::new();
     if let Some(stored) = app.store.resource(&operation.target).await? {
+        let (connections, more) = clusters::leaving(app.store.as_ref(), &stored.id).await?;
+        cut = connections;
+        changes.extend(more);
+        changes.extend(storage::gone(app.store.as_ref(), &stored.id, now).await?);
         changes.extend(vaults::leaving(app.store.as_ref(), &stored.id).await?);
+        match administrators_below(app, &stored.id).await? {
+            Administrators::Elsewhere => {}
+            Administrators::Both(keep) => guard = Some(keep),
+            Administrators::Below => return refuse_deletion(app, operation, &stored).await,
+        }
         changes.push(Change::Remove(stored.id, Expected::Version(stored.version)));
     }
-    let audit = AuditEntry {
+    changes.extend(guard);
+    app.store.commit(&changes, &audit(operation, now)).await?;
+    app.poke_work.notify_one();
+    for connection in &cut {
+        app.clusters.disconnected(connection);
+    }
+    Ok(())
+}
+
+/// Whose are the assignments by which someone can assign roles in the subscription of a group.
+enum Administrators {
+    /// None of a resource in the group.
+    Elsewhere,
+    /// Of resources in the group, and others; the change keeps one when the others go at the same moment.
+    Both(Change),
+    /// Of resources in the group alone: with it nobody could assign roles any more.
+    Below,
+}
+
+async fn administrators_below(app: &App, group: &ResourceId) -> Result<Administrators, StoreError> {
+    let wrong = |error: arm::IdError| StoreError::Damaged(error.to_string());
+    let subscription = ResourceId::subscription(group.subscription_id()).map_err(wrong)?;
+    let roles = administrators(&app.roles);
+    let (mut below, mut elsewhere) = (false, false);
+    for record in app.store.assignments_in(&subscription).await? {
+        if record.assignment.scope == subscription && roles.contains(&record.assignment.role) {
+            let principal = app.store.principal(&record.assignment.principal).await?;
+            let resource = principal.and_then(|principal| principal.resource);
+            let is_below = resource.is_some_and(|resource| group.covers(&resource));
+            below |= is_below;
+            elsewhere |= !is_below;
+        }
+    }
+    Ok(match (below, elsewhere) {
+        (false, _) => Administrators::Elsewhere,
+        (true, true) => Administrators::Both(Change::KeepAssigned(subscription, roles)),
+        (true, false) => Administrators::Below,
+    })
+}
+
+async fn refuse_deletion(app: &App, operation: &OperationRecord, stored: &Stored) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    let error = serde_json::to_value(last_administrator()).ok();
+    let ending = Ending { status: OperationStatus::Failed, result: None, error };
+    let mut document = stored.document.clone();
+    if let Some(object) = document.as_object_mut() {
+        object.remove("deleting");
+    }
+    let expected = Expected::Version(stored.version);
+    let changes = [
+        Change::End(operation.id.clone(), ending, now),
+        Change::Put { id: stored.id.clone(), document, expected },
+    ];
+    app.store.commit(&changes, &audit(operation, now)).await
+}
+
+fn audit(operation: &OperationRecord, now: Timestamp) -> AuditEntry {
+    AuditEntry {
         at: now,
         principal: "vault".to_owned(),
         action: operation.kind.clone(),
         scope: operation.target.to_string(),
         outcome: AuditOutcome::Changed,
         correlation: operation.id.clone(),
-    };
-    app.store.commit(&changes, &audit).await
+    }
 }

@@ -167,6 +167,8 @@ async fn a_guard_goes_only_after_it_was_unlocked_and_a_guard_in_use_stays() {
         "resourceToBeDeleted": proxy});
 
     let in_use = delete(&all.world, &all.guard).await;
+    let vault_stays = delete(&all.world, &all.vault).await;
+    let group_stays = delete(&all.world, &all.world.group("g")).await;
     let locked = all.call(None, Method::DELETE, &proxy, None).await;
     let denied = all.call(None, Method::POST, &unlock, Some(body.clone())).await;
     let unlocked = all.call(Some(&all.approver), Method::POST, &unlock, Some(body)).await;
@@ -176,6 +178,8 @@ async fn a_guard_goes_only_after_it_was_unlocked_and_a_guard_in_use_stays() {
     let vault = all.world.get(&all.backup, &all.vault).await;
 
     assert_eq!((in_use.status, in_use.code()), (409, "UserErrorResourceGuardInUse"));
+    assert_eq!((vault_stays.status, vault_stays.code()), (409, "UserErrorBackupVaultGuarded"));
+    assert_eq!((group_stays.status, group_stays.code()), (409, "ResourceGroupDeletionBlocked"));
     assert_eq!((locked.status, locked.code()), (403, "UserErrorResourceGuardOperationRequestsMissing"));
     assert_eq!((denied.status, denied.code()), (403, "UserErrorResourceGuardOperationNotApproved"));
     assert_eq!(unlocked.status, 200, "{unlocked:?}");

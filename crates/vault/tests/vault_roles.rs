@@ -161,7 +161,8 @@ async fn the_server_denies_exactly_what_the_role_does_not_grant() {
                 .replace("{namespace}", "Microsoft.DataProtection")
                 .replace("{name}", "3f3f3f3f-3f3f-4f3f-8f3f-3f3f3f3f3f3f")
                 .replace("{group}", "absent")
-                .replace("{operation}", "none");
+                .replace("{operation}", "none")
+                .replace(['{', '}'], "");
             let scope = match operation.at {
                 At::Tenant => None,
                 _ => Some(world.root().parse().unwrap()),

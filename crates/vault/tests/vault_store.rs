@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde_json::json;
 use std::{collections::BTreeSet, time::Duration};
 use vault::store::{
-    AssignmentRecord, AuditEntry, AuditOutcome, Change, Claim, ClientSecret, Ending, Expected,
-    OperationRecord, Place, Principal, PrincipalKind, Sealed, SealedKey, StoreError, Subscription, Work,
-    first_broken,
+    AssignmentRecord, AuditEntry, AuditOutcome, Change, Claim, ClientSecret, Ending, Expected, Grants,
+    OAuthGrant, OperationRecord, Place, Principal, PrincipalKind, Sealed, SealedKey, StoreError,
+    Subscription, Work, first_broken,
 };
 
 mod databases;
@@ -211,6 +211,87 @@ async fn only_who_claimed_work_puts_it_down_or_ends_it(world: World) {
     assert_eq!(store.next_due().await.unwrap(), None);
 }
 
+async fn a_grant_is_written_as_it_was_read_and_goes_with_its_family_its_principal_or_its_time(world: World) {
+    let store = &world.store;
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let grant = |id: &str, family: &str, principal: &str, ends: i64| OAuthGrant {
+        id: id.into(),
+        family: family.into(),
+        principal: Some(principal.into()),
+        document: json!({"n": 1}),
+        expires_at: at(ends),
+        version: 1,
+    };
+    let all = [
+        grant("a", "f", "p", 10),
+        grant("b", "f", "q", 20),
+        grant("c", "g", "p", 30),
+        grant("d", "h", "r", 5),
+    ];
+    let changes = all.clone().map(|one| Change::PutGrant(one, Expected::Absent));
+    store.commit_unaudited(&changes).await.unwrap();
+    let left = async || {
+        let mut left = String::new();
+        for id in ["a", "b", "c", "d"] {
+            if store.oauth_grant(id).await.unwrap().is_some() {
+                left.push_str(id);
+            }
+        }
+        left
+    };
+
+    let used = OAuthGrant { document: json!({"n": 2}), ..all[0].clone() };
+    store.commit_unaudited(&[Change::PutGrant(used.clone(), Expected::Version(1))]).await.unwrap();
+    let twice = store.commit_unaudited(&[Change::PutGrant(used, Expected::Version(1))]).await;
+    let read = store.oauth_grant("a").await.unwrap().unwrap();
+    let again = store.commit_unaudited(&[Change::PutGrant(all[1].clone(), Expected::Absent)]).await;
+    store.commit_unaudited(&[Change::RemoveGrants(Grants::EndedBy(at(5)))]).await.unwrap();
+    let after_time = left().await;
+    store.commit_unaudited(&[Change::RemoveGrants(Grants::Family("f".into()))]).await.unwrap();
+    let after_family = left().await;
+    store.commit(&[Change::RemovePrincipal("p".into())], &audit("remove")).await.unwrap();
+
+    assert!(matches!((twice, again), (Err(StoreError::Conflict(_)), Err(StoreError::Conflict(_)))));
+    assert_eq!((read.document, read.version, read.expires_at), (json!({"n": 2}), 2, at(10)));
+    assert_eq!((after_time.as_str(), after_family.as_str(), left().await.as_str()), ("abc", "c", ""));
+}
+
+async fn the_principal_of_a_resource_goes_with_what_it_is_in(world: World) {
+    let store = &world.store;
+    let (group, beside) = (id(GROUP), id("/subscriptions/s/resourceGroups/G2"));
+    let principal = |object_id: &str, group: &ResourceId| Principal {
+        object_id: object_id.into(),
+        client_id: format!("client-{object_id}"),
+        name: object_id.into(),
+        kind: PrincipalKind::ManagedIdentity,
+        resource: Some(group.with("Microsoft.ManagedIdentity/userAssignedIdentities", object_id).unwrap()),
+        created_at: Timestamp::UNIX_EPOCH,
+    };
+    let secret = ClientSecret {
+        id: "s".into(),
+        client_id: "client-one".into(),
+        hash: "h".into(),
+        created_at: Timestamp::UNIX_EPOCH,
+    };
+    let assignment =
+        Assignment { principal: "one".into(), role: RoleId::new("r"), scope: id("/subscriptions/s") };
+    let made = [
+        put(&group, json!({}), Expected::Absent),
+        Change::AddPrincipal(principal("one", &group)),
+        Change::AddPrincipal(principal("two", &beside)),
+        Change::AddSecret(secret),
+        Change::Assign(AssignmentRecord { name: "n".into(), assignment, document: json!({}) }),
+    ];
+    store.commit(&made, &audit("make")).await.unwrap();
+
+    store.commit(&[Change::Remove(group, Expected::Version(1))], &audit("remove")).await.unwrap();
+
+    assert_eq!(store.principal("one").await.unwrap(), None);
+    assert_eq!(store.client_secrets("client-one").await.unwrap(), []);
+    assert_eq!(store.assignments_of("one").await.unwrap(), []);
+    assert!(store.principal("two").await.unwrap().is_some());
+}
+
 async fn failures_to_sign_in_are_counted_until_one_succeeds(world: World) {
     let store = &world.store;
     let at = Timestamp::UNIX_EPOCH;
@@ -300,6 +381,18 @@ async fn a_setting_that_two_replicas_make_at_once_is_made_by_one(world: World) {
     assert_eq!(again.setting("x").await.unwrap().as_deref(), Some("3"));
 }
 
+async fn a_setting_that_went_can_be_made_again(world: World) {
+    let store = &world.store;
+    let make = [Change::SetIf { name: "x".into(), before: None, value: "1".into() }];
+    store.commit(&make, &audit("set")).await.unwrap();
+
+    store.commit(&[Change::Unset("X".into()), Change::Unset("x".into())], &audit("unset")).await.unwrap();
+
+    assert_eq!(store.setting("x").await.unwrap(), None);
+    store.commit(&[Change::Unset("x".into())], &audit("unset")).await.unwrap();
+    store.commit(&make, &audit("set")).await.unwrap();
+}
+
 async fn what_is_sealed_is_found_in_whole_and_changed_only_as_it_was_read(world: World) {
     let store = &world.store;
     let key = SealedKey { id: "k".into(), sealed: vec![1, 0, 255], created_at: Timestamp::UNIX_EPOCH };
@@ -369,7 +462,7 @@ async fn people_and_what_they_may_come_and_go_together(world: World) {
     assert_eq!(store.principal("o").await.unwrap(), None);
     assert_eq!(store.client_secrets("c").await.unwrap(), []);
     assert_eq!(store.assignment("a").await.unwrap(), None);
-    assert_eq!(store.subscriptions().await.unwrap(), [subscription.clone()]);
+    assert_eq!(store.subscriptions().await.unwrap(), std::slice::from_ref(&subscription));
     assert_eq!(
         store.registrations(&subscription.id).await.unwrap(),
         BTreeSet::from(["microsoft.x".to_owned()])
@@ -447,11 +540,14 @@ on_each_database! {
     an_operation_is_found_until_it_ends,
     due_work_is_claimed_by_one_and_comes_back_when_the_claim_ends,
     only_who_claimed_work_puts_it_down_or_ends_it,
+    a_grant_is_written_as_it_was_read_and_goes_with_its_family_its_principal_or_its_time,
+    the_principal_of_a_resource_goes_with_what_it_is_in,
     failures_to_sign_in_are_counted_until_one_succeeds,
     the_audit_log_grows_in_one_chain_and_cannot_be_rewritten,
     a_write_waits_for_a_locked_database,
     a_database_of_a_newer_program_is_left_alone,
     a_setting_that_two_replicas_make_at_once_is_made_by_one,
+    a_setting_that_went_can_be_made_again,
     what_is_sealed_is_found_in_whole_and_changed_only_as_it_was_read,
     people_and_what_they_may_come_and_go_together,
     many_who_claim_at_once_never_get_the_same,

@@ -1,11 +1,13 @@
 //! One file per command.
 
 pub mod account;
+pub mod agent;
 pub mod backup;
 pub mod cluster;
 pub mod completion;
 pub mod enable_backup;
 pub mod extension;
+pub mod extension_package;
 pub mod gateway;
 pub mod group;
 pub mod identity;
@@ -37,7 +39,8 @@ use telemetry::{LogFormat, init_logging};
 pub async fn run(arguments: Arguments) -> Outcome {
     let Arguments { cluster, output, log, command } = arguments;
     match &command {
-        Command::Extension(extension::ExtensionArgs { verb: None, .. })
+        Command::Agent(_)
+        | Command::Extension(extension::ExtensionArgs { verb: None, .. })
         | Command::Gateway(_)
         | Command::Mover(_)
         | Command::Vault(vault::VaultCommand::Serve(_)) => {
@@ -73,6 +76,8 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Extension(extension::ExtensionArgs { verb: Some(verb), .. }) => {
             extension::manage::run(verb, &cluster, output).await
         }
+        Command::Agent(args) => agent::run(args, &cluster).await,
+        Command::ExtensionPackage(command) => extension_package::run(command, output),
         Command::Extension(args) => extension::run(args, &cluster).await,
         Command::Gateway(args) => gateway::run(args, &cluster).await,
         Command::Mover(command) => mover::run(command).await,

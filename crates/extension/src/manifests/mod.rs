@@ -3,11 +3,13 @@
 mod deployment;
 mod location;
 mod namespaces;
+mod package;
 mod rbac;
 mod settings;
 mod vault;
 
 pub use location::{location_config_map, repository_secret};
+pub use package::{DEFAULT_NAMESPACE, TYPE, package};
 pub use rbac::{Explained, Scope, explained_rules, policy_rules};
 pub use settings::{AUDIENCE, BadSettings, InstallSettings, ProxySettings, ResourceSettings, VaultLink};
 pub use vault::AUTHORITIES;

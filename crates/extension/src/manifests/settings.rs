@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use storage::location::SETTINGS_PREFIX;
 
 /// The short keys of the original and what they stand for.
-const SHORT: [(&str, &str); 8] = [
+pub(super) const SHORT: [(&str, &str); 8] = [
     ("blobContainer", "configuration.backupStorageLocation.bucket"),
     ("storageAccount", "configuration.backupStorageLocation.config.storageAccount"),
     ("storageAccountResourceGroup", "configuration.backupStorageLocation.config.resourceGroup"),

@@ -8,7 +8,7 @@ use super::{
 use crate::{Trust, credential::CredentialSource, trust::BadAuthorities};
 use object_store::{
     BackoffConfig, ClientOptions, RetryConfig,
-    aws::{AmazonS3Builder, S3ConditionalPut},
+    aws::{AmazonS3Builder, S3ConditionalPut, S3CopyIfNotExists},
     azure::MicrosoftAzureBuilder,
     gcp::GoogleCloudStorageBuilder,
 };
@@ -53,6 +53,7 @@ pub(crate) fn build(
     trust: &Trust,
     source: Arc<dyn CredentialSource>,
     clock: Arc<dyn Clock>,
+    retries: Retries,
 ) -> Result<CloudStore, object_store::Error> {
     let fresh = Arc::new(Fresh::new(source, clock));
     match target {
@@ -73,7 +74,7 @@ pub(crate) fn build(
                 .with_account(account)
                 .with_container_name(container)
                 .with_credentials(credentials)
-                .with_retry(no_inner_retries())
+                .with_retry(retries.config())
                 .with_client_options(client_options(endpoint.as_deref(), trust)?);
             if let Some(endpoint) = endpoint {
                 builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
@@ -89,9 +90,10 @@ pub(crate) fn build(
                 .with_region(region)
                 .with_credentials(Arc::new(ForAws(fresh.clone())))
                 .with_conditional_put(S3ConditionalPut::ETagMatch)
+                .with_copy_if_not_exists(S3CopyIfNotExists::Multipart)
                 .with_disable_bulk_delete(true)
                 .with_virtual_hosted_style_request(!path_style)
-                .with_retry(no_inner_retries())
+                .with_retry(retries.config())
                 .with_client_options(client_options(endpoint.as_deref(), trust)?);
             if let Some(endpoint) = endpoint {
                 builder = builder.with_endpoint(if path_style {
@@ -107,7 +109,7 @@ pub(crate) fn build(
             let builder = GoogleCloudStorageBuilder::new()
                 .with_bucket_name(bucket)
                 .with_credentials(Arc::new(ForGcp::new(fresh.clone())))
-                .with_retry(no_inner_retries())
+                .with_retry(retries.config())
                 .with_client_options(client_options(None, trust)?);
             Ok(CloudStore::new(builder.build()?, name, fresh))
         }
@@ -122,9 +124,23 @@ fn with_bucket(endpoint: &str, bucket: &str) -> String {
     }
 }
 
-/// Retries happen in one place only, [`crate::Retrying`], because there each attempt has a fresh credential.
-fn no_inner_retries() -> RetryConfig {
-    RetryConfig { backoff: BackoffConfig::default(), max_retries: 0, retry_timeout: Duration::from_secs(60) }
+/// Where failed requests are tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retries {
+    /// In [`crate::Retrying`] alone, because there each attempt has a fresh credential.
+    Outside,
+    /// In the client, for users that have nothing around it.
+    Inside,
+}
+
+impl Retries {
+    fn config(self) -> RetryConfig {
+        let max_retries = match self {
+            Self::Outside => 0,
+            Self::Inside => 4,
+        };
+        RetryConfig { backoff: BackoffConfig::default(), max_retries, retry_timeout: Duration::from_secs(60) }
+    }
 }
 
 fn bad_authorities(error: BadAuthorities) -> object_store::Error {

@@ -1,7 +1,7 @@
 //! Whether someone may sign in with a secret or a password.
 
 use super::{Source, brake::Brake, locked_until, matches};
-use crate::store::{Principal, PrincipalKind, Store, Stores};
+use crate::store::{FailedSignIns, Principal, PrincipalKind, Store, Stores};
 use jiff::Timestamp;
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -94,8 +94,12 @@ impl Accounts {
         let failed = self.store.failed_sign_ins(&here).await?;
         let now = self.clock.now();
         let mut until = locked_until(failed, FREE, now);
-        if let (Some(key), false) = (&everywhere, at_home) {
-            until = until.max(locked_until(self.store.failed_sign_ins(key).await?, FREE_EVERYWHERE, now));
+        let failed_everywhere = match &everywhere {
+            Some(key) => self.store.failed_sign_ins(key).await?,
+            None => FailedSignIns::default(),
+        };
+        if !at_home {
+            until = until.max(locked_until(failed_everywhere, FREE_EVERYWHERE, now));
         }
         if let Some(until) = until {
             return Ok(SignIn::Locked(principal, until));
@@ -106,6 +110,9 @@ impl Accounts {
             self.known.lock().put((client.clone(), source.clone()), ());
             if failed.failures > 0 {
                 self.store.note_sign_in(&here, None).await?;
+            }
+            if let (Some(key), 1..) = (&everywhere, failed_everywhere.failures) {
+                self.store.note_sign_in(key, None).await?;
             }
         } else {
             for key in std::iter::once(&here).chain(&everywhere) {
@@ -137,6 +144,8 @@ mod tests {
         use argon2::{Params, password_hash::phc::PasswordHash};
         let hash = PasswordHash::new(NOBODY).unwrap();
 
-        assert_eq!(Params::try_from(&hash).unwrap(), Params::default());
+        let (params, usual) = (Params::try_from(&hash).unwrap(), Params::default());
+        let costs = |one: &Params| (one.m_cost(), one.t_cost(), one.p_cost());
+        assert_eq!(costs(&params), costs(&usual));
     }
 }

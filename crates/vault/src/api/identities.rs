@@ -6,7 +6,10 @@ mod extension;
 mod federated;
 mod record;
 
-pub use extension::{ensure_extension_identity, new, remove_extension_identity, remove_node_group};
+pub use extension::{
+    ensure_extension_identity, ensure_node_group, new, node_group, remove_extension_identity,
+    remove_node_group,
+};
 pub use record::{EXCHANGE_AUDIENCE, FEDERATED, FederatedRecord, IdentityRecord, KIND, MOST_CREDENTIALS};
 
 use super::{At, Needs, Operation, operations::row};

@@ -10,6 +10,7 @@ mod validations;
 
 pub use actions::problem_error;
 pub use record::{Deletion, InstanceRecord, KIND, ProtectionState, all, moved};
+pub use shown::shown;
 
 use super::{At, Call, Failure, Loaded, Needs, Operation, operations::absent, operations::row, resource};
 use arm::{ArmError, ResourceId};
@@ -29,7 +30,8 @@ macro_rules! instances {
     };
 }
 
-const READ: Needs = Needs::Action(instances!("read"));
+/// The right to see an instance.
+pub const READ: Needs = Needs::Action(instances!("read"));
 const ONE: &str = vault!("/backupInstances/{instance}");
 const NOT_HERE: &str = "recovery points are in the operational tier, which needs no rehydration";
 

@@ -27,7 +27,8 @@ const ONE: &str = "/subscriptions/{subscription}/resourceGroups/{group}/provider
 const CANCEL: &str = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.DataProtection/backupVaults/{vault}/backupJobs/{job}/cancel";
 const EXPORT: &str = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.DataProtection/backupVaults/{vault}/exportBackupJobs";
 const EXPORTED: &str = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.DataProtection/backupVaults/{vault}/backupJobs/operations/{operation}";
-const READ: Needs = Needs::Action("Microsoft.DataProtection/backupVaults/backupJobs/read");
+/// The right to see a job.
+pub const READ: Needs = Needs::Action("Microsoft.DataProtection/backupVaults/backupJobs/read");
 const MAY_CANCEL: Needs = Needs::Action("Microsoft.DataProtection/backupVaults/backupJobs/cancel/action");
 const MAY_EXPORT: Needs = Needs::Action("Microsoft.DataProtection/backupVaults/exportBackupJobs/action");
 

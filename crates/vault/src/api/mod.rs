@@ -25,6 +25,7 @@ mod providers;
 pub(crate) mod resource;
 mod role_assignments;
 mod role_definitions;
+pub mod storage;
 mod subscriptions;
 mod tracked;
 pub mod vaults;
@@ -36,4 +37,5 @@ pub use groups::{DELETE as DELETE_GROUP, Group, KIND as GROUP, READ as READ_GROU
 pub use handle::{Gate, authenticate, handle, of_store, refused};
 pub use operation::{begin, finished};
 pub use operations::{Answered, At, Found, Handler, Operation, Params, find, operations};
-pub use resource::{Loaded, load, put, read};
+pub use resource::{Loaded, TRIES, load, put, read};
+pub use role_assignments::{administrators, keep_administrator, last_administrator};

@@ -9,6 +9,16 @@ use std::collections::BTreeSet;
 /// What the document says when no client asks for another version.
 const VERSION: &str = "2026-06-01";
 const REFERENCE: &str = "#/components/schemas/";
+const SCOPE: &str = "A subscription, a resource group or a resource; its slashes stand as they are.";
+/// Types whose name is their `objectType`.
+const TAGGED: [&str; 6] = [
+    "AbsoluteDeleteOption",
+    "AzureBackupParams",
+    "BackupPolicy",
+    "DataStoreInfoBase",
+    "ScheduleBasedBackupCriteria",
+    "ScheduleBasedTriggerContext",
+];
 
 /// The document.
 pub fn document() -> Value {
@@ -50,11 +60,10 @@ pub fn document() -> Value {
 fn parameters(path: &str) -> Vec<Value> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let path = names.map(|name| {
-        let mut schema = json!({"type": "string", "minLength": 1});
-        if name == "scope" {
-            schema["description"] =
-                json!("A subscription, a resource group or a resource; its slashes stand as they are.");
-        }
+        let schema = match name {
+            "scope" => json!({"type": "string", "minLength": 1, "description": SCOPE}),
+            _ => json!({"type": "string", "minLength": 1}),
+        };
         json!({"name": name, "in": "path", "required": true, "schema": schema})
     });
     let version = json!({
@@ -169,9 +178,8 @@ fn request(name: &str) -> Value {
     let tracked = |properties: Value| json!({"type": "object", "properties": {"location": {"type": "string"}, "tags": texts, "properties": properties}});
     match name {
         "BackupVaults_CreateOrUpdate" | "BackupVaults_Update" => {
-            let mut vault = tracked(of("VaultSettings"));
-            vault["properties"]["identity"] = identity;
-            vault
+            json!({"type": "object", "properties": {"location": {"type": "string"}, "tags": texts,
+                "identity": identity, "properties": of("VaultSettings")}})
         }
         "BackupPolicies_CreateOrUpdate" => {
             json!({"type": "object", "properties": {"properties": of("BackupPolicy")}})
@@ -190,32 +198,30 @@ fn schemas() -> Map<String, Value> {
     generator.subschema_for::<BackupPolicy>();
     let known = generator.take_definitions(true);
     let mut all = Map::new();
-    for (name, schema) in &known {
-        all.insert(name.clone(), schema.clone());
-        all.insert(format!("{name}Given"), as_given(schema));
+    for (name, schema) in known {
+        let schema = if TAGGED.contains(&name.as_str()) { tagged(&name, schema) } else { schema };
+        all.insert(format!("{name}Given"), as_given(&schema));
+        all.insert(name, schema);
     }
     let text = json!({"type": "string"});
     let base = |properties: Value| {
         json!({"type": "object", "required": ["id", "name", "type", "properties"],
             "properties": {"id": text, "name": text, "type": text, "properties": properties}})
     };
-    let tracked = |properties: Value| {
-        let mut schema = base(properties);
-        schema["required"] = json!(["id", "name", "type", "location", "properties"]);
-        schema["properties"]["location"] = text.clone();
-        schema["properties"]["tags"] = json!({"type": "object", "additionalProperties": {"type": "string"}});
-        schema["properties"]["eTag"] = text.clone();
-        schema
+    let tracked = |identity: Value, properties: Value| {
+        json!({"type": "object", "required": ["id", "name", "type", "location", "properties"],
+            "properties": {"id": text, "name": text, "type": text, "location": text, "eTag": text,
+                "tags": {"type": "object", "additionalProperties": {"type": "string"}},
+                "identity": identity, "properties": properties}})
     };
     let state = json!({"type": "object", "required": ["provisioningState"], "properties": {
         "provisioningState": {"type": "string"}, "isVaultProtectedByResourceGuard": {"type": "boolean"}}});
     let settings = json!({"$ref": format!("{REFERENCE}VaultSettings")});
-    let mut vault = tracked(json!({"allOf": [settings, state]}));
-    vault["properties"]["identity"] =
-        json!({"type": "object", "required": ["type"], "properties": {"type": text}});
+    let identity = json!({"type": "object", "required": ["type"], "properties": {"type": text}});
+    let vault = tracked(identity, json!({"allOf": [settings, state]}));
     all.insert("BackupVaultResource".to_owned(), vault);
     all.insert("BackupPolicyResource".to_owned(), base(json!({"$ref": format!("{REFERENCE}BackupPolicy")})));
-    all.insert("ResourceGuardResource".to_owned(), tracked(json!({"type": "object"})));
+    all.insert("ResourceGuardResource".to_owned(), tracked(json!({}), json!({"type": "object"})));
     all.insert(
         "ErrorResponse".to_owned(),
         json!({"type": "object", "required": ["error"], "properties": {"error": {"$ref": format!("{REFERENCE}Error")}}}),
@@ -227,6 +233,17 @@ fn schemas() -> Map<String, Value> {
             "details": {"type": "array", "items": {"$ref": format!("{REFERENCE}Error")}}}}),
     );
     all
+}
+
+/// A schema with the `objectType` that the generator leaves out.
+fn tagged(name: &str, mut schema: Value) -> Value {
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.insert("objectType".to_owned(), json!({"type": "string", "enum": [name]}));
+    }
+    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+        required.push(json!("objectType"));
+    }
+    schema
 }
 
 /// The same schema for requests: nothing is required, and what it refers to neither.
@@ -283,6 +300,8 @@ mod tests {
             schemas["VaultSettings"]["required"].is_array()
                 && schemas["VaultSettingsGiven"].get("required").is_none()
         );
-        assert_eq!(schemas["BackupPolicy"]["properties"]["objectType"]["type"], "string");
+        for name in TAGGED {
+            assert_eq!(schemas[name]["properties"]["objectType"]["enum"], json!([name]));
+        }
     }
 }

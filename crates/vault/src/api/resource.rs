@@ -174,7 +174,7 @@ pub async fn page_of_kinds(
 }
 
 fn top(call: &Call<'_>) -> Result<u32, ArmError> {
-    match call.address.parameter("$top") {
+    match call.address.parameter("$top").or_else(|| call.address.parameter("$maxpagesize")) {
         None | Some("") => Ok(PAGE),
         Some(text) => match text.parse::<u32>() {
             Ok(most) if most > 0 => Ok(most.min(PAGE)),
@@ -189,7 +189,7 @@ fn top(call: &Call<'_>) -> Result<u32, ArmError> {
 /// The same list from behind a key, with all that the client asked for.
 fn next_link(call: &Call<'_>, last: &str) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for name in ["$top", "$filter"] {
+    for name in ["$top", "$maxpagesize", "$filter"] {
         if let Some(value) = call.address.parameter(name) {
             query.append_pair(name, value);
         }

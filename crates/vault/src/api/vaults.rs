@@ -11,6 +11,7 @@ mod record;
 pub use act::of_path;
 pub use deleted::{PURGE, purge};
 pub use group::{keeps, leaving};
+pub use identity::{own_principal, user_identity};
 pub use record::{SystemIdentity, UserIdentity, VaultIdentity, VaultRecord, shown};
 
 use super::{At, Needs, Operation, operations::row};

@@ -2,10 +2,18 @@
 
 use super::CertificateFiles;
 use crate::{
-    forwarded::Network, protect::quotas::Quotas, public_url::PublicUrl, seal::KeySource,
-    store::postgres::DatabaseUrl, trust::TrustedIssuer, work::Kinds,
+    api::extensions::Catalogue,
+    forwarded::Network,
+    manifests::{ConnectManifests, NoManifests},
+    protect::quotas::Quotas,
+    public_url::PublicUrl,
+    seal::KeySource,
+    store::postgres::DatabaseUrl,
+    stores::StoreSpec,
+    trust::TrustedIssuer,
+    work::Kinds,
 };
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// The choices.
@@ -25,6 +33,8 @@ pub struct Config {
     pub spread: Duration,
     /// What a vault and an instance may have and do.
     pub quotas: Quotas,
+    /// Stores for the data of storage accounts, besides the one in the data directory.
+    pub stores: Vec<StoreSpec>,
     /// What one client may take.
     pub limits: Limits,
     /// The database that several replicas share; a file in the data directory when absent.
@@ -37,6 +47,14 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
     /// Kinds of work besides the vault's own.
     pub kinds: Kinds,
+    /// The extension packages that are offered.
+    pub packages: Catalogue,
+    /// The directory whose packages are served to agents.
+    pub package_directory: Option<PathBuf>,
+    /// Writes what connects a cluster; none by default, for the vault knows no Kubernetes.
+    pub manifests: Arc<dyn ConnectManifests>,
+    /// The image of agent and gateway; the program's own when absent.
+    pub agent_image: Option<String>,
     /// How people sign in.
     pub people: People,
     /// Where metrics are served, without TLS and without a token; nowhere when absent.
@@ -58,9 +76,14 @@ impl Config {
             certificate: None,
             trusted_proxies: Vec::new(),
             kinds: &[],
+            manifests: Arc::new(NoManifests),
+            agent_image: None,
             spread: Duration::from_secs(120),
             quotas: Quotas::default(),
+            packages: Catalogue::default(),
+            package_directory: None,
             people: People::default(),
+            stores: Vec::new(),
             metrics: None,
         }
     }

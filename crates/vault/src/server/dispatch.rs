@@ -5,6 +5,7 @@ use crate::{
     accounts::Source,
     api::{self, Gate},
     app::App,
+    data_plane,
     forwarded::{Network, client},
     graph,
     reply::Reply,
@@ -39,10 +40,15 @@ pub struct Client(pub IpAddr);
 /// Answers one request.
 pub async fn answer(
     app: Arc<App>,
+    data: Arc<blobs::Service>,
     limits: Limits,
     trusted: Arc<[Network]>,
     mut request: Request,
 ) -> Response<Body> {
+    let of_blobs = request.headers().contains_key("x-ms-version");
+    if is_for_data(&app, request.uri().path().to_owned(), of_blobs).await {
+        return stored_data(&app, &data, &trusted, request).await;
+    }
     let begun = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let headers = request.headers().clone();
@@ -67,6 +73,45 @@ pub async fn answer(
     let mut response = reply.into_response();
     mark(response.headers_mut(), &headers, &correlation);
     response
+}
+
+/// Whether the path begins with the name of an account; or looks so, and the request is one of a client of blobs, which
+/// understands no other answer.
+async fn is_for_data(app: &App, path: String, of_blobs: bool) -> bool {
+    let Some(name) = data_plane::account_of(&path) else { return false };
+    if of_blobs {
+        return true;
+    }
+    match app.stored.known(app.store.as_ref(), name).await {
+        Ok(known) => known.is_some(),
+        Err(error) => {
+            tracing::error!(%error, "could not look for a storage account");
+            false
+        }
+    }
+}
+
+/// Content streams both ways for as long as it moves: the limits of the management API do not hold.
+async fn stored_data(
+    app: &App,
+    data: &blobs::Service,
+    trusted: &[Network],
+    request: Request,
+) -> Response<Body> {
+    let begun = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else {
+        tracing::error!("a request came from nowhere; this is a defect, please report it");
+        let message = "The vault does not know where the request comes from.";
+        return Reply::error(&ArmError::new(500, "InternalServerError", message)).into_response();
+    };
+    let peer = client(peer, request.headers(), trusted);
+    let response = data.answer(request, peer).await;
+    let (status, ms) = (response.status().as_u16(), begun.elapsed().as_millis() as u64);
+    let id = response.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    tracing::debug!(%method, path, status, ms, %peer, id, "answered");
+    app.metrics.answered("stored data", status, begun.elapsed());
+    response.map(Body::new)
 }
 
 /// What was asked for, out of a closed list.
@@ -102,6 +147,10 @@ async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -
                 Err(error) => error.into(),
             };
         }
+        ["v2", ..] if reads => return crate::packages::serve(app, address.parts()).await,
+        ["cluster", "v1", "enrol"] if head.method == Method::POST => {
+            return enrol(app, limits, body, correlation).await;
+        }
         ["cluster", "v1", "grants"] if head.method == Method::POST => {
             return grants(app, limits, &head.headers, body, correlation).await;
         }
@@ -130,6 +179,15 @@ async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -
                 Err(error) => error.into(),
             }
         }
+    }
+}
+
+async fn enrol(app: &App, limits: &Limits, body: Body, correlation: &str) -> Reply {
+    match read(body, LARGEST_FORM, limits).await {
+        Ok(body) => crate::links::enrol(app, &body, correlation)
+            .await
+            .unwrap_or_else(|failure| api::refused(failure, correlation)),
+        Err(error) => error.into(),
     }
 }
 

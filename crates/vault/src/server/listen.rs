@@ -1,7 +1,12 @@
 //! Takes connections, speaks TLS and HTTP/1.1 or 2 on them, and lets them end in order.
 
 use super::{Limits, ServeError, certificate::Shown, dispatch, dispatch::Peer};
-use crate::{app::App, forwarded::Network};
+use crate::{
+    app::App,
+    data_plane,
+    forwarded::Network,
+    links::{self, Configs, Protocol},
+};
 use axum::{Extension, Router, extract::Request};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -15,8 +20,9 @@ use tokio::{
     sync::Semaphore,
     time::{sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tunnel::tls::Trust;
 
 const LARGEST_HEAD: u32 = 64 * 1024;
 const STREAMS: u32 = 128;
@@ -33,10 +39,11 @@ pub async fn run(
     trusted: Arc<[Network]>,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
-    let acceptor = TlsAcceptor::from(Arc::new(tls(shown)?));
+    let configs = configs(&app, shown)?;
+    let data = Arc::new(data_plane::service(&app));
     let answering = app.clone();
     let service = Router::new().fallback(move |request: Request| {
-        dispatch::answer(answering.clone(), limits, trusted.clone(), request)
+        dispatch::answer(answering.clone(), data.clone(), limits, trusted.clone(), request)
     });
     let connections = Arc::new(Semaphore::new(limits.connections));
     let tasks = TaskTracker::new();
@@ -58,10 +65,10 @@ pub async fn run(
             },
         };
         let service = service.clone().layer(Extension(Peer(peer.ip())));
-        let (acceptor, stop, app) = (acceptor.clone(), stop.clone(), app.clone());
+        let (configs, stop, app) = (configs.clone(), stop.clone(), app.clone());
         tasks.spawn(async move {
             app.metrics.connections.inc();
-            connection(stream, acceptor, service, limits, stop).await;
+            connection(stream, configs, service, app.clone(), limits, stop).await;
             app.metrics.connections.dec();
             drop(place);
         });
@@ -76,8 +83,9 @@ pub async fn run(
 
 async fn connection(
     stream: TcpStream,
-    acceptor: TlsAcceptor,
+    configs: Configs,
     service: Router,
+    app: Arc<App>,
     limits: Limits,
     stop: CancellationToken,
 ) {
@@ -87,13 +95,45 @@ async fn connection(
     }
     let secured = tokio::select! {
         () = stop.cancelled() => return,
-        secured = timeout(limits.head, acceptor.accept(stream)) => secured,
+        secured = timeout(limits.head, secure(stream, &configs)) => secured,
     };
-    let stream = match secured {
-        Ok(Ok(stream)) => stream,
+    let (protocol, stream) = match secured {
+        Ok(Ok(secured)) => secured,
         Ok(Err(error)) => return tracing::debug!(%error, "no TLS connection came about"),
         Err(_) => return tracing::debug!("the TLS handshake took too long"),
     };
+    match protocol {
+        Protocol::Management => serve(stream, service, limits, stop).await,
+        Protocol::Agent => match tunnel::tls::peer(stream.get_ref().1) {
+            Ok(name) => {
+                let service =
+                    Router::new().fallback(move |request: Request| links::agent(app.clone(), name, request));
+                serve(stream, service, limits, stop).await;
+            }
+            Err(error) => tracing::info!(%error, "a part of a cluster was refused"),
+        },
+        Protocol::Gateway => match tunnel::tls::peer(stream.get_ref().1) {
+            Ok(name) => {
+                let links = app.links.clone();
+                tokio::select! {
+                    () = links.gateway(app, name.connection, stream) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+            Err(error) => tracing::info!(%error, "a part of a cluster was refused"),
+        },
+    }
+}
+
+/// Finds out what the client means to speak, and ends the handshake accordingly.
+async fn secure(stream: TcpStream, configs: &Configs) -> std::io::Result<(Protocol, TlsStream<TcpStream>)> {
+    let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+    let (protocol, config) = configs.choose(&start.client_hello());
+    Ok((protocol, start.into_stream(config).await?))
+}
+
+/// Speaks HTTP until the connection ends.
+async fn serve(stream: TlsStream<TcpStream>, service: Router, limits: Limits, stop: CancellationToken) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -119,6 +159,12 @@ async fn connection(
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
+}
+
+fn configs(app: &App, shown: Arc<Shown>) -> Result<Configs, ServeError> {
+    let management = tls(shown.clone())?;
+    let authority = Trust::from_pem(app.links.authority.certificate())?;
+    Ok(Configs::new(management, shown, &authority, app.clock.clone())?)
 }
 
 fn tls(shown: Arc<Shown>) -> Result<ServerConfig, ServeError> {

@@ -15,10 +15,12 @@ use crate::{
     accounts::Accounts,
     app::App,
     bootstrap::{BootstrapError, Credential, first_start},
-    cluster_link::{ClusterLink, NoClusters},
+    cluster_link::ClusterLink,
+    data_plane::{self, StoredData},
     denials::Denials,
     directory::{DataDirectory, DirectoryError, Lock},
     forwarded::Network,
+    links::{self, AuthorityFailure, Links},
     metrics::Metrics,
     pki::PkiError,
     public_url::PublicUrl,
@@ -30,6 +32,7 @@ use crate::{
         postgres::{DatabaseUrl, Postgres},
         sqlite::Sqlite,
     },
+    stores::{DEFAULT_FOLDER, Stores, StoresError},
     tasks,
     tokens::{Issuer, KeyError},
     trust::{Trust, TrustError},
@@ -67,6 +70,9 @@ pub enum ServeError {
     /// Keys and certificates.
     #[error(transparent)]
     Pki(#[from] PkiError),
+    /// Stores for data.
+    #[error(transparent)]
+    Stores(#[from] StoresError),
     /// Signing keys.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -84,6 +90,12 @@ pub enum ServeError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The authority of clusters.
+    #[error(transparent)]
+    Links(#[from] AuthorityFailure),
+    /// TLS of clusters' connections.
+    #[error(transparent)]
+    LinkTls(#[from] tunnel::tls::TlsError),
     /// TLS.
     #[error("could not set up TLS: {0}; this is a defect, please report it")]
     Tls(rustls::Error),
@@ -121,6 +133,7 @@ impl Vault {
         if config.database.is_some() {
             shared::share_authority(store.as_ref(), &wrapping, &directory, clock.now()).await?;
         }
+        let stores = Stores::open(&config.stores, || directory.path(DEFAULT_FOLDER), &clock)?;
         let (shown, ca) = match config.certificate {
             Some(files) => (Shown::files(files.clone())?, files.certificate),
             None => Shown::open(directory, public.host(), clock.as_ref())?,
@@ -129,9 +142,12 @@ impl Vault {
         let wrapping = Arc::new(wrapping);
         let issuer =
             Issuer::open(public.clone(), tenant, store.clone(), clock.clone(), wrapping.clone()).await?;
+        let authority = links::open_authority(store.as_ref(), &wrapping, clock.now()).await?;
+        let links = Arc::new(Links::new(authority));
         let accounts = Accounts::new(store.clone(), clock.clone());
         let roles = identity::builtin::roles();
         let app = Arc::new(App {
+            stored: StoredData::new(stores),
             access: Access::new(store.clone(), roles.clone()),
             trust: Trust::open(&config.people.trusted, clock.clone())?,
             redirects: config.people.redirects,
@@ -146,7 +162,13 @@ impl Vault {
             location: config.location,
             spread: config.spread.try_into().unwrap_or_default(),
             quotas: config.quotas,
-            clusters: Arc::new(NoClusters),
+            packages: config.packages,
+            package_directory: config.package_directory,
+            authorities: ca.clone(),
+            manifests: config.manifests,
+            agent_image: config.agent_image,
+            clusters: links.clone(),
+            links,
             replica: uuid::Uuid::new_v4().to_string(),
             kinds: config.kinds,
             lease: config.limits.lease,
@@ -201,13 +223,16 @@ impl Vault {
         let background = tokio::spawn(tasks::run(self.app.clone(), stop.clone()));
         let worker = tokio::spawn(work::run(self.app.clone(), stop.clone()));
         let renewal = tokio::spawn(certificate::renew(self.shown.clone(), self.app.clone(), stop.clone()));
+        let listener = links::listen(self.app.clone(), stop.clone());
+        let listener = tokio::spawn(listener);
+        let sweeper = tokio::spawn(data_plane::sweep(self.app.clone(), stop.clone()));
         let app = self.app.clone();
         let scrape =
             self.scrape.map(|listener| tokio::spawn(scrape::run(self.app.clone(), listener, stop.clone())));
         let ended =
             listen::run(self.app, self.listener, self.shown, self.limits, self.trusted, stop.clone()).await;
         stop.cancel();
-        for task in [background, worker, renewal].into_iter().chain(scrape) {
+        for task in [background, worker, renewal, listener, sweeper].into_iter().chain(scrape) {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task ended badly");
             }

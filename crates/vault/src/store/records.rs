@@ -261,6 +261,8 @@ pub enum Change {
         /// As it becomes.
         sealed: Vec<u8>,
     },
+    /// A setting goes; absent is fine.
+    Unset(String),
     /// A new subscription.
     AddSubscription(Subscription),
     /// A namespace is registered; again changes nothing.

@@ -7,7 +7,7 @@ pub use run::run;
 
 use crate::{
     app::App,
-    protect,
+    data_plane, protect,
     store::{AuditEntry, AuditOutcome, Change, StoreError, Work},
 };
 use jiff::Timestamp;
@@ -45,6 +45,7 @@ const KINDS: Kinds = &[
     (protect::forget::KIND, protect::forget::step),
     (protect::validate::KIND, protect::validate::step),
     (protect::purge::KIND, protect::purge::step),
+    (data_plane::remove::KIND, data_plane::remove::step),
     (crate::api::vaults::PURGE, crate::api::vaults::purge),
 ];
 /// Kinds of work and their steps.

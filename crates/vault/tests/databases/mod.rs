@@ -4,6 +4,7 @@
 
 mod server;
 
+#[allow(unused_imports, reason = "not every suite needs both")]
 pub use server::{Server, own};
 
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};

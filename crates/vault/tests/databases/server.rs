@@ -33,11 +33,16 @@ impl Server {
         run(server.command("initdb").args(initdb).arg(server.data()));
         // The machine does not lose power during a test: the kill of a server loses nothing that was written.
         let settings = "fsync = off\nlisten_addresses = ''\nmax_connections = 300\nmin_wal_size = 2MB\nshared_buffers = 32MB\n";
-        let mut file =
-            fs::OpenOptions::new().append(true).open(server.data().join("postgresql.conf")).unwrap();
-        file.write_all(settings.as_bytes()).unwrap();
+        server.set(settings);
         server.up();
         server
+    }
+
+    /// Adds settings; those that come last count, from the next start on.
+    pub fn set(&self, settings: &str) {
+        let path = self.data().join("postgresql.conf");
+        let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+        file.write_all(settings.as_bytes()).unwrap();
     }
 
     /// The URL of one of its databases.
@@ -91,7 +96,8 @@ pub fn own(path: &Path) {
     if let Some((user, group)) = owner() {
         std::os::unix::fs::chown(path, Some(user), Some(group)).unwrap();
     }
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+    let mode = if path.is_dir() { 0o700 } else { 0o600 };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 /// User and group of the server, where the test runs as root.

@@ -4,6 +4,7 @@
 
 pub mod fault_cluster;
 pub mod protected;
+pub mod stored;
 
 use reqwest::{Certificate, Method, Response, header::HeaderMap};
 use serde_json::{Value, json};
@@ -16,7 +17,8 @@ use vault::{
     app::App,
     bootstrap::{Credential, add_principal},
     cluster_link::{ClusterLink, NoClusters},
-    server::{Config, Limits, ServeError, Vault},
+    manifests::{ConnectManifests, ConnectSettings},
+    server::{Config, Limits, People, ServeError, Vault},
 };
 
 pub const VERSION: &str = "2024-11-01";
@@ -84,15 +86,24 @@ impl World {
     }
 
     pub async fn with(limits: Limits) -> Self {
-        Self::reaching(limits, Arc::new(NoClusters)).await
+        Self::over_all(limits, People::default(), Arc::new(NoClusters)).await
     }
 
     /// With a way to clusters.
     pub async fn reaching(limits: Limits, clusters: Arc<dyn ClusterLink>) -> Self {
+        Self::over_all(limits, People::default(), clusters).await
+    }
+
+    /// With other ways to sign in.
+    pub async fn with_people(limits: Limits, people: People) -> Self {
+        Self::over_all(limits, people, Arc::new(NoClusters)).await
+    }
+
+    async fn over_all(limits: Limits, people: People, clusters: Arc<dyn ClusterLink>) -> Self {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = Arc::new(FixedClock::at(SystemClock.now()));
-        let mut vault = open(&folder, &clock, limits).await.with_clusters(clusters.clone());
+        let mut vault = open(&folder, &clock, limits, people).await.with_clusters(clusters.clone());
         let first = vault.take_first().unwrap();
         let (tenant, subscription) = (first.tenant.clone(), first.subscription.clone());
         let mut world = Self::over(vault, folder, clock, person(&first), tenant, subscription, clusters);
@@ -122,7 +133,7 @@ impl World {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
         drop(self.app);
-        let vault = open(&self.folder, &self.clock, Limits::default()).await;
+        let vault = open(&self.folder, &self.clock, Limits::default(), People::default()).await;
         let mut vault = vault.with_clusters(self.clusters.clone());
         assert!(vault.take_first().is_none(), "only the first start makes an administrator");
         Self::over(
@@ -244,11 +255,25 @@ impl World {
     }
 }
 
-async fn open(folder: &TempDir, clock: &Arc<FixedClock>, limits: Limits) -> Vault {
+/// One document that tells with what it was written.
+#[derive(Debug)]
+struct FakeManifests;
+
+impl ConnectManifests for FakeManifests {
+    fn documents(&self, settings: &ConnectSettings) -> Result<Vec<Value>, String> {
+        Ok(vec![json!({"vault": settings.vault, "authorities": settings.authorities,
+            "token": settings.token.as_str(), "image": settings.image})])
+    }
+}
+
+async fn open(folder: &TempDir, clock: &Arc<FixedClock>, limits: Limits, people: People) -> Vault {
     let config = Config {
         listen: "127.0.0.1:0".parse().unwrap(),
         spread: std::time::Duration::ZERO,
         limits,
+        people,
+        manifests: Arc::new(FakeManifests),
+        agent_image: Some("registry.example/cofferdam:test".to_owned()),
         ..Config::at(folder.path().join("vault"))
     };
     Vault::open(config, clock.clone()).await.unwrap()

@@ -25,12 +25,14 @@ const ACCOUNTS: &str = "Microsoft.Storage/storageAccounts";
 #[derive(Debug, Subcommand)]
 pub enum ExtensionCommand {
     /// Install an extension into a cluster
+    #[command(disable_version_flag = true)]
     Create(CreateArgs),
     /// Show one with what it says of itself
     Show(ShowArgs),
     /// List the extensions of a cluster
     List(ListArgs),
     /// Change version or settings; what is not named stays
+    #[command(disable_version_flag = true)]
     Update(UpdateArgs),
     /// Uninstall one
     Delete(DeleteArgs),
@@ -72,7 +74,7 @@ struct Wish {
     #[arg(long, value_name = "NAME")]
     release_train: Option<String>,
     /// Version to stay at
-    #[arg(long, value_name = "VERSION")]
+    #[arg(id = "wanted-version", long = "version", value_name = "VERSION")]
     version: Option<String>,
     /// Whether minor versions come by themselves
     #[arg(long, visible_alias = "auto-upgrade", value_name = "BOOL")]

@@ -21,6 +21,8 @@ pub struct FileSettings {
     pub tls_key: Option<PathBuf>,
     pub trusted_proxies: Option<Vec<String>>,
     pub metrics_listen: Option<String>,
+    pub agent_image: Option<String>,
+    pub stores: Option<Vec<String>>,
 }
 
 impl FileSettings {

@@ -2,11 +2,15 @@
 
 mod credential;
 mod file;
+mod keys;
 mod manage;
+mod packages;
+mod people;
 mod place;
 mod principal;
 mod rotate;
 mod serve;
+mod sign_in;
 
 use crate::{cluster::ClusterArgs, exit::Outcome, output::Format};
 use clap::Subcommand;
@@ -19,6 +23,20 @@ pub enum VaultCommand {
     AddPrincipal(principal::AddPrincipalArgs),
     /// Seal everything in the database with another wrapping key
     RotateWrappingKey(rotate::RotateArgs),
+    /// Make a key pair to which repository keys can be sealed; age-keygen makes the same
+    MakeRecoveryKey(keys::MakeArgs),
+    /// Seal the keys of all repositories to a recovery key, into a file
+    ExportRepositoryKeys(keys::ExportArgs),
+    /// Open such a file: one password file per repository, for restic or for this program
+    OpenRepositoryKeys(keys::OpenArgs),
+    /// Make a person who signs in with a password
+    AddUser(people::AddUserArgs),
+    /// Give a person another password
+    SetPassword(people::SetPasswordArgs),
+    /// Register a person of a trusted issuer
+    AddExternal(people::AddExternalArgs),
+    /// Remove a person or a service principal; its tokens count no more
+    RemovePrincipal(people::RemovePrincipalArgs),
     #[command(flatten)]
     Managed(manage::Managed),
 }
@@ -28,6 +46,13 @@ pub async fn run(command: VaultCommand, cluster: &ClusterArgs, format: Format) -
         VaultCommand::Serve(args) => serve::run(args).await,
         VaultCommand::AddPrincipal(args) => principal::run(args, format).await,
         VaultCommand::RotateWrappingKey(args) => rotate::run(args, format).await,
+        VaultCommand::MakeRecoveryKey(args) => keys::make(args, format),
+        VaultCommand::ExportRepositoryKeys(args) => keys::export(args, format).await,
+        VaultCommand::OpenRepositoryKeys(args) => keys::open(args, format),
+        VaultCommand::AddUser(args) => people::add_user(args, format).await,
+        VaultCommand::SetPassword(args) => people::set_password(args, format).await,
+        VaultCommand::AddExternal(args) => people::add_external(args, format).await,
+        VaultCommand::RemovePrincipal(args) => people::remove(args, format).await,
         VaultCommand::Managed(command) => manage::run(command, cluster, format).await,
     }
 }

@@ -3,7 +3,9 @@
 use super::{
     credential::hand_over,
     file::{FileSettings, parsed},
+    packages::Offered,
     place::{Place, PlaceArgs},
+    sign_in::SignInArgs,
 };
 use crate::{
     commands::extension::stop_on_signals,
@@ -14,10 +16,12 @@ use clap::Args;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use telemetry::SystemClock;
 use vault::{
+    api::extensions::Catalogue,
     directory::DataDirectory,
     forwarded::Network,
     public_url::PublicUrl,
     server::{CertificateFiles, Config, Limits, ServeError, Vault},
+    stores::StoreSpec,
 };
 
 /// Where the first administrator's credential goes when there is no terminal.
@@ -58,6 +62,18 @@ pub struct ServeArgs {
     /// Address and port where metrics are served over plain HTTP, without a token; nowhere when absent
     #[arg(long, env = "COFFERDAM_VAULT_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     metrics_listen: Option<SocketAddr>,
+    /// Store for the data of storage accounts: NAME=URL with file:///DIR, s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX
+    /// or gs://BUCKET/PREFIX; may be given several times. The store `default` is in the data directory unless it is named
+    #[arg(long, env = "COFFERDAM_VAULT_STORES", value_name = "NAME=URL", value_delimiter = ' ')]
+    store: Vec<StoreSpec>,
+    /// Image of agent and gateway in the manifest that connects a cluster; the program's own when absent
+    #[arg(long, env = "COFFERDAM_VAULT_AGENT_IMAGE", value_name = "REFERENCE")]
+    agent_image: Option<String>,
+    /// Directory of the extension packages that are offered and served, as `cofferdam extension-package build` writes it
+    #[arg(long, env = "COFFERDAM_VAULT_PACKAGES", value_name = "DIR")]
+    packages: Option<PathBuf>,
+    #[command(flatten)]
+    sign_in: SignInArgs,
 }
 
 impl ServeArgs {
@@ -73,6 +89,8 @@ impl ServeArgs {
             tls_key,
             trusted_proxies,
             metrics_listen,
+            agent_image,
+            stores,
             ..
         } = file;
         let defaults = Config::at(data);
@@ -90,10 +108,29 @@ impl ServeArgs {
                 proxies.extend(parsed::<Network>("trusted-proxies", Some(one))?);
             }
         }
+        let mut specs = self.store;
+        if specs.is_empty() {
+            for one in stores.unwrap_or_default() {
+                specs.extend(parsed::<StoreSpec>("stores", Some(one))?);
+            }
+        }
         let grace = self.grace.or(grace).unwrap_or(GRACE);
+        let listen = self.listen.or(parsed("listen", listen)?).unwrap_or(defaults.listen);
+        let public = self.public_url.or(parsed("public-url", public_url)?);
+        let mut packages = Catalogue::default();
+        let mut manifests = defaults.manifests.clone();
+        if let Some(directory) = &self.packages {
+            let public = public.clone().unwrap_or_else(|| PublicUrl::localhost(listen.port()));
+            let offered = Offered::read(directory, public.authority())?;
+            packages = offered.catalogue();
+            manifests = Arc::new(offered);
+        }
         Ok(Config {
-            listen: self.listen.or(parsed("listen", listen)?).unwrap_or(defaults.listen),
-            public: self.public_url.or(parsed("public-url", public_url)?),
+            listen,
+            public,
+            packages,
+            package_directory: self.packages,
+            manifests,
             subscription: self.subscription.or(parsed("subscription", subscription)?),
             location: self.location.or(location).unwrap_or_else(|| defaults.location.clone()),
             limits: Limits { drain: Duration::from_secs(grace), ..Limits::default() },
@@ -102,7 +139,10 @@ impl ServeArgs {
             wrapping_key,
             certificate,
             trusted_proxies: proxies,
+            people: self.sign_in.into(),
+            stores: specs,
             metrics: self.metrics_listen.or(parsed("metrics-listen", metrics_listen)?),
+            agent_image: self.agent_image.or(agent_image),
             ..defaults
         })
     }
@@ -128,8 +168,10 @@ pub fn failure(error: ServeError) -> Failure {
         ServeError::Directory(_)
         | ServeError::Listen { .. }
         | ServeError::Bootstrap(_)
+        | ServeError::Stores(_)
         | ServeError::Rewrap(_)
         | ServeError::Pki(_)
+        | ServeError::Trust(_)
         | ServeError::Seal(_) => Failure::precondition(error),
         error => Failure::failed(error),
     }

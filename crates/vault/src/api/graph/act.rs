@@ -2,7 +2,7 @@
 
 use super::query::{self, Condition, Query};
 use crate::{
-    api::{Call, Failure, Needs, policies, resource::PAGE, vaults},
+    api::{Call, Failure, Needs, clusters, instances, jobs, policies, resource::PAGE, vaults},
     reply::Reply,
     store::{StoreError, Stored},
 };
@@ -23,7 +23,10 @@ struct Source {
 /// What can be asked for; each module of the API adds its types. Of others there are no rows.
 const SOURCES: &[Source] = &[
     Source { kind: vaults::KIND, read: vaults::READ, shown: vault },
+    Source { kind: clusters::KIND, read: clusters::READ, shown: clusters::graph_row },
     Source { kind: policies::KIND, read: policies::READ, shown: policy },
+    Source { kind: instances::KIND, read: instances::READ, shown: instance },
+    Source { kind: jobs::KIND, read: jobs::READ, shown: job },
 ];
 
 fn vault(call: &Call<'_>, stored: Stored) -> Result<Value, StoreError> {
@@ -33,6 +36,16 @@ fn vault(call: &Call<'_>, stored: Stored) -> Result<Value, StoreError> {
 
 fn policy(_: &Call<'_>, stored: Stored) -> Result<Value, StoreError> {
     Ok(policies::shown(&stored.id, &stored.document))
+}
+
+fn instance(_: &Call<'_>, stored: Stored) -> Result<Value, StoreError> {
+    let instance = crate::api::resource::read::<instances::InstanceRecord>(stored)?;
+    Ok(instances::shown(&instance.id, &instance.document))
+}
+
+fn job(call: &Call<'_>, stored: Stored) -> Result<Value, StoreError> {
+    let job = crate::api::resource::read::<jobs::JobRecord>(stored)?;
+    Ok(jobs::shown(&job.id, &job.document, &job.etag(), call.now))
 }
 
 /// Answers a query.

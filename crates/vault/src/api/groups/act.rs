@@ -5,6 +5,7 @@ use crate::{
     api::{
         Call, Failure, begin,
         call::invalid_filter,
+        clusters,
         resource::{self, TRIES},
         vaults,
     },
@@ -121,6 +122,9 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
             return accepted(call, &running.id);
         }
         if let Some(refusal) = vaults::keeps(call.app.store.as_ref(), &stored.id).await? {
+            return Err(refusal.into());
+        }
+        if let Some(refusal) = clusters::keeps_in(call.app.store.as_ref(), &stored.id).await? {
             return Err(refusal.into());
         }
         let operation = begin(call, DELETE, &stored.id);

@@ -191,16 +191,16 @@ mod tests {
         let request = format!("{GUARD}/deleteBackupInstanceRequests/default");
         let other = format!("{GUARD}/deleteResourceGuardProxyRequests/default");
         let elsewhere = request.replace("/guard/", "/another/");
-        let operator = with("Backup MUA Operator", GUARD);
+        let operator = &[with("Backup MUA Operator", GUARD)];
         let missing = "UserErrorResourceGuardOperationRequestsMissing";
         let denied = "UserErrorResourceGuardOperationNotApproved";
         let delete = Critical::DeleteInstance;
 
-        assert_eq!(code(delete, &[], &[operator.clone()]), missing);
-        assert_eq!(code(delete, &[&other, &elsewhere, "nonsense"], &[operator.clone()]), missing);
+        assert_eq!(code(delete, &[], operator), missing);
+        assert_eq!(code(delete, &[&other, &elsewhere, "nonsense"], operator), missing);
         assert_eq!(code(delete, &[&request], &[]), denied);
-        assert_eq!(code(delete, &[&request], &[operator.clone()]), "approved");
-        assert_eq!(code(delete, &[&other, &request], &[operator]), "approved");
+        assert_eq!(code(delete, &[&request], operator), "approved");
+        assert_eq!(code(delete, &[&other, &request], operator), "approved");
     }
 
     #[test]

@@ -94,7 +94,11 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
         let assigned = call.app.store.assignments_of(&found.document.principal_id).await?;
         if let Some(kept) = keep_administrator(&assigned, subscription, &call.app.roles) {
             let all = call.app.store.assignments_in(subscription).await?;
-            if all.iter().all(|one| one.assignment.principal == found.document.principal_id) {
+            let others: Vec<_> = all
+                .into_iter()
+                .filter(|one| one.assignment.principal != found.document.principal_id)
+                .collect();
+            if keep_administrator(&others, subscription, &call.app.roles).is_none() {
                 return Err(last_administrator().into());
             }
             changes.push(kept);

@@ -4,7 +4,7 @@
 use super::{EXCHANGE_AUDIENCE, FederatedRecord, IdentityRecord, KIND};
 use crate::{
     api::{
-        Group,
+        Failure, Group,
         clusters::ClusterRecord,
         extensions::ExtensionIdentity,
         read_group,
@@ -12,7 +12,7 @@ use crate::{
     },
     store::{Change, Expected, Principal, PrincipalKind, Store, StoreError, Stores},
 };
-use arm::ResourceId;
+use arm::{ArmError, ResourceId};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -27,24 +27,9 @@ pub async fn ensure_extension_identity(
     extension: &str,
     namespace: &str,
     now: Timestamp,
-) -> Stores<(ExtensionIdentity, Vec<Change>)> {
-    let group = node_group(cluster)?;
+) -> Result<(ExtensionIdentity, Vec<Change>), Failure> {
     let mut changes = Vec::new();
-    let group = match store.resource(&group).await? {
-        Some(stored) if read_group(&stored)?.deleting => {
-            return Err(StoreError::Conflict(format!("{} (it is being deleted)", stored.id)));
-        }
-        Some(stored) => stored.id,
-        None => {
-            let record = Group {
-                location: cluster.document.location.clone(),
-                managed_by: Some(cluster.id.to_string()),
-                ..Group::default()
-            };
-            changes.push(put(&group, &record, Expected::Absent)?);
-            group
-        }
-    };
+    let group = ensure_node_group(store, cluster, &mut changes).await?;
     let resource = group.with(KIND, &name(extension, cluster)).map_err(damaged)?;
     let found: Option<Loaded<IdentityRecord>> = load(store, &resource).await?;
     let (resource, record) = match found {
@@ -75,6 +60,47 @@ pub async fn ensure_extension_identity(
     Ok((identity, changes))
 }
 
+/// The node resource group of a cluster; the change that makes it is added where it is not there. A group of someone
+/// else's is never taken: what the vault puts there, and takes away with the cluster, would be theirs.
+pub async fn ensure_node_group(
+    store: &dyn Store,
+    cluster: &Loaded<ClusterRecord>,
+    changes: &mut Vec<Change>,
+) -> Result<ResourceId, Failure> {
+    let group = node_group(cluster)?;
+    let Some(stored) = store.resource(&group).await? else {
+        let record = Group {
+            location: cluster.document.location.clone(),
+            managed_by: Some(cluster.id.to_string()),
+            ..Group::default()
+        };
+        changes.push(put(&group, &record, Expected::Absent)?);
+        return Ok(group);
+    };
+    let is = read_group(&stored)?;
+    if is.deleting {
+        let message = format!(
+            "The node resource group '{}' is being deleted. Wait until it is gone.",
+            stored.id.name()
+        );
+        return Err(ArmError::new(409, "ResourceGroupBeingDeleted", message)
+            .about(stored.id.as_str())
+            .into());
+    }
+    if is.managed_by.and_then(|id| id.parse::<ResourceId>().ok()).as_ref() != Some(&cluster.id) {
+        let message = format!(
+            "The node resource group '{}' exists and does not belong to the cluster '{}'. Name another one in \
+             properties.nodeResourceGroup.",
+            stored.id.name(),
+            cluster.id.name()
+        );
+        return Err(ArmError::new(409, "NodeResourceGroupAlreadyExists", message)
+            .about("properties.nodeResourceGroup")
+            .into());
+    }
+    Ok(stored.id)
+}
+
 /// The changes by which the identity of an extension goes, with its credential, principal and role assignments; none
 /// when it is gone already.
 pub async fn remove_extension_identity(
@@ -93,7 +119,7 @@ pub async fn remove_node_group(store: &dyn Store, cluster: &Loaded<ClusterRecord
     let Some(stored) = store.resource(&node_group(cluster)?).await? else { return Ok(Vec::new()) };
     let owner = read_group(&stored)?.managed_by.and_then(|id| id.parse::<ResourceId>().ok());
     let own = owner.as_ref() == Some(&cluster.id);
-    Ok(own.then(|| Change::Remove(stored.id, Expected::Version(stored.version))).into_iter().collect())
+    Ok(own.then_some(Change::Remove(stored.id, Expected::Version(stored.version))).into_iter().collect())
 }
 
 /// A new identity and its principal.
@@ -119,7 +145,8 @@ fn name(extension: &str, cluster: &Loaded<ClusterRecord>) -> String {
     format!("ext-{extension}-{}", cluster.id.name())
 }
 
-fn node_group(cluster: &Loaded<ClusterRecord>) -> Stores<ResourceId> {
+/// Id of a cluster's node resource group.
+pub fn node_group(cluster: &Loaded<ClusterRecord>) -> Stores<ResourceId> {
     ResourceId::group(cluster.id.subscription_id(), &cluster.document.node_resource_group).map_err(damaged)
 }
 

@@ -180,6 +180,13 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
             );
             return Err(ArmError::new(409, "UserErrorBackupVaultContainsBackupInstances", message).into());
         }
+        if let Some(guard) = &found.document.guard {
+            let message = format!(
+                "The vault '{}' is guarded by '{guard}'. Remove that mapping first, which needs the guard's consent.",
+                found.id.name()
+            );
+            return Err(ArmError::new(409, "UserErrorBackupVaultGuarded", message).into());
+        }
         let mut changes = deleted::kept(call, &found).await?;
         changes.push(Change::Remove(found.id.clone(), Expected::Version(found.version)));
         if let Some(system) = &found.document.identity.system {

@@ -87,7 +87,7 @@ pub async fn apply(
     let system = match (&is.system, steps.system) {
         (Some(kept), true) => Some(kept.clone()),
         (None, true) => {
-            let made = principal(call, vault);
+            let made = own_principal(call, vault);
             let identity = SystemIdentity { principal_id: made.object_id.clone() };
             changes.push(Change::AddPrincipal(made));
             Some(identity)
@@ -106,19 +106,20 @@ pub async fn apply(
     Ok((VaultIdentity { system, user }, changes))
 }
 
-fn principal(call: &Call<'_>, vault: &ResourceId) -> Principal {
+/// A new identity of a resource's own.
+pub fn own_principal(call: &Call<'_>, resource: &ResourceId) -> Principal {
     Principal {
         object_id: Uuid::new_v4().to_string(),
         client_id: Uuid::new_v4().to_string(),
-        name: vault.name().to_owned(),
+        name: resource.name().to_owned(),
         kind: PrincipalKind::ManagedIdentity,
-        resource: Some(vault.clone()),
+        resource: Some(resource.clone()),
         created_at: call.now,
     }
 }
 
-/// Whoever gives a vault an identity must have the right to give that identity away.
-async fn user_identity(call: &Call<'_>, id: &ResourceId) -> Result<UserIdentity, Failure> {
+/// The identity of a resource. Whoever gives it to a vault or a cluster must have the right to give it away.
+pub async fn user_identity(call: &Call<'_>, id: &ResourceId) -> Result<UserIdentity, Failure> {
     if !call.may(Needs::Action(ASSIGN), id) {
         let message = format!(
             "The client with object id '{}' has permission to perform action '{}' on '{}', but not '{ASSIGN}' on the \

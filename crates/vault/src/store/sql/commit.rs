@@ -43,6 +43,7 @@ fn simple(change: &Change) -> Option<(Query, Option<String>)> {
                 .bind(before),
             Some(name),
         ),
+        Change::Unset(name) => (query("DELETE FROM settings WHERE name = ?1").bind(name), None),
         Change::AddSubscription(new) => (
             query("INSERT INTO subscriptions (key, id, name, created_at) VALUES (?1, ?2, ?3, ?4)")
                 .bind(new.id.folded().to_owned())

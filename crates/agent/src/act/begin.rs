@@ -1,0 +1,149 @@
+//! The first step: may it be installed, what is it, and what exactly will be applied. Writes nothing to the cluster.
+
+use super::{Actor, Done, gate, stamp};
+use crate::{
+    error::{ActError, Failure, code},
+    objects::{self, Owner},
+    record::{Record, Release, Work},
+    registry,
+};
+use packages::{
+    Asked, ObjectKey, Package, Values, judge, render,
+    wire::{DesiredExtension, Level, Status},
+};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Objects that a message names.
+const NAMED: usize = 10;
+
+impl Actor {
+    /// Prepares what is desired. The record that comes back holds all that will be applied.
+    pub async fn begin(&self, desired: &DesiredExtension, record: &Record) -> Result<Done, ActError> {
+        stays_itself(desired, record)?;
+        let asked = Asked { kind: &desired.kind, version: &desired.version };
+        let package = registry::fetch(self.registry.as_ref(), &desired.package, &self.trust, &asked).await?;
+        let mut statuses = Vec::new();
+        if record.installed.is_none() {
+            statuses.extend(gate::pass(self, &package.gate.cluster, &desired.namespace).await?);
+        }
+        let judged = judge(&package.settings, &desired.settings, &desired.protected_settings)?;
+        statuses.extend(judged.statuses);
+        let values = Values { settings: judged.values, agent: self.values(desired) };
+        let rendered = render(&package, &values)?;
+        let (objects, made, noticed) = self.places(desired, &package, rendered).await?;
+        statuses.extend(noticed);
+        let now = self.now();
+        stamp(&mut statuses, now);
+        let release = Release::new(
+            desired.generation,
+            &package.version,
+            &desired.namespace,
+            objects,
+            package.health,
+            statuses,
+        )?;
+        let strays = record.work.as_ref().map(Work::objects).unwrap_or_default();
+        let mut made_all = record.made.clone();
+        made_all.extend(made);
+        let record = Record {
+            kind: desired.kind.clone(),
+            installed: record.installed.clone(),
+            work: Some(Work::Apply { release, strays, since: now }),
+            failed: None,
+            made: made_all,
+        };
+        Ok(Done::record(record))
+    }
+
+    fn values(&self, desired: &DesiredExtension) -> BTreeMap<&'static str, String> {
+        let mut values = BTreeMap::from([
+            ("namespace", desired.namespace.clone()),
+            ("extension", desired.name.clone()),
+            ("clusterUid", self.cluster_uid.clone()),
+            ("vaultUrl", self.vault.url.trim_end_matches('/').to_owned()),
+            ("vaultAuthorities", self.vault.authorities.clone()),
+            ("tenantId", self.vault.tenant_id.clone()),
+        ]);
+        if let Some(identity) = &desired.identity {
+            values.insert("clientId", identity.client_id.clone());
+            values.insert("principalId", identity.principal_id.clone());
+            values.insert("audience", identity.audience.clone());
+        }
+        values.retain(|_, value| !value.is_empty());
+        values
+    }
+
+    /// Which of the rendered objects will be applied: not the namespaces of others, and nothing at all when an object
+    /// of somebody else is in the way. Also the namespaces that will be made.
+    #[allow(clippy::type_complexity)]
+    async fn places(
+        &self,
+        desired: &DesiredExtension,
+        package: &Package,
+        rendered: Vec<(ObjectKey, Value)>,
+    ) -> Result<(Vec<(ObjectKey, Value)>, BTreeSet<String>, Vec<Status>), ActError> {
+        let (mut objects, mut made, mut noticed, mut foreign) =
+            (Vec::new(), BTreeSet::new(), Vec::new(), Vec::new());
+        for (key, object) in rendered {
+            match objects::owner(&self.client, &key, &desired.name, &package.adopts).await? {
+                Owner::Foreign if key.is_namespace() => {
+                    let text = format!("{key} was there already; it is used as it is, and is never removed.");
+                    noticed.push(Status::new(
+                        "NamespaceExisted",
+                        "Namespace existed",
+                        Level::Information,
+                        text,
+                    ));
+                    continue;
+                }
+                Owner::Foreign => foreign.push(key.to_string()),
+                Owner::Nobody if key.is_namespace() => drop(made.insert(key.name.clone())),
+                Owner::Nobody | Owner::Ours | Owner::Adoptable => {}
+            }
+            objects.push((key, object));
+        }
+        if foreign.is_empty() {
+            return Ok((objects, made, noticed));
+        }
+        let more = foreign.len().saturating_sub(NAMED);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        foreign.truncate(NAMED);
+        Err(ActError::Permanent(Failure::new(
+            code::EXISTS,
+            format!(
+                "Objects are there that do not belong to this extension: {}{more}. Remove them, or choose another namespace.",
+                foreign.join(", ")
+            ),
+        )))
+    }
+}
+
+/// Type and namespace of an extension that is there cannot change.
+fn stays_itself(desired: &DesiredExtension, record: &Record) -> Result<(), ActError> {
+    let refused = |code, what: String| Err(ActError::Permanent(Failure::new(code, what)));
+    let release = record.installed.as_ref().or(match &record.work {
+        Some(Work::Apply { release, .. } | Work::Wait { release, .. }) => Some(release),
+        _ => None,
+    });
+    let Some(release) = release else { return Ok(()) };
+    if record.kind != desired.kind {
+        return refused(
+            code::TYPE_CHANGED,
+            format!(
+                "The extension is of type {} and cannot become {}. Remove it first.",
+                record.kind, desired.kind
+            ),
+        );
+    }
+    if release.namespace != desired.namespace {
+        return refused(
+            code::NAMESPACE,
+            format!(
+                "The extension lives in namespace {} and cannot move to {}. Remove it first.",
+                release.namespace, desired.namespace
+            ),
+        );
+    }
+    Ok(())
+}

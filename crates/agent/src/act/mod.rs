@@ -1,0 +1,151 @@
+//! The acts: each performs one step and answers with the record as it is then.
+
+mod begin;
+mod empty;
+mod gate;
+mod remove;
+
+pub(crate) use empty::QUOTA;
+
+use crate::{
+    error::{ActError, Failure},
+    fault::FaultPoints,
+    objects,
+    record::{Failed, Record, Release, Work, union, without},
+    registry::Registry,
+};
+use jiff::Timestamp;
+use kube::Client;
+use packages::{
+    Trust,
+    wire::{Status, VaultPlace},
+};
+use std::{fmt, sync::Arc};
+use telemetry::Clock;
+
+/// What the acts work with.
+#[derive(Clone)]
+pub(crate) struct Actor {
+    pub client: Client,
+    pub registry: Arc<dyn Registry>,
+    pub trust: Trust,
+    pub clock: Arc<dyn Clock>,
+    pub points: FaultPoints,
+    pub cluster_uid: String,
+    pub vault: VaultPlace,
+}
+
+/// What an act led to.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// The record to write; `None` takes it away.
+    Record(Option<Box<Record>>),
+    /// Nothing to write yet; look again soon. What is being waited for.
+    NotYet(String),
+    /// As `Record`, and something was noticed that the record does not hold.
+    Noticed(Option<Box<Record>>, Vec<Status>),
+}
+
+impl Done {
+    fn record(record: Record) -> Self {
+        Self::Record(Some(Box::new(record)))
+    }
+}
+
+impl Actor {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Applies the release that is under way.
+    pub async fn apply(&self, name: &str, record: &Record) -> Result<Done, ActError> {
+        let Some(Work::Apply { release, strays, .. }) = &record.work else {
+            return Ok(Done::record(record.clone()));
+        };
+        self.apply_all(name, release).await?;
+        let work = Work::Wait { release: release.clone(), strays: strays.clone(), since: self.now() };
+        Ok(Done::record(Record { work: Some(work), ..record.clone() }))
+    }
+
+    async fn apply_all(&self, name: &str, release: &Release) -> Result<(), ActError> {
+        for (key, object) in release.documents()? {
+            objects::apply(&self.client, &key, &object, name, &self.points).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what the release before had beside, and makes the one under way the installed one.
+    pub async fn finish(&self, name: &str, record: &Record) -> Result<Done, ActError> {
+        let Some(Work::Wait { release, strays, .. }) = &record.work else {
+            return Ok(Done::record(record.clone()));
+        };
+        let before = record.installed.as_ref().map(|release| release.objects.as_slice()).unwrap_or_default();
+        let gone = without(&union(before, strays), &release.objects);
+        let removed = self.remove_all(name, record, &gone).await?;
+        if let Some(left) = removed.waiting {
+            return Ok(Done::NotYet(left));
+        }
+        let record = Record {
+            installed: Some(release.clone()),
+            work: None,
+            failed: None,
+            made: removed.made,
+            ..record.clone()
+        };
+        Ok(Done::Noticed(Some(Box::new(record)), removed.noticed))
+    }
+
+    /// Writes down that what is under way failed.
+    pub fn give_up(&self, record: &Record, mut failure: Failure) -> Done {
+        stamp(&mut failure.statuses, self.now());
+        let Some(work) = &record.work else { return Done::record(record.clone()) };
+        let work = Work::Return {
+            generation: work.generation(),
+            failure,
+            strays: work.objects(),
+            since: self.now(),
+        };
+        Done::record(Record { work: Some(work), ..record.clone() })
+    }
+
+    /// Back to the release that is installed, or to nothing.
+    pub async fn go_back(&self, name: &str, record: &Record) -> Result<Done, ActError> {
+        let Some(Work::Return { generation, failure, strays, .. }) = &record.work else {
+            return Ok(Done::record(record.clone()));
+        };
+        let kept = match &record.installed {
+            Some(release) => {
+                self.apply_all(name, release).await?;
+                release.objects.as_slice()
+            }
+            None => &[],
+        };
+        let removed = self.remove_all(name, record, &without(strays, kept)).await?;
+        if let Some(left) = removed.waiting {
+            return Ok(Done::NotYet(left));
+        }
+        let failed = Failed { generation: *generation, failure: failure.clone() };
+        let record = Record { work: None, failed: Some(failed), made: removed.made, ..record.clone() };
+        Ok(Done::Noticed(Some(Box::new(record)), removed.noticed))
+    }
+
+    /// Writes down that a generation failed before anything was touched. What is under way goes on.
+    pub fn refuse(&self, record: &Record, generation: i64, kind: &str, mut failure: Failure) -> Done {
+        stamp(&mut failure.statuses, self.now());
+        let kind = if record.kind.is_empty() { kind.to_owned() } else { record.kind.clone() };
+        Done::record(Record { kind, failed: Some(Failed { generation, failure }), ..record.clone() })
+    }
+}
+
+/// Gives the statuses that have no time yet this one.
+pub(crate) fn stamp(statuses: &mut [Status], now: Timestamp) {
+    for status in statuses.iter_mut().filter(|status| status.time.is_empty()) {
+        status.time = now.to_string();
+    }
+}
+
+impl fmt::Debug for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Actor").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,151 @@
+//! What comes next for one extension: a pure function of what should be there, what is known and what was seen.
+
+use crate::{
+    error::{Failure, code},
+    health::Health,
+    record::{Record, Work},
+};
+use jiff::{SignedDuration, Timestamp};
+use packages::wire::{DesiredExtension, Wanted};
+
+/// How often pods are looked at while they start.
+pub const POLL: SignedDuration = SignedDuration::from_secs(5);
+/// How often it is looked whether objects are gone.
+pub const REMOVAL_POLL: SignedDuration = SignedDuration::from_secs(2);
+/// How long applying may meet nothing but errors that could pass.
+pub const APPLY_PATIENCE: SignedDuration = SignedDuration::from_mins(15);
+/// How long a package may be out of reach.
+pub const FETCH_PATIENCE: SignedDuration = SignedDuration::from_mins(15);
+/// When a removal that does not end is reported as failed; it goes on all the same.
+pub const REMOVAL_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Errors that could pass, since when, and when to try again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// The code of the last one.
+    pub code: &'static str,
+    /// Its message.
+    pub message: String,
+    /// When the first one was seen.
+    pub since: Timestamp,
+    /// When the next attempt is due.
+    pub next: Timestamp,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Look whether it may be installed, get the package, render it, write down what will be applied.
+    Begin,
+    /// Apply what was written down.
+    Apply,
+    /// It is healthy: remove what the release before it had beside, and write down that it is installed.
+    Finish,
+    /// It failed: write down that the cluster goes back to what it was.
+    GiveUp(Failure),
+    /// Go back to what the cluster was.
+    Return,
+    /// Write down that everything will be removed.
+    BeginRemoval,
+    /// Remove what can be removed now.
+    Remove,
+    /// Write down that a generation failed before anything was touched.
+    Refuse(Failure),
+    /// Nothing, until then or until something changes.
+    Rest(Option<Timestamp>),
+}
+
+/// Decides. `health` is what was seen of a release that was applied.
+pub fn decide(
+    desired: Option<&DesiredExtension>,
+    record: &Record,
+    health: Option<&Health>,
+    trouble: Option<&Trouble>,
+    now: Timestamp,
+) -> Step {
+    if let Some(trouble) = trouble {
+        if let Some(step) = out_of_patience(desired, record, trouble, now) {
+            return step;
+        }
+        if now < trouble.next {
+            return Step::Rest(Some(trouble.next));
+        }
+    }
+    match &record.work {
+        None => at_rest(desired, record),
+        Some(Work::Apply { .. }) => Step::Apply,
+        Some(Work::Return { .. }) => Step::Return,
+        Some(Work::Remove { .. }) => Step::Remove,
+        Some(Work::Wait { release, since, .. }) => {
+            if let Some(newer) = desired.filter(|desired| desired.generation > release.generation) {
+                match newer.wanted {
+                    Wanted::Absent => return Step::BeginRemoval,
+                    Wanted::Present if !has_failed(record, newer) => return Step::Begin,
+                    Wanted::Present => {}
+                }
+            }
+            waiting(health, *since, now)
+        }
+    }
+}
+
+fn at_rest(desired: Option<&DesiredExtension>, record: &Record) -> Step {
+    // What a vault does not mention is left as it is: only a word takes something away.
+    let Some(desired) = desired else { return Step::Rest(None) };
+    match desired.wanted {
+        Wanted::Absent if *record == Record::default() => Step::Rest(None),
+        Wanted::Absent => Step::BeginRemoval,
+        Wanted::Present if has_failed(record, desired) => Step::Rest(None),
+        Wanted::Present => match &record.installed {
+            Some(release) if release.generation == desired.generation => Step::Rest(None),
+            _ => Step::Begin,
+        },
+    }
+}
+
+fn has_failed(record: &Record, desired: &DesiredExtension) -> bool {
+    record.failed.as_ref().is_some_and(|failed| failed.generation == desired.generation)
+}
+
+fn waiting(health: Option<&Health>, since: Timestamp, now: Timestamp) -> Step {
+    let Some(health) = health else { return Step::Rest(Some(now)) };
+    let waited = now.duration_since(since);
+    match health.overdue(waited) {
+        None if health.is_ready() => Step::Finish,
+        None => Step::Rest(Some(now.saturating_add(POLL).unwrap_or(Timestamp::MAX))),
+        Some(failure) => Step::GiveUp(failure),
+    }
+}
+
+/// The step when errors that could pass have lasted too long.
+fn out_of_patience(
+    desired: Option<&DesiredExtension>,
+    record: &Record,
+    trouble: &Trouble,
+    now: Timestamp,
+) -> Option<Step> {
+    let lasted = now.duration_since(trouble.since);
+    let failure = || Failure::new(trouble.code, trouble.message.clone());
+    match &record.work {
+        Some(Work::Apply { .. }) if lasted > APPLY_PATIENCE => Some(Step::GiveUp(failure())),
+        None if lasted > FETCH_PATIENCE => {
+            let beginning = at_rest(desired, record) == Step::Begin;
+            beginning.then(|| Step::Refuse(failure()))
+        }
+        _ => None,
+    }
+}
+
+/// What a removal that does not end is reported as.
+pub fn blocked_removal(since: Timestamp, left: &str, now: Timestamp) -> Option<Failure> {
+    (now.duration_since(since) > REMOVAL_PATIENCE).then(|| {
+        Failure::new(
+            code::REMOVAL,
+            format!("Not everything of the extension goes away. {left} See what holds it with `kubectl get -o yaml`: a finalizer, for example. The removal goes on."),
+        )
+    })
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -1,0 +1,141 @@
+use super::*;
+use crate::{
+    health::{Workload, judge},
+    record::{Failed, Release},
+};
+use packages::{Digest, HealthRule, wire::PackagePlace};
+use serde_json::json;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn wanted(generation: i64, wanted: Wanted) -> DesiredExtension {
+    DesiredExtension {
+        name: "a".into(),
+        kind: "example.a".into(),
+        generation,
+        wanted,
+        version: "1.0.0".into(),
+        package: PackagePlace { reference: "r/a:1".into(), digest: Digest::of(b"") },
+        namespace: "a".into(),
+        settings: Default::default(),
+        protected_settings: Default::default(),
+        identity: None,
+    }
+}
+
+fn release(generation: i64) -> Release {
+    Release::new(generation, "1.0.0", "a", Vec::new(), Vec::new(), Vec::new()).unwrap()
+}
+
+fn applied(generation: i64) -> Record {
+    let work = Work::Wait { release: release(generation), strays: Vec::new(), since: at(100) };
+    Record { work: Some(work), ..Record::default() }
+}
+
+fn installed(generation: i64) -> Record {
+    Record { installed: Some(release(generation)), ..Record::default() }
+}
+
+fn failed(generation: i64, record: Record) -> Record {
+    Record { failed: Some(Failed { generation, failure: Failure::new("X", "x") }), ..record }
+}
+
+fn health(ready: bool) -> Health {
+    let rule = HealthRule { kind: "Deployment".into(), name: "a".into(), within_seconds: 60 };
+    let status =
+        if ready { json!({"updatedReplicas": 1, "availableReplicas": 1, "replicas": 1}) } else { json!({}) };
+    let object = json!({"kind": "Deployment", "spec": {"replicas": 1}, "status": status});
+    judge(&[(rule, Workload { object: Some(object), ..Workload::default() })])
+}
+
+#[test]
+fn what_is_desired_begins_once_and_rests_when_it_is_there() {
+    let desired = wanted(2, Wanted::Present);
+
+    let next = |record: &Record| decide(Some(&desired), record, None, None, at(100));
+
+    assert_eq!(next(&Record::default()), Step::Begin);
+    assert_eq!(next(&installed(1)), Step::Begin);
+    assert_eq!(next(&installed(2)), Step::Rest(None));
+    assert_eq!(next(&failed(2, Record::default())), Step::Rest(None));
+    assert_eq!(next(&failed(1, Record::default())), Step::Begin);
+}
+
+#[test]
+fn what_a_vault_does_not_mention_is_left_as_it_is() {
+    assert_eq!(decide(None, &installed(1), None, None, at(0)), Step::Rest(None));
+    assert_eq!(decide(None, &Record::default(), None, None, at(0)), Step::Rest(None));
+}
+
+#[test]
+fn what_was_under_way_goes_on_without_a_vault() {
+    let work = |work| Record { work: Some(work), ..installed(1) };
+    let apply = Work::Apply { release: release(2), strays: Vec::new(), since: at(0) };
+    let back =
+        Work::Return { generation: 2, failure: Failure::new("X", "x"), strays: Vec::new(), since: at(0) };
+    let removal = Work::Remove { generation: 2, objects: Vec::new(), since: at(0) };
+
+    assert_eq!(decide(None, &work(apply), None, None, at(1)), Step::Apply);
+    assert_eq!(decide(None, &work(back), None, None, at(1)), Step::Return);
+    assert_eq!(decide(None, &work(removal), None, None, at(1)), Step::Remove);
+}
+
+#[test]
+fn a_release_is_installed_when_it_is_healthy_and_given_up_when_it_is_late() {
+    let desired = wanted(2, Wanted::Present);
+    let record = applied(2);
+
+    let next = |ready, now| decide(Some(&desired), &record, Some(&health(ready)), None, at(now));
+
+    assert_eq!(next(true, 101), Step::Finish);
+    assert_eq!(next(false, 101), Step::Rest(Some(at(106))));
+    assert_eq!(next(true, 1000), Step::Finish);
+    let Step::GiveUp(failure) = next(false, 160) else { panic!("it was late") };
+    assert_eq!(failure.error.code, code::TIMED_OUT);
+}
+
+#[test]
+fn a_newer_wish_does_not_wait_for_an_older_one() {
+    let record = applied(2);
+    let sick = health(false);
+
+    let next = |desired: &DesiredExtension, record: &Record| {
+        decide(Some(desired), record, Some(&sick), None, at(101))
+    };
+
+    assert_eq!(next(&wanted(3, Wanted::Present), &record), Step::Begin);
+    assert_eq!(next(&wanted(3, Wanted::Absent), &record), Step::BeginRemoval);
+    // The newer one was refused: the older one goes on.
+    assert_eq!(next(&wanted(3, Wanted::Present), &failed(3, record)), Step::Rest(Some(at(106))));
+}
+
+#[test]
+fn removal_begins_when_something_is_there_and_ends_with_nothing() {
+    let gone = wanted(3, Wanted::Absent);
+
+    let next = |record: &Record| decide(Some(&gone), record, None, None, at(0));
+
+    assert_eq!(next(&installed(2)), Step::BeginRemoval);
+    assert_eq!(next(&failed(2, Record::default())), Step::BeginRemoval);
+    assert_eq!(next(&Record::default()), Step::Rest(None));
+}
+
+#[test]
+fn errors_that_could_pass_are_tried_again_and_end_some_time() {
+    let desired = wanted(2, Wanted::Present);
+    let trouble =
+        |since| Trouble { code: "PackageUnreachable", message: "m".into(), since: at(since), next: at(1010) };
+    let apply = Work::Apply { release: release(2), strays: Vec::new(), since: at(0) };
+    let applying = Record { work: Some(apply), ..installed(1) };
+
+    let next =
+        |record: &Record, since, now| decide(Some(&desired), record, None, Some(&trouble(since)), at(now));
+
+    assert_eq!(next(&Record::default(), 1000, 1005), Step::Rest(Some(at(1010))));
+    assert_eq!(next(&Record::default(), 1000, 1010), Step::Begin);
+    assert!(matches!(next(&Record::default(), 0, 1005), Step::Refuse(_)));
+    assert!(matches!(next(&applying, 0, 1005), Step::GiveUp(_)));
+    assert_eq!(next(&installed(2), 0, 1010), Step::Rest(None));
+}

@@ -1,0 +1,289 @@
+//! The calls on extensions: what their owners want is written down; the agents bring it about.
+
+use super::{
+    decide::{Given, check_same, given, merged, place},
+    gate,
+    record::{BACKUP_TYPE, ExtensionRecord, ExtensionState, KIND},
+    shown::shown,
+};
+use crate::{
+    api::{
+        Call, Failure, Loaded,
+        clusters::ClusterRecord,
+        identities::{ensure_extension_identity, remove_extension_identity},
+        load, operation,
+        resource::{self, TRIES},
+    },
+    reply::Reply,
+    store::{Change, Expected, StoreError},
+};
+use arm::{ArmError, ResourceId};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use std::collections::BTreeMap;
+use zeroize::Zeroizing;
+
+type Extension = Loaded<ExtensionRecord>;
+
+pub async fn list(call: &Call<'_>) -> Result<Reply, Failure> {
+    let cluster = cluster(call, call.scope()?).await?;
+    resource::page(call, KIND, &cluster.id, |stored| {
+        let extension: Extension = resource::read(stored)?;
+        Ok(Some(document(call, &extension)))
+    })
+    .await
+}
+
+pub async fn get(call: &Call<'_>) -> Result<Reply, Failure> {
+    let id = call.scope()?;
+    let extension: Option<Extension> = load(call.app.store.as_ref(), id).await?;
+    let extension = extension.ok_or_else(|| ArmError::not_found(id))?;
+    Ok(Reply::json(200, document(call, &extension)))
+}
+
+/// Creates an extension, or replaces what is wanted of it.
+pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
+    let given = given(&call.json()?)?;
+    for _ in 0..TRIES {
+        let found: Option<Extension> = load(call.app.store.as_ref(), call.scope()?).await?;
+        let answered = match found {
+            None => create(call, &given).await?,
+            Some(found) => change(call, found, &given, true).await?,
+        };
+        if let Some(reply) = answered {
+            return Ok(reply);
+        }
+    }
+    Err(StoreError::Conflict(call.scope()?.to_string()).into())
+}
+
+/// Changes some of it: settings are merged.
+pub async fn patch(call: &Call<'_>) -> Result<Reply, Failure> {
+    let given = given(&call.json()?)?;
+    let id = call.scope()?;
+    for _ in 0..TRIES {
+        let found: Option<Extension> = load(call.app.store.as_ref(), id).await?;
+        let found = found.ok_or_else(|| ArmError::not_found(id))?;
+        if let Some(reply) = change(call, found, &given, false).await? {
+            return Ok(reply);
+        }
+    }
+    Err(StoreError::Conflict(id.to_string()).into())
+}
+
+async fn create(call: &Call<'_>, given: &Given) -> Result<Option<Reply>, Failure> {
+    let path = call.scope()?;
+    let parent = path.parent().ok_or_else(|| ArmError::not_found(path))?;
+    let cluster = cluster(call, &parent).await?;
+    let (extension_type, namespace) = place(given)?;
+    let settings = given.settings.clone().unwrap_or_default();
+    gate::check(call, &cluster, extension_type == BACKUP_TYPE, &settings).await?;
+    check_only_one(call, &cluster.id, &extension_type).await?;
+    let release_train = given.release_train.clone().unwrap_or_else(|| "stable".to_owned());
+    let offer = call.app.packages.choose(&extension_type, &release_train, given.version.as_deref())?;
+    let id = cluster
+        .id
+        .with(KIND, path.name())
+        .map_err(|error| ArmError::new(400, "InvalidResourceName", error.to_string()))?;
+    let store = call.app.store.as_ref();
+    let (identity, mut changes) =
+        ensure_extension_identity(store, &cluster, path.name(), &namespace, call.now).await?;
+    let begun = operation::begin(call, &call.operation.needs.action(""), &id);
+    let record = ExtensionRecord {
+        namespace,
+        settings: without_empty(settings),
+        protected: sealed(call, &id, &BTreeMap::new(), given)?,
+        auto_upgrade: given.version.is_none() && given.auto_upgrade.unwrap_or(true),
+        release_train,
+        pinned_version: given.version.clone(),
+        wanted_version: offer.version.clone(),
+        current_version: None,
+        generation: 1,
+        state: ExtensionState::Creating,
+        statuses: Vec::new(),
+        error: None,
+        operation: Some(begun.id.clone()),
+        identity: Some(identity),
+        extension_type,
+    };
+    changes.push(resource::put(&id, &record, Expected::Absent)?);
+    changes.push(Change::Begin(begun.clone()));
+    changes.push(crate::links::changed());
+    match call.commit(&changes).await {
+        Ok(()) => {
+            call.app.links.look_again();
+            let extension = Loaded { id, document: record, version: 1 };
+            let reply = Reply::json(201, document(call, &extension));
+            Ok(Some(operation::followed(call, reply, &begun, false)))
+        }
+        Err(StoreError::Conflict(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn change(
+    call: &Call<'_>,
+    mut found: Extension,
+    given: &Given,
+    is_put: bool,
+) -> Result<Option<Reply>, Failure> {
+    resource::check_conditions(call, Some(found.version))?;
+    check_same(&found.document, given)?;
+    if found.document.state == ExtensionState::Deleting {
+        let message = format!("The extension '{}' is being deleted. Wait until it is gone.", found.id.name());
+        return Err(ArmError::new(409, "ExtensionBeingDeleted", message).into());
+    }
+    let parent = found.id.parent().ok_or_else(|| ArmError::not_found(&found.id))?;
+    let cluster = cluster(call, &parent).await?;
+    let before = found.document.clone();
+    let record = &mut found.document;
+    if let Some(settings) = &given.settings {
+        record.settings =
+            if is_put { without_empty(settings.clone()) } else { merged(&before.settings, settings) };
+    }
+    gate::check(call, &cluster, record.extension_type == BACKUP_TYPE, &record.settings).await?;
+    if given.protected.is_some() {
+        let kept = if is_put { BTreeMap::new() } else { opened(call, &found.id, &before)? };
+        record.protected = sealed(call, &found.id, &kept, given)?;
+    }
+    if let Some(train) = &given.release_train {
+        record.release_train.clone_from(train);
+    }
+    if is_put || given.version.is_some() {
+        record.pinned_version.clone_from(&given.version);
+    }
+    record.auto_upgrade =
+        record.pinned_version.is_none() && given.auto_upgrade.unwrap_or(before.auto_upgrade || is_put);
+    let (kind, train) = (record.extension_type.clone(), record.release_train.clone());
+    if record.pinned_version.is_some() || record.auto_upgrade {
+        let offer = call.app.packages.choose(&kind, &train, record.pinned_version.as_deref())?;
+        record.wanted_version.clone_from(&offer.version);
+    }
+    let same = ExtensionRecord { state: before.state, ..record.clone() } == before;
+    if same && before.state == ExtensionState::Succeeded {
+        return Ok(Some(Reply::json(200, document(call, &found))));
+    }
+    let begun = operation::begin(call, &call.operation.needs.action(""), &found.id);
+    record.generation += 1;
+    record.state =
+        if before.current_version.is_some() { ExtensionState::Updating } else { ExtensionState::Creating };
+    record.error = None;
+    record.operation = Some(begun.id.clone());
+    let mut changes = vec![found.write()?, Change::Begin(begun.clone()), crate::links::changed()];
+    changes.extend(superseded(call, &before).await?);
+    match call.commit(&changes).await {
+        Ok(()) => {
+            call.app.links.look_again();
+            let reply = Reply::json(200, document(call, &found));
+            Ok(Some(operation::followed(call, reply, &begun, false)))
+        }
+        Err(StoreError::Conflict(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The operation that a new one overtakes ends: nobody will bring it about any more.
+async fn superseded(call: &Call<'_>, before: &ExtensionRecord) -> Result<Option<Change>, StoreError> {
+    let Some(id) = &before.operation else { return Ok(None) };
+    let found = call.app.store.operation(id).await?;
+    let running = found.filter(|one| one.status == arm::OperationStatus::Inprogress);
+    let error = ArmError::new(409, "OperationSuperseded", "Another change of the extension took its place.");
+    Ok(running.map(|one| Change::End(one.id, operation::failed(&error), call.now)))
+}
+
+/// Has the agent remove it. Where no agent is left to do so, `forceDelete=true` forgets it.
+pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
+    for _ in 0..TRIES {
+        let found: Option<Extension> = load(call.app.store.as_ref(), call.scope()?).await?;
+        let Some(mut found) = found else { return Ok(Reply::empty(204)) };
+        let parent = found.id.parent().ok_or_else(|| ArmError::not_found(&found.id))?;
+        let cluster = cluster(call, &parent).await?;
+        let forced =
+            call.address.parameter("forceDelete").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        let mut begun = operation::begin(call, &call.operation.needs.action(""), &found.id);
+        let mut changes = superseded(call, &found.document).await?.into_iter().collect::<Vec<_>>();
+        if forced || cluster.document.connection.is_none() {
+            begun = operation::finished(call, &call.operation.needs.action(""), &found.id);
+            let store = call.app.store.as_ref();
+            changes.extend(remove_extension_identity(store, &cluster, found.id.name()).await?);
+            changes.push(Change::Remove(found.id.clone(), Expected::Version(found.version)));
+        } else {
+            found.document.generation += 1;
+            found.document.state = ExtensionState::Deleting;
+            found.document.operation = Some(begun.id.clone());
+            changes.push(found.write()?);
+        }
+        changes.extend([Change::Begin(begun.clone()), crate::links::changed()]);
+        match call.commit(&changes).await {
+            Ok(()) => {
+                call.app.links.look_again();
+                return Ok(operation::accepted(call, &begun));
+            }
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(StoreError::Conflict(call.scope()?.to_string()).into())
+}
+
+async fn cluster(call: &Call<'_>, id: &ResourceId) -> Result<Loaded<ClusterRecord>, Failure> {
+    let found: Option<Loaded<ClusterRecord>> = load(call.app.store.as_ref(), id).await?;
+    Ok(found.ok_or_else(|| ArmError::not_found(id))?)
+}
+
+/// One extension of a type: two would reconcile the same objects.
+async fn check_only_one(call: &Call<'_>, cluster: &ResourceId, kind: &str) -> Result<(), Failure> {
+    for stored in call.app.store.resources(KIND, cluster, None, 100).await? {
+        let other: Extension = resource::read(stored)?;
+        if other.document.extension_type == kind {
+            let message =
+                format!("The cluster has the extension '{}' of this type already.", other.id.name());
+            return Err(ArmError::new(409, "ExtensionTypeAlreadyInstalled", message)
+                .about(other.id.as_str())
+                .into());
+        }
+    }
+    Ok(())
+}
+
+fn document(call: &Call<'_>, extension: &Extension) -> serde_json::Value {
+    let protected = opened(call, &extension.id, &extension.document).unwrap_or_default();
+    let keys: Vec<String> = protected.into_keys().collect();
+    shown(&extension.id, &extension.document, &keys, call.app.issuer.tenant())
+}
+
+fn without_empty(settings: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    settings.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
+fn opened(
+    call: &Call<'_>,
+    id: &ResourceId,
+    extension: &ExtensionRecord,
+) -> Result<BTreeMap<String, Zeroizing<String>>, StoreError> {
+    super::protected(call.app, id, extension)
+}
+
+/// Protected settings after a change, sealed.
+fn sealed(
+    call: &Call<'_>,
+    id: &ResourceId,
+    kept: &BTreeMap<String, Zeroizing<String>>,
+    given: &Given,
+) -> Result<Option<String>, StoreError> {
+    let mut all = kept.clone();
+    for (key, value) in given.protected.iter().flatten() {
+        if value.is_empty() {
+            all.remove(key);
+        } else {
+            all.insert(key.clone(), value.clone());
+        }
+    }
+    if all.is_empty() {
+        return Ok(None);
+    }
+    let plain: BTreeMap<&str, &str> = all.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let damaged = |error: &dyn std::fmt::Display| StoreError::Damaged(error.to_string());
+    let text = Zeroizing::new(serde_json::to_vec(&plain).map_err(|error| damaged(&error))?);
+    let sealed = call.app.wrapping.seal(&super::sealed_name(id), &text).map_err(|error| damaged(&error))?;
+    Ok(Some(STANDARD.encode(sealed)))
+}

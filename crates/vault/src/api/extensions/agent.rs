@@ -1,0 +1,337 @@
+//! What an agent is told and what it tells. A report is a claim: only generations that were given and states of the list
+//! count, and every text is bounded.
+
+use super::record::{ExtensionRecord, ExtensionState, KIND};
+use crate::{
+    api::{
+        Failure, Loaded, clusters::ClusterRecord, identities::remove_extension_identity, load, operation,
+        read, resource::TRIES,
+    },
+    app::App,
+    reply::Reply,
+    request::Address,
+    store::{AuditEntry, AuditOutcome, Change, Expected, StoreError},
+};
+use arm::{ArmError, ResourceId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+const LONGEST_WAIT: u64 = 50;
+const LOOK: Duration = Duration::from_secs(1);
+const MOST_STATUSES: usize = 50;
+const LONGEST_TEXT: usize = 4_000;
+/// Of what an agent observed, so much is kept.
+const LARGEST_FACTS: usize = 256 * 1024;
+
+/// `GET /cluster/v1/desired`: at once when something is new, else when it becomes so or the time is over.
+pub async fn desired(app: &App, cluster: &ResourceId, address: &Address) -> Result<Reply, Failure> {
+    let after = address.parameter("after").unwrap_or_default();
+    let wait =
+        address.parameter("wait").and_then(|text| text.parse::<u64>().ok()).unwrap_or(0).min(LONGEST_WAIT);
+    let until = Instant::now() + Duration::from_secs(wait);
+    let mut poke = app.links.changes();
+    loop {
+        let state = state(app, cluster).await?;
+        if state.get("revision").and_then(Value::as_str) != Some(after) {
+            return Ok(Reply::json(200, state));
+        }
+        if Instant::now() >= until {
+            return Ok(Reply::empty(304));
+        }
+        tokio::select! {
+            changed = poke.changed() => if changed.is_err() { sleep(LOOK).await },
+            () = tokio::time::sleep_until(until) => {}
+        }
+    }
+}
+
+async fn state(app: &App, cluster: &ResourceId) -> Result<Value, Failure> {
+    let mut extensions = Vec::new();
+    for stored in app.store.resources(KIND, cluster, None, 100).await? {
+        let extension: Loaded<ExtensionRecord> = read(stored)?;
+        extensions.push(wanted(app, &extension)?);
+    }
+    let authorities = tokio::fs::read_to_string(&app.authorities).await;
+    let authorities =
+        authorities.map_err(|error| StoreError::Damaged(format!("the certificate authorities: {error}")))?;
+    let vault = json!({
+        "url": app.public.origin(),
+        "tenantId": app.issuer.tenant(),
+        "authorities": authorities,
+    });
+    let mut state = json!({"vault": vault, "extensions": extensions});
+    let revision: String = Sha256::digest(state.to_string().as_bytes())
+        .iter()
+        .take(12)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    if let Some(object) = state.as_object_mut() {
+        object.insert("revision".to_owned(), json!(revision));
+    }
+    Ok(state)
+}
+
+fn wanted(app: &App, extension: &Loaded<ExtensionRecord>) -> Result<Value, StoreError> {
+    let record = &extension.document;
+    let offer = app.packages.find(&record.extension_type, &record.wanted_version);
+    let present = record.state != ExtensionState::Deleting;
+    let protected = super::protected(app, &extension.id, record)?;
+    let protected: std::collections::BTreeMap<&str, &str> =
+        protected.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let mut settings = record.settings.clone();
+    super::complete(app, &mut settings);
+    Ok(json!({
+        "name": extension.id.name(),
+        "type": record.extension_type,
+        "generation": record.generation,
+        "wanted": if present { "present" } else { "absent" },
+        "version": record.wanted_version,
+        "package": offer.map(|offer| json!({"reference": offer.reference, "digest": offer.digest})),
+        "namespace": record.namespace,
+        "settings": settings,
+        "protectedSettings": protected,
+        "identity": record.identity.as_ref().map(|identity| json!({
+            "clientId": identity.client_id,
+            "principalId": identity.principal_id,
+            "audience": "api://AzureADTokenExchange",
+        })),
+    }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    agent_version: String,
+    cluster: Value,
+    #[serde(default)]
+    extensions: Vec<Reported>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Reported {
+    name: String,
+    generation: u64,
+    state: String,
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(default)]
+    statuses: Vec<Value>,
+    #[serde(default)]
+    error: Option<Value>,
+}
+
+/// `PUT /cluster/v1/report`.
+pub async fn report(app: &App, cluster: &ResourceId, body: &[u8]) -> Result<Reply, Failure> {
+    let report: Report = serde_json::from_slice(body).map_err(|error| {
+        ArmError::new(400, "InvalidRequestContent", format!("The report cannot be read: {error}."))
+    })?;
+    observe(app, cluster, &report).await?;
+    for one in report.extensions.iter().take(100) {
+        extension(app, cluster, one).await?;
+    }
+    Ok(Reply::empty(204))
+}
+
+/// Keeps what the agent saw of the cluster, when it is new.
+async fn observe(app: &App, cluster: &ResourceId, report: &Report) -> Result<(), Failure> {
+    if report.cluster.to_string().len() > LARGEST_FACTS || !report.cluster.is_object() {
+        let message = format!("cluster: must be an object of at most {LARGEST_FACTS} bytes");
+        return Err(ArmError::new(400, "InvalidRequestContent", message).into());
+    }
+    for _ in 0..TRIES {
+        let found: Option<Loaded<ClusterRecord>> = load(app.store.as_ref(), cluster).await?;
+        let Some(mut found) = found else { return Ok(()) };
+        let mut seen = report.cluster.clone();
+        if let Some(object) = seen.as_object_mut() {
+            object.insert("agentVersion".to_owned(), json!(bounded(&report.agent_version)));
+        }
+        let now = app.clock.now();
+        let fresh = found.document.observed_at.is_some_and(|at| now.duration_since(at).as_secs() < 300);
+        if found.document.observed.as_ref() == Some(&seen) && fresh {
+            return Ok(());
+        }
+        found.document.observed = Some(seen);
+        found.document.observed_at = Some(now);
+        match app.store.commit_unaudited(&[found.write()?]).await {
+            Ok(()) => return Ok(()),
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+async fn extension(app: &App, cluster: &ResourceId, said: &Reported) -> Result<(), Failure> {
+    let Ok(id) = cluster.with(KIND, &said.name) else { return Ok(()) };
+    for _ in 0..TRIES {
+        let found: Option<Loaded<ExtensionRecord>> = load(app.store.as_ref(), &id).await?;
+        let Some(mut found) = found else { return Ok(()) };
+        let before = found.document.clone();
+        let Some(end) = take_over(&mut found.document, said) else { return Ok(()) };
+        let mut changes = Vec::new();
+        let running = match &before.operation {
+            Some(operation) => app.store.operation(operation).await?,
+            None => None,
+        };
+        if let (Some(ending), Some(operation)) = (end.operation, running)
+            && operation.status == arm::OperationStatus::Inprogress
+        {
+            changes.push(Change::End(operation.id, ending, app.clock.now()));
+        }
+        if end.is_gone {
+            let owner: Option<Loaded<ClusterRecord>> = load(app.store.as_ref(), cluster).await?;
+            if let Some(owner) = owner {
+                changes.extend(remove_extension_identity(app.store.as_ref(), &owner, id.name()).await?);
+            }
+            changes.push(Change::Remove(found.id.clone(), Expected::Version(found.version)));
+        } else if found.document == before {
+            return Ok(());
+        } else {
+            changes.push(found.write()?);
+        }
+        match app.store.commit(&changes, &audit(app, &id, &said.state)).await {
+            Ok(()) => {
+                app.links.look_again();
+                return Ok(());
+            }
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+struct End {
+    operation: Option<crate::store::Ending>,
+    is_gone: bool,
+}
+
+/// What a report makes of an extension. What speaks of another generation is late, or a lie, and counts for nothing.
+fn take_over(record: &mut ExtensionRecord, said: &Reported) -> Option<End> {
+    if said.generation != record.generation {
+        return None;
+    }
+    record.statuses = said.statuses.iter().take(MOST_STATUSES).map(bounded_value).collect();
+    let deleting = record.state == ExtensionState::Deleting;
+    let mut end = End { operation: None, is_gone: false };
+    match said.state.as_str() {
+        "Installed" if !deleting => {
+            record.state = ExtensionState::Succeeded;
+            record.current_version =
+                said.version.as_deref().map(bounded).or_else(|| Some(record.wanted_version.clone()));
+            record.error = None;
+            end.operation = Some(operation::succeeded(operation::plain()));
+        }
+        "Failed" => {
+            let error = said.error.as_ref().map(bounded_value).unwrap_or_else(
+                || json!({"code": "ExtensionOperationFailed", "message": "The agent named no reason."}),
+            );
+            record.state = ExtensionState::Failed;
+            record.current_version = said.version.as_deref().map(bounded);
+            record.error = Some(error.clone());
+            let code = error.get("code").and_then(Value::as_str).unwrap_or("ExtensionOperationFailed");
+            let message = error.get("message").and_then(Value::as_str).unwrap_or_default();
+            end.operation = Some(operation::failed(&ArmError::new(400, code, message)));
+        }
+        "Removed" if deleting => {
+            end.is_gone = true;
+            end.operation = Some(operation::succeeded(operation::plain()));
+        }
+        "Installing" | "Removing" | "Installed" | "Removed" => {}
+        _ => return None,
+    }
+    Some(end)
+}
+
+fn bounded(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || *c == '\n').take(LONGEST_TEXT).collect()
+}
+
+/// The same value with bounded texts, lists and depth.
+fn bounded_value(value: &Value) -> Value {
+    fn at(value: &Value, depth: u8) -> Value {
+        match value {
+            Value::String(text) => json!(bounded(text)),
+            Value::Array(list) if depth > 0 => {
+                list.iter().take(MOST_STATUSES).map(|one| at(one, depth - 1)).collect()
+            }
+            Value::Object(object) if depth > 0 => Value::Object(
+                object
+                    .iter()
+                    .take(MOST_STATUSES)
+                    .map(|(key, one)| (bounded(key), at(one, depth - 1)))
+                    .collect(),
+            ),
+            Value::Array(_) | Value::Object(_) => Value::Null,
+            other => other.clone(),
+        }
+    }
+    at(value, 4)
+}
+
+fn audit(app: &App, id: &ResourceId, state: &str) -> AuditEntry {
+    AuditEntry {
+        at: app.clock.now(),
+        principal: "agent".to_owned(),
+        action: format!("report {}", bounded(state).chars().take(40).collect::<String>()),
+        scope: id.to_string(),
+        outcome: AuditOutcome::Changed,
+        correlation: uuid::Uuid::new_v4().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn record(state: ExtensionState) -> ExtensionRecord {
+        ExtensionRecord {
+            extension_type: "t.t".into(),
+            namespace: "n".into(),
+            settings: BTreeMap::new(),
+            protected: None,
+            auto_upgrade: true,
+            release_train: "stable".into(),
+            pinned_version: None,
+            wanted_version: "1.0.0".into(),
+            current_version: None,
+            generation: 3,
+            state,
+            statuses: Vec::new(),
+            error: None,
+            operation: None,
+            identity: None,
+        }
+    }
+
+    fn said(generation: u64, state: &str) -> Reported {
+        let statuses = vec![json!({"message": "x".repeat(100_000)})];
+        Reported { name: "e".into(), generation, state: state.into(), version: None, statuses, error: None }
+    }
+
+    #[test]
+    fn only_what_was_asked_for_counts() {
+        let mut creating = record(ExtensionState::Creating);
+
+        assert!(take_over(&mut creating, &said(2, "Installed")).is_none(), "an older generation");
+        assert!(take_over(&mut creating, &said(4, "Installed")).is_none(), "one that was never given");
+        assert!(take_over(&mut creating, &said(3, "Conquered")).is_none());
+        assert!(!take_over(&mut creating, &said(3, "Removed")).unwrap().is_gone, "nobody asked for that");
+        assert!(take_over(&mut creating, &said(3, "Installed")).unwrap().operation.is_some());
+        assert_eq!(creating.state, ExtensionState::Succeeded);
+    }
+
+    #[test]
+    fn texts_are_bounded() {
+        let mut creating = record(ExtensionState::Creating);
+
+        take_over(&mut creating, &said(3, "Installing"));
+
+        assert_eq!(creating.statuses[0]["message"].as_str().unwrap().len(), LONGEST_TEXT);
+    }
+}

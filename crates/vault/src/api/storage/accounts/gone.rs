@@ -1,0 +1,52 @@
+//! What goes with an account: its name is free again, and what it held is removed in the background.
+
+use super::AccountRecord;
+use crate::{
+    api::{
+        Loaded, read,
+        resource::load,
+        storage::{ACCOUNT, names::NameRecord, names::index},
+    },
+    data_plane::remove,
+    store::{Change, Expected, Store, StoreError},
+};
+use arm::ResourceId;
+use jiff::Timestamp;
+
+/// The changes that go with the removal of all accounts below an id, a resource group.
+pub async fn changes(
+    store: &dyn Store,
+    under: &ResourceId,
+    now: Timestamp,
+) -> Result<Vec<Change>, StoreError> {
+    let mut changes = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = store.resources(ACCOUNT, under, after.as_deref(), 1_000).await?;
+        let whole = page.len() == 1_000;
+        after = page.last().map(|last| last.id.folded().to_owned());
+        for stored in page {
+            let account: Loaded<AccountRecord> = read(stored)?;
+            changes.extend(removal(store, &account, now).await?);
+        }
+        if !whole {
+            return Ok(changes);
+        }
+    }
+}
+
+/// The changes that go with the removal of one account.
+pub async fn removal(
+    store: &dyn Store,
+    account: &Loaded<AccountRecord>,
+    now: Timestamp,
+) -> Result<Vec<Change>, StoreError> {
+    let AccountRecord { store: place, folder, .. } = &account.document;
+    let mut changes = vec![remove::work(&account.id, place, folder, now)];
+    let id = index(account.id.name()).map_err(|error| StoreError::Damaged(error.to_string()))?;
+    let found: Option<Loaded<NameRecord>> = load(store, &id).await?;
+    if let Some(found) = found.filter(|found| found.document.account == account.id) {
+        changes.push(Change::Remove(found.id, Expected::Version(found.version)));
+    }
+    Ok(changes)
+}
