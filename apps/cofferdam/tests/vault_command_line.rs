@@ -503,3 +503,53 @@ fn identities_are_made_listed_and_deleted() {
     assert_eq!(listed.trim(), made["properties"]["principalId"].as_str().unwrap());
     assert_eq!(world.json(&["identity", "list"]), Value::Array(Vec::new()));
 }
+
+#[test]
+fn a_cluster_is_connected_by_a_manifest_and_lets_a_vault_in() {
+    let world = World::signed_in();
+    world.done(&["group", "create", "-n", "g", "-l", "local"]);
+    for provider in ["Microsoft.ContainerService", "Microsoft.DataProtection"] {
+        world.done(&["provider", "register", "-n", provider, "--wait"]);
+    }
+    let vault = world.json(&["vault", "create", "-v", "vault", "-g", "g", "-l", "local"]);
+    let binding = ["trusted-access", "rolebinding"];
+    let which = ["-n", "backuprb", "-c", "shop", "-g", "g"];
+
+    let printed = world.run(&["cluster", "connect", "-n", "shop", "-g", "g"]);
+    let again = world.json(&["cluster", "connect", "-n", "shop", "-g", "g"]);
+    let source = ["--source-resource-id", vault["id"].as_str().unwrap()];
+    let bound = world.json(&[&binding[..], &["create"], &which, &source].concat());
+    let table = world.done(&[&binding[..], &["list", "-c", "shop", "-g", "g"]].concat());
+    let roles = world.json(&["trusted-access", "role", "list"]);
+    world.done(&[&binding[..], &["delete", "--yes"], &which].concat());
+    world.done(&["cluster", "disconnect", "-n", "shop", "-g", "g"]);
+    world.done(&["cluster", "delete", "-n", "shop", "-g", "g", "--yes"]);
+
+    assert!(printed.status.success(), "{}", told(&printed));
+    let manifest = String::from_utf8(printed.stdout.clone()).unwrap();
+    assert!(manifest.starts_with("---\n") && manifest.contains("kind: Deployment"), "{manifest}");
+    assert!(!manifest.contains(again["token"].as_str().unwrap()), "a token serves once");
+    assert!(told(&printed).contains("keep it from others"));
+    assert_eq!(bound["properties"]["sourceResourceId"], vault["id"]);
+    assert!(table.contains("backuprb"), "{table}");
+    assert_eq!(roles[0]["name"], "backup-operator");
+    assert_eq!(world.json(&["cluster", "list"]), Value::Array(Vec::new()));
+}
+
+#[test]
+fn backups_are_enabled_with_consent_only_and_a_dry_run_makes_nothing() {
+    let world = World::signed_in();
+    world.done(&["group", "create", "-n", "g", "-l", "local"]);
+    world.done(&["provider", "register", "-n", "Microsoft.ContainerService", "--wait"]);
+    world.done(&["cluster", "connect", "-n", "shop", "-g", "g"]);
+    let id = world.json(&["cluster", "show", "-n", "shop", "-g", "g"])["id"].as_str().unwrap().to_owned();
+    let enable = ["enable-backup", "--datasource-id", &id];
+
+    let (code, said) = world.refused(&enable);
+    let (_, custom) = world.refused(&[&enable[..], &["--backup-strategy", "Custom"]].concat());
+
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("nothing was done") && said.contains("--enable-trusted-access"), "{said}");
+    assert!(custom.contains("backupVaultId"), "{custom}");
+    assert_eq!(world.json(&["vault", "list"]), Value::Array(Vec::new()));
+}
