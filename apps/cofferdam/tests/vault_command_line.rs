@@ -537,7 +537,7 @@ fn a_cluster_is_connected_by_a_manifest_and_lets_a_vault_in() {
 }
 
 #[test]
-fn backups_are_enabled_with_consent_only_and_a_dry_run_makes_nothing() {
+fn backups_are_enabled_with_consent_only() {
     let world = World::signed_in();
     world.done(&["group", "create", "-n", "g", "-l", "local"]);
     world.done(&["provider", "register", "-n", "Microsoft.ContainerService", "--wait"]);
