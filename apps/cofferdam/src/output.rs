@@ -138,6 +138,8 @@ pub fn generic_table(value: &Value) -> String {
                     head.push(key);
                 }
             }
+            // The members come in the order of their names; what a thing is called comes first.
+            head.sort_by_key(|key| *key != "name");
             let rows = members.iter().map(|member| head.iter().map(|key| cell(member.get(key))).collect());
             any_table(&head, rows.collect())
         }

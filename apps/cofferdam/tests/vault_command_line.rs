@@ -271,7 +271,7 @@ fn a_policy_is_made_of_arguments_without_any_vault() {
         "-n",
         "p",
         "-v",
-        "v",
+        "vault",
         "-g",
         "g",
         "--schedule",
@@ -290,7 +290,7 @@ fn a_policy_is_made_of_arguments_without_any_vault() {
         "-n",
         "p",
         "-v",
-        "v",
+        "vault",
         "-g",
         "g",
         "--schedule",
@@ -350,7 +350,7 @@ fn a_vault_with_its_policies_is_made_changed_and_deleted() {
     let world = World::signed_in();
     world.done(&["group", "create", "-n", "g", "-l", "local"]);
     world.done(&["provider", "register", "-n", "Microsoft.DataProtection", "--wait"]);
-    let vault = ["--vault-name", "v", "-g", "g"];
+    let vault = ["--vault-name", "vault", "-g", "g"];
     let with = |verb: &[&'static str], more: &[&'static str]| world.json(&[verb, &vault[..], more].concat());
 
     let made = with(&["vault", "create"], &["-l", "local", "--tags", "team=a"]);
@@ -386,15 +386,15 @@ fn the_template_is_a_policy_that_the_vault_takes() {
     let world = World::signed_in();
     world.done(&["group", "create", "-n", "g", "-l", "local"]);
     world.done(&["provider", "register", "-n", "Microsoft.DataProtection", "--wait"]);
-    world.done(&["vault", "create", "-v", "v", "-g", "g", "-l", "local"]);
+    world.done(&["vault", "create", "-v", "vault", "-g", "g", "-l", "local"]);
     let file = world.config.with_file_name("policy.json");
     std::fs::write(&file, world.done(&["policy", "get-default-template"])).unwrap();
 
-    world.done(&["policy", "create", "-n", "usual", "-v", "v", "-g", "g", "--policy", text(&file)]);
+    world.done(&["policy", "create", "-n", "usual", "-v", "vault", "-g", "g", "--policy", text(&file)]);
     std::fs::write(&file, r#"{"objectType": "BackupPolicy", "datasourceTypes": [], "policyRules": []}"#)
         .unwrap();
     let (code, said) =
-        world.refused(&["policy", "create", "-n", "bad", "-v", "v", "-g", "g", "--policy", text(&file)]);
+        world.refused(&["policy", "create", "-n", "bad", "-v", "vault", "-g", "g", "--policy", text(&file)]);
 
     let rules = world.done(&[
         "policy",
@@ -402,7 +402,7 @@ fn the_template_is_a_policy_that_the_vault_takes() {
         "-n",
         "usual",
         "-v",
-        "v",
+        "vault",
         "-g",
         "g",
         "--query",
@@ -420,21 +420,21 @@ fn what_a_vault_has_not_is_told_and_not_made_up() {
     let world = World::signed_in();
     world.done(&["group", "create", "-n", "g", "-l", "local"]);
     world.done(&["provider", "register", "-n", "Microsoft.DataProtection", "--wait"]);
-    world.done(&["vault", "create", "-v", "v", "-g", "g", "-l", "local"]);
+    world.done(&["vault", "create", "-v", "vault", "-g", "g", "-l", "local"]);
     let cluster = format!(
         "/subscriptions/{}/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/none",
         world.subscription()
     );
-    let policy = ["policy", "create", "-n", "p", "-v", "v", "-g", "g"];
+    let policy = ["policy", "create", "-n", "p", "-v", "vault", "-g", "g"];
     world.done(&policy);
 
-    let instances = world.json(&["instance", "list", "-v", "v", "-g", "g"]);
-    let jobs = world.json(&["job", "list", "-v", "v", "-g", "g"]);
+    let instances = world.json(&["instance", "list", "-v", "vault", "-g", "g"]);
+    let jobs = world.json(&["job", "list", "-v", "vault", "-g", "g"]);
     let body = world.json(&[
         "instance",
         "initialize",
         "-v",
-        "v",
+        "vault",
         "-g",
         "g",
         "--datasource-id",
@@ -448,7 +448,7 @@ fn what_a_vault_has_not_is_told_and_not_made_up() {
         "instance",
         "create",
         "-v",
-        "v",
+        "vault",
         "-g",
         "g",
         "--datasource-id",
@@ -456,8 +456,10 @@ fn what_a_vault_has_not_is_told_and_not_made_up() {
         "--policy",
         "p",
     ]);
-    let backup = world.refused(&["backup", "start", "--instance", "none", "-v", "v", "-g", "g", "--wait"]);
-    let friendly = world.refused(&["instance", "show", "--instance", "none/default", "-v", "v", "-g", "g"]);
+    let backup =
+        world.refused(&["backup", "start", "--instance", "none", "-v", "vault", "-g", "g", "--wait"]);
+    let friendly =
+        world.refused(&["instance", "show", "--instance", "none/default", "-v", "vault", "-g", "g"]);
     let enable = world.refused(&["enable-backup", "--datasource-id", &cluster, "--enable-trusted-access"]);
 
     assert_eq!((instances, jobs), (Value::Array(Vec::new()), Value::Array(Vec::new())));
@@ -475,12 +477,12 @@ fn guards_stand_beside_vaults() {
         world.done(&["group", "create", "-n", group, "-l", "local"]);
     }
     world.done(&["provider", "register", "-n", "Microsoft.DataProtection", "--wait"]);
-    world.done(&["vault", "create", "-v", "v", "-g", "g", "-l", "local"]);
+    world.done(&["vault", "create", "-v", "vault", "-g", "g", "-l", "local"]);
 
     let guard = world.json(&["resource-guard", "create", "-n", "guard", "-g", "guards"]);
     let id = guard["id"].as_str().unwrap();
-    world.done(&["resource-guard", "mapping", "create", "-v", "v", "-g", "g", "--resource-guard-id", id]);
-    let mapping = world.json(&["resource-guard", "mapping", "show", "-v", "v", "-g", "g"]);
+    world.done(&["resource-guard", "mapping", "create", "-v", "vault", "-g", "g", "--resource-guard-id", id]);
+    let mapping = world.json(&["resource-guard", "mapping", "show", "-v", "vault", "-g", "g"]);
 
     assert_eq!(mapping["properties"]["resourceGuardResourceId"], id);
     assert!(world.done(&["resource-guard", "list"]).contains("guard"));
@@ -500,4 +502,54 @@ fn identities_are_made_listed_and_deleted() {
     assert_eq!(made["location"], "local");
     assert_eq!(listed.trim(), made["properties"]["principalId"].as_str().unwrap());
     assert_eq!(world.json(&["identity", "list"]), Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_cluster_is_connected_by_a_manifest_and_lets_a_vault_in() {
+    let world = World::signed_in();
+    world.done(&["group", "create", "-n", "g", "-l", "local"]);
+    for provider in ["Microsoft.ContainerService", "Microsoft.DataProtection"] {
+        world.done(&["provider", "register", "-n", provider, "--wait"]);
+    }
+    let vault = world.json(&["vault", "create", "-v", "vault", "-g", "g", "-l", "local"]);
+    let binding = ["trusted-access", "rolebinding"];
+    let which = ["-n", "backuprb", "-c", "shop", "-g", "g"];
+
+    let printed = world.run(&["cluster", "connect", "-n", "shop", "-g", "g"]);
+    let again = world.json(&["cluster", "connect", "-n", "shop", "-g", "g"]);
+    let source = ["--source-resource-id", vault["id"].as_str().unwrap()];
+    let bound = world.json(&[&binding[..], &["create"], &which, &source].concat());
+    let table = world.done(&[&binding[..], &["list", "-c", "shop", "-g", "g"]].concat());
+    let roles = world.json(&["trusted-access", "role", "list"]);
+    world.done(&[&binding[..], &["delete", "--yes"], &which].concat());
+    world.done(&["cluster", "disconnect", "-n", "shop", "-g", "g"]);
+    world.done(&["cluster", "delete", "-n", "shop", "-g", "g", "--yes"]);
+
+    assert!(printed.status.success(), "{}", told(&printed));
+    let manifest = String::from_utf8(printed.stdout.clone()).unwrap();
+    assert!(manifest.starts_with("---\n") && manifest.contains("kind: Deployment"), "{manifest}");
+    assert!(!manifest.contains(again["token"].as_str().unwrap()), "a token serves once");
+    assert!(told(&printed).contains("keep it from others"));
+    assert_eq!(bound["properties"]["sourceResourceId"], vault["id"]);
+    assert!(table.contains("backuprb"), "{table}");
+    assert_eq!(roles[0]["name"], "backup-operator");
+    assert_eq!(world.json(&["cluster", "list"]), Value::Array(Vec::new()));
+}
+
+#[test]
+fn backups_are_enabled_with_consent_only() {
+    let world = World::signed_in();
+    world.done(&["group", "create", "-n", "g", "-l", "local"]);
+    world.done(&["provider", "register", "-n", "Microsoft.ContainerService", "--wait"]);
+    world.done(&["cluster", "connect", "-n", "shop", "-g", "g"]);
+    let id = world.json(&["cluster", "show", "-n", "shop", "-g", "g"])["id"].as_str().unwrap().to_owned();
+    let enable = ["enable-backup", "--datasource-id", &id];
+
+    let (code, said) = world.refused(&enable);
+    let (_, custom) = world.refused(&[&enable[..], &["--backup-strategy", "Custom"]].concat());
+
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("nothing was done") && said.contains("--enable-trusted-access"), "{said}");
+    assert!(custom.contains("backupVaultId"), "{custom}");
+    assert_eq!(world.json(&["vault", "list"]), Value::Array(Vec::new()));
 }

@@ -10,6 +10,7 @@ use crate::{
 };
 use arm::ResourceId;
 use clap::{Args, Subcommand};
+use management::Request;
 
 /// Type of clusters.
 const CLUSTER: &str = "Microsoft.ContainerService/managedClusters";
@@ -30,9 +31,10 @@ enum Verb {
     List(ListArgs),
     /// Show one
     Show(Which),
-    /// Disconnect a cluster: its certificates are refused from then on
-    #[command(visible_alias = "delete")]
-    Disconnect(DisconnectArgs),
+    /// Disconnect a cluster: its certificates are refused from then on; `connect` brings it back
+    Disconnect(Which),
+    /// Delete a cluster with its bindings, extensions and identities; what runs in it is left there
+    Delete(DeleteArgs),
 }
 
 #[derive(Debug, Args)]
@@ -51,7 +53,7 @@ struct Which {
 }
 
 #[derive(Debug, Args)]
-struct DisconnectArgs {
+struct DeleteArgs {
     #[command(flatten)]
     which: Which,
     #[command(flatten)]
@@ -76,7 +78,13 @@ pub async fn run(args: ClusterNounArgs, cluster: &ClusterArgs, format: Format) -
             session.list(&Kind::CLUSTER, &format!("{scope}/providers/{CLUSTER}")).await
         }
         Verb::Show(which) => session.show(&Kind::CLUSTER, which.id(&session)?.as_str()).await,
-        Verb::Disconnect(args) => {
+        Verb::Disconnect(which) => {
+            let id = which.id(&session)?;
+            let request = Request::post(format!("{id}/disconnect"), Kind::CLUSTER.version);
+            let done = format!("cluster {} is disconnected", id.name());
+            session.act("disconnecting", &done, request).await
+        }
+        Verb::Delete(args) => {
             session.delete(&Kind::CLUSTER, args.which.id(&session)?.as_str(), &args.confirm).await
         }
     }

@@ -90,7 +90,7 @@ impl Which {
 
     /// The id in the list of this name.
     pub async fn find(&self, session: &Session, list: &str) -> Result<ResourceId, Failure> {
-        let name = session.name(self.backup_instance_name.as_deref())?;
+        let name = session.any_name(self.backup_instance_name.as_deref())?;
         let vault = self.vault.id(session)?;
         // Friendly names have a slash; real ones never do.
         if !name.contains('/') {

@@ -8,6 +8,7 @@ use crate::{
 };
 use arm::ResourceId;
 use clap::{Args, Subcommand};
+use management::Request;
 use serde_json::json;
 
 const GUARDS: &str = "Microsoft.DataProtection/resourceGuards";
@@ -33,9 +34,23 @@ enum Verb {
     List(ListArgs),
     /// Delete one
     Delete(DeleteArgs),
+    /// Allow the next deletion in a guarded vault, for ten minutes
+    Unlock(UnlockArgs),
     /// Links of vaults to guards
     #[command(subcommand)]
     Mapping(MappingVerb),
+}
+
+#[derive(Debug, Args)]
+struct UnlockArgs {
+    #[command(flatten)]
+    vault: VaultName,
+    /// Id of what is to be deleted
+    #[arg(long, value_parser = resource_id, value_name = "ID")]
+    resource_to_be_deleted: ResourceId,
+    /// Requests below the guard that consent, by id
+    #[arg(long, visible_alias = "operation-requests", required = true, num_args = 1.., value_name = "ID")]
+    resource_guard_operation_requests: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -130,6 +145,15 @@ pub async fn run(args: GuardArgs, cluster: &ClusterArgs, format: Format) -> Outc
             session.list(&Kind::GUARD, &format!("{scope}/providers/{GUARDS}")).await
         }
         Verb::Delete(args) => session.delete(&Kind::GUARD, &args.which.path(&session)?, &args.confirm).await,
+        Verb::Unlock(args) => {
+            let body = json!({
+                "resourceToBeDeleted": args.resource_to_be_deleted.as_str(),
+                "resourceGuardOperationRequests": args.resource_guard_operation_requests,
+            });
+            let path = format!("{}/unlockDelete", proxy(&args.vault, &session)?);
+            let request = Request::post(path, Kind::MAPPING.version).with(body);
+            session.act("unlocking", "the deletion may follow now", request).await
+        }
         Verb::Mapping(MappingVerb::Create(args)) => {
             let body = json!({"properties": {"resourceGuardResourceId": args.resource_guard_id.as_str()}});
             session.put(&Kind::MAPPING, &proxy(&args.vault, &session)?, body).await

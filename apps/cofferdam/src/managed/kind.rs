@@ -38,7 +38,7 @@ kinds! {
     PROVIDER: "provider", RESOURCES, [("namespace", "/namespace"), ("state", "/registrationState")];
     /// Clusters.
     CLUSTER: "cluster", CLUSTERS,
-        [NAME, GROUP, LOCATION, ("kubernetes", "/properties/currentKubernetesVersion"), ("power", "/properties/powerState/code"), STATE];
+        [NAME, GROUP, LOCATION, ("kubernetes", "/properties/currentKubernetesVersion"), ("connected", "/properties/cofferdam/connected"), STATE];
     /// Extensions.
     EXTENSION: "extension", EXTENSIONS,
         [NAME, ("type", "/properties/extensionType"), ("version", "/properties/currentVersion"), ("train", "/properties/releaseTrain"), STATE];

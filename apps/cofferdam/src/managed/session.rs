@@ -91,6 +91,13 @@ impl Session {
 
     /// The name that a command works on: `--name`, or `-n`, which is a name here as it is in `az`.
     pub fn name(&self, given: Option<&str>) -> Result<String, Failure> {
+        let name = self.any_name(given)?;
+        one_part(&name)?;
+        Ok(name)
+    }
+
+    /// The same for things that have names with a slash for people.
+    pub fn any_name(&self, given: Option<&str>) -> Result<String, Failure> {
         given.or(self.short_name.as_deref()).map(str::to_owned).ok_or_else(|| {
             Failure::usage("the name is missing").next("Write `--name NAME`, or `-n NAME` for short.")
         })
@@ -103,11 +110,13 @@ impl Session {
 
     /// The id of a resource group.
     pub fn group(&self, name: &str) -> Result<ResourceId, Failure> {
+        one_part(name)?;
         Ok(ResourceId::group(&self.subscription, name)?)
     }
 
     /// The id of a resource in a group.
     pub fn resource(&self, group: &str, kind: &str, name: &str) -> Result<ResourceId, Failure> {
+        one_part(name)?;
         Ok(self.group(group)?.with(kind, name)?)
     }
 
@@ -216,6 +225,15 @@ impl Session {
             None => note!("accepted; it goes on at the server"),
         }
         Ok(Exit::Done)
+    }
+}
+
+/// A name is one part of an id: with a slash it would mean another thing than the command says.
+fn one_part(name: &str) -> Result<(), Failure> {
+    match name.contains('/') {
+        false => Ok(()),
+        true => Err(Failure::usage(format!("{name:?} is no name: it holds a slash"))
+            .next("Write the name alone, not the id.")),
     }
 }
 

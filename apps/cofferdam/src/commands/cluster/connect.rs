@@ -8,10 +8,13 @@ use crate::{
     managed::{Kind, Session, tags},
     note,
     output::{self, Format},
+    wait,
 };
+use arm::ResourceId;
 use clap::Args;
 use management::Request;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub struct ConnectArgs {
@@ -26,14 +29,32 @@ pub struct ConnectArgs {
     /// Apply the manifest to the cluster of the kubeconfig, instead of printing it
     #[arg(long)]
     apply: bool,
+    /// Wait until the cluster is connected (with --apply)
+    #[arg(long, requires = "apply")]
+    wait: bool,
+    /// End the connection that there is
+    #[arg(long)]
+    reconnect: bool,
 }
+
+const POLL: Duration = Duration::from_secs(2);
+/// Images have to be fetched and certificates made.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 pub async fn run(args: ConnectArgs, session: &Session, cluster: &ClusterArgs) -> Outcome {
     let id = args.which.id(session)?;
     // The person may reach the vault and not the cluster: find out before anything is made.
     let client = if args.apply { Some(in_default_namespace(cluster).client().await?) } else { None };
     // A cluster that is there already only gets a new token: its settings are not ours to replace.
-    if session.client.find(id.as_str(), Kind::CLUSTER.version).await?.is_none() {
+    let there = session.client.find(id.as_str(), Kind::CLUSTER.version).await?;
+    if there.as_ref().is_some_and(is_connected) && !args.reconnect {
+        return Err(Failure::precondition(format!(
+            "cluster {} is connected; connecting it again would end that connection",
+            id.name()
+        ))
+        .next("Look at it: `cofferdam cluster show`; to connect it anew, repeat with `--reconnect`."));
+    }
+    if there.is_none() {
         let body = json!({
             "location": args.location,
             "identity": {"type": "SystemAssigned"},
@@ -53,11 +74,35 @@ pub async fn run(args: ConnectArgs, session: &Session, cluster: &ClusterArgs) ->
         Some(client) => {
             apply::apply(&client, manifest, |_| true).await?;
             note!("applied {} objects; cluster {} connects now", manifest.len(), id.name());
+            if args.wait {
+                return connected(session, &id).await;
+            }
             note!("next: `cofferdam cluster show -n {} -g {}`", id.name(), args.which.group.group);
         }
         None => print(session, &connection, manifest)?,
     }
     Ok(Exit::Done)
+}
+
+fn is_connected(cluster: &Value) -> bool {
+    cluster.pointer("/properties/cofferdam/connected").and_then(Value::as_bool).unwrap_or_default()
+}
+
+async fn connected(session: &Session, id: &ResourceId) -> Outcome {
+    let (bar, began) = (wait::bar(), tokio::time::Instant::now());
+    bar.set_message(format!("waiting until {} is connected", id.name()));
+    while began.elapsed() < PATIENCE {
+        let cluster = session.client.get(id.as_str(), Kind::CLUSTER.version).await?;
+        if is_connected(&cluster) {
+            bar.finish_and_clear();
+            session.view.one(&Kind::CLUSTER, &cluster)?;
+            return Ok(Exit::Done);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    bar.finish_and_clear();
+    Err(Failure::failed(format!("cluster {} was not connected within five minutes", id.name()))
+        .next("See why: `kubectl get pods -n kube-system`, and the log of the agent there."))
 }
 
 fn print(session: &Session, connection: &Value, manifest: &[Value]) -> Result<(), Failure> {

@@ -88,7 +88,9 @@ struct Wish {
     configuration_protected_settings_file: Option<PathBuf>,
 }
 
+// Its `--version` is that of the extension.
 #[derive(Debug, Args)]
+#[command(disable_version_flag = true)]
 pub struct CreateArgs {
     #[command(flatten)]
     which: Which,
@@ -105,7 +107,9 @@ pub struct CreateArgs {
     wish: Wish,
 }
 
+// Its `--version` is that of the extension.
 #[derive(Debug, Args)]
+#[command(disable_version_flag = true)]
 pub struct UpdateArgs {
     #[command(flatten)]
     which: Which,
