@@ -309,9 +309,11 @@ def journey():
 
 
 def not_registered():
-    """The packages register a missing provider by themselves, so this looks at the state that they would meet."""
-    seen = resources.providers.get("Microsoft.KubernetesConfiguration")
-    assert seen.registration_state == "NotRegistered", seen.registration_state
+    """Calls that take long are not registered by the packages themselves, and say what to do."""
+    clusters = containers.managed_clusters
+    wanted = {"location": "local"}
+    error = refused("MissingSubscriptionRegistration", lambda: clusters.begin_create_or_update(GROUP, "one", wanted))
+    assert "Microsoft.ContainerService/register" in error.message, error
 
 
 def wait_for_validation():

@@ -143,7 +143,7 @@ def main():
     storage = StorageManagementClient(**COMMON)
     authorization = AuthorizationManagementClient(**COMMON)
     resources.resource_groups.create_or_update(GROUP, {"location": "local"})
-    # The client registers Microsoft.Storage by itself.
+    resources.providers.register("Microsoft.Storage")
     account = accounts_live(storage)
     containers_live(storage)
     data_follows_roles_and_rules(storage, authorization, account)

@@ -10,6 +10,23 @@ use std::{
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cofferdam");
 
+/// The backup extension's package, signed with a key that a file beside it trusts.
+fn packages(folder: &Path) -> PathBuf {
+    let (private, public, packages) = (folder.join("key"), folder.join("key.pub"), folder.join("packages"));
+    let (private, public_name) = (text(&private), text(&public));
+    for arguments in [
+        &["key", "--private", private, "--public", public_name][..],
+        &["build", "--image", "test/cofferdam:1", "--key", private, "--directory", text(&packages)],
+    ] {
+        let output = Command::new(PROGRAM).arg("extension-package").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", told(&output));
+    }
+    let key = std::fs::read_to_string(&public).unwrap();
+    let keys = serde_json::json!([{"publicKey": key, "types": ["microsoft.dataprotection.kubernetes"]}]);
+    std::fs::write(packages.join("trust.json"), serde_json::json!({"keys": keys}).to_string()).unwrap();
+    packages
+}
+
 /// A vault in a process of its own, and a person with a folder for the sign-in.
 struct World {
     child: Child,
@@ -26,6 +43,8 @@ impl World {
         let mut child = Command::new(PROGRAM)
             .args(["vault", "serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(&data)
+            .arg("--packages")
+            .arg(packages(folder.path()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -269,7 +288,7 @@ fn a_policy_is_made_of_arguments_without_any_vault() {
         "create",
         "--dry-run",
         "-n",
-        "p",
+        "daily",
         "-v",
         "vault",
         "-g",
@@ -288,7 +307,7 @@ fn a_policy_is_made_of_arguments_without_any_vault() {
         "create",
         "--dry-run",
         "-n",
-        "p",
+        "daily",
         "-v",
         "vault",
         "-g",
@@ -425,7 +444,7 @@ fn what_a_vault_has_not_is_told_and_not_made_up() {
         "/subscriptions/{}/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/none",
         world.subscription()
     );
-    let policy = ["policy", "create", "-n", "p", "-v", "vault", "-g", "g"];
+    let policy = ["policy", "create", "-n", "daily", "-v", "vault", "-g", "g"];
     world.done(&policy);
 
     let instances = world.json(&["instance", "list", "-v", "vault", "-g", "g"]);
@@ -442,7 +461,7 @@ fn what_a_vault_has_not_is_told_and_not_made_up() {
         "--datasource-location",
         "local",
         "--policy",
-        "p",
+        "daily",
     ]);
     let instance = world.refused(&[
         "instance",
@@ -454,7 +473,7 @@ fn what_a_vault_has_not_is_told_and_not_made_up() {
         "--datasource-id",
         &cluster,
         "--policy",
-        "p",
+        "daily",
     ]);
     let backup =
         world.refused(&["backup", "start", "--instance", "none", "-v", "vault", "-g", "g", "--wait"]);

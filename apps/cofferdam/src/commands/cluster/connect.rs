@@ -66,9 +66,12 @@ pub async fn run(args: ConnectArgs, session: &Session, cluster: &ClusterArgs) ->
     }
     let ask = Request::post(format!("{id}/connect"), Kind::CLUSTER.version);
     let connection = session.follow("asking for the manifest", &ask).await?;
-    let manifest = connection.get("manifest").and_then(Value::as_array).ok_or_else(|| {
-        Failure::failed("the server gave no manifest for the cluster")
-            .next("Only a vault connects clusters; sign in to one: `cofferdam login --vault-url URL`.")
+    let manifest = connection.get("manifest").and_then(Value::as_array).filter(|all| !all.is_empty());
+    let manifest = manifest.ok_or_else(|| {
+        Failure::failed("the server gave no manifest for the cluster").next(
+            "Only a vault that offers extension packages connects clusters: its operator gives it their directory, \
+             `cofferdam vault serve --packages DIRECTORY`.",
+        )
     })?;
     match client {
         Some(client) => {
