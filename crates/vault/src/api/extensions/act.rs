@@ -10,7 +10,7 @@ use super::{
 use crate::{
     api::{
         Call, Failure, Loaded,
-        clusters::ClusterRecord,
+        clusters::{self, ClusterRecord},
         identities::{ensure_extension_identity, remove_extension_identity},
         load, operation,
         resource::{self, TRIES},
@@ -227,6 +227,10 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
 }
 
 async fn cluster(call: &Call<'_>, id: &ResourceId) -> Result<Loaded<ClusterRecord>, Failure> {
+    if !id.kind().is(clusters::KIND) {
+        let message = format!("Extensions belong to clusters ({}); '{id}' is none.", clusters::KIND);
+        return Err(ArmError::new(400, "InvalidResourceType", message).about(id.as_str()).into());
+    }
     let found: Option<Loaded<ClusterRecord>> = load(call.app.store.as_ref(), id).await?;
     Ok(found.ok_or_else(|| ArmError::not_found(id))?)
 }
