@@ -66,9 +66,10 @@ pub async fn run(args: ConnectArgs, session: &Session, cluster: &ClusterArgs) ->
     }
     let ask = Request::post(format!("{id}/connect"), Kind::CLUSTER.version);
     let connection = session.follow("asking for the manifest", &ask).await?;
-    let manifest = connection.get("manifest").and_then(Value::as_array).ok_or_else(|| {
+    let manifest = connection.get("manifest").and_then(Value::as_array).filter(|all| !all.is_empty());
+    let manifest = manifest.ok_or_else(|| {
         Failure::failed("the server gave no manifest for the cluster")
-            .next("Only a vault connects clusters; sign in to one: `cofferdam login --vault-url URL`.")
+            .next("Ask the operator of the vault: `cofferdam vault serve --packages DIRECTORY` offers one.")
     })?;
     match client {
         Some(client) => {

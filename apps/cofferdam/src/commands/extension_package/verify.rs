@@ -23,7 +23,7 @@ pub struct VerifyArgs {
     #[arg(long = "type", value_name = "TYPE")]
     kind: String,
     /// The version that it must have
-    #[arg(long = "package-version", value_name = "VERSION")]
+    #[arg(id = "package-version", long = "package-version", value_name = "VERSION")]
     version: String,
     /// The repository that it was built for
     #[arg(long, default_value = "cofferdam/backup", value_name = "NAME")]
