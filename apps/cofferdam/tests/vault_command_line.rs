@@ -10,23 +10,6 @@ use std::{
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cofferdam");
 
-/// The backup extension's package, signed with a key that a file beside it trusts.
-fn packages(folder: &Path) -> PathBuf {
-    let (private, public, packages) = (folder.join("key"), folder.join("key.pub"), folder.join("packages"));
-    let (private, public_name) = (text(&private), text(&public));
-    for arguments in [
-        &["key", "--private", private, "--public", public_name][..],
-        &["build", "--image", "test/cofferdam:1", "--key", private, "--directory", text(&packages)],
-    ] {
-        let output = Command::new(PROGRAM).arg("extension-package").args(arguments).output().unwrap();
-        assert!(output.status.success(), "{}", told(&output));
-    }
-    let key = std::fs::read_to_string(&public).unwrap();
-    let keys = serde_json::json!([{"publicKey": key, "types": ["microsoft.dataprotection.kubernetes"]}]);
-    std::fs::write(packages.join("trust.json"), serde_json::json!({"keys": keys}).to_string()).unwrap();
-    packages
-}
-
 /// A vault in a process of its own, and a person with a folder for the sign-in.
 struct World {
     child: Child,
@@ -38,13 +21,36 @@ struct World {
 
 impl World {
     fn start() -> Self {
+        Self::serve(tempfile::tempdir().unwrap(), &[])
+    }
+
+    /// Somebody is signed in as the administrator of a vault that offers the Backup Extension.
+    fn with_packages() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let (key, public, packages) =
+            (folder.path().join("key"), folder.path().join("key.pub"), folder.path().join("packages"));
+        for arguments in [
+            vec!["key", "--private", text(&key), "--public", text(&public)],
+            vec!["build", "--image", "cofferdam:test", "--key", text(&key), "--directory", text(&packages)],
+        ] {
+            let made = Command::new(PROGRAM).arg("extension-package").args(arguments).output().unwrap();
+            assert!(made.status.success(), "{}", told(&made));
+        }
+        let trust = serde_json::json!({"keys": [{
+            "publicKey": std::fs::read_to_string(&public).unwrap(),
+            "types": ["microsoft.dataprotection.kubernetes"]}]});
+        std::fs::write(packages.join("trust.json"), trust.to_string()).unwrap();
+        let world = Self::serve(folder, &["--packages", text(&packages)]);
+        world.sign_in();
+        world
+    }
+
+    fn serve(folder: tempfile::TempDir, arguments: &[&str]) -> Self {
         let (data, config) = (folder.path().join("vault"), folder.path().join("config"));
         let mut child = Command::new(PROGRAM)
             .args(["vault", "serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(&data)
-            .arg("--packages")
-            .arg(packages(folder.path()))
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -63,10 +69,14 @@ impl World {
     /// Somebody is signed in as the administrator.
     fn signed_in() -> Self {
         let world = Self::start();
-        let file = world.data.join("administrator.json");
-        let ca = world.data.join("tls/ca.crt");
-        world.done(&["login", "--credential-file", text(&file), "--ca", text(&ca)]);
+        world.sign_in();
         world
+    }
+
+    fn sign_in(&self) {
+        let file = self.data.join("administrator.json");
+        let ca = self.data.join("tls/ca.crt");
+        self.done(&["login", "--credential-file", text(&file), "--ca", text(&ca)]);
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -288,7 +298,7 @@ fn a_policy_is_made_of_arguments_without_any_vault() {
         "create",
         "--dry-run",
         "-n",
-        "daily",
+        "p",
         "-v",
         "vault",
         "-g",
@@ -307,7 +317,7 @@ fn a_policy_is_made_of_arguments_without_any_vault() {
         "create",
         "--dry-run",
         "-n",
-        "daily",
+        "p",
         "-v",
         "vault",
         "-g",
@@ -444,7 +454,7 @@ fn what_a_vault_has_not_is_told_and_not_made_up() {
         "/subscriptions/{}/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/none",
         world.subscription()
     );
-    let policy = ["policy", "create", "-n", "daily", "-v", "vault", "-g", "g"];
+    let policy = ["policy", "create", "-n", "nightly", "-v", "vault", "-g", "g"];
     world.done(&policy);
 
     let instances = world.json(&["instance", "list", "-v", "vault", "-g", "g"]);
@@ -461,7 +471,7 @@ fn what_a_vault_has_not_is_told_and_not_made_up() {
         "--datasource-location",
         "local",
         "--policy",
-        "daily",
+        "nightly",
     ]);
     let instance = world.refused(&[
         "instance",
@@ -473,7 +483,7 @@ fn what_a_vault_has_not_is_told_and_not_made_up() {
         "--datasource-id",
         &cluster,
         "--policy",
-        "daily",
+        "nightly",
     ]);
     let backup =
         world.refused(&["backup", "start", "--instance", "none", "-v", "vault", "-g", "g", "--wait"]);
@@ -525,7 +535,7 @@ fn identities_are_made_listed_and_deleted() {
 
 #[test]
 fn a_cluster_is_connected_by_a_manifest_and_lets_a_vault_in() {
-    let world = World::signed_in();
+    let world = World::with_packages();
     world.done(&["group", "create", "-n", "g", "-l", "local"]);
     for provider in ["Microsoft.ContainerService", "Microsoft.DataProtection"] {
         world.done(&["provider", "register", "-n", provider, "--wait"]);
@@ -557,7 +567,7 @@ fn a_cluster_is_connected_by_a_manifest_and_lets_a_vault_in() {
 
 #[test]
 fn backups_are_enabled_with_consent_only() {
-    let world = World::signed_in();
+    let world = World::with_packages();
     world.done(&["group", "create", "-n", "g", "-l", "local"]);
     world.done(&["provider", "register", "-n", "Microsoft.ContainerService", "--wait"]);
     world.done(&["cluster", "connect", "-n", "shop", "-g", "g"]);
@@ -571,4 +581,93 @@ fn backups_are_enabled_with_consent_only() {
     assert!(said.contains("nothing was done") && said.contains("--enable-trusted-access"), "{said}");
     assert!(custom.contains("backupVaultId"), "{custom}");
     assert_eq!(world.json(&["vault", "list"]), Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_vault_without_packages_says_so_instead_of_printing_nothing() {
+    let world = World::signed_in();
+    world.done(&["group", "create", "-n", "g", "-l", "local"]);
+    world.done(&["provider", "register", "-n", "Microsoft.ContainerService", "--wait"]);
+
+    let (code, said) = world.refused(&["cluster", "connect", "-n", "shop", "-g", "g"]);
+
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("--packages"), "{said}");
+}
+
+#[test]
+fn accounts_and_containers_are_made_by_the_management_api_alone() {
+    let world = World::signed_in();
+    world.done(&["group", "create", "-n", "g", "-l", "local"]);
+    world.done(&["provider", "register", "-n", "Microsoft.Storage", "--wait"]);
+
+    let account = world.json(&["storage", "account", "create", "-n", "backups1", "-g", "g"]);
+    world.done(&["storage", "container", "create", "-n", "shop", "--storage-account", "backups1", "-g", "g"]);
+    let containers =
+        world.done(&["storage", "container", "list", "--storage-account", "backups1", "-g", "g"]);
+    let again = world.json(&["storage", "account", "create", "-n", "backups1", "-g", "g"]);
+    world.done(&[
+        "storage",
+        "container",
+        "delete",
+        "-n",
+        "shop",
+        "--storage-account",
+        "backups1",
+        "-g",
+        "g",
+        "--yes",
+    ]);
+    world.done(&["storage", "account", "delete", "-n", "backups1", "-g", "g", "--yes"]);
+
+    assert_eq!(account["location"], "local");
+    assert!(account["properties"]["primaryEndpoints"]["blob"].is_string(), "{account}");
+    assert_eq!(containers, "NAME\nshop\n");
+    assert_eq!(again["id"], account["id"]);
+    assert_eq!(world.json(&["storage", "account", "list"]), Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_dry_run_tells_what_is_there_and_makes_nothing() {
+    let world = World::with_packages();
+    world.done(&["group", "create", "-n", "g", "-l", "local"]);
+    for provider in ["Microsoft.ContainerService", "Microsoft.KubernetesConfiguration", "Microsoft.Storage"] {
+        world.done(&["provider", "register", "-n", provider, "--wait"]);
+    }
+    world.done(&["cluster", "connect", "-n", "shop", "-g", "g"]);
+    let id = world.json(&["cluster", "show", "-n", "shop", "-g", "g"])["id"].as_str().unwrap().to_owned();
+
+    let plan = world.json(&[
+        "enable-backup",
+        "--datasource-id",
+        &id,
+        "--backup-strategy",
+        "DisasterRecovery",
+        "--dry-run",
+    ]);
+
+    let row = |part: &str| {
+        let rows = plan["steps"].as_array().unwrap();
+        rows.iter().find(|row| row["part"] == part).unwrap()["result"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((row("cluster").as_str(), row("provider").as_str()), ("there already", "there already"));
+    for part in [
+        "resource group",
+        "storage account",
+        "container",
+        "extension",
+        "vault",
+        "policy",
+        "role",
+        "backup instance",
+    ] {
+        assert_eq!(row(part), "would be made", "{part}");
+    }
+    assert!(plan["vault"].as_str().unwrap().ends_with(
+        "/AKSAzureBackup_local/providers/Microsoft.DataProtection/backupVaults/AKSAzureBackup-local"
+    ));
+    assert_eq!(
+        world.done(&["group", "list", "--query", "[].name | sort(@)", "-o", "tsv"]),
+        "MC_g_shop_local\ng\n"
+    );
 }

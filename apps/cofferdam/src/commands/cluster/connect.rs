@@ -68,10 +68,8 @@ pub async fn run(args: ConnectArgs, session: &Session, cluster: &ClusterArgs) ->
     let connection = session.follow("asking for the manifest", &ask).await?;
     let manifest = connection.get("manifest").and_then(Value::as_array).filter(|all| !all.is_empty());
     let manifest = manifest.ok_or_else(|| {
-        Failure::failed("the server gave no manifest for the cluster").next(
-            "Only a vault that offers extension packages connects clusters: its operator gives it their directory, \
-             `cofferdam vault serve --packages DIRECTORY`.",
-        )
+        Failure::failed("the server gave no manifest for the cluster")
+            .next("Ask the operator of the vault: `cofferdam vault serve --packages DIRECTORY` offers one.")
     })?;
     match client {
         Some(client) => {

@@ -25,6 +25,7 @@ const ACCOUNTS: &str = "Microsoft.Storage/storageAccounts";
 #[derive(Debug, Subcommand)]
 pub enum ExtensionCommand {
     /// Install an extension into a cluster
+    // Its `--version` is that of the extension.
     #[command(disable_version_flag = true)]
     Create(CreateArgs),
     /// Show one with what it says of itself
@@ -88,9 +89,7 @@ struct Wish {
     configuration_protected_settings_file: Option<PathBuf>,
 }
 
-// Its `--version` is that of the extension.
 #[derive(Debug, Args)]
-#[command(disable_version_flag = true)]
 pub struct CreateArgs {
     #[command(flatten)]
     which: Which,
@@ -107,9 +106,7 @@ pub struct CreateArgs {
     wish: Wish,
 }
 
-// Its `--version` is that of the extension.
 #[derive(Debug, Args)]
-#[command(disable_version_flag = true)]
 pub struct UpdateArgs {
     #[command(flatten)]
     which: Which,
