@@ -89,9 +89,14 @@ def main():
         # An idle connection may be closed while the next request is under way; that says nothing about answers.
         "--request-retries", "2", "--request-timeout", "20", "--no-color",
     ]
-    ended = subprocess.run(command, cwd=WORK, check=False)
-    if ended.returncode != 0:
-        sys.exit(f"schemathesis found something (exit code {ended.returncode})")
+    for last in (False, True):
+        ended = subprocess.run(command, cwd=WORK, check=False, capture_output=True, text=True)
+        print(ended.stdout, ended.stderr, sep="\n")
+        if ended.returncode == 0:
+            break
+        # The same race as above, in the middle of a handshake, where no request is repeated: nothing else may be wrong.
+        if last or "= FAILURES =" in ended.stdout or "Network Error" not in ended.stdout:
+            sys.exit(f"schemathesis found something (exit code {ended.returncode})")
     print("the answers conform")
 
 

@@ -29,6 +29,9 @@ pub enum StoreErrorKind {
     Other,
 }
 
+/// How the credential of an identity is called in [`StoreError::target`].
+pub(crate) const AZURE_IDENTITY: &str = "Azure workload identity";
+
 /// A failed operation on a store. No text in it ever holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreError {
@@ -76,9 +79,12 @@ impl StoreError {
         self
     }
 
-    /// Whether the store knows who asks and misses a role of theirs: Azure's `AuthorizationPermissionMismatch`.
+    /// Whether the store knows the identity that asks and misses a role of it: Azure's
+    /// `AuthorizationPermissionMismatch`. A shared access signature gets the same answer and has no roles.
     pub fn lacks_role(&self) -> bool {
-        self.kind == StoreErrorKind::Denied && self.cause.contains("AuthorizationPermissionMismatch")
+        self.kind == StoreErrorKind::Denied
+            && self.target.contains(AZURE_IDENTITY)
+            && self.cause.contains("AuthorizationPermissionMismatch")
     }
 
     /// Whether the file simply is not there.

@@ -194,9 +194,11 @@ mod tests {
             assert_eq!(problem.code, expected, "{kind:?}");
             assert!(!problem.recommended_action.is_empty(), "{kind:?}");
         }
-        let role =
-            StoreError::new("create", "x", Denied, "403 Forbidden AuthorizationPermissionMismatch: no");
-        assert_eq!(store_problem(&role).code, code::LOCATION_MISSING_PERMISSIONS);
+        let mismatch =
+            |target| StoreError::new("create", target, Denied, "403 AuthorizationPermissionMismatch: no");
+        let role = store_problem(&mismatch("x (Azure workload identity 1)"));
+        assert_eq!(role.code, code::LOCATION_MISSING_PERMISSIONS);
+        assert_eq!(store_problem(&mismatch("x (Secret s)")).code, code::LOCATION_READ_ONLY);
         let wrong = engine_problem(&EngineError::WrongPassword { store: "s".into(), keys: 1 });
         assert_eq!((wrong.code.as_str(), wrong.recommended_action.len()), (code::WRONG_REPOSITORY_KEY, 1));
     }

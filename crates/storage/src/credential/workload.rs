@@ -1,6 +1,7 @@
 //! Workload identity: a projected ServiceAccount token is exchanged for a short-lived store credential.
 
 use super::{Credential, CredentialError, CredentialSource, CredentialValue};
+use crate::error::AZURE_IDENTITY;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -54,7 +55,7 @@ impl AzureWorkloadIdentity {
         http: reqwest::Client,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, CredentialError> {
-        let need = |name: &str| required(&variable, name, "Azure workload identity", AZURE_REMEDY);
+        let need = |name: &str| required(&variable, name, AZURE_IDENTITY, AZURE_REMEDY);
         Ok(Self {
             tenant_id: need("AZURE_TENANT_ID")?,
             client_id: need("AZURE_CLIENT_ID")?,
@@ -138,7 +139,7 @@ struct AzureToken {
 #[async_trait]
 impl CredentialSource for AzureWorkloadIdentity {
     fn describe(&self) -> String {
-        format!("Azure workload identity {}", self.client_id)
+        format!("{AZURE_IDENTITY} {}", self.client_id)
     }
 
     async fn credential(&self) -> Result<Credential, CredentialError> {
