@@ -27,7 +27,12 @@ use management::{
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-const PROVIDERS: [&str; 3] =
+const PROVIDERS: [&str; 4] = [
+    "Microsoft.ContainerService",
+    "Microsoft.KubernetesConfiguration",
+    "Microsoft.DataProtection",
+    "Microsoft.Storage",
+]; 3] =
     ["Microsoft.ContainerService", "Microsoft.KubernetesConfiguration", "Microsoft.DataProtection"];
 const ACCOUNTS: &str = "Microsoft.Storage/storageAccounts";
 const VAULTS: &str = "Microsoft.DataProtection/backupVaults";
