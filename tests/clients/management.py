@@ -232,7 +232,7 @@ def vaults_come_in_by_consent(resources, containers):
     vault = f"{ROOT}/resourceGroups/backup/providers/Microsoft.DataProtection/backupVaults/vault1"
     store = {"datastoreType": "VaultStore", "type": "LocallyRedundant"}
     body = {"location": "local", "properties": {"storageSettings": [store]}}
-    resources.resources.begin_create_or_update_by_id(vault, "2026-06-01", body, polling_interval=1).result()
+    resources.resources.begin_create_or_update_by_id(vault, body, api_version="2026-06-01", polling_interval=1).result()
     bindings = containers.trusted_access_role_bindings
     refused("ResourceNotFound", lambda: bindings.get("backup", "one", "rb"))
     wanted = {"properties": {"sourceResourceId": vault, "roles": [f"{role.source_resource_type}/{role.name}"]}}
