@@ -108,7 +108,7 @@ fn judge(used: &BTreeMap<String, u64>, age: SignedDuration) -> Contents {
         return Contents::Nothing;
     }
     // Counts lag behind: what the agent itself has just removed may still be among them.
-    if age < PATIENCE / 4 {
+    if age < PATIENCE {
         return Contents::NotCounted;
     }
     Contents::Something(format!("others have objects there: {}.", others.join(", ")))
