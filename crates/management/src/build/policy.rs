@@ -250,7 +250,8 @@ mod tests {
 
     #[test]
     fn what_means_nothing_is_refused_with_what_would() {
-        let wrong: [(&str, fn(&mut Policy)); 5] = [
+        type Spoil = fn(&mut Policy);
+        let wrong: [(&str, Spoil); 5] = [
             ("no interval", |policy| policy.interval = "PT5H".into()),
             ("no retention", |policy| policy.retention = "PT7H".into()),
             ("no retention", |policy| policy.retention = "7".into()),
