@@ -47,11 +47,11 @@ pub struct References(pub Vec<Reference>);
 
 /// Reads `namespace/name`, or what `az` takes: `[{"name": …, "namespace": …}]`.
 pub fn references(text: &str) -> Result<References, String> {
-    if let Some((namespace, name)) = text.split_once('/').filter(|_| !text.contains('{')) {
-        if !namespace.is_empty() && !name.is_empty() {
-            let one = Reference { name: name.to_owned(), namespace: namespace.to_owned() };
-            return Ok(References(vec![one]));
-        }
+    let short = text
+        .split_once('/')
+        .filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty() && !text.contains('{'));
+    if let Some((namespace, name)) = short {
+        return Ok(References(vec![Reference { name: name.to_owned(), namespace: namespace.to_owned() }]));
     }
     let wrong = || format!("{text:?} is neither namespace/name nor JSON with name and namespace");
     let document: Value = serde_json::from_str(text).map_err(|_| wrong())?;
