@@ -32,8 +32,7 @@ const PROVIDERS: [&str; 4] = [
     "Microsoft.KubernetesConfiguration",
     "Microsoft.DataProtection",
     "Microsoft.Storage",
-]; 3] =
-    ["Microsoft.ContainerService", "Microsoft.KubernetesConfiguration", "Microsoft.DataProtection"];
+];
 const ACCOUNTS: &str = "Microsoft.Storage/storageAccounts";
 const VAULTS: &str = "Microsoft.DataProtection/backupVaults";
 const LOCATION: &str = "configuration.backupStorageLocation";
