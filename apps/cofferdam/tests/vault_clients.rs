@@ -1,64 +1,13 @@
 //! The official Python clients against the program as it is served.
 
+mod served;
+
+use served::{PROGRAM, Served};
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::Read,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::Duration,
+    process::Command,
 };
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_cofferdam");
-
-/// A vault in a process of its own; ended with the test.
-struct Served {
-    child: Child,
-    url: String,
-    data: PathBuf,
-}
-
-impl Served {
-    fn start(data: &Path) -> Self {
-        let mut child = Command::new(PROGRAM)
-            .args(["vault", "serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let says = |line: &String| line.contains("the vault answers at ");
-        let line = lines.by_ref().find(says).expect("it should say where it answers");
-        let url =
-            line.split("answers at ").nth(1).and_then(|rest| rest.split(';').next()).unwrap().to_owned();
-        // Nobody reads on; the pipe must not fill.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url, data: data.to_owned() }
-    }
-
-    /// Asks it to end, and waits until it has.
-    fn stop(mut self) -> i32 {
-        rustix::process::kill_process(
-            rustix::process::Pid::from_child(&self.child),
-            rustix::process::Signal::TERM,
-        )
-        .unwrap();
-        for _ in 0..300 {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code().unwrap_or(-1);
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        panic!("it did not end within 30 s");
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
 
 fn clients() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients").canonicalize().unwrap()
@@ -94,7 +43,7 @@ fn add_person(data: &Path, name: &str) -> PathBuf {
 #[test]
 fn the_official_python_clients_go_the_whole_way() {
     let folder = tempfile::tempdir().unwrap();
-    let served = Served::start(&folder.path().join("vault"));
+    let served = Served::start(&folder.path().join("vault"), &[]);
     let someone = add_principal(&served.data);
     let person = "anna@example.org";
     let password = add_person(&served.data, person);
@@ -119,7 +68,7 @@ fn the_official_python_clients_go_the_whole_way() {
 #[test]
 fn the_official_python_clients_use_storage_accounts_from_both_sides() {
     let folder = tempfile::tempdir().unwrap();
-    let served = Served::start(&folder.path().join("vault"));
+    let served = Served::start(&folder.path().join("vault"), &[]);
     let someone = add_principal(&served.data);
 
     let python = Command::new(clients().join("python"))
@@ -141,7 +90,7 @@ fn the_official_python_clients_use_storage_accounts_from_both_sides() {
 fn repository_keys_are_exported_to_who_holds_the_recovery_key_alone() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let served = Served::start(&at("vault"));
+    let served = Served::start(&at("vault"), &[]);
     let vault = |arguments: &[&str]| {
         let told =
             Command::new(PROGRAM).arg("vault").args(arguments).current_dir(folder.path()).output().unwrap();
@@ -171,7 +120,7 @@ fn the_secret_goes_to_a_file_that_only_its_owner_reads_and_never_to_a_pipe() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
 
-    let mut served = Served::start(&folder.path().join("vault"));
+    let mut served = Served::start(&folder.path().join("vault"), &[]);
     let file = served.data.join("administrator.json");
     let credential: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     let mode = std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
@@ -189,7 +138,7 @@ fn the_secret_goes_to_a_file_that_only_its_owner_reads_and_never_to_a_pipe() {
 fn two_servers_on_one_directory_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("vault");
-    let _served = Served::start(&data);
+    let _served = Served::start(&data, &[]);
 
     let second = Command::new(PROGRAM)
         .args(["vault", "serve", "--listen", "127.0.0.1:0", "--data"])

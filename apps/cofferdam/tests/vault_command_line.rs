@@ -1,20 +1,18 @@
 //! A person with our own command line against the program as it is served.
 
+mod served;
+
 use serde_json::Value;
+use served::{PROGRAM, Served};
 use std::{
-    io::{BufRead, BufReader},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
 };
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_cofferdam");
 
 /// A vault in a process of its own, and a person with a folder for the sign-in.
 struct World {
-    child: Child,
-    url: String,
-    data: PathBuf,
+    served: Served,
     config: PathBuf,
     _folder: tempfile::TempDir,
 }
@@ -47,23 +45,7 @@ impl World {
 
     fn serve(folder: tempfile::TempDir, arguments: &[&str]) -> Self {
         let (data, config) = (folder.path().join("vault"), folder.path().join("config"));
-        let mut child = Command::new(PROGRAM)
-            .args(["vault", "serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(&data)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let says = |line: &String| line.contains("the vault answers at ");
-        let line = lines.by_ref().find(says).expect("it should say where it answers");
-        let url =
-            line.split("answers at ").nth(1).and_then(|rest| rest.split(';').next()).unwrap().to_owned();
-        // Nobody reads on; the pipe must not fill.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url, data, config, _folder: folder }
+        Self { served: Served::start(&data, arguments), config, _folder: folder }
     }
 
     /// Somebody is signed in as the administrator.
@@ -74,8 +56,8 @@ impl World {
     }
 
     fn sign_in(&self) {
-        let file = self.data.join("administrator.json");
-        let ca = self.data.join("tls/ca.crt");
+        let file = self.served.data.join("administrator.json");
+        let ca = self.served.data.join("tls/ca.crt");
         self.done(&["login", "--credential-file", text(&file), "--ca", text(&ca)]);
     }
 
@@ -113,18 +95,11 @@ impl World {
     }
 
     fn credential(&self) -> Value {
-        serde_json::from_slice(&std::fs::read(self.data.join("administrator.json")).unwrap()).unwrap()
+        serde_json::from_slice(&std::fs::read(self.served.data.join("administrator.json")).unwrap()).unwrap()
     }
 
     fn subscription(&self) -> String {
         self.credential()["subscriptionId"].as_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
 
@@ -142,11 +117,12 @@ fn a_service_principal_signs_in_without_its_secret_on_the_command_line() {
     let credential = world.credential();
     let of = |name: &str| credential[name].as_str().unwrap().to_owned();
     let (client, secret, tenant) = (of("clientId"), of("clientSecret"), of("tenantId"));
-    let ca = world.data.join("tls/ca.crt");
+    let ca = world.served.data.join("tls/ca.crt");
     let file = world.config.with_file_name("secret");
     std::fs::write(&file, format!("{secret}\n")).unwrap();
 
-    let there = ["login", "--vault-url", &world.url, "--ca", text(&ca), "--service-principal", "-u", &client];
+    let there =
+        ["login", "--vault-url", &world.served.url, "--ca", text(&ca), "--service-principal", "-u", &client];
     world.done(&[&there[..], &["--tenant", &tenant, "--password-file", text(&file)]].concat());
     let account = world.json(&["account", "show"]);
     let by_environment = world.command(&there).env("COFFERDAM_CLIENT_SECRET", &secret).output().unwrap();
@@ -166,10 +142,10 @@ fn a_service_principal_signs_in_without_its_secret_on_the_command_line() {
 #[test]
 fn a_sign_in_that_fails_says_why_and_leaves_the_earlier_one() {
     let world = World::signed_in();
-    let ca = world.data.join("tls/ca.crt");
+    let ca = world.served.data.join("tls/ca.crt");
     let credential = world.credential();
     let client = credential["clientId"].as_str().unwrap();
-    let there = ["login", "--vault-url", &world.url, "--service-principal", "-u", client];
+    let there = ["login", "--vault-url", &world.served.url, "--service-principal", "-u", client];
 
     let mut wrong = world.command(&[&there[..], &["--ca", text(&ca)]].concat());
     let wrong = wrong.env("COFFERDAM_CLIENT_SECRET", "wrong").output().unwrap();
@@ -242,7 +218,8 @@ fn providers_are_registered_by_their_namespace() {
 #[test]
 fn roles_are_given_once_listed_and_taken() {
     let world = World::signed_in();
-    let made = world.done(&["vault", "add-principal", "someone", "-o", "json", "--data", text(&world.data)]);
+    let made =
+        world.done(&["vault", "add-principal", "someone", "-o", "json", "--data", text(&world.served.data)]);
     let someone: Value = serde_json::from_str(&made).unwrap();
     let someone = someone["objectId"].as_str().unwrap();
     world.done(&["group", "create", "-n", "demo", "-l", "local"]);
@@ -274,13 +251,22 @@ fn who_may_not_is_told_which_right_is_missing() {
         "-o",
         "json",
         "--data",
-        text(&world.data),
+        text(&world.served.data),
     ]);
-    let file = std::fs::read_dir(&world.data).unwrap().filter_map(Result::ok).map(|entry| entry.path());
+    let file =
+        std::fs::read_dir(&world.served.data).unwrap().filter_map(Result::ok).map(|entry| entry.path());
     let file = file.into_iter().find(|path| text(path).contains("principal-")).unwrap();
-    let ca = world.data.join("tls/ca.crt");
+    let ca = world.served.data.join("tls/ca.crt");
 
-    world.done(&["login", "--vault-url", &world.url, "--credential-file", text(&file), "--ca", text(&ca)]);
+    world.done(&[
+        "login",
+        "--vault-url",
+        &world.served.url,
+        "--credential-file",
+        text(&file),
+        "--ca",
+        text(&ca),
+    ]);
     let (code, said) = world.refused(&["group", "create", "-n", "demo", "-l", "local"]);
 
     assert_eq!(code, 1, "{said}");

@@ -8,6 +8,7 @@ pub mod policy;
 pub mod problem;
 pub mod quantity;
 pub mod selection;
+pub mod settings;
 
 pub use ids::{BackupUid, ClusterUid, RecoveryPointId};
 pub use problem::{Problem, Severity, code};

@@ -4,7 +4,7 @@ use crate::{
     cluster::ClusterArgs,
     commands::location::setting,
     exit::{Failure, Outcome},
-    managed::{Confirm, Kind, Session, SessionArgs, tags},
+    managed::{Deletion, Kind, Session, SessionArgs, tags},
     output::Format,
 };
 use clap::{Args, Subcommand};
@@ -27,7 +27,7 @@ enum Verb {
     /// List them
     List,
     /// Delete one with all that is in it
-    Delete(DeleteArgs),
+    Delete(Deletion<Which>),
 }
 
 #[derive(Debug, Args)]
@@ -47,14 +47,6 @@ struct CreateArgs {
     /// Tags, as key=value
     #[arg(long, num_args = 1.., value_parser = setting, value_name = "KEY=VALUE")]
     tags: Vec<(String, String)>,
-}
-
-#[derive(Debug, Args)]
-struct DeleteArgs {
-    #[command(flatten)]
-    which: Which,
-    #[command(flatten)]
-    confirm: Confirm,
 }
 
 pub async fn run(args: GroupArgs, cluster: &ClusterArgs, format: Format) -> Outcome {

@@ -3,8 +3,8 @@
 use crate::{
     cluster::ClusterArgs,
     commands::location::setting,
-    exit::{Failure, Outcome},
-    managed::{Confirm, GroupArg, Kind, Name, Session, SessionArgs, tags},
+    exit::Outcome,
+    managed::{Deletion, InGroup, Kind, ListArgs, Session, SessionArgs, tags},
     output::Format,
 };
 use clap::{Args, Subcommand};
@@ -25,25 +25,17 @@ enum Verb {
     /// Make one
     Create(CreateArgs),
     /// Show one
-    Show(Which),
+    Show(InGroup),
     /// List them
     List(ListArgs),
     /// Delete one
-    Delete(DeleteArgs),
-}
-
-#[derive(Debug, Args)]
-struct Which {
-    #[command(flatten)]
-    name: Name,
-    #[command(flatten)]
-    group: GroupArg,
+    Delete(Deletion<InGroup>),
 }
 
 #[derive(Debug, Args)]
 struct CreateArgs {
     #[command(flatten)]
-    which: Which,
+    which: InGroup,
     /// Region; that of the resource group when absent
     #[arg(short = 'l', long, value_name = "NAME")]
     location: Option<String>,
@@ -52,46 +44,20 @@ struct CreateArgs {
     tags: Vec<(String, String)>,
 }
 
-#[derive(Debug, Args)]
-struct ListArgs {
-    /// Only those of this resource group
-    #[arg(short = 'g', long = "resource-group", value_name = "NAME")]
-    group: Option<String>,
-}
-
-#[derive(Debug, Args)]
-struct DeleteArgs {
-    #[command(flatten)]
-    which: Which,
-    #[command(flatten)]
-    confirm: Confirm,
-}
-
-impl Which {
-    fn path(&self, session: &Session) -> Result<String, Failure> {
-        let name = session.name(self.name.name.as_deref())?;
-        Ok(session.resource(&self.group.group, IDENTITIES, &name)?.to_string())
-    }
-}
-
 pub async fn run(args: IdentityArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
     let session = Session::open(&args.session, cluster, format)?;
     match args.verb {
         Verb::Create(args) => {
-            let location = session.location(args.location.as_deref(), &args.which.group.group).await?;
+            let location = session.location(args.location.as_deref(), args.which.group()).await?;
             let body = json!({"location": location, "tags": tags(&args.tags)?.unwrap_or_default()});
-            session.put(&Kind::IDENTITY, &args.which.path(&session)?, body).await
+            session.put(&Kind::IDENTITY, args.which.id(&session, IDENTITIES)?.as_str(), body).await
         }
-        Verb::Show(which) => session.show(&Kind::IDENTITY, &which.path(&session)?).await,
-        Verb::List(args) => {
-            let scope = match &args.group {
-                Some(group) => session.group(group)?.to_string(),
-                None => session.root(),
-            };
-            session.list(&Kind::IDENTITY, &format!("{scope}/providers/{IDENTITIES}")).await
-        }
+        Verb::Show(which) => session.show(&Kind::IDENTITY, which.id(&session, IDENTITIES)?.as_str()).await,
+        Verb::List(args) => session.list(&Kind::IDENTITY, &args.path(&session, IDENTITIES)?).await,
         Verb::Delete(args) => {
-            session.delete(&Kind::IDENTITY, &args.which.path(&session)?, &args.confirm).await
+            session
+                .delete(&Kind::IDENTITY, args.which.id(&session, IDENTITIES)?.as_str(), &args.confirm)
+                .await
         }
     }
 }

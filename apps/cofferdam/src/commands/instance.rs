@@ -8,7 +8,7 @@ pub mod protection;
 use crate::{
     cluster::ClusterArgs,
     exit::{Failure, Outcome},
-    managed::{Confirm, Kind, Session, SessionArgs, VaultName},
+    managed::{Deletion, Kind, Session, SessionArgs, VaultName},
     output::Format,
 };
 use arm::ResourceId;
@@ -51,7 +51,7 @@ enum Verb {
     #[command(visible_alias = "resume-protection")]
     Resume(Which),
     /// Stop and delete the recovery points too
-    Delete(DeleteArgs),
+    Delete(Deletion<Which>),
     /// Take back a deletion, while it is soft
     Undelete(Which),
     /// Instances that are deleted and not gone yet
@@ -67,14 +67,6 @@ pub struct Which {
     backup_instance_name: Option<String>,
     #[command(flatten)]
     vault: VaultName,
-}
-
-#[derive(Debug, Args)]
-struct DeleteArgs {
-    #[command(flatten)]
-    which: Which,
-    #[command(flatten)]
-    confirm: Confirm,
 }
 
 impl Which {

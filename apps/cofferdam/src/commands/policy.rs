@@ -5,7 +5,7 @@ mod wish;
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
-    managed::{Confirm, Kind, Name, Session, SessionArgs, VaultName, View, json_file},
+    managed::{Deletion, Kind, Name, Session, SessionArgs, VaultName, View, json_file},
     output::Format,
 };
 use clap::{Args, Subcommand};
@@ -32,7 +32,7 @@ enum Verb {
     /// List the policies of a vault
     List(VaultName),
     /// Delete one that protects nothing
-    Delete(DeleteArgs),
+    Delete(Deletion<Which>),
     /// Print the policy that the original offers, to be changed and passed to `create --policy`
     #[command(visible_alias = "get-default-policy-template")]
     GetDefaultTemplate(TemplateArgs),
@@ -58,14 +58,6 @@ struct CreateArgs {
     /// Print the policy instead of making it
     #[arg(long)]
     dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-struct DeleteArgs {
-    #[command(flatten)]
-    which: Which,
-    #[command(flatten)]
-    confirm: Confirm,
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use crate::{
     cluster::ClusterArgs,
     exit::{Failure, Outcome},
-    managed::{Confirm, GroupArg, Kind, Name, Session, SessionArgs, VaultName, resource_id},
+    managed::{Deletion, InGroup, Kind, ListArgs, Session, SessionArgs, VaultName, resource_id},
     output::Format,
 };
 use arm::ResourceId;
@@ -29,11 +29,11 @@ enum Verb {
     #[command(visible_alias = "update")]
     Create(CreateArgs),
     /// Show one
-    Show(Which),
+    Show(InGroup),
     /// List them
     List(ListArgs),
     /// Delete one
-    Delete(DeleteArgs),
+    Delete(Deletion<InGroup>),
     /// Allow the next deletion in a guarded vault, for ten minutes
     Unlock(UnlockArgs),
     /// Links of vaults to guards
@@ -54,38 +54,15 @@ struct UnlockArgs {
 }
 
 #[derive(Debug, Args)]
-struct Which {
-    #[command(flatten)]
-    name: Name,
-    #[command(flatten)]
-    group: GroupArg,
-}
-
-#[derive(Debug, Args)]
 struct CreateArgs {
     #[command(flatten)]
-    which: Which,
+    which: InGroup,
     /// Region; that of the resource group when absent
     #[arg(short = 'l', long, value_name = "NAME")]
     location: Option<String>,
     /// Operations that it does not guard
     #[arg(long, num_args = 1.., value_name = "OPERATION")]
     critical_operation_exclusion_list: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-struct ListArgs {
-    /// Only those of this resource group
-    #[arg(short = 'g', long = "resource-group", value_name = "NAME")]
-    group: Option<String>,
-}
-
-#[derive(Debug, Args)]
-struct DeleteArgs {
-    #[command(flatten)]
-    which: Which,
-    #[command(flatten)]
-    confirm: Confirm,
 }
 
 #[derive(Debug, Subcommand)]
@@ -95,7 +72,7 @@ enum MappingVerb {
     /// Show the guard of a vault
     Show(VaultName),
     /// Take a vault from its guard
-    Delete(UnmapArgs),
+    Delete(Deletion<VaultName>),
 }
 
 #[derive(Debug, Args)]
@@ -107,21 +84,6 @@ struct MapArgs {
     resource_guard_id: ResourceId,
 }
 
-#[derive(Debug, Args)]
-struct UnmapArgs {
-    #[command(flatten)]
-    vault: VaultName,
-    #[command(flatten)]
-    confirm: Confirm,
-}
-
-impl Which {
-    fn path(&self, session: &Session) -> Result<String, Failure> {
-        let name = session.name(self.name.name.as_deref())?;
-        Ok(session.resource(&self.group.group, GUARDS, &name)?.to_string())
-    }
-}
-
 fn proxy(vault: &VaultName, session: &Session) -> Result<String, Failure> {
     Ok(vault.id(session)?.child("backupResourceGuardProxies", PROXY)?.to_string())
 }
@@ -130,21 +92,17 @@ pub async fn run(args: GuardArgs, cluster: &ClusterArgs, format: Format) -> Outc
     let session = Session::open(&args.session, cluster, format)?;
     match args.verb {
         Verb::Create(args) => {
-            let location = session.location(args.location.as_deref(), &args.which.group.group).await?;
+            let location = session.location(args.location.as_deref(), args.which.group()).await?;
             let excluded = &args.critical_operation_exclusion_list;
             let body = json!({"location": location,
                 "properties": {"vaultCriticalOperationExclusionList": excluded}});
-            session.put(&Kind::GUARD, &args.which.path(&session)?, body).await
+            session.put(&Kind::GUARD, args.which.id(&session, GUARDS)?.as_str(), body).await
         }
-        Verb::Show(which) => session.show(&Kind::GUARD, &which.path(&session)?).await,
-        Verb::List(args) => {
-            let scope = match &args.group {
-                Some(group) => session.group(group)?.to_string(),
-                None => session.root(),
-            };
-            session.list(&Kind::GUARD, &format!("{scope}/providers/{GUARDS}")).await
+        Verb::Show(which) => session.show(&Kind::GUARD, which.id(&session, GUARDS)?.as_str()).await,
+        Verb::List(args) => session.list(&Kind::GUARD, &args.path(&session, GUARDS)?).await,
+        Verb::Delete(args) => {
+            session.delete(&Kind::GUARD, args.which.id(&session, GUARDS)?.as_str(), &args.confirm).await
         }
-        Verb::Delete(args) => session.delete(&Kind::GUARD, &args.which.path(&session)?, &args.confirm).await,
         Verb::Unlock(args) => {
             let body = json!({
                 "resourceToBeDeleted": args.resource_to_be_deleted.as_str(),
@@ -162,7 +120,7 @@ pub async fn run(args: GuardArgs, cluster: &ClusterArgs, format: Format) -> Outc
             session.show(&Kind::MAPPING, &proxy(&vault, &session)?).await
         }
         Verb::Mapping(MappingVerb::Delete(args)) => {
-            session.delete(&Kind::MAPPING, &proxy(&args.vault, &session)?, &args.confirm).await
+            session.delete(&Kind::MAPPING, &proxy(&args.which, &session)?, &args.confirm).await
         }
     }
 }

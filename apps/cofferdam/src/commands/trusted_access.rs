@@ -3,7 +3,7 @@
 use crate::{
     cluster::ClusterArgs,
     exit::{Failure, Outcome},
-    managed::{ClusterRef, Confirm, Kind, Name, Session, SessionArgs, resource_id},
+    managed::{ClusterRef, Deletion, Kind, Name, Session, SessionArgs, resource_id},
     output::Format,
 };
 use arm::ResourceId;
@@ -53,7 +53,7 @@ enum BindingVerb {
     /// Show one binding
     Show(Which),
     /// Shut a vault out of a cluster
-    Delete(DeleteArgs),
+    Delete(Deletion<Which>),
 }
 
 #[derive(Debug, Args)]
@@ -74,14 +74,6 @@ struct CreateArgs {
     /// Roles, with commas between them
     #[arg(long, value_delimiter = ',', default_value = BACKUP_OPERATOR, value_name = "ROLES")]
     roles: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-struct DeleteArgs {
-    #[command(flatten)]
-    which: Which,
-    #[command(flatten)]
-    confirm: Confirm,
 }
 
 impl Which {

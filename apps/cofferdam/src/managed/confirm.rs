@@ -9,3 +9,14 @@ pub struct Confirm {
     #[arg(short = 'y', long)]
     pub yes: bool,
 }
+
+/// What is to be deleted, and that it really is.
+#[derive(Debug, Clone, Args)]
+pub struct Deletion<Which: Args> {
+    /// What.
+    #[command(flatten)]
+    pub which: Which,
+    /// Really.
+    #[command(flatten)]
+    pub confirm: Confirm,
+}

@@ -26,6 +26,46 @@ pub struct GroupArg {
     pub group: String,
 }
 
+/// Something in a resource group.
+#[derive(Debug, Clone, Args)]
+pub struct InGroup {
+    #[command(flatten)]
+    name: Name,
+    #[command(flatten)]
+    group: GroupArg,
+}
+
+impl InGroup {
+    /// The id of the one of this type.
+    pub fn id(&self, session: &Session, kind: &str) -> Result<ResourceId, Failure> {
+        session.resource(self.group(), kind, &session.name(self.name.name.as_deref())?)
+    }
+
+    /// The group's name.
+    pub fn group(&self) -> &str {
+        &self.group.group
+    }
+}
+
+/// Everything of a type, or what a resource group holds of it.
+#[derive(Debug, Clone, Args)]
+pub struct ListArgs {
+    /// Only those of this resource group
+    #[arg(short = 'g', long = "resource-group", value_name = "NAME")]
+    group: Option<String>,
+}
+
+impl ListArgs {
+    /// The path of the list.
+    pub fn path(&self, session: &Session, kind: &str) -> Result<String, Failure> {
+        let scope = match &self.group {
+            Some(group) => session.group(group)?.to_string(),
+            None => session.root(),
+        };
+        Ok(format!("{scope}/providers/{kind}"))
+    }
+}
+
 /// A vault.
 #[derive(Debug, Clone, Args)]
 pub struct VaultName {

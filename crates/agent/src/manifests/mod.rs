@@ -6,7 +6,7 @@ mod rbac;
 pub use rbac::{Explained, Place, explained_rules, package_role};
 
 use crate::{inventory, start::NAME};
-use gateway::manifests::{GatewaySettings, INSTALLER, ProxySettings};
+use gateway::manifests::{GatewaySettings, ProxySettings, shape};
 use packages::{Package, Trust};
 use serde_json::{Value, json};
 
@@ -97,11 +97,7 @@ fn secret(name: &str, data: Option<(&str, &str)>) -> Value {
 }
 
 fn labels() -> Value {
-    json!({
-        "app.kubernetes.io/name": NAME,
-        "app.kubernetes.io/part-of": "cofferdam",
-        "app.kubernetes.io/managed-by": INSTALLER,
-    })
+    shape::labels(NAME)
 }
 
 #[cfg(test)]

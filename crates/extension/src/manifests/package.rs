@@ -3,14 +3,12 @@
 //! The manifests are rendered once with marks instead of settings, and the marks become places: there is one
 //! description of an installation, and not two. Reference: `docs/formats/extension-package.md`.
 
-use super::{
-    INSTALLER, InstallSettings, NAME, ProxySettings, ResourceSettings, VaultLink, labels, render,
-    settings::SHORT,
-};
+use super::{INSTALLER, InstallSettings, NAME, ProxySettings, ResourceSettings, VaultLink, labels, render};
 use crate::locations::{
     ALLOW_UNRELATED, CREDENTIAL_SECRET, DEFAULT, LABEL, LocationRecord, REPOSITORY_KEY_SOURCE,
     REPOSITORY_SECRET, Role,
 };
+use protection::settings::SHORT;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use storage::location::{Provider, SETTINGS_PREFIX, config_keys};

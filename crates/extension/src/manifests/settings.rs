@@ -5,20 +5,9 @@ use crate::locations::{
     ALLOW_UNRELATED, CREDENTIAL_SECRET, DEFAULT, LocationRecord, REPOSITORY_KEY_SOURCE, REPOSITORY_SECRET,
     Role,
 };
+use protection::settings::SHORT;
 use std::collections::BTreeMap;
 use storage::location::SETTINGS_PREFIX;
-
-/// The short keys of the original and what they stand for.
-pub(super) const SHORT: [(&str, &str); 8] = [
-    ("blobContainer", "configuration.backupStorageLocation.bucket"),
-    ("storageAccount", "configuration.backupStorageLocation.config.storageAccount"),
-    ("storageAccountResourceGroup", "configuration.backupStorageLocation.config.resourceGroup"),
-    ("storageAccountSubscriptionId", "configuration.backupStorageLocation.config.subscriptionId"),
-    ("useAAD", "configuration.backupStorageLocation.config.useAAD"),
-    ("storageAccountURI", "configuration.backupStorageLocation.config.storageAccountURI"),
-    ("cpuLimit", "resources.limits.cpu"),
-    ("memoryLimit", "resources.limits.memory"),
-];
 
 /// How an installation shall look.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The gateway's Deployment: not root, nothing writable, no capabilities, one pod.
 
-use super::{GatewaySettings, PORT, labels};
+use super::{GatewaySettings, PORT, shape};
 use crate::NAME;
 use serde_json::{Value, json};
 
@@ -8,41 +8,20 @@ use serde_json::{Value, json};
 const GRACE: u32 = 15;
 
 pub(super) fn deployment(settings: &GatewaySettings) -> Value {
-    let selector = json!({"app.kubernetes.io/name": NAME});
-    json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": NAME, "namespace": settings.namespace, "labels": labels()},
-        "spec": {
-            // A second one would take the first one's place at the vault, and the first one the second's again.
-            "replicas": 1,
-            "strategy": {"type": "Recreate"},
-            "selector": {"matchLabels": selector},
-            "template": {
-                "metadata": {
-                    "labels": {"app.kubernetes.io/name": NAME, "app.kubernetes.io/part-of": "cofferdam"},
-                },
-                "spec": pod(settings),
-            },
-        },
-    })
+    shape::deployment(NAME, &settings.namespace, &pod(settings))
 }
 
 fn pod(settings: &GatewaySettings) -> Value {
     let resources = &settings.resources;
+    let proxy = settings.proxy.as_ref();
+    let env = proxy.map_or_else(|| json!([]), |proxy| shape::proxy(&proxy.secret, &proxy.no_proxy));
     json!({
         "serviceAccountName": NAME,
         "terminationGracePeriodSeconds": GRACE,
         "priorityClassName": "system-cluster-critical",
         "nodeSelector": {"kubernetes.io/os": "linux"},
         "tolerations": [{"key": "CriticalAddonsOnly", "operator": "Exists"}],
-        "securityContext": {
-            "runAsNonRoot": true,
-            "runAsUser": 65532,
-            "runAsGroup": 65532,
-            "fsGroup": 65532,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": shape::pod_security(),
         "containers": [{
             "name": "gateway",
             "image": settings.image,
@@ -55,7 +34,7 @@ fn pod(settings: &GatewaySettings) -> Value {
                 "--token-file=/etc/cofferdam/enrolment/token",
                 format!("--listen=0.0.0.0:{PORT}"),
             ],
-            "env": environment(settings),
+            "env": env,
             "ports": [{"name": "health", "containerPort": PORT}],
             "volumeMounts": [
                 {"name": "vault", "mountPath": "/etc/cofferdam/vault", "readOnly": true},
@@ -65,11 +44,7 @@ fn pod(settings: &GatewaySettings) -> Value {
                 "requests": {"cpu": resources.requests_cpu, "memory": resources.requests_memory},
                 "limits": {"cpu": resources.limits_cpu, "memory": resources.limits_memory},
             },
-            "securityContext": {
-                "allowPrivilegeEscalation": false,
-                "readOnlyRootFilesystem": true,
-                "capabilities": {"drop": ["ALL"]},
-            },
+            "securityContext": shape::container_security(),
             "livenessProbe": {
                 "httpGet": {"path": "/healthz", "port": "health"}, "periodSeconds": 20, "timeoutSeconds": 5,
             },
@@ -80,17 +55,4 @@ fn pod(settings: &GatewaySettings) -> Value {
             {"name": "enrolment", "secret": {"secretName": settings.token, "optional": true}},
         ],
     })
-}
-
-fn environment(settings: &GatewaySettings) -> Value {
-    match &settings.proxy {
-        None => json!([]),
-        Some(proxy) => json!([
-            {
-                "name": "HTTPS_PROXY",
-                "valueFrom": {"secretKeyRef": {"name": proxy.secret, "key": "HTTPS_PROXY"}},
-            },
-            {"name": "NO_PROXY", "value": proxy.no_proxy},
-        ]),
-    }
 }

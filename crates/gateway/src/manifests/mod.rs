@@ -2,6 +2,7 @@
 
 mod deployment;
 mod rbac;
+pub mod shape;
 
 pub use rbac::{Explained, Place, explained_rules, policy_rules};
 
@@ -121,11 +122,7 @@ fn credential_secret(settings: &GatewaySettings) -> Value {
 }
 
 fn labels() -> Value {
-    json!({
-        "app.kubernetes.io/name": NAME,
-        "app.kubernetes.io/part-of": "cofferdam",
-        "app.kubernetes.io/managed-by": INSTALLER,
-    })
+    shape::labels(NAME)
 }
 
 #[cfg(test)]

@@ -25,15 +25,13 @@ struct Left {
 
 /// The change that has a folder removed.
 pub fn work(of: &ResourceId, store: &str, folder: &str, now: Timestamp) -> Change {
-    Change::AddWork(Work {
-        id: format!("{KIND} {store}/{folder}"),
-        kind: KIND.to_owned(),
-        target: of.clone(),
-        connection: None,
-        due_at: now,
-        attempts: 0,
-        document: serde_json::json!({"store": store, "folder": folder, "again": true}),
-    })
+    Change::AddWork(Work::new(
+        format!("{KIND} {store}/{folder}"),
+        KIND,
+        of.clone(),
+        now,
+        serde_json::json!({"store": store, "folder": folder, "again": true}),
+    ))
 }
 
 /// One step.

@@ -25,15 +25,7 @@ const LOOK: SignedDuration = SignedDuration::from_mins(60);
 
 /// The work that watches over the retention of an instance.
 pub fn work(instance: &ResourceId, now: Timestamp) -> Work {
-    Work {
-        id: work_id(instance),
-        kind: KIND.to_owned(),
-        target: instance.clone(),
-        connection: None,
-        due_at: now.checked_add(LOOK).unwrap_or(now),
-        attempts: 0,
-        document: Value::Null,
-    }
+    Work::new(work_id(instance), KIND, instance.clone(), now.checked_add(LOOK).unwrap_or(now), Value::Null)
 }
 
 /// Its id.

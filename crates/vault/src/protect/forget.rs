@@ -23,15 +23,13 @@ const REST: SignedDuration = SignedDuration::from_mins(30);
 
 /// The change that has a recovery point forgotten.
 pub fn change(point: &ResourceId, now: Timestamp) -> Change {
-    Change::AddWork(Work {
-        id: format!("forget {}", point.folded()),
-        kind: KIND.to_owned(),
-        target: point.clone(),
-        connection: None,
-        due_at: now,
-        attempts: 0,
-        document: json!({"try": 0}),
-    })
+    Change::AddWork(Work::new(
+        format!("forget {}", point.folded()),
+        KIND,
+        point.clone(),
+        now,
+        json!({"try": 0}),
+    ))
 }
 
 /// One step.

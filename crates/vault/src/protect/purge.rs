@@ -22,15 +22,7 @@ const LOOK: SignedDuration = SignedDuration::from_secs(10);
 
 /// The change that has an instance purged at a time.
 pub fn change(instance: &ResourceId, at: Timestamp) -> Change {
-    Change::AddWork(Work {
-        id: work_id(instance),
-        kind: KIND.to_owned(),
-        target: instance.clone(),
-        connection: None,
-        due_at: at,
-        attempts: 0,
-        document: Value::Null,
-    })
+    Change::AddWork(Work::new(work_id(instance), KIND, instance.clone(), at, Value::Null))
 }
 
 /// Its id.

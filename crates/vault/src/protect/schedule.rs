@@ -23,15 +23,7 @@ const REST: SignedDuration = SignedDuration::from_mins(60);
 
 /// The work that keeps the schedule of an instance from now on.
 pub fn work(instance: &ResourceId, now: Timestamp) -> Work {
-    Work {
-        id: work_id(instance),
-        kind: KIND.to_owned(),
-        target: instance.clone(),
-        connection: None,
-        due_at: now,
-        attempts: 0,
-        document: json!({"handled": now}),
-    }
+    Work::new(work_id(instance), KIND, instance.clone(), now, json!({"handled": now}))
 }
 
 /// Its id.

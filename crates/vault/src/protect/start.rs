@@ -148,15 +148,7 @@ fn begin(
         bytes: None,
         details: BTreeMap::new(),
     };
-    let work = Work {
-        id: work_id(&id),
-        kind: job::KIND.to_owned(),
-        target: id.clone(),
-        connection: None,
-        due_at: occasion.now,
-        attempts: 0,
-        document: Value::Null,
-    };
+    let work = Work::new(work_id(&id), job::KIND, id.clone(), occasion.now, Value::Null);
     Ok((id.clone(), vec![put(&id, &record, Expected::Absent)?, Change::AddWork(work)]))
 }
 

@@ -58,28 +58,24 @@ pub struct Question {
 
 /// The work that answers a question.
 pub fn work(question: &Question, now: Timestamp) -> Result<Work, StoreError> {
-    Ok(Work {
-        id: format!("validate {}", question.operation),
-        kind: KIND.to_owned(),
-        target: question.instance.clone().unwrap_or_else(|| question.vault.clone()),
-        connection: None,
-        due_at: now,
-        attempts: 0,
-        document: serde_json::to_value(question).map_err(|error| StoreError::Damaged(error.to_string()))?,
-    })
+    Ok(Work::new(
+        format!("validate {}", question.operation),
+        KIND,
+        question.instance.clone().unwrap_or_else(|| question.vault.clone()),
+        now,
+        serde_json::to_value(question).map_err(|error| StoreError::Damaged(error.to_string()))?,
+    ))
 }
 
 /// The change that has an instance looked at after it was written.
 pub fn configure(instance: &ResourceId, operation: &str, now: Timestamp) -> Change {
-    Change::AddWork(Work {
-        id: format!("validate {operation}"),
-        kind: KIND.to_owned(),
-        target: instance.clone(),
-        connection: None,
-        due_at: now,
-        attempts: 0,
-        document: json!({"configure": operation, "askedAt": now}),
-    })
+    Change::AddWork(Work::new(
+        format!("validate {operation}"),
+        KIND,
+        instance.clone(),
+        now,
+        json!({"configure": operation, "askedAt": now}),
+    ))
 }
 
 /// One step.

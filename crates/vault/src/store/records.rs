@@ -210,6 +210,13 @@ pub struct Work {
     pub document: Value,
 }
 
+impl Work {
+    /// Work that no replica has claimed yet and that any may do.
+    pub fn new(id: String, kind: &str, target: ResourceId, due_at: Timestamp, document: Value) -> Self {
+        Self { id, kind: kind.to_owned(), target, connection: None, due_at, attempts: 0, document }
+    }
+}
+
 /// Who wants work, and which.
 #[derive(Debug, Clone)]
 pub struct Claim {

@@ -1,11 +1,10 @@
 //! `cofferdam cluster connect`: makes the cluster known to the vault and yields the manifest that it applies once.
 
-use super::Which;
 use crate::{
     cluster::ClusterArgs,
     commands::{install::apply, location::setting},
     exit::{Exit, Failure, Outcome},
-    managed::{Kind, Session, tags},
+    managed::{CLUSTER, InGroup, Kind, Session, tags},
     note,
     output::{self, Format},
     wait,
@@ -19,7 +18,7 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 pub struct ConnectArgs {
     #[command(flatten)]
-    which: Which,
+    which: InGroup,
     /// Region; the one of the vault by default
     #[arg(short = 'l', long, default_value = "local", value_name = "NAME")]
     location: String,
@@ -42,7 +41,7 @@ const POLL: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(300);
 
 pub async fn run(args: ConnectArgs, session: &Session, cluster: &ClusterArgs) -> Outcome {
-    let id = args.which.id(session)?;
+    let id = args.which.id(session, CLUSTER)?;
     // The person may reach the vault and not the cluster: find out before anything is made.
     let client = if args.apply { Some(in_default_namespace(cluster).client().await?) } else { None };
     // A cluster that is there already only gets a new token: its settings are not ours to replace.
@@ -78,7 +77,7 @@ pub async fn run(args: ConnectArgs, session: &Session, cluster: &ClusterArgs) ->
             if args.wait {
                 return connected(session, &id).await;
             }
-            note!("next: `cofferdam cluster show -n {} -g {}`", id.name(), args.which.group.group);
+            note!("next: `cofferdam cluster show -n {} -g {}`", id.name(), args.which.group());
         }
         None => print(session, &connection, manifest)?,
     }

@@ -4,7 +4,7 @@ use super::ACCOUNTS;
 use crate::{
     commands::location::setting,
     exit::{Failure, Outcome},
-    managed::{Confirm, GroupArg, Kind, Name, Session, tags},
+    managed::{Deletion, InGroup, Kind, ListArgs, Session, tags},
 };
 use arm::ResourceId;
 use clap::{Args, Subcommand};
@@ -17,25 +17,17 @@ pub enum Verb {
     /// Make one
     Create(CreateArgs),
     /// Show one
-    Show(Which),
+    Show(InGroup),
     /// List them
     List(ListArgs),
     /// Delete one with all that is in it
-    Delete(DeleteArgs),
-}
-
-#[derive(Debug, Args)]
-pub struct Which {
-    #[command(flatten)]
-    name: Name,
-    #[command(flatten)]
-    group: GroupArg,
+    Delete(Deletion<InGroup>),
 }
 
 #[derive(Debug, Args)]
 pub struct CreateArgs {
     #[command(flatten)]
-    which: Which,
+    which: InGroup,
     /// Region; that of the resource group when absent
     #[arg(short = 'l', long, value_name = "NAME")]
     location: Option<String>,
@@ -47,46 +39,19 @@ pub struct CreateArgs {
     tags: Vec<(String, String)>,
 }
 
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    /// Only those of this resource group
-    #[arg(short = 'g', long = "resource-group", value_name = "NAME")]
-    group: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct DeleteArgs {
-    #[command(flatten)]
-    which: Which,
-    #[command(flatten)]
-    confirm: Confirm,
-}
-
-impl Which {
-    fn path(&self, session: &Session) -> Result<ResourceId, Failure> {
-        session.resource(&self.group.group, ACCOUNTS, &session.name(self.name.name.as_deref())?)
-    }
-}
-
 pub async fn run(verb: Verb, session: &Session) -> Outcome {
     match verb {
         Verb::Create(args) => {
-            let id = args.which.path(session)?;
+            let id = args.which.id(session, ACCOUNTS)?;
             available(session, &id).await?;
-            let location = session.location(args.location.as_deref(), &args.which.group.group).await?;
+            let location = session.location(args.location.as_deref(), args.which.group()).await?;
             let body = body(&location, &args.sku, &tags(&args.tags)?.unwrap_or_default());
             session.put(&Kind::ACCOUNT, id.as_str(), body).await
         }
-        Verb::Show(which) => session.show(&Kind::ACCOUNT, which.path(session)?.as_str()).await,
-        Verb::List(args) => {
-            let scope = match &args.group {
-                Some(group) => session.group(group)?.to_string(),
-                None => session.root(),
-            };
-            session.list(&Kind::ACCOUNT, &format!("{scope}/providers/{ACCOUNTS}")).await
-        }
+        Verb::Show(which) => session.show(&Kind::ACCOUNT, which.id(session, ACCOUNTS)?.as_str()).await,
+        Verb::List(args) => session.list(&Kind::ACCOUNT, &args.path(session, ACCOUNTS)?).await,
         Verb::Delete(args) => {
-            session.delete(&Kind::ACCOUNT, args.which.path(session)?.as_str(), &args.confirm).await
+            session.delete(&Kind::ACCOUNT, args.which.id(session, ACCOUNTS)?.as_str(), &args.confirm).await
         }
     }
 }

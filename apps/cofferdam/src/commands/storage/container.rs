@@ -3,7 +3,7 @@
 use super::ACCOUNTS;
 use crate::{
     exit::{Failure, Outcome},
-    managed::{Confirm, GroupArg, Kind, Name, Session},
+    managed::{Deletion, GroupArg, Kind, Name, Session},
 };
 use arm::ResourceId;
 use clap::{Args, Subcommand};
@@ -18,7 +18,7 @@ pub enum Verb {
     /// List those of an account
     List(Place),
     /// Delete one with all that is in it
-    Delete(DeleteArgs),
+    Delete(Deletion<Which>),
 }
 
 #[derive(Debug, Args)]
@@ -36,14 +36,6 @@ pub struct Which {
     name: Name,
     #[command(flatten)]
     place: Place,
-}
-
-#[derive(Debug, Args)]
-pub struct DeleteArgs {
-    #[command(flatten)]
-    which: Which,
-    #[command(flatten)]
-    confirm: Confirm,
 }
 
 impl Place {

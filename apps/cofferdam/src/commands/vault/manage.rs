@@ -4,7 +4,7 @@ use crate::{
     cluster::ClusterArgs,
     commands::location::setting,
     exit::Outcome,
-    managed::{Confirm, Kind, Session, SessionArgs, VaultName, tags},
+    managed::{Deletion, Kind, Session, SessionArgs, VaultName, tags},
     output::Format,
 };
 use clap::{Args, Subcommand};
@@ -21,11 +21,11 @@ pub enum Managed {
     /// Change one; what is not named stays
     Update(UpdateArgs),
     /// Delete one that protects nothing any more
-    Delete(DeleteArgs),
+    Delete(Deletion<Which>),
 }
 
 #[derive(Debug, Args)]
-struct Which {
+pub struct Which {
     #[command(flatten)]
     session: SessionArgs,
     #[command(flatten)]
@@ -45,14 +45,6 @@ pub struct ListArgs {
     /// Only those of this resource group
     #[arg(short = 'g', long = "resource-group", value_name = "NAME")]
     group: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct DeleteArgs {
-    #[command(flatten)]
-    which: Which,
-    #[command(flatten)]
-    confirm: Confirm,
 }
 
 /// What both making and changing set.

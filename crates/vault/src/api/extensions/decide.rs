@@ -2,6 +2,7 @@
 
 use super::record::{BACKUP_NAMESPACE, BACKUP_TYPE, ExtensionRecord};
 use arm::{ArmError, Fields};
+use protection::settings::SHORT;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
@@ -26,18 +27,6 @@ pub struct Given {
     /// A version.
     pub version: Option<String>,
 }
-
-/// Short names that the command line takes and stores under long ones.
-const ALIASES: [(&str, &str); 8] = [
-    ("blobContainer", "configuration.backupStorageLocation.bucket"),
-    ("storageAccount", "configuration.backupStorageLocation.config.storageAccount"),
-    ("storageAccountResourceGroup", "configuration.backupStorageLocation.config.resourceGroup"),
-    ("storageAccountSubscriptionId", "configuration.backupStorageLocation.config.subscriptionId"),
-    ("useAAD", "configuration.backupStorageLocation.config.useAAD"),
-    ("storageAccountURI", "configuration.backupStorageLocation.config.storageAccountURI"),
-    ("cpuLimit", "resources.limits.cpu"),
-    ("memoryLimit", "resources.limits.memory"),
-];
 
 /// Reads the body of a PUT or PATCH.
 pub fn given(body: &serde_json::Value) -> Result<Given, ArmError> {
@@ -82,7 +71,7 @@ pub fn given(body: &serde_json::Value) -> Result<Given, ArmError> {
 }
 
 fn long(key: &str) -> String {
-    let found = ALIASES.iter().find(|(short, _)| short.eq_ignore_ascii_case(key));
+    let found = SHORT.iter().find(|(short, _)| short.eq_ignore_ascii_case(key));
     found.map_or_else(|| key.to_owned(), |(_, long)| (*long).to_owned())
 }
 

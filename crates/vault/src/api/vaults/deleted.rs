@@ -95,15 +95,7 @@ pub async fn kept(call: &Call<'_>, vault: &Loaded<VaultRecord>) -> Result<Vec<Ch
         purge_at,
         activity: call.correlation.clone(),
     };
-    let work = Work {
-        id: format!("{PURGE}/{name}"),
-        kind: PURGE.to_owned(),
-        target: id.clone(),
-        connection: None,
-        due_at: purge_at,
-        attempts: 0,
-        document: Value::Null,
-    };
+    let work = Work::new(format!("{PURGE}/{name}"), PURGE, id.clone(), purge_at, Value::Null);
     Ok(vec![write(&id, &record, Expected::Absent)?, Change::AddWork(work)])
 }
 

@@ -1,0 +1,64 @@
+//! What agent and gateway have in common: one pod each, not root, nothing writable, no capabilities.
+
+use super::INSTALLER;
+use serde_json::{Value, json};
+
+/// The labels of what a part is made of.
+pub fn labels(part: &str) -> Value {
+    json!({
+        "app.kubernetes.io/name": part,
+        "app.kubernetes.io/part-of": "cofferdam",
+        "app.kubernetes.io/managed-by": INSTALLER,
+    })
+}
+
+/// The Deployment of a part. A second pod would take the first one's place at the vault, and the first one the second's
+/// again.
+pub fn deployment(part: &str, namespace: &str, pod: &Value) -> Value {
+    let selector = json!({"app.kubernetes.io/name": part});
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": part, "namespace": namespace, "labels": labels(part)},
+        "spec": {
+            "replicas": 1,
+            "strategy": {"type": "Recreate"},
+            "selector": {"matchLabels": selector},
+            "template": {
+                "metadata": {
+                    "labels": {"app.kubernetes.io/name": part, "app.kubernetes.io/part-of": "cofferdam"},
+                },
+                "spec": pod,
+            },
+        },
+    })
+}
+
+/// The pod's `securityContext`.
+pub fn pod_security() -> Value {
+    json!({
+        "runAsNonRoot": true,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "fsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    })
+}
+
+/// The container's `securityContext`.
+pub fn container_security() -> Value {
+    json!({
+        "allowPrivilegeEscalation": false,
+        "readOnlyRootFilesystem": true,
+        "capabilities": {"drop": ["ALL"]},
+    })
+}
+
+/// The environment of an egress proxy: its address from the key `HTTPS_PROXY` of this Secret, and what is reached
+/// without it.
+pub fn proxy(secret: &str, except: &str) -> Value {
+    json!([
+        {"name": "HTTPS_PROXY", "valueFrom": {"secretKeyRef": {"name": secret, "key": "HTTPS_PROXY"}}},
+        {"name": "NO_PROXY", "value": except},
+    ])
+}
