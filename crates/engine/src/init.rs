@@ -3,7 +3,7 @@
 use crate::repo::{create, list_ids, path, try_key};
 use crate::{EngineError, Repo, RepositorySecret};
 use jiff::Timestamp;
-use repository::{Config, FileKind, KeyFile, KeyId, KeyOwner, MasterKey, Nonce, ScryptParams};
+use repository::{Config, FileKind, FormatError, KeyFile, KeyId, KeyOwner, MasterKey, Nonce, ScryptParams};
 use std::sync::Arc;
 use storage::{Store, StoreErrorKind};
 
@@ -28,8 +28,9 @@ impl InitOptions {
 impl Repo {
     /// Creates a repository at the root of `store`: first a key, then the config, which makes it one.
     ///
-    /// Repeated after a crash it continues with the key that is there. Of two at once one wins; the other
-    /// reports [`EngineError::AlreadyExists`].
+    /// Repeated after a crash it continues with the key that is there. Of two at once one wins; the other takes its
+    /// key back, because other programs take the first key that the password opens for the repository's, and reports
+    /// [`EngineError::AlreadyExists`].
     pub async fn init(
         store: Arc<dyn Store>,
         secret: &RepositorySecret,
@@ -42,8 +43,8 @@ impl Repo {
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),
         }
-        let key = match existing_key(store.as_ref(), secret).await? {
-            Some(key) => key,
+        let (key, id) = match existing_key(store.as_ref(), secret).await? {
+            Some(found) => found,
             None => new_key(store.as_ref(), secret, options).await?,
         };
         let config = Config::new(&mut rand::rng());
@@ -51,7 +52,13 @@ impl Repo {
             config.encode(&key, Nonce::random(&mut rand::rng())).map_err(EngineError::format("config"))?;
         match store.create(&config_path, bytes.into()).await {
             Ok(()) => Ok(Self::assemble(store, key, config)),
-            Err(error) if error.kind == StoreErrorKind::Exists => Err(exists()),
+            Err(error) if error.kind == StoreErrorKind::Exists => {
+                let winner = Config::decode(&key, &store.read(&config_path).await?);
+                if matches!(winner, Err(FormatError::Authentication { .. })) {
+                    store.delete(&path(FileKind::Key, id)?).await?;
+                }
+                Err(exists())
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -61,11 +68,11 @@ impl Repo {
 async fn existing_key(
     store: &dyn Store,
     secret: &RepositorySecret,
-) -> Result<Option<MasterKey>, EngineError> {
+) -> Result<Option<(MasterKey, KeyId)>, EngineError> {
     let keys = list_ids::<KeyId>(store, FileKind::Key).await?;
     for id in &keys {
         if let Some(key) = try_key(store, *id, secret).await? {
-            return Ok(Some(key));
+            return Ok(Some((key, *id)));
         }
     }
     if keys.is_empty() {
@@ -79,15 +86,15 @@ async fn new_key(
     store: &dyn Store,
     secret: &RepositorySecret,
     options: InitOptions,
-) -> Result<MasterKey, EngineError> {
+) -> Result<(MasterKey, KeyId), EngineError> {
     let secret = secret.clone();
     let made = tokio::task::spawn_blocking(move || {
         let InitOptions { now, owner, scrypt } = options;
         let key = MasterKey::random(&mut rand::rng());
         let file = KeyFile::create(&key, secret.as_bytes(), scrypt, owner, now, &mut rand::rng())?;
-        Ok::<_, repository::FormatError>((key, file.encode()?))
+        Ok::<_, FormatError>((key, file.encode()?))
     });
     let (key, bytes) = made.await?.map_err(EngineError::format("the new key"))?;
-    create::<KeyId>(store, FileKind::Key, bytes.into()).await?;
-    Ok(key)
+    let id = create(store, FileKind::Key, bytes.into()).await?;
+    Ok((key, id))
 }

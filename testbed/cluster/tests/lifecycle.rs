@@ -127,8 +127,17 @@ fn a_cluster_whose_processes_died_comes_back_whole() {
     succeeds(&["up", "--name", NAME]);
     let namespaces = succeeds(&["kubectl", "--name", NAME, "--", "get", "namespaces", "-o", "name"]);
     let snapshotter = Path::new("/var/lib/cofferdam-testbed").join(NAME).join("logs/csi-snapshotter.log");
-    let seen = std::fs::read_to_string(&snapshotter).unwrap_or_default();
-    let starts = seen.matches("Starting CSI snapshotter").count();
+    // It begins once its driver answers, which `up` does not wait for.
+    let mut seen = String::new();
+    let mut starts = 0;
+    for _ in 0..300 {
+        seen = std::fs::read_to_string(&snapshotter).unwrap_or_default();
+        starts = seen.matches("Starting CSI snapshotter").count();
+        if starts >= 2 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let without_groups = seen.matches("disabling the VolumeGroupSnapshot feature").count();
     succeeds(&["down", "--name", NAME]);
 

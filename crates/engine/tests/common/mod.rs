@@ -53,15 +53,19 @@ impl World {
     }
 }
 
-async fn local_store(path: &Path) -> Arc<dyn Store> {
+pub async fn local_store(path: &Path) -> Arc<dyn Store> {
     std::fs::create_dir_all(path).unwrap();
     Arc::new(LocalStore::open(path).await.unwrap())
 }
 
 async fn init(store: Arc<dyn Store>) -> Repo {
-    let fast = ScryptParams { n: 16, r: 8, p: 1 };
+    Repo::init(store, &secret(), quickly()).await.unwrap()
+}
+
+/// How tests create repositories: with a key that costs little.
+pub fn quickly() -> InitOptions {
     let now = "2026-01-02T03:04:05Z".parse().unwrap();
-    Repo::init(store, &secret(), InitOptions { scrypt: fast, ..InitOptions::new(now) }).await.unwrap()
+    InitOptions { scrypt: ScryptParams { n: 16, r: 8, p: 1 }, ..InitOptions::new(now) }
 }
 
 /// Opens the repository that lies in `path`.

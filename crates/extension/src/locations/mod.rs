@@ -61,6 +61,8 @@ pub struct Locations {
     clock: Arc<dyn Clock>,
     vault: Option<Arc<Vault>>,
     open: Mutex<HashMap<String, Kept>>,
+    /// Held while a repository is created: work and health may find it missing at the same time.
+    creating: Mutex<()>,
 }
 
 #[derive(Debug, Clone)]
@@ -91,6 +93,7 @@ impl Locations {
             clock,
             vault: None,
             open: Mutex::new(HashMap::new()),
+            creating: Mutex::default(),
         }
     }
 
@@ -330,6 +333,11 @@ impl Locations {
         store: Arc<dyn Store>,
         password: &RepositorySecret,
     ) -> Result<Repo, LocationError> {
+        let _alone = self.creating.lock().await;
+        match Repo::open(store.clone(), password).await {
+            Err(EngineError::NotARepository { .. }) => {}
+            opened => return Ok(opened?),
+        }
         tracing::info!(store = store.describe(), "creating the repository");
         match Repo::init(store.clone(), password, InitOptions::new(self.clock.now())).await {
             // Somebody was faster, with the same password or it does not open.
