@@ -22,6 +22,13 @@ impl Store {
         body
     }
 
+    /// Reads an object, if it is there.
+    pub fn object_if_there(&self, key: &str) -> Option<Vec<u8>> {
+        let (status, body) = self.call("GET", key, b"");
+        assert!([200, 404].contains(&status), "GET {key}: {status} {}", String::from_utf8_lossy(&body));
+        (status == 200).then_some(body)
+    }
+
     /// Removes an object.
     pub fn remove(&self, key: &str) {
         let (status, body) = self.call("DELETE", key, b"");

@@ -141,19 +141,31 @@ fn hooks_run_in_order_in_their_containers_and_the_application_is_thawed_whatever
 }
 
 /// A backup of the application, from request to end.
-/// The exclusive lock of a process that died: taken from stock restic at work, and put back when it has ended.
+/// The exclusive lock of a process that died: taken from stock restic at work, and put back when it has ended. On a
+/// repository as small as this one restic holds it for a moment only, so it may take more than one go.
 fn abandoned_lock(world: &World) -> String {
     let store = &world.installed.store;
-    std::thread::scope(|scope| {
-        let checking = scope.spawn(|| world.installed.restic(&["check", "--read-data"]).ok());
-        let lock = wait_until("restic's lock", LONG, || {
-            let held = store.objects("cofferdam/locks/").into_iter().next().ok_or("no lock yet")?;
-            Ok::<_, String>((store.object(&held), held))
+    let seen = || {
+        let name = store.objects("cofferdam/locks/").into_iter().next()?;
+        Some((store.object_if_there(&name)?, name))
+    };
+    for _ in 0..20 {
+        let taken = std::thread::scope(|scope| {
+            let checking = scope.spawn(|| world.installed.restic(&["check", "--read-data"]).ok());
+            let mut taken = None;
+            while taken.is_none() && !checking.is_finished() {
+                taken = seen();
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            checking.join().expect("restic checks");
+            taken
         });
-        checking.join().expect("restic checks");
-        store.put(&lock.1, &lock.0);
-        lock.1
-    })
+        if let Some((content, name)) = taken {
+            store.put(&name, &content);
+            return name;
+        }
+    }
+    panic!("restic's lock was never seen");
 }
 
 #[test]
