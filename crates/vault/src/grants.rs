@@ -154,6 +154,10 @@ async fn place(
         return Ok(Err(Refusal::UnknownJob));
     };
     match (&job.task, asked.kind.as_str()) {
+        (Task::Backup { key, .. }, "Backup") if *key != own.key => {
+            let why = "the extension's location was changed since the backup began; start it again";
+            Ok(Err(Refusal::Denied(why.to_owned())))
+        }
         (Task::Backup { .. }, "Backup") => Ok(of_own(asked, own)),
         (Task::Restore { location, point, .. }, "Restore") if *location == asked.location => {
             if asked.location == OWN {
@@ -244,7 +248,8 @@ async fn denied(
     correlation: &str,
     why: &str,
 ) -> Result<Reply, Failure> {
-    app.store.note(&audit(app, caller, asked, correlation, AuditOutcome::Denied)).await?;
+    let entry = audit(app, caller, asked, correlation, AuditOutcome::Denied);
+    app.denials.note(app.store.as_ref(), entry).await?;
     tracing::info!(principal = caller.object_id, kind = asked.kind, name = asked.name, why, "grant denied");
     let message = format!("The grant for '{}' is denied: {why}.", asked.location);
     Err(ArmError::new(403, "GrantDenied", message).into())

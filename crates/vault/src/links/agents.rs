@@ -30,13 +30,6 @@ pub async fn answer(app: Arc<App>, name: PeerName, request: Request) -> Response
 async fn routed(app: &App, name: &PeerName, request: Request) -> Result<Reply, Failure> {
     let (head, body) = request.into_parts();
     let address = Address::read(head.uri.path(), head.uri.query())?;
-    let cluster = cluster_of(app, name.connection).await?.ok_or_else(|| {
-        ArmError::new(
-            401,
-            "ClusterDisconnected",
-            "The cluster was disconnected. Connect it again: cofferdam cluster connect.",
-        )
-    })?;
     let body = Limited::new(body, LARGEST).collect().await.map_err(|_| {
         ArmError::new(
             413,
@@ -45,6 +38,14 @@ async fn routed(app: &App, name: &PeerName, request: Request) -> Result<Reply, F
         )
     })?;
     let body = body.to_bytes();
+    // Only now: a cluster can be disconnected while its content comes in.
+    let cluster = cluster_of(app, name.connection).await?.ok_or_else(|| {
+        ArmError::new(
+            401,
+            "ClusterDisconnected",
+            "The cluster was disconnected. Connect it again: cofferdam cluster connect.",
+        )
+    })?;
     match (&head.method, head.uri.path(), name.part) {
         (&Method::POST, "/cluster/v1/renew", _) => renew(app, name, &body).await,
         (&Method::GET, "/cluster/v1/desired", Part::Agent) => {

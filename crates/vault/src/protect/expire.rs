@@ -54,8 +54,7 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
         })
         .collect();
     // Whoever stopped protection wants to keep what there is; what waits in soft deletion is purged as a whole.
-    let rests =
-        matches!(instance.document.state, ProtectionState::ProtectionStopped | ProtectionState::SoftDeleted);
+    let rests = rests(instance.document.state, instance.document.next);
     let over = expired(&held, now, rests);
     let mut changes = Vec::new();
     for mut point in points {
@@ -71,6 +70,15 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
         document: Value::Null,
         changes,
     })
+}
+
+/// Whether nothing of an instance ends now, also while a change of its configuration is looked at.
+fn rests(state: ProtectionState, next: ProtectionState) -> bool {
+    match state {
+        ProtectionState::ProtectionStopped | ProtectionState::SoftDeleted => true,
+        ProtectionState::UpdatingProtection => next == ProtectionState::ProtectionStopped,
+        _ => false,
+    }
 }
 
 /// All recovery points of an instance.

@@ -91,7 +91,8 @@ async fn point(
     }
     // A cluster may say anything of its clock; the vault's own bounds it.
     let said = seen.and_then(|seen| seen.completed_at).unwrap_or(now);
-    let time = said.clamp(job.document.started_at, now);
+    // The clock may have gone back since the job began: the beginning counts then.
+    let time = said.min(now).max(job.document.started_at);
     let (tag, lifetime) = retention(app, job, time).await?;
     let record = PointRecord {
         time,

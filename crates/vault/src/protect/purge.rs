@@ -37,7 +37,8 @@ pub fn step<'c>(app: &'c Arc<App>, work: &'c Work) -> Answered<'c> {
 
 async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     let now = app.clock.now();
-    let Some(instance): Option<Loaded<InstanceRecord>> = load(app.store.as_ref(), &work.target).await? else {
+    let Some(mut instance): Option<Loaded<InstanceRecord>> = load(app.store.as_ref(), &work.target).await?
+    else {
         return Ok(Step::Done(Vec::new()));
     };
     let gone =
@@ -58,6 +59,11 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
         return Ok(Step::Done(changes));
     }
     let mut changes = Vec::new();
+    if instance.document.state == ProtectionState::SoftDeleted {
+        // In the same commit as the first recovery point that goes: from here on nobody brings it back.
+        instance.document.state = ProtectionState::SoftDeleting;
+        changes.push(instance.write()?);
+    }
     for mut point in points {
         if !point.document.deleting {
             point.document.deleting = true;

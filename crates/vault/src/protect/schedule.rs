@@ -54,13 +54,13 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     match plan.schedule.due(handled, shifted) {
         Some(slot) => {
             let changes = begin(app, &instance, &plan.rule, slot, now).await?;
+            // A policy can change before the next slot: look once an hour in any case.
             let next = plan.schedule.next_after(slot).map(|next| next.checked_add(shift).unwrap_or(next));
-            let pause = next.map_or(REST, |next| next.duration_since(now).max(SignedDuration::ZERO));
+            let pause = next.map_or(REST, |next| next.duration_since(now).clamp(SignedDuration::ZERO, REST));
             later(now, pause, slot, changes)
         }
         None => {
             let next = plan.schedule.next_after(shifted).map(|next| next.checked_add(shift).unwrap_or(next));
-            // A policy can change while nothing is due: look once an hour in any case.
             let pause =
                 next.map_or(REST, |next| next.duration_since(now).clamp(SignedDuration::from_secs(1), REST));
             later(now, pause, handled, Vec::new())

@@ -263,13 +263,7 @@ async fn answer(app: &App, question: &Question, problems: Vec<Problem>) -> Resul
             ProtectionState::ConfiguringProtection | ProtectionState::UpdatingProtection
         );
         if waits {
-            record.state = match (problems.is_empty(), record.state) {
-                (true, _) => record.next,
-                (false, ProtectionState::ConfiguringProtection) => {
-                    ProtectionState::ConfiguringProtectionFailed
-                }
-                (false, _) => ProtectionState::ProtectionError,
-            };
+            record.state = if problems.is_empty() { record.next } else { refused(record.state, record.next) };
             record.problems = problems;
             let state = record.state;
             changes.push(instance.write()?);
@@ -283,9 +277,38 @@ async fn answer(app: &App, question: &Question, problems: Vec<Problem>) -> Resul
     Ok(Step::Done(changes))
 }
 
+/// The state of an instance whose written configuration was found wrong. One that rests goes on resting: neither its
+/// schedule nor its retention begins again because a change of it failed.
+fn refused(state: ProtectionState, next: ProtectionState) -> ProtectionState {
+    use ProtectionState::{
+        BackupSchedulesSuspended, ConfiguringProtection, ConfiguringProtectionFailed, ProtectionError,
+        ProtectionStopped,
+    };
+    match (state, next) {
+        (ConfiguringProtection, _) => ConfiguringProtectionFailed,
+        (_, ProtectionStopped | BackupSchedulesSuspended) => next,
+        _ => ProtectionError,
+    }
+}
+
 /// The error of an operation: the first fault, and all of them in its details.
 pub fn error_of(problems: &[Problem]) -> Option<ArmError> {
     let details: Vec<ArmError> = problems.iter().map(crate::api::instances::problem_error).collect();
     let first = details.first()?.clone();
     Some(ArmError { details, ..first })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ProtectionState as State, refused};
+
+    #[test]
+    fn a_change_that_fails_does_not_wake_what_rests() {
+        for rests in [State::ProtectionStopped, State::BackupSchedulesSuspended] {
+            assert_eq!(refused(State::UpdatingProtection, rests), rests);
+        }
+        let configured = State::ProtectionConfigured;
+        assert_eq!(refused(State::UpdatingProtection, configured), State::ProtectionError);
+        assert_eq!(refused(State::ConfiguringProtection, configured), State::ConfiguringProtectionFailed);
+    }
 }

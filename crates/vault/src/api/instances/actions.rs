@@ -227,7 +227,8 @@ pub async fn sync(call: &Call<'_>) -> Result<Reply, Failure> {
 pub async fn undelete(call: &Call<'_>) -> Result<Reply, Failure> {
     for _ in 0..TRIES {
         let mut instance = deleted(call).await?;
-        if instance.document.state != ProtectionState::SoftDeleted {
+        let is_over = instance.document.deletion.as_ref().is_some_and(|one| one.purge_at <= call.now);
+        if instance.document.state != ProtectionState::SoftDeleted || is_over {
             return Err(wrong_state(&instance, "be undeleted").into());
         }
         instance.document.state = ProtectionState::ProtectionStopped;
