@@ -25,6 +25,8 @@ use std::collections::BTreeMap;
 
 const HOLDS: SignedDuration = SignedDuration::from_mins(60);
 const OWN: &str = "default";
+/// How the names of the settings end that say where an account is reached, and whom to believe there; folded.
+const SAYS_WHERE: [&str; 2] = [".config.storageaccounturi", ".cacert"];
 const READ_BLOBS: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read";
 
 /// What is asked for.
@@ -68,6 +70,11 @@ pub async fn grant(app: &App, caller: &Caller, body: &[u8], correlation: &str) -
     }
     let password = repository_key(app, &place.key, &place.settings).await.map_err(failed)?;
     let mut settings = place.settings;
+    if !place.is_own && is_served_here(app, &settings).await? {
+        // Where an account of this vault is reached is the vault's to say, not the other cluster's: the reader sends its
+        // token there.
+        settings.retain(|name, _| !SAYS_WHERE.iter().any(|end| name.to_lowercase().ends_with(end)));
+    }
     extensions::reach_here(app, &mut settings);
     let ends = app.clock.now().checked_add(HOLDS).unwrap_or(app.clock.now());
     app.store.note(&audit(app, caller, &asked, correlation, AuditOutcome::Changed)).await?;
@@ -239,6 +246,12 @@ async fn may_read(app: &App, caller: &Caller, settings: &BTreeMap<String, String
     let assignments: Vec<_> = assigned.into_iter().map(|record| record.assignment).collect();
     let action = Action::data(READ_BLOBS);
     Ok(decide(&caller.object_id, &action, &account, &assignments, &app.roles) != Decision::Denied)
+}
+
+/// Whether the storage account of a location is one of this vault.
+async fn is_served_here(app: &App, settings: &BTreeMap<String, String>) -> Result<bool, Failure> {
+    let Some(account) = checks::account_of(settings) else { return Ok(false) };
+    Ok(app.store.resource(&account).await?.is_some())
 }
 
 async fn denied(
