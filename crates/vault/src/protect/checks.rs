@@ -16,7 +16,8 @@ use arm::ResourceId;
 use identity::{Action, Decision, decide};
 use protection::{Problem, code};
 
-const READ_CLUSTER: &str = "Microsoft.ContainerService/managedClusters/read";
+/// What whoever links to a cluster must be allowed there.
+pub const READ_CLUSTER: &str = "Microsoft.ContainerService/managedClusters/read";
 const READ_GROUP: &str = "Microsoft.Resources/subscriptions/resourceGroups/read";
 const WRITE_SNAPSHOTS: &str = "Microsoft.Compute/snapshots/write";
 const WRITE_BLOBS: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write";

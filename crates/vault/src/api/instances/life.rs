@@ -14,7 +14,7 @@ use crate::{
         operation, points,
         resource::{self, TRIES},
     },
-    protect::{purge, schedule, validate, vault},
+    protect::{checks, purge, schedule, validate, vault},
     reply::Reply,
     store::{Change, Expected, StoreError},
 };
@@ -22,7 +22,6 @@ use arm::{ArmError, Fields, ResourceId, instance::BackupInstance};
 use jiff::SignedDuration;
 
 const LONGEST_NAME: usize = 150;
-const READ_CLUSTER: &str = "Microsoft.ContainerService/managedClusters/read";
 
 pub async fn list(call: &Call<'_>) -> Result<Reply, Failure> {
     let vault = call.scope()?;
@@ -65,7 +64,7 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
     let wanted = BackupInstance::read(&properties)?;
     let tags = fields.texts("tags")?;
     check_policy(&owner.id, &wanted)?;
-    call.may_linked(READ_CLUSTER, &wanted.source.resource).await?;
+    call.may_linked(checks::READ_CLUSTER, &wanted.source.resource).await?;
     for _ in 0..TRIES {
         let found: Option<Loaded<InstanceRecord>> = resource::load(call.app.store.as_ref(), given).await?;
         resource::check_conditions(call, found.as_ref().map(|one| one.version))?;

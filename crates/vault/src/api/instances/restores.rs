@@ -23,8 +23,6 @@ use crate::{
 };
 use arm::{ArmError, Fields, ResourceId, restore::RestoreRequest};
 
-const READ_CLUSTER: &str = "Microsoft.ContainerService/managedClusters/read";
-
 /// A restore whose parts were found.
 pub struct Prepared {
     /// The vault.
@@ -64,8 +62,8 @@ pub async fn prepare(call: &Call<'_>, given: &Fields<'_>) -> Result<Prepared, Fa
         return Err(given.wrong("sourceResourceId", reason).into());
     }
     // Whoever may not read the source must not get its data by way of another cluster.
-    call.may_linked(READ_CLUSTER, source).await?;
-    call.may_linked(READ_CLUSTER, &request.target.resource).await?;
+    call.may_linked(checks::READ_CLUSTER, source).await?;
+    call.may_linked(checks::READ_CLUSTER, &request.target.resource).await?;
     let other = request.target.resource.subscription_id() != source.subscription_id();
     if other && !vault.facts.cross_subscription_restore {
         let message =

@@ -4,7 +4,7 @@ use super::{live, restores, vault_of_path};
 use crate::{
     api::{Call, Failure, operation},
     protect::{
-        custom_resource,
+        checks, custom_resource,
         validate::{self, Question},
     },
     reply::Reply,
@@ -12,14 +12,12 @@ use crate::{
 };
 use arm::{ArmError, Fields, instance::BackupInstance};
 
-const READ_CLUSTER: &str = "Microsoft.ContainerService/managedClusters/read";
-
 pub async fn for_backup(call: &Call<'_>) -> Result<Reply, Failure> {
     let owner = crate::protect::vault::existing(call, call.scope()?).await?;
     let body = call.json()?;
     let given = Fields::of(&body)?.required_object("backupInstance")?;
     let instance = BackupInstance::read(&given)?;
-    call.may_linked(READ_CLUSTER, &instance.source.resource).await?;
+    call.may_linked(checks::READ_CLUSTER, &instance.source.resource).await?;
     if instance.policy.parent().as_ref() != Some(&owner.id)
         || call.app.store.resource(&instance.policy).await?.is_none()
     {
@@ -37,7 +35,7 @@ pub async fn for_modify(call: &Call<'_>) -> Result<Reply, Failure> {
     let given = Fields::of(&body)?.required_object("backupInstance")?;
     // A body that the client cut short is judged by what is there.
     let instance = BackupInstance::read(&given).unwrap_or_else(|_| found.document.instance.clone());
-    call.may_linked(READ_CLUSTER, &instance.source.resource).await?;
+    call.may_linked(checks::READ_CLUSTER, &instance.source.resource).await?;
     let begun = operation::begin(call, &call.operation.needs.action(""), &found.id);
     ask(call, begun, |operation| question_of(operation, &vault, &instance, &found.document.label, call.now))
         .await
