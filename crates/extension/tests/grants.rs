@@ -308,15 +308,22 @@ async fn a_granted_location_is_read_no_longer_than_the_vault_grants_it() {
 }
 
 #[tokio::test]
-async fn a_vault_cannot_make_the_extension_use_its_secrets_or_its_disk() {
+async fn a_vault_cannot_make_the_extension_use_its_secrets_or_its_disk_or_send_its_token_elsewhere() {
     let world = World::start().await;
     let mut with_secret = world.vault.container();
     with_secret.insert("credentialSecret".to_owned(), "store-default".to_owned());
     let mut disk = directory(&world);
     disk.remove("repositoryKey");
+    let mut elsewhere = world.vault.container();
+    let address = "configuration.backupStorageLocation.config.storageAccountURI".to_owned();
+    elsewhere.insert(address, "https://127.0.0.1:9/acct".to_owned());
     let locations = world.locations("target").await;
 
-    for (settings, expected) in [(with_secret, "may not set credentialSecret"), (disk, "directory")] {
+    for (settings, expected) in [
+        (with_secret, "may not set credentialSecret"),
+        (disk, "directory"),
+        (elsewhere, "at an address that is not the vault's"),
+    ] {
         world.vault.say([Say::Grant("source", settings)]);
         let refused = locations.open("vault-1", Access::Read, &restore()).await.unwrap_err();
 

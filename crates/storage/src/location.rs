@@ -230,6 +230,11 @@ impl LocationSettings {
         self.ca_cert().map_or(Trust::System, |pem| Trust::SystemAnd(pem.to_owned()))
     }
 
+    /// Whether the settings say themselves where the Azure account is reached.
+    pub fn names_an_endpoint(&self) -> bool {
+        self.text("storageAccountURI").is_some()
+    }
+
     /// Whether the Azure endpoint of these settings has the scheme, host and port of `url`.
     pub fn is_at(&self, url: &str) -> bool {
         let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());

@@ -11,7 +11,7 @@ use crate::{
         read,
     },
     app::App,
-    keys::{RepositoryKeyError, location_key, repository_key},
+    keys::{RepositoryKeyError, location_key, own_key, source_key},
     protect::{checks, expire, start::location_settings, validate},
     reply::Reply,
     store::{AuditEntry, AuditOutcome},
@@ -28,6 +28,7 @@ const OWN: &str = "default";
 /// How the names of the settings end that say where an account is reached, and whom to believe there; folded.
 const SAYS_WHERE: [&str; 2] = [".config.storageaccounturi", ".cacert"];
 const READ_BLOBS: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read";
+const WRITE_BLOBS: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write";
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,11 +65,23 @@ pub async fn grant(app: &App, caller: &Caller, body: &[u8], correlation: &str) -
             return Err(ArmError::new(404, "GrantUnknownJob", message).into());
         }
     };
-    if !place.is_own && !may_read(app, caller, &place.settings).await? {
-        let why = "the identity may not read the storage account; assign Storage Blob Data Contributor";
-        return denied(app, caller, &asked, correlation, why).await;
+    let (needed, role) = if place.is_own { (WRITE_BLOBS, "Contributor") } else { (READ_BLOBS, "Reader") };
+    if !may(app, caller, needed, &place.settings).await? {
+        let why =
+            format!("the identity has no right to the storage account; assign Storage Blob Data {role}");
+        return denied(app, caller, &asked, correlation, &why).await;
     }
-    let password = repository_key(app, &place.key, &place.settings).await.map_err(failed)?;
+    let key = if place.is_own {
+        own_key(app, &place.key, &place.settings, &cluster).await
+    } else {
+        source_key(app, &place.key).await
+    };
+    let password = match key {
+        Err(error @ RepositoryKeyError::OfAnother(_)) => {
+            return denied(app, caller, &asked, correlation, &error.to_string()).await;
+        }
+        other => other.map_err(failed)?,
+    };
     let mut settings = place.settings;
     if !place.is_own && is_served_here(app, &settings).await? {
         // Where an account of this vault is reached is the vault's to say, not the other cluster's: the reader sends its
@@ -155,7 +168,7 @@ async fn place(
         if asked.location == OWN {
             return Ok(Ok(own));
         }
-        return validated(app, &vaults, asked).await;
+        return validated(app, &vaults, cluster, asked).await;
     }
     let Some(job) = job(app, &vaults, cluster, &asked.name).await? else {
         return Ok(Err(Refusal::UnknownJob));
@@ -220,10 +233,11 @@ async fn job(
     Ok(None)
 }
 
-/// The place of a restore that is being validated.
+/// The place of a restore to this cluster that is being validated.
 async fn validated(
     app: &App,
     vaults: &[ResourceId],
+    cluster: &ResourceId,
     asked: &Asked,
 ) -> Result<Result<Place, Refusal>, Failure> {
     let running = app.store.operations(OperationStatus::Inprogress).await?;
@@ -232,20 +246,29 @@ async fn validated(
             && operation.target.parent().is_some_and(|vault| vaults.contains(&vault))
     });
     let Some(operation) = mine else { return Ok(Err(Refusal::UnknownJob)) };
+    let question = validate::question(app.store.as_ref(), &operation.id).await?;
+    if !question.is_some_and(|question| question.kind == asked.kind && question.cluster == *cluster) {
+        return Ok(Err(Refusal::UnknownJob));
+    }
     let points = expire::all(app, &operation.target).await?;
     let wanted = asked.location.strip_prefix("vault-").unwrap_or_default();
     let point = points.into_iter().find(|point| point.document.key == wanted);
     Ok(point.map(|point| of_point(point.document)).ok_or(Refusal::UnknownJob))
 }
 
-/// Whether the identity may read where another cluster writes. A store that the resource manager does not know enforces
-/// its own credentials.
-async fn may_read(app: &App, caller: &Caller, settings: &BTreeMap<String, String>) -> Result<bool, Failure> {
-    let Some(account) = checks::account_of(settings) else { return Ok(true) };
+/// Whether the identity has a right to the blobs of a location, by roles on the account or the container. A store that
+/// the resource manager does not know enforces its own credentials.
+async fn may(
+    app: &App,
+    caller: &Caller,
+    action: &str,
+    settings: &BTreeMap<String, String>,
+) -> Result<bool, Failure> {
+    let Some(container) = checks::container_of(settings) else { return Ok(true) };
     let assigned = app.store.assignments_of(&caller.object_id).await?;
     let assignments: Vec<_> = assigned.into_iter().map(|record| record.assignment).collect();
-    let action = Action::data(READ_BLOBS);
-    Ok(decide(&caller.object_id, &action, &account, &assignments, &app.roles) != Decision::Denied)
+    let action = Action::data(action);
+    Ok(decide(&caller.object_id, &action, &container, &assignments, &app.roles) != Decision::Denied)
 }
 
 /// Whether the storage account of a location is one of this vault.

@@ -2,7 +2,7 @@
 //! memory only; the operator can export all of them, sealed to a key of their own.
 
 use crate::{
-    api::{Loaded, put, read},
+    api::{Loaded, load, put, read},
     app::App,
     seal::{SealError, Wrapping},
     sealed_file::{self, Recipient, SealedFileError},
@@ -28,6 +28,9 @@ const KIND: &str = "Cofferdam.Vault/repositoryKeys";
 struct KeyRecord {
     settings: BTreeMap<String, String>,
     created_at: Timestamp,
+    /// The cluster that writes there. Others read it for a restore alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<ResourceId>,
 }
 
 /// Why there is no key.
@@ -42,6 +45,11 @@ pub enum RepositoryKeyError {
     /// The export.
     #[error("the keys could not be sealed: {0}")]
     Export(#[from] SealedFileError),
+    /// Another cluster writes there.
+    #[error(
+        "the cluster '{0}' writes to this location; give each cluster a container or a prefix of its own"
+    )]
+    OfAnother(ResourceId),
     /// What is kept cannot be read.
     #[error("the repository key {0} cannot be read; restore the vault's database from its last backup")]
     Damaged(String),
@@ -72,34 +80,73 @@ pub fn location_key(settings: &BTreeMap<String, String>) -> String {
     hash.finalize().iter().take(10).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The key of a location, made if there is none yet. Of two replicas that make one at once, one wins.
-pub async fn repository_key(
+/// The key of the location that a cluster writes to, made if there is none yet. Of two replicas that make one at once, one
+/// wins. A location belongs to the cluster that had its key first; to another one once that cluster is no more.
+pub async fn own_key(
     app: &App,
     id: &str,
     settings: &BTreeMap<String, String>,
+    cluster: &ResourceId,
 ) -> Result<Zeroizing<String>, RepositoryKeyError> {
-    let name = format!("{PREFIX}{id}");
-    if app.store.secret(&name).await?.is_none() {
-        let mut bytes = Zeroizing::new([0_u8; LENGTH]);
-        rand::rng().fill_bytes(bytes.as_mut());
-        let key = Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-        let keep = Change::Keep(name.clone(), app.wrapping.seal(&name, key.as_bytes())?);
-        let audit = AuditEntry {
-            at: app.clock.now(),
-            principal: "vault".to_owned(),
-            action: "make repository key".to_owned(),
-            scope: format!("/repositoryKeys/{id}"),
-            outcome: AuditOutcome::Changed,
-            correlation: uuid::Uuid::new_v4().to_string(),
-        };
-        let record = KeyRecord { settings: settings.clone(), created_at: audit.at };
-        let record = put(&record_id(id)?, &record, Expected::Absent)?;
-        match app.store.commit(&[app.wrapping.guard(), keep, record], &audit).await {
-            Ok(()) | Err(StoreError::Conflict(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
+    let store = app.store.as_ref();
+    if store.secret(&secret_name(id)).await?.is_none() {
+        make(app, id, settings, cluster).await?;
     }
+    let record = record_id(id)?;
+    let found: Option<Loaded<KeyRecord>> = load(store, &record).await?;
+    let mut found = found.ok_or_else(|| RepositoryKeyError::Damaged(id.to_owned()))?;
+    if found.document.owner.as_ref() != Some(cluster) {
+        if let Some(owner) = &found.document.owner
+            && store.resource(owner).await?.is_some()
+        {
+            return Err(RepositoryKeyError::OfAnother(owner.clone()));
+        }
+        found.document.owner = Some(cluster.clone());
+        let audit = audit(app, &format!("give repository key to {cluster}"), id);
+        store.commit(&[found.write()?], &audit).await?;
+    }
+    opened(store, &app.wrapping, id).await
+}
+
+/// The key of a location that is only read.
+pub async fn source_key(app: &App, id: &str) -> Result<Zeroizing<String>, RepositoryKeyError> {
     opened(app.store.as_ref(), &app.wrapping, id).await
+}
+
+async fn make(
+    app: &App,
+    id: &str,
+    settings: &BTreeMap<String, String>,
+    cluster: &ResourceId,
+) -> Result<(), RepositoryKeyError> {
+    let mut bytes = Zeroizing::new([0_u8; LENGTH]);
+    rand::rng().fill_bytes(bytes.as_mut());
+    let key = Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let name = secret_name(id);
+    let keep = Change::Keep(name.clone(), app.wrapping.seal(&name, key.as_bytes())?);
+    let audit = audit(app, "make repository key", id);
+    let owner = Some(cluster.clone());
+    let record = KeyRecord { settings: settings.clone(), created_at: audit.at, owner };
+    let record = put(&record_id(id)?, &record, Expected::Absent)?;
+    match app.store.commit(&[app.wrapping.guard(), keep, record], &audit).await {
+        Ok(()) | Err(StoreError::Conflict(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn audit(app: &App, action: &str, id: &str) -> AuditEntry {
+    AuditEntry {
+        at: app.clock.now(),
+        principal: "vault".to_owned(),
+        action: action.to_owned(),
+        scope: format!("/repositoryKeys/{id}"),
+        outcome: AuditOutcome::Changed,
+        correlation: uuid::Uuid::new_v4().to_string(),
+    }
+}
+
+fn secret_name(id: &str) -> String {
+    format!("{PREFIX}{id}")
 }
 
 async fn opened(
@@ -107,7 +154,7 @@ async fn opened(
     wrapping: &Wrapping,
     id: &str,
 ) -> Result<Zeroizing<String>, RepositoryKeyError> {
-    let name = format!("{PREFIX}{id}");
+    let name = secret_name(id);
     let damaged = || RepositoryKeyError::Damaged(id.to_owned());
     let sealed = store.secret(&name).await?.ok_or_else(damaged)?;
     let opened = wrapping.open_secret(&name, &sealed)?;

@@ -5,6 +5,7 @@ mod world;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::json;
+use vault::api::{Loaded, load, points::PointRecord};
 use world::{
     fault_cluster::Fault,
     protected::{POINT, Protected},
@@ -140,11 +141,10 @@ async fn every_slot_of_the_schedule_begins_one_backup_and_missed_ones_are_made_u
     assert!(after.iter().all(|job| job["properties"]["isUserTriggered"] == false), "{after:?}");
 }
 
-#[tokio::test]
-async fn expired_recovery_points_go_and_the_newest_stays() {
+/// Two recovery points of an instance without further backups, of which the first will have lived long enough.
+async fn two_points() -> Protected {
     let mut it = Protected::start().await;
     it.protect().await;
-    let point = |n: usize| format!("{n:064}");
     for n in 0..2 {
         it.cluster.says("Backup", json!({"phase": "Completed", "recoveryPoint": {"id": point(n)}}));
         let job = it.job_of(&it.back_up().await).await;
@@ -153,14 +153,62 @@ async fn expired_recovery_points_go_and_the_newest_stays() {
     }
     let stopped = it.call(Method::POST, &format!("{}/suspendBackups", it.instance), None).await;
     it.operation(&stopped).await;
+    it
+}
+
+fn point(n: usize) -> String {
+    format!("{n:064}")
+}
+
+#[tokio::test]
+async fn expired_recovery_points_go_and_the_newest_stays() {
+    let mut it = two_points().await;
     it.cluster.says("DeleteBackup", json!({"phase": "Completed"}));
 
     it.later(SignedDuration::from_hours(8 * 24)).await;
-    it.until(async || (points(&it).await.len() == 1).then_some(())).await;
+    it.until(async || (points(&it).await.len() == 1 && record(&it, 0).await.is_none()).then_some(())).await;
 
     assert_eq!(points(&it).await, [point(1)], "the newest stays whatever its age");
     let deletion = &it.cluster.made("deletebackups")[0];
     assert_eq!(deletion["recoveryPoint"], json!({"location": "default", "id": point(0)}));
+    assert_eq!(it.cluster.object("deletebackups"), None, "what has ended does not stay in the cluster");
+}
+
+#[tokio::test]
+async fn a_recovery_point_that_the_cluster_does_not_find_any_more_is_forgotten() {
+    let mut it = two_points().await;
+    let problem =
+        json!({"severity": "Error", "code": "UserErrorRecoveryPointNotFound", "message": "it is gone"});
+    it.cluster.says("DeleteBackup", json!({"phase": "Failed", "problems": [problem], "problemCount": 1}));
+
+    it.later(SignedDuration::from_hours(8 * 24)).await;
+    it.until(async || record(&it, 0).await.is_none().then_some(())).await;
+
+    assert_eq!(points(&it).await, [point(1)]);
+    assert_eq!(it.cluster.object("deletebackups"), None);
+}
+
+#[tokio::test]
+async fn a_recovery_point_in_another_location_than_the_extensions_is_kept_until_that_is_back() {
+    let mut it = two_points().await;
+    it.cluster.says("DeleteBackup", json!({"phase": "Completed"}));
+    it.bucket("moved").await;
+
+    it.later(SignedDuration::from_hours(8 * 24)).await;
+    let kept = it.until(async || record(&it, 0).await?.kept_because).await;
+    let asked = it.cluster.made("deletebackups").len();
+    it.bucket("backups").await;
+    it.later(SignedDuration::from_mins(40)).await;
+    it.until(async || record(&it, 0).await.is_none().then_some(())).await;
+
+    assert!(kept.contains("another location"), "{kept}");
+    assert_eq!((asked, it.cluster.made("deletebackups").len()), (0, 1));
+}
+
+async fn record(it: &Protected, n: usize) -> Option<PointRecord> {
+    let id = format!("{}/recoveryPoints/{}", it.instance, point(n)).parse().unwrap();
+    let found: Option<Loaded<PointRecord>> = load(it.world.app.store.as_ref(), &id).await.unwrap();
+    found.map(|point| point.document)
 }
 
 #[tokio::test]

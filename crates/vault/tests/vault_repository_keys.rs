@@ -5,7 +5,7 @@ mod world;
 use std::{collections::BTreeMap, path::Path, process::Command};
 use telemetry::Clock;
 use vault::{
-    keys::{export, location_key, read_export, repository_key},
+    keys::{export, location_key, own_key, read_export},
     sealed_file::{Identity, open},
 };
 use world::World;
@@ -20,6 +20,12 @@ fn restic(repository: &Path, password: &Path, arguments: &[&str]) -> (bool, Stri
         .output()
         .expect("restic must be installed");
     (told.status.success(), String::from_utf8_lossy(&[told.stdout, told.stderr].concat()).into_owned())
+}
+
+fn cluster() -> arm::ResourceId {
+    "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/one"
+        .parse()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -37,8 +43,8 @@ async fn an_export_holds_every_key_and_opens_a_repository_with_stock_restic() {
     let mut passwords = Vec::new();
     for bucket in ["one", "two"] {
         let settings = settings(bucket);
-        let password = repository_key(&world.app, &location_key(&settings), &settings).await.unwrap();
-        let again = repository_key(&world.app, &location_key(&settings), &settings).await.unwrap();
+        let password = own_key(&world.app, &location_key(&settings), &settings, &cluster()).await.unwrap();
+        let again = own_key(&world.app, &location_key(&settings), &settings, &cluster()).await.unwrap();
         assert_eq!(password, again);
         passwords.push(password);
     }

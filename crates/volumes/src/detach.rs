@@ -9,6 +9,7 @@ use crate::{
     error::{Tried, VolumesError, persistently},
     labels,
     parallel::in_parallel,
+    remind::{Reminders, remind},
     storage::group_api,
 };
 use futures::future::BoxFuture;
@@ -159,10 +160,16 @@ async fn wait(
     kept: &Kept,
     end: Instant,
 ) -> Result<Vec<Problem>, VolumesError> {
+    let mut reminders = Reminders::new();
     loop {
-        let mut left: Vec<String> =
-            contents::snapshots(client, selector).await?.iter().map(name_of).collect();
-        left.retain(|name| !kept.names.contains(name));
+        let mut snapshots = contents::snapshots(client, selector).await?;
+        snapshots.retain(|one| !kept.names.contains(&name_of(one)));
+        if let Some(times) = reminders.due() {
+            for name in snapshots.iter().map(content_name) {
+                remind(client, &name, times).await?;
+            }
+        }
+        let mut left: Vec<String> = snapshots.iter().map(name_of).collect();
         if let Some((api, groups)) = groups {
             left.extend(left_of_groups(client, api, groups, selector).await?);
         }

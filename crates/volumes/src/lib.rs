@@ -18,6 +18,7 @@ mod leftovers;
 mod orphans;
 mod parallel;
 mod ready;
+mod remind;
 mod remove;
 pub mod restore;
 mod storage;

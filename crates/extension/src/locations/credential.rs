@@ -11,23 +11,23 @@ use storage::{
         AwsWebIdentity, AzureWorkloadIdentity, Credential, CredentialError, CredentialSource, NoCredential,
         from_secret,
     },
-    location::{LocationSettings, Provider},
+    location::Provider,
 };
 use telemetry::Clock;
 
-use super::{CredentialKind, LocationError};
+use super::{CredentialKind, GRANTED, LocationError, LocationRecord};
 use crate::grants::Vault;
 
 const READ_AGAIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// The source that a location names.
 pub async fn source(
-    kind: &CredentialKind,
-    settings: &LocationSettings,
+    record: &LocationRecord,
     secrets: &Api<Secret>,
     vault: Option<&Vault>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<dyn CredentialSource>, LocationError> {
+    let settings = &record.settings;
     let variable = |name: &str| std::env::var(name).ok();
     let http = || -> Result<reqwest::Client, CredentialError> {
         settings.trust().http_client().map_err(|error| CredentialError {
@@ -37,7 +37,7 @@ pub async fn source(
             remedy: "Paste the certificate authority as PEM into config.caCert.".to_owned(),
         })
     };
-    Ok(match (kind, settings.provider) {
+    Ok(match (&record.credential, settings.provider) {
         (CredentialKind::None, _) => Arc::new(NoCredential),
         (CredentialKind::Secret(name), provider) => Arc::new(KubeSecret {
             secrets: secrets.clone(),
@@ -46,6 +46,23 @@ pub async fn source(
             account: settings.storage_account().map(str::to_owned),
             clock: clock.clone(),
         }),
+        // Where a granted location is, another cluster's settings may have said: the identity's token goes to nobody but
+        // the vault and the accounts under the provider's own names.
+        (CredentialKind::WorkloadIdentity, Provider::Azure)
+            if record.name.starts_with(GRANTED)
+                && settings.names_an_endpoint()
+                && !vault.is_some_and(|vault| settings.is_at(vault.url())) =>
+        {
+            return Err(CredentialError {
+                source_name: "workload identity".to_owned(),
+                cause: "the location is at an address that is not the vault's".to_owned(),
+                temporary: false,
+                remedy: "Keep it in a storage account of the vault, or describe it to this extension as a source with a \
+                         credential of its own."
+                    .to_owned(),
+            }
+            .into());
+        }
         (CredentialKind::WorkloadIdentity, Provider::Azure) => match vault {
             Some(vault) => Arc::new(vault.identity(&settings.trust()).await?),
             None => Arc::new(AzureWorkloadIdentity::from_env(variable, http()?, clock.clone())?),

@@ -193,7 +193,7 @@ impl Locations {
         record: &LocationRecord,
     ) -> Result<Arc<dyn CredentialSource>, LocationError> {
         let vault = self.vault.as_deref();
-        credential::source(&record.credential, &record.settings, &self.secrets, vault, &self.clock).await
+        credential::source(record, &self.secrets, vault, &self.clock).await
     }
 
     /// The settings of a location as somebody needs them who has nothing else: with the authorities to trust.
@@ -410,7 +410,7 @@ pub async fn open_store(
     vault: Option<&Vault>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Location, LocationError> {
-    let credentials = credential::source(&record.credential, &record.settings, secrets, vault, clock).await?;
+    let credentials = credential::source(record, secrets, vault, clock).await?;
     let trust = trust(record, vault).await?;
     Ok(record.settings.open_trusting(&trust, credentials, clock.clone()).await?)
 }

@@ -72,7 +72,12 @@ async fn ranges(call: &Call<'_>) -> Result<Reply, Failure> {
 /// A recovery point as clients read it.
 pub fn shown(id: &ResourceId, point: &PointRecord) -> Value {
     let state = if point.is_partial { "Partial" } else { "Completed" };
-    let meta = json!({"cluster": point.cluster, "job": point.job});
+    let mut meta = json!({"cluster": point.cluster, "job": point.job});
+    if point.deleting {
+        // No list shows it any more; whoever knows its name reads how its deletion goes.
+        meta["deleting"] = Value::Bool(true);
+        meta["keptBecause"] = json!(point.kept_because);
+    }
     json!({
         "id": id,
         "name": id.name(),
@@ -95,7 +100,7 @@ pub fn shown(id: &ResourceId, point: &PointRecord) -> Value {
                 "creationTime": point.time,
                 "expiryTime": point.expires_at,
                 "state": "COMMITTED",
-                "visible": true,
+                "visible": !point.deleting,
                 "metaData": meta.to_string(),
                 "rehydrationExpiryTime": null,
                 "rehydrationStatus": null,

@@ -15,6 +15,7 @@ use crate::{
 use arm::ResourceId;
 use identity::{Action, Decision, decide};
 use protection::{Problem, code};
+use std::collections::BTreeMap;
 
 /// What whoever links to a cluster must be allowed there.
 pub const READ_CLUSTER: &str = "Microsoft.ContainerService/managedClusters/read";
@@ -174,14 +175,22 @@ pub fn storage_account(extension: &ExtensionRecord) -> Option<ResourceId> {
 }
 
 /// The storage account of a location.
-pub fn account_of(settings: &std::collections::BTreeMap<String, String>) -> Option<ResourceId> {
-    let get = |name: &str| {
-        let found = settings.iter().find(|(key, _)| key.to_lowercase().ends_with(&name.to_lowercase()));
-        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
-    };
-    let (subscription, group) = (get(".config.subscriptionId")?, get(".config.resourceGroup")?);
-    let account = get(".config.storageAccount")?;
+pub fn account_of(settings: &BTreeMap<String, String>) -> Option<ResourceId> {
+    let (subscription, group) =
+        (get(settings, ".config.subscriptionId")?, get(settings, ".config.resourceGroup")?);
+    let account = get(settings, ".config.storageAccount")?;
     ResourceId::group(subscription, group).ok()?.with("Microsoft.Storage/storageAccounts", account).ok()
+}
+
+/// The container of a location.
+pub fn container_of(settings: &BTreeMap<String, String>) -> Option<ResourceId> {
+    let service = account_of(settings)?.child("blobServices", "default").ok()?;
+    service.child("containers", get(settings, ".bucket")?).ok()
+}
+
+fn get<'s>(settings: &'s BTreeMap<String, String>, name: &str) -> Option<&'s str> {
+    let found = settings.iter().find(|(key, _)| key.to_lowercase().ends_with(&name.to_lowercase()));
+    found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
 }
 
 /// Everything that is wrong.
@@ -301,7 +310,6 @@ fn same_place(one: &str, other: &str) -> bool {
 mod tests {
     use super::*;
     use crate::api::extensions::ExtensionIdentity;
-    use std::collections::BTreeMap;
 
     fn id(text: &str) -> ResourceId {
         text.parse().unwrap()

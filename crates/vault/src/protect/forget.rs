@@ -1,15 +1,23 @@
 //! Has a recovery point deleted by the cluster that wrote it, and then forgets it. While that cannot be, the recovery
 //! point stays, hidden, and is tried again.
 
-use super::{custom_resource, decide::Seen, reach::reach, start::vault_of};
+use super::{
+    custom_resource,
+    decide::Seen,
+    reach::{Reach, reach},
+    start::{location_settings, vault_of},
+};
 use crate::{
-    api::{Loaded, load, points::PointRecord},
+    api::{Loaded, extensions, load, points::PointRecord},
     app::App,
+    cluster_link::ClusterRequest,
+    keys::location_key,
     store::{Change, Expected, StoreError, Work},
     work::{Answered, Step},
 };
 use arm::ResourceId;
 use jiff::{SignedDuration, Timestamp};
+use protection::code;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -18,6 +26,8 @@ use uuid::Uuid;
 pub const KIND: &str = "forget";
 const PLURAL: &str = "deletebackups";
 const POLL: SignedDuration = SignedDuration::from_secs(2);
+const ELSEWHERE: &str = "the extension writes to another location now; it deletes this recovery point once its settings name \
+                         the location again";
 /// After a failure, so that a cluster that is being mended is met again the same day.
 const REST: SignedDuration = SignedDuration::from_mins(30);
 
@@ -49,7 +59,14 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
         Ok(way) => way,
         Err(problem) => return rest(app, point, number, &problem.message),
     };
+    let extension = extensions::backup_extension(app.store.as_ref(), &point.document.cluster).await?;
+    let writes_to = extension.map(|one| location_key(&location_settings(&one.document.settings)));
+    if writes_to.as_ref() != Some(&point.document.key) {
+        // Asked about its own location, the extension would rightly say that there is no such recovery point.
+        return rest(app, point, number, ELSEWHERE);
+    }
     let namespace = point.document.namespace.clone();
+    let path = custom_resource::path(&namespace, PLURAL, &name);
     match way.look(app, &namespace, PLURAL, &name).await {
         Seen::Absent => {
             let spec = json!({"recoveryPoint": {"location": "default", "id": point.id.name()}});
@@ -60,15 +77,33 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
             }
         }
         Seen::There(status) if status.phase == "Completed" || status.phase == "CompletedWithWarnings" => {
-            Ok(Step::Done(vec![Change::Remove(point.id.clone(), Expected::Version(point.version))]))
+            clear(app, &way, path).await;
+            Ok(forgotten(&point))
         }
         Seen::There(status) if status.phase == "Failed" || status.phase == "Cancelled" => {
-            let said = status.errors.first().map_or("without a reason", |problem| problem.message.as_str());
+            clear(app, &way, path).await;
+            let failed = status.errors.first();
+            if failed.is_some_and(|problem| problem.code == code::RECOVERY_POINT_NOT_FOUND) {
+                // It was deleted before, by hand or by a try whose end was not heard of.
+                return Ok(forgotten(&point));
+            }
+            let said = failed.map_or("without a reason", |problem| problem.message.as_str());
             // The next try is another object: this one has ended.
             rest(app, point, number + 1, &format!("BackupPluginDeleteBackupOperationFailed: {said}"))
         }
         Seen::There(_) => later(app, POLL, number, Vec::new()),
         seen => rest(app, point, number, &why(&seen)),
+    }
+}
+
+fn forgotten(point: &Loaded<PointRecord>) -> Step {
+    Step::Done(vec![Change::Remove(point.id.clone(), Expected::Version(point.version))])
+}
+
+/// What has ended is not left in the cluster.
+async fn clear(app: &App, way: &Reach, path: String) {
+    if let Err(error) = way.call(app, ClusterRequest::delete(path)).await {
+        tracing::debug!(%error, "a deletion that has ended stays in the cluster");
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     },
     app::App,
     cluster_link::ClusterRequest,
-    store::{Change, StoreError, Work},
+    store::{Change, Store, StoreError, Work},
     work::{Answered, Step},
 };
 use arm::{ArmError, ResourceId};
@@ -56,10 +56,21 @@ pub struct Question {
     pub asked_at: Timestamp,
 }
 
+/// The question that an operation waits for, while it does.
+pub async fn question(store: &dyn Store, operation: &str) -> Result<Option<Question>, StoreError> {
+    let Some(work) = store.work(&id_of(operation)).await? else { return Ok(None) };
+    // One about an instance that was written says so, and is made up anew at each step.
+    Ok(serde_json::from_value(work.document).ok())
+}
+
+fn id_of(operation: &str) -> String {
+    format!("validate {operation}")
+}
+
 /// The work that answers a question.
 pub fn work(question: &Question, now: Timestamp) -> Result<Work, StoreError> {
     Ok(Work::new(
-        format!("validate {}", question.operation),
+        id_of(&question.operation),
         KIND,
         question.instance.clone().unwrap_or_else(|| question.vault.clone()),
         now,
@@ -70,7 +81,7 @@ pub fn work(question: &Question, now: Timestamp) -> Result<Work, StoreError> {
 /// The change that has an instance looked at after it was written.
 pub fn configure(instance: &ResourceId, operation: &str, now: Timestamp) -> Change {
     Change::AddWork(Work::new(
-        format!("validate {operation}"),
+        id_of(operation),
         KIND,
         instance.clone(),
         now,

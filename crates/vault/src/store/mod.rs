@@ -100,6 +100,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Claims due work that nobody has claimed, or whose claim has ended, the longest due first. No two callers ever
     /// get the same.
     async fn claim(&self, claim: &Claim) -> Stores<Vec<Work>>;
+    /// Work that is not done yet, claimed or not.
+    async fn work(&self, id: &str) -> Stores<Option<Work>>;
     /// Makes a claim hold longer; `false` when it is not this owner's any more.
     async fn renew(&self, id: &str, owner: &str, until: Timestamp) -> Stores<bool>;
     /// When the next work is due that nobody has claimed, or the next claim ends.

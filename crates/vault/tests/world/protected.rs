@@ -11,12 +11,14 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use vault::{
     api::{
+        Loaded,
         clusters::{BACKUP_OPERATOR, BindingRecord, ClusterIdentity, ClusterRecord},
         extensions::{BACKUP_NAMESPACE, BACKUP_TYPE, ExtensionIdentity, ExtensionRecord, ExtensionState},
-        put,
+        load, put,
     },
     server::Limits,
     store::{AuditEntry, AuditOutcome, Change, Expected, Principal, PrincipalKind},
+    tokens::Flavour,
 };
 
 /// The world, and what protects what in it.
@@ -148,6 +150,23 @@ impl Protected {
             let made = self.world.assign(&self.world.administrator, role, &person(who), scope).await;
             assert_eq!(made.status, 201, "{made:?}");
         }
+    }
+
+    /// The extension writes to another container from now on.
+    pub async fn bucket(&self, name: &str) {
+        let id = self.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
+        let mut found: Loaded<ExtensionRecord> =
+            load(self.world.app.store.as_ref(), &id).await.unwrap().unwrap();
+        let setting = "configuration.backupStorageLocation.bucket".to_owned();
+        found.document.settings.insert(setting, name.to_owned());
+        self.world.app.store.commit(&[found.write().unwrap()], &audit()).await.unwrap();
+    }
+
+    /// A token of the vault for a principal that has no secret.
+    pub async fn token_for(&self, object_id: &str) -> String {
+        let app = &self.world.app;
+        let principal = app.store.principal(object_id).await.unwrap().unwrap();
+        app.issuer.issue(&principal, &self.world.url, Flavour::V2).unwrap().token
     }
 
     pub fn binding(&self) -> ResourceId {

@@ -4,24 +4,17 @@ use super::{Fate, Kept, Removal};
 use crate::{
     api::VolumeSnapshotContent,
     contents::ContentFacts,
-    error::{Tried, VolumesError, is_absent, persistently},
-    labels,
+    error::{Tried, VolumesError, persistently},
     leftovers::Leftovers,
+    remind::{Reminders, remind},
 };
-use kube::{
-    Api, Client, ResourceExt,
-    api::{Patch, PatchParams},
-    core::DynamicObject,
-};
+use kube::{Api, Client, ResourceExt, core::DynamicObject};
 use protection::{Problem, code};
-use serde_json::json;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 const FIRST_POLL: Duration = Duration::from_millis(200);
 const LAST_POLL: Duration = Duration::from_secs(2);
-/// How long a sidecar gets before it is reminded; twice as long before each further time.
-const FIRST_REMINDER: Duration = Duration::from_secs(5);
 
 /// Waits for singles and groups, and tells what was deleted from what stayed.
 pub(super) async fn until_gone(
@@ -41,7 +34,7 @@ pub(super) async fn until_gone(
     let mut open: Vec<&ContentFacts> =
         left.contents.iter().filter(|content| single(content) || member(content)).collect();
     let mut pause = FIRST_POLL;
-    let (mut reminders, mut next_reminder) = (0, Instant::now() + FIRST_REMINDER);
+    let mut reminders = Reminders::new();
     while !open.is_empty() {
         let mut still = Vec::new();
         for content in open {
@@ -57,11 +50,9 @@ pub(super) async fn until_gone(
             break;
         }
         if !open.is_empty() {
-            if Instant::now() >= next_reminder {
-                reminders += 1;
-                next_reminder = Instant::now() + FIRST_REMINDER * 2_u32.pow(reminders.min(6));
+            if let Some(times) = reminders.due() {
                 for content in &open {
-                    remind(client, content, reminders).await?;
+                    remind(client, &content.name, times).await?;
                 }
             }
             sleep(pause).await;
@@ -69,19 +60,6 @@ pub(super) async fn until_gone(
         }
     }
     groups_gone(client, left, end, removal).await
-}
-
-/// Changes a label of a content that is being deleted. A sidecar that was making the snapshot when its deletion was
-/// asked for may miss that; it takes no notice of its own changes and looks again by itself after a quarter of an
-/// hour.
-async fn remind(client: &Client, content: &ContentFacts, times: u32) -> Result<(), VolumesError> {
-    let contents = Api::<VolumeSnapshotContent>::all(client.clone());
-    let (name, params) = (&content.name, PatchParams::default());
-    let patch = Patch::Merge(json!({"metadata": {"labels": {(labels::REMINDED): times.to_string()}}}));
-    match persistently(|| contents.patch_metadata(name, &params, &patch)).await {
-        Err(error) if is_absent(&error) => Ok(()),
-        other => other.map(drop).tried(|| format!("bring the deletion of {name} to mind")),
-    }
 }
 
 /// Whether the object is gone; another of the same name counts as gone.

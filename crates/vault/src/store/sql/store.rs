@@ -102,6 +102,10 @@ impl<D: Database> Store for D {
         work::claimed(&Database::claim(self, claim).await?)
     }
 
+    async fn work(&self, id: &str) -> Stores<Option<Work>> {
+        work::work(self, id).await
+    }
+
     async fn renew(&self, id: &str, owner: &str, until: Timestamp) -> Stores<bool> {
         work::renew(self, id, owner, until).await
     }

@@ -6,9 +6,14 @@ use jiff::Timestamp;
 
 /// What a claim got, the longest due first.
 pub fn claimed(found: &[impl Columns]) -> Stores<Vec<Work>> {
-    let mut found: Vec<Work> = found.iter().map(work).collect::<Stores<_>>()?;
+    let mut found: Vec<Work> = found.iter().map(work_record).collect::<Stores<_>>()?;
     found.sort_by(|a, b| (a.due_at, &a.id).cmp(&(b.due_at, &b.id)));
     Ok(found)
+}
+
+pub async fn work(database: &impl Database, id: &str) -> Stores<Option<Work>> {
+    let row = query("SELECT * FROM work WHERE id = ?1").bind(id);
+    database.fetch(row).await?.first().map(work_record).transpose()
 }
 
 pub async fn renew(database: &impl Database, id: &str, owner: &str, until: Timestamp) -> Stores<bool> {
@@ -30,7 +35,7 @@ pub async fn next_due(database: &impl Database) -> Stores<Option<Timestamp>> {
     found.first().map_or(Ok(None), |row| rows::optional_time(row, "due"))
 }
 
-fn work(row: &impl Columns) -> Stores<Work> {
+fn work_record(row: &impl Columns) -> Stores<Work> {
     Ok(Work {
         id: rows::text(row, "id")?,
         kind: rows::text(row, "kind")?,

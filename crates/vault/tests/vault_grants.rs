@@ -1,0 +1,249 @@
+//! What an extension is granted, and what not.
+
+mod world;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use vault::{
+    api::{
+        Loaded,
+        extensions::{ExtensionIdentity, ExtensionRecord},
+        load, put,
+    },
+    store::{AuditEntry, AuditOutcome, Change, Expected, Principal, PrincipalKind},
+};
+use world::{
+    Answer, Person,
+    protected::{POINT, Protected},
+};
+
+const CONTRIBUTOR: &str = "Storage Blob Data Contributor";
+const READER: &str = "Storage Blob Data Reader";
+
+/// A backup that ended well.
+fn done() -> Value {
+    json!({"phase": "Completed", "recoveryPoint": {"location": "default", "id": POINT}, "objects": 1, "bytesAdded": 1,
+        "volumes": {"snapshots": 0, "fileCopies": 0, "notProtected": 0}, "problems": [], "problemCount": 0})
+}
+
+/// The identity of the extension of the cluster of the world.
+async fn extension(it: &Protected) -> Person {
+    let id = it.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
+    let found: Option<Loaded<ExtensionRecord>> = load(it.world.app.store.as_ref(), &id).await.unwrap();
+    signed_in(it, &found.unwrap().document.identity.unwrap().principal_id).await
+}
+
+/// With a token of the vault, as the extension's pod gets one for its own.
+async fn signed_in(it: &Protected, object_id: &str) -> Person {
+    let token = it.token_for(object_id).await;
+    Person { object_id: object_id.to_owned(), token, ..it.world.administrator.clone() }
+}
+
+/// The location of the extension is in an account that the resource manager knows.
+async fn into_known_account(it: &Protected) -> String {
+    let id = it.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
+    let store = it.world.app.store.as_ref();
+    let mut found: Loaded<ExtensionRecord> = load(store, &id).await.unwrap().unwrap();
+    let subscription = it.world.root().trim_start_matches("/subscriptions/").to_owned();
+    for (name, value) in
+        [("storageAccount", "backups1"), ("resourceGroup", "shop"), ("subscriptionId", subscription.as_str())]
+    {
+        let name = format!("configuration.backupStorageLocation.config.{name}");
+        found.document.settings.insert(name, value.to_owned());
+    }
+    store.commit(&[found.write().unwrap()], &audit()).await.unwrap();
+    let register = format!("{}/providers/Microsoft.Storage/register", it.world.root());
+    assert_eq!(it.call(Method::POST, &register, None).await.status, 200);
+    let account = format!("{}/providers/Microsoft.Storage/storageAccounts/backups1", it.group);
+    let body =
+        json!({"location": "local", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": {}});
+    let made = it.call(Method::PUT, &account, Some(body)).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    for container in ["backups", "other"] {
+        let path = format!("{account}/blobServices/default/containers/{container}");
+        let made = it.call(Method::PUT, &path, Some(json!({"properties": {}}))).await;
+        assert_eq!(made.status, 201, "{made:?}");
+    }
+    account
+}
+
+/// Another cluster with the same settings of its location.
+async fn second_cluster(it: &Protected) -> Person {
+    let store = it.world.app.store.as_ref();
+    let id = it.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
+    let first: Loaded<ExtensionRecord> = load(store, &id).await.unwrap().unwrap();
+    let other =
+        format!("{}/providers/Microsoft.ContainerService/managedClusters/two", it.group).parse().unwrap();
+    let cluster = store.resource(&it.managed).await.unwrap().unwrap();
+    let principal = Principal {
+        object_id: uuid::Uuid::new_v4().to_string(),
+        client_id: uuid::Uuid::new_v4().to_string(),
+        name: "extension of two".to_owned(),
+        kind: PrincipalKind::ManagedIdentity,
+        resource: Some(other),
+        created_at: it.world.app.clock.now(),
+    };
+    let other = principal.resource.clone().unwrap();
+    let identity = Some(ExtensionIdentity {
+        resource: other.clone(),
+        principal_id: principal.object_id.clone(),
+        client_id: principal.client_id.clone(),
+    });
+    let second = ExtensionRecord { identity, ..first.document };
+    let changes = [
+        Change::AddPrincipal(principal.clone()),
+        put(&other, &cluster.document, Expected::Absent).unwrap(),
+        put(
+            &other.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap(),
+            &second,
+            Expected::Absent,
+        )
+        .unwrap(),
+    ];
+    store.commit(&changes, &audit()).await.unwrap();
+    signed_in(it, &principal.object_id).await
+}
+
+fn audit() -> AuditEntry {
+    AuditEntry {
+        at: jiff::Timestamp::UNIX_EPOCH,
+        principal: "test".into(),
+        action: "set up".into(),
+        scope: "/".into(),
+        outcome: AuditOutcome::Changed,
+        correlation: "c".into(),
+    }
+}
+
+async fn ask(it: &Protected, who: &Person, body: Value) -> Answer {
+    it.world.call(who, Method::POST, "/cluster/v1/grants", Some(body)).await
+}
+
+fn upkeep() -> Value {
+    json!({"purpose": "upkeep", "location": "default"})
+}
+
+fn of_job(kind: &str, job: &str, location: &str) -> Value {
+    json!({"purpose": "job", "kind": kind, "name": job.rsplit('/').next(), "location": location})
+}
+
+#[tokio::test]
+async fn only_the_identity_of_an_extension_is_granted_anything() {
+    let it = Protected::start().await;
+    let owner = it.world.administrator.clone();
+
+    let granted = ask(&it, &extension(&it).await, upkeep()).await;
+    let refused = ask(&it, &owner, upkeep()).await;
+
+    assert_eq!((granted.status, granted.body["role"].as_str()), (200, Some("own")), "{granted:?}");
+    assert_eq!(granted.body["repositoryPassword"].as_str().unwrap().len(), 64);
+    assert_eq!((refused.status, refused.code()), (403, "GrantDenied"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_job_of_another_cluster_an_unknown_one_and_one_that_has_ended_are_granted_nothing() {
+    let it = Protected::start().await;
+    it.protect().await;
+    let (one, two) = (extension(&it).await, second_cluster(&it).await);
+    let job = it.job_of(&it.back_up().await).await;
+
+    let during = ask(&it, &one, of_job("Backup", &job, "default")).await;
+    let of_the_other = ask(&it, &two, of_job("Backup", &job, "default")).await;
+    let as_restore = ask(&it, &one, of_job("Restore", &job, "default")).await;
+    let elsewhere = ask(&it, &one, of_job("Backup", &job, "vault-0a1b2c3d")).await;
+    it.cluster.says("Backup", done());
+    it.ended(&job).await;
+    let after = ask(&it, &one, of_job("Backup", &job, "default")).await;
+
+    assert_eq!(during.status, 200, "{during:?}");
+    let codes: Vec<_> =
+        [&of_the_other, &as_restore, &elsewhere, &after].iter().map(|one| one.code()).collect();
+    assert_eq!(codes, ["GrantUnknownJob", "GrantDenied", "GrantDenied", "GrantUnknownJob"]);
+    for refused in [of_the_other, as_restore, elsewhere, after] {
+        assert!(refused.body.get("repositoryPassword").is_none(), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_location_that_one_cluster_writes_to_is_not_opened_to_another_before_that_cluster_is_gone() {
+    let it = Protected::start().await;
+    let (one, two) = (extension(&it).await, second_cluster(&it).await);
+    let first = ask(&it, &one, upkeep()).await;
+
+    let refused = ask(&it, &two, upkeep()).await;
+    it.remove(&it.managed).await;
+    let heir = ask(&it, &two, upkeep()).await;
+
+    assert_eq!((refused.status, refused.code()), (403, "GrantDenied"), "{refused:?}");
+    let message = refused.body["error"]["message"].as_str().unwrap();
+    assert!(message.contains("managedClusters/one") && message.contains("prefix of its own"), "{message}");
+    assert_eq!(heir.status, 200, "{heir:?}");
+    assert_eq!(heir.body["repositoryPassword"], first.body["repositoryPassword"]);
+}
+
+#[tokio::test]
+async fn the_key_of_a_known_account_needs_a_role_on_it_or_on_the_container() {
+    let it = Protected::start().await;
+    let account = into_known_account(&it).await;
+    let container = format!("{account}/blobServices/default/containers/backups");
+    let other = format!("{account}/blobServices/default/containers/other");
+    let who = extension(&it).await;
+    let owner = it.world.administrator.clone();
+
+    let without = ask(&it, &who, upkeep()).await;
+    for (role, scope) in [(READER, &account), (CONTRIBUTOR, &other)] {
+        assert_eq!(it.world.assign(&owner, role, &who, scope).await.status, 201);
+    }
+    let too_little = ask(&it, &who, upkeep()).await;
+    assert_eq!(it.world.assign(&owner, CONTRIBUTOR, &who, &container).await.status, 201);
+    let granted = ask(&it, &who, upkeep()).await;
+
+    for refused in [without, too_little] {
+        assert_eq!((refused.status, refused.code()), (403, "GrantDenied"), "{refused:?}");
+        assert!(refused.body["error"]["message"].as_str().unwrap().contains(CONTRIBUTOR), "{refused:?}");
+    }
+    assert_eq!(granted.status, 200, "{granted:?}");
+}
+
+#[tokio::test]
+async fn a_backup_whose_extension_got_another_location_meanwhile_does_not_get_that_ones_key() {
+    let it = Protected::start().await;
+    it.protect().await;
+    let who = extension(&it).await;
+    let job = it.job_of(&it.back_up().await).await;
+
+    into_known_account(&it).await;
+    let refused = ask(&it, &who, of_job("Backup", &job, "default")).await;
+
+    assert_eq!((refused.status, refused.code()), (403, "GrantDenied"), "{refused:?}");
+    assert!(
+        refused.body["error"]["message"].as_str().unwrap().contains("location was changed"),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn every_grant_is_in_the_audit_log_and_refusals_do_not_fill_it() {
+    let it = Protected::start().await;
+    let who = extension(&it).await;
+    let owner = it.world.administrator.clone();
+    let of_grants = async || {
+        let rows = it.world.app.store.audit(0, 1_000).await.unwrap();
+        let of = |outcome: &str| {
+            rows.iter()
+                .filter(|row| row.record.contains("grant upkeep") && row.record.contains(outcome))
+                .count()
+        };
+        (of("\"Changed\""), of("\"Denied\""))
+    };
+
+    for _ in 0..50 {
+        ask(&it, &owner, upkeep()).await;
+    }
+    ask(&it, &who, upkeep()).await;
+    ask(&it, &who, upkeep()).await;
+
+    let (granted, denied) = of_grants().await;
+    assert_eq!(granted, 2);
+    assert!((1..50).contains(&denied), "{denied}");
+}
