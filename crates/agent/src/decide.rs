@@ -41,6 +41,8 @@ pub enum Step {
     Apply,
     /// It is healthy: remove what the release before it had beside, and write down that it is installed.
     Finish,
+    /// Some of what is installed is gone: write down that it is applied once more.
+    Repair,
     /// It failed: write down that the cluster goes back to what it was.
     GiveUp(Failure),
     /// Go back to what the cluster was.
@@ -55,7 +57,7 @@ pub enum Step {
     Rest(Option<Timestamp>),
 }
 
-/// Decides. `health` is what was seen of a release that was applied.
+/// Decides. `health` is what was seen of a release that was applied, or is installed.
 pub fn decide(
     desired: Option<&DesiredExtension>,
     record: &Record,
@@ -72,7 +74,7 @@ pub fn decide(
         }
     }
     match &record.work {
-        None => at_rest(desired, record),
+        None => at_rest(desired, record, health),
         Some(Work::Apply { .. }) => Step::Apply,
         Some(Work::Return { .. }) => Step::Return,
         Some(Work::Remove { .. }) => Step::Remove,
@@ -89,7 +91,7 @@ pub fn decide(
     }
 }
 
-fn at_rest(desired: Option<&DesiredExtension>, record: &Record) -> Step {
+fn at_rest(desired: Option<&DesiredExtension>, record: &Record, health: Option<&Health>) -> Step {
     // What a vault does not mention is left as it is: only a word takes something away.
     let Some(desired) = desired else { return Step::Rest(None) };
     match desired.wanted {
@@ -97,7 +99,10 @@ fn at_rest(desired: Option<&DesiredExtension>, record: &Record) -> Step {
         Wanted::Absent => Step::BeginRemoval,
         Wanted::Present if has_failed(record, desired) => Step::Rest(None),
         Wanted::Present => match &record.installed {
-            Some(release) if release.generation == desired.generation => Step::Rest(None),
+            Some(release) if release.generation == desired.generation => match health {
+                Some(health) if health.has_lost_something() => Step::Repair,
+                _ => Step::Rest(None),
+            },
             _ => Step::Begin,
         },
     }
@@ -129,7 +134,7 @@ fn out_of_patience(
     match &record.work {
         Some(Work::Apply { .. }) if lasted > APPLY_PATIENCE => Some(Step::GiveUp(failure())),
         None if lasted > FETCH_PATIENCE => {
-            let beginning = at_rest(desired, record) == Step::Begin;
+            let beginning = at_rest(desired, record, None) == Step::Begin;
             beginning.then(|| Step::Refuse(failure()))
         }
         _ => None,

@@ -64,6 +64,22 @@ fn what_is_desired_begins_once_and_rests_when_it_is_there() {
 }
 
 #[test]
+fn what_is_installed_is_applied_once_more_when_some_of_it_is_gone_and_not_when_it_is_unready() {
+    let desired = wanted(2, Wanted::Present);
+    let rule = HealthRule { kind: "Deployment".into(), name: "a".into(), within_seconds: 60 };
+    let gone = judge(&[(rule, Workload::default())]);
+    let unready = health(false);
+
+    let next = |record: &Record, health| decide(Some(&desired), record, Some(health), None, at(100));
+
+    assert_eq!(next(&installed(2), &gone), Step::Repair);
+    assert_eq!(next(&installed(2), &unready), Step::Rest(None));
+    assert_eq!(next(&installed(1), &gone), Step::Begin, "a newer one comes anyway");
+    assert_eq!(next(&failed(2, installed(2)), &gone), Step::Rest(None));
+    assert_eq!(decide(None, &installed(2), Some(&gone), None, at(0)), Step::Rest(None));
+}
+
+#[test]
 fn what_a_vault_does_not_mention_is_left_as_it_is() {
     assert_eq!(decide(None, &installed(1), None, None, at(0)), Step::Rest(None));
     assert_eq!(decide(None, &Record::default(), None, None, at(0)), Step::Rest(None));

@@ -9,7 +9,7 @@ use crate::{
     health,
     inventory::Inventory,
     link::VaultLink,
-    record::{Record, Work},
+    record::{Record, Release, Work},
     registry::Registry,
     report::{self, Live},
 };
@@ -201,17 +201,28 @@ impl Agent {
     async fn step(&mut self, name: &str, desired: Option<&DesiredExtension>) -> Result<Turn, ActError> {
         let record = self.inventory.as_ref().and_then(|known| known.get(name)).cloned().unwrap_or_default();
         let now = self.now();
-        let trouble = self.live.get(name).and_then(|live| live.trouble.clone());
+        let mut trouble = self.live.get(name).and_then(|live| live.trouble.clone());
         let waits = trouble.as_ref().is_some_and(|trouble| now < trouble.next);
-        let health = match &record.work {
-            Some(Work::Wait { release, .. }) if !waits => {
-                match health::look(&self.actor.client, release).await {
-                    Ok(health) => Some(health),
-                    Err(error) => return Ok(self.troubled(name, error)),
-                }
-            }
+        let looked_at = match &record.work {
+            Some(Work::Wait { release, .. }) => Some(release),
+            Some(_) => None,
+            // What should be there and is installed is looked at as often as something is reported.
+            None => record.installed.as_ref().filter(|release| is_wanted(desired, release)),
+        };
+        let health = match looked_at {
+            Some(release) if !waits => match health::look(&self.actor.client, release).await {
+                Ok(health) => Some(health),
+                Err(error) => return Ok(self.troubled(name, error)),
+            },
             _ => None,
         };
+        if record.work.is_none() && health.is_some() {
+            // Nothing else can be in trouble there.
+            trouble = None;
+            if let Some(live) = self.live.get_mut(name) {
+                live.trouble = None;
+            }
+        }
         let noticed = health.as_ref().map(|health| health.statuses(Level::Warning));
         let mut changed = false;
         if let Some(noticed) = noticed {
@@ -240,6 +251,7 @@ impl Agent {
             (Step::Begin, Some(desired)) => actor.begin(desired, record).await,
             (Step::Apply, _) => actor.apply(name, record).await,
             (Step::Finish, _) => actor.finish(name, record).await,
+            (Step::Repair, _) => Ok(actor.repair(record)),
             (Step::GiveUp(failure), _) => Ok(actor.give_up(record, failure.clone())),
             (Step::Return, _) => actor.go_back(name, record).await,
             (Step::BeginRemoval, Some(desired)) => Ok(actor.begin_removal(record, desired.generation)),
@@ -373,11 +385,16 @@ fn is_namespace(text: &str) -> bool {
     (1..=63).contains(&text.len()) && plain && !text.starts_with("kube-") && text != "default"
 }
 
+fn is_wanted(desired: Option<&DesiredExtension>, release: &Release) -> bool {
+    desired.is_some_and(|one| one.wanted == Wanted::Present && one.generation == release.generation)
+}
+
 fn step_name(step: &Step) -> &'static str {
     match step {
         Step::Begin => "begin",
         Step::Apply => "apply",
         Step::Finish => "finish",
+        Step::Repair => "repair",
         Step::GiveUp(_) => "give up",
         Step::Return => "return",
         Step::BeginRemoval => "begin removal",

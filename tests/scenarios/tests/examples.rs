@@ -1,24 +1,9 @@
 //! The examples in the documents are commands that work.
 
-use scenarios::{Cluster, IMAGE, Installation, binary, run};
+use scenarios::{Cluster, IMAGE, Installation, binary, run, shell_blocks};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
-
-/// The `sh` blocks of a document, in order.
-fn shell_blocks(document: &str) -> String {
-    let mut script = String::new();
-    let mut inside = false;
-    for line in document.lines() {
-        match line {
-            "```sh" => inside = true,
-            "```" => inside = false,
-            line if inside => script.push_str(&format!("{line}\n")),
-            _ => {}
-        }
-    }
-    script
-}
 
 #[test]
 fn every_command_of_getting_started_works_in_the_order_of_the_page() {

@@ -1,6 +1,6 @@
 //! The vault and the official client packages, on two clusters: from an empty vault to what was lost and is there again.
 
-use scenarios::{Cluster, NAMESPACE, Ran, binary, load_product, load_workload, run, wait_until};
+use scenarios::{Cluster, Managed, Ran, binary, run, wait_until};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -38,51 +38,6 @@ spec:
       volumeMounts: [{name: data, mountPath: /data}]
   volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
 ";
-
-/// A cluster that an agent of a vault manages; what the agent put there goes when the test ends.
-struct Managed(Cluster);
-
-impl Managed {
-    fn empty(cluster: Cluster) -> Self {
-        let managed = Self(cluster);
-        managed.clear();
-        load_product(&managed.0);
-        load_workload(&managed.0, "shell");
-        managed
-    }
-
-    /// The command of a person who looks into the cluster.
-    fn kubectl(&self) -> String {
-        format!("{} kubectl --name {} --", binary("testbed").display(), self.0.name)
-    }
-
-    fn clear(&self) {
-        let deployments = ["delete", "deployment", "-n", "kube-system", "--ignore-not-found"];
-        let agent = [&deployments[..], &["cofferdam-agent", "cofferdam-gateway"]].concat();
-        self.0.try_kubectl(&agent, "");
-        for kind in ["backups", "restores", "deletebackups"] {
-            self.release(&format!("{kind}.clusterbackup.dataprotection.microsoft.com"));
-        }
-        let namespaces = ["delete", "namespace", "--ignore-not-found", "--timeout=120s", NAMESPACE, "shop"];
-        self.0.try_kubectl(&namespaces, "");
-    }
-
-    /// Without an extension nobody else would take its finalizers off.
-    fn release(&self, kind: &str) {
-        let names = self.0.try_kubectl(&["get", kind, "-n", NAMESPACE, "-o", "name"], "").stdout;
-        for name in names.lines() {
-            let free =
-                ["patch", name, "-n", NAMESPACE, "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#];
-            self.0.try_kubectl(&free, "");
-        }
-    }
-}
-
-impl Drop for Managed {
-    fn drop(&mut self) {
-        self.clear();
-    }
-}
 
 /// A running `cofferdam vault serve`; killed when dropped.
 struct Vault {

@@ -95,6 +95,13 @@ impl Actor {
         Ok(Done::Noticed(Some(Box::new(record)), removed.noticed))
     }
 
+    /// Writes down that what is installed is applied once more.
+    pub fn repair(&self, record: &Record) -> Done {
+        let Some(release) = &record.installed else { return Done::record(record.clone()) };
+        let work = Work::Apply { release: release.clone(), strays: Vec::new(), since: self.now() };
+        Done::record(Record { work: Some(work), ..record.clone() })
+    }
+
     /// Writes down that what is under way failed.
     pub fn give_up(&self, record: &Record, mut failure: Failure) -> Done {
         stamp(&mut failure.statuses, self.now());

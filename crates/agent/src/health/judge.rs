@@ -29,6 +29,7 @@ pub struct Health {
 struct Part {
     rule: HealthRule,
     ready: bool,
+    is_there: bool,
     /// What the pods say, the gravest first.
     said: Vec<(&'static str, String)>,
 }
@@ -38,6 +39,7 @@ pub fn judge(seen: &[(HealthRule, Workload)]) -> Health {
     let part = |(rule, workload): &(HealthRule, Workload)| Part {
         rule: rule.clone(),
         ready: workload.object.as_ref().is_some_and(is_ready),
+        is_there: workload.object.is_some(),
         said: said(workload),
     };
     Health { parts: seen.iter().map(part).collect() }
@@ -47,6 +49,11 @@ impl Health {
     /// Whether everything that must become ready is.
     pub fn is_ready(&self) -> bool {
         self.parts.iter().all(|part| part.ready)
+    }
+
+    /// Whether a workload is not there at all.
+    pub fn has_lost_something(&self) -> bool {
+        self.parts.iter().any(|part| !part.is_there)
     }
 
     /// The failure, if something that is not ready should be by now.

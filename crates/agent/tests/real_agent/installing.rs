@@ -59,6 +59,25 @@ async fn an_extension_is_installed_changed_and_upgraded_with_the_rights_of_the_m
 }
 
 #[tokio::test]
+async fn what_somebody_deleted_comes_back_and_the_registry_is_not_needed_for_it() {
+    let Some(mut world) = World::new(&["repaired"]).await else { return };
+    let published = world.publish(&greeter("repaired", "1.0.0", |_| {}));
+    world.wish("repaired", "1.0.0", &published, json!({"greeting": "kept"}));
+    world.work("repaired").await;
+    let out_of_reach = format!("{}-gone", world.wished("repaired").package.reference);
+    world.wished("repaired").package.reference = out_of_reach;
+
+    world.delete("apps/v1/Deployment", "repaired", "repaired").await;
+    world.delete("v1/ConfigMap", "repaired", "repaired").await;
+    let repaired = world.work("repaired").await;
+
+    assert_eq!(repaired.state, ExtensionState::Installed, "{repaired:?}");
+    assert!(world.find("apps/v1/Deployment", Some("repaired"), "repaired").await.is_some());
+    assert_eq!(world.greeting("repaired").await.as_deref(), Some("kept"));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn an_upgrade_that_does_not_become_ready_goes_back_to_the_version_before() {
     let Some(mut world) = World::new(&["returned"]).await else { return };
     let first = world.publish(&greeter("returned", "1.0.0", |_| {}));

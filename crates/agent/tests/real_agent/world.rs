@@ -208,6 +208,14 @@ impl World {
         Some(serde_json::to_value(found).unwrap())
     }
 
+    /// Somebody deletes an object, and it is gone.
+    pub async fn delete(&self, kind: &str, namespace: &str, name: &str) {
+        api(&self.admin, kind, Some(namespace)).delete(name, &Default::default()).await.unwrap();
+        while self.find(kind, Some(namespace), name).await.is_some() {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    }
+
     /// What the agent has written down.
     pub async fn record(&self, name: &str) -> Option<agent::Record> {
         agent::inventory::Inventory::load(&self.admin, "kube-system").await.unwrap().get(name).cloned()

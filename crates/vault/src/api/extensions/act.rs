@@ -20,6 +20,7 @@ use crate::{
     store::{Change, Expected, StoreError},
 };
 use arm::{ArmError, ResourceId};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 type Extension = Loaded<ExtensionRecord>;
@@ -97,7 +98,7 @@ async fn create(call: &Call<'_>, given: &Given) -> Result<Option<Reply>, Failure
         pinned_version: given.version.clone(),
         wanted_version: offer.version.clone(),
         current_version: None,
-        generation: 1,
+        generation: first_generation(call.now),
         state: ExtensionState::Creating,
         statuses: Vec::new(),
         error: None,
@@ -118,6 +119,12 @@ async fn create(call: &Call<'_>, given: &Given) -> Result<Option<Reply>, Failure
         Err(StoreError::Conflict(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// An agent remembers which generation it installed. One that is made again, after its cluster was away or by another
+/// vault, must not look like what is there: it begins at the second of its making, which no change reaches before.
+fn first_generation(now: Timestamp) -> u64 {
+    u64::try_from(now.as_second()).unwrap_or(1)
 }
 
 async fn change(

@@ -69,7 +69,7 @@ pub struct ExtensionRecord {
     /// The version that the agent reported.
     #[serde(default)]
     pub current_version: Option<String>,
-    /// Grows with each change that the agent has to carry out.
+    /// Grows with each change that the agent has to carry out, from the second on in which it was made.
     pub generation: u64,
     /// How it stands.
     pub state: ExtensionState,
