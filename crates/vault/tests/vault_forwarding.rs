@@ -107,6 +107,13 @@ impl Set {
     }
 }
 
+/// How often a replica claimed a job.
+fn jobs_claimed(at: &World) -> u64 {
+    let text = at.app.metrics.text();
+    let line = text.lines().find(|line| line.starts_with("cofferdam_vault_work_claimed_total{kind=\"job\"}"));
+    line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+}
+
 fn done() -> Value {
     json!({"phase": "Completed", "recoveryPoint": {"location": "default", "id": POINT}, "objects": 12, "bytesAdded": 4096,
         "volumes": {"snapshots": 1, "fileCopies": 0, "notProtected": 0}, "problems": [], "problemCount": 0})
@@ -119,7 +126,7 @@ async fn a_cluster_is_reached_through_every_replica_also_after_the_one_it_dialle
     let folder = tempfile::tempdir().unwrap();
     let (killed, port) = Process::start(
         "a_replica_runs_here_when_a_test_beside_starts_it",
-        folder.path(),
+        &folder.path().join("vault"),
         &set.database,
         &set.key,
         &it.world.url,
@@ -131,6 +138,11 @@ async fn a_cluster_is_reached_through_every_replica_also_after_the_one_it_dialle
     set.held_by(port).await;
 
     // Calls, a watch, one that is broken off, and jobs, all through replicas that do not hold the tunnel.
+    until("all know that it is connected", async || {
+        let shown = other.get(&other.administrator, it.managed.as_str()).await;
+        (shown.body["properties"]["cofferdam"]["connected"] == true).then_some(())
+    })
+    .await;
     let here = (it.world.app.clusters.connected(), other.app.clusters.connected());
     let calls = (set.call(&it.world).await, set.call(other).await);
     let unknown = links.open(ConnectionId(Uuid::from_u128(7)), "backuprb", get("/api"), HEAD).await;
@@ -197,11 +209,17 @@ async fn an_older_tunnel_gives_way_to_a_newer_one_at_another_replica_and_work_fo
     until("the older one is dropped", async || one.app.clusters.connected().is_empty().then_some(())).await;
     let calls = (set.call(one).await, set.call(other).await);
     set.it.protect().await;
+    set.it.job_of(&set.it.back_up().await).await;
+    until("the cluster is asked for a backup", async || set.it.cluster.object("backups")).await;
+    let before = (jobs_claimed(one), jobs_claimed(other));
+    until("the job is looked after", async || (jobs_claimed(other) > before.1 + 5).then_some(())).await;
+    let by_others = jobs_claimed(one) - before.0;
     let held = set.holder().await.unwrap();
     second.cancel();
     until("whoever has no tunnel says so", async || set.holder().await.is_none().then_some(())).await;
 
     assert_eq!(calls, (Ok(404), Ok(404)));
+    assert!(by_others <= 2, "the replica that holds the tunnel does the work: {by_others}");
     assert_eq!(held.address, format!("127.0.0.1:{}", other.port()), "the older one took nothing back");
     assert_eq!(set.call(one).await, Err(LinkError::NotConnected));
 }

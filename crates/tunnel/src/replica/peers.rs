@@ -67,7 +67,7 @@ impl Peers {
         address: &str,
         request: Request<Body>,
     ) -> Result<Response<Body>, PeerError> {
-        let slot = self.open.lock().entry(to).or_default().clone();
+        let slot = self.slot(to);
         let mut request = request;
         // A connection that ended while nobody used it is found out by the first request.
         for _ in 0..2 {
@@ -91,6 +91,19 @@ impl Peers {
             address: address.to_owned(),
             why: "it closes connections at once".to_owned(),
         })
+    }
+
+    /// Where the connection to a replica is. Each run of a replica has a name of its own: what is over is forgotten.
+    fn slot(&self, to: ReplicaId) -> Arc<Slot> {
+        let mut open = self.open.lock();
+        if !open.contains_key(&to) {
+            open.retain(|_, slot| {
+                let is_used = Arc::strong_count(slot) > 1;
+                is_used
+                    || slot.try_lock().is_ok_and(|sender| sender.as_ref().is_some_and(|one| !one.is_closed()))
+            });
+        }
+        open.entry(to).or_default().clone()
     }
 
     async fn connection(

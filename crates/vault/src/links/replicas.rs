@@ -49,9 +49,17 @@ pub struct Replicas {
     pub(super) peers: Peers,
     pub(super) calls: Arc<Semaphore>,
     pub(super) watches: Arc<Semaphore>,
-    sessions: Mutex<HashMap<String, CancellationToken>>,
+    sessions: Mutex<HashMap<String, Known>>,
     elsewhere: Mutex<Vec<String>>,
     changed: Notify,
+}
+
+/// What is known of a session.
+#[derive(Clone)]
+struct Known {
+    /// Whether it stands in the database, as far as is known; else it is on the way there.
+    stands: bool,
+    lost: CancellationToken,
 }
 
 /// One standing of a tunnel that this replica holds. Forgotten when it is dropped; the database hears of it soon after.
@@ -113,12 +121,15 @@ impl Replicas {
             held_until: now.checked_add(self.lease).unwrap_or(now),
         };
         // Known before it stands in the database: a look in between must not take it for a leftover.
-        let session = Session { id, replicas: self, lost: CancellationToken::new() };
-        let taken = self.store.take_tunnel(&holding, before).await?;
-        if !taken {
+        let lost = CancellationToken::new();
+        self.sessions.lock().insert(id.clone(), Known { stands: false, lost: lost.clone() });
+        let session = Session { id, replicas: self, lost };
+        if !self.store.take_tunnel(&holding, before).await? {
             return Ok(None);
         }
-        self.sessions.lock().insert(session.id.clone(), session.lost.clone());
+        if let Some(known) = self.sessions.lock().get_mut(&session.id) {
+            known.stands = true;
+        }
         Ok(Some(session))
     }
 
@@ -148,19 +159,19 @@ impl Replicas {
     }
 
     async fn renew(&self) -> Result<(), StoreError> {
-        // What is taken while the database is asked is not missing in its answer.
+        // What is taken while the database is asked need not be in its answer.
         let known = self.sessions.lock().clone();
         let now = self.clock.now();
         let until = now.checked_add(self.lease).unwrap_or(now);
         let standing = self.store.keep_tunnels(&self.name(), until).await?;
-        for (id, lost) in &known {
-            if !standing.contains(id) {
+        for (id, session) in &known {
+            if session.stands && !standing.contains(id) {
                 tracing::info!("another replica has taken a tunnel over");
-                lost.cancel();
+                session.lost.cancel();
             }
         }
         for id in standing {
-            let is_over = !known.contains_key(&id) && !self.sessions.lock().contains_key(&id);
+            let is_over = !self.sessions.lock().contains_key(&id);
             if is_over {
                 self.store.leave_tunnel(&id).await?;
             }
