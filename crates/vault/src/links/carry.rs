@@ -26,14 +26,13 @@ const PASSED: [header::HeaderName; 4] =
 
 /// Answers one call of another replica from a tunnel that ends here. It is never passed on.
 pub async fn answer(app: Arc<App>, from: ReplicaId, request: Request) -> Response<Served> {
-    let answered = match carry(&app, request).await {
+    match carry(&app, request).await {
         Ok(response) => response.map(Served::new),
         Err(error) => {
             tracing::debug!(%error, replica = %from, "a call of another replica was not carried");
             failed(&error)
         }
-    };
-    answered
+    }
 }
 
 async fn carry(app: &App, request: Request) -> Result<Response<Body>, LinkError> {

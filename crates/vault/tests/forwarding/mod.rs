@@ -89,6 +89,9 @@ impl Relay {
     }
 }
 
+/// What a watch is told.
+pub type Event = Result<Frame<Bytes>, BoxError>;
+
 /// A gateway: what it is asked goes to the cluster, watches get what the test says, and `/slow` is never answered.
 #[derive(Clone)]
 pub struct Gateway {
@@ -96,7 +99,7 @@ pub struct Gateway {
     dialler: Arc<Dialler>,
     kept: Arc<Kept>,
     /// Of each watch, where its events are said.
-    pub watches: Arc<Mutex<Vec<UnboundedSender<Result<Frame<Bytes>, BoxError>>>>>,
+    pub watches: Arc<Mutex<Vec<UnboundedSender<Event>>>>,
     /// Whether a request without an answer was broken off.
     pub broken_off: Arc<AtomicBool>,
 }
