@@ -1,6 +1,7 @@
-//! The cluster authority: signs the certificates of a cluster's parts, and nothing else.
+//! Authorities of the vault: the one of clusters signs the certificates of their parts, the one of replicas those of
+//! replicas, and neither signs for the other.
 
-use crate::PeerName;
+use crate::{PeerName, replica::ReplicaId};
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
@@ -9,7 +10,7 @@ use rcgen::{
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-/// A certificate of a part lives this long.
+/// A certificate of a part or of a replica lives this long.
 pub const LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 const AUTHORITY_LIFETIME: SignedDuration = SignedDuration::from_hours(3_650 * 24);
 /// For parts whose clocks are behind.
@@ -55,10 +56,19 @@ pub enum AuthorityError {
 }
 
 impl Authority {
-    /// A new one.
+    /// A new one of clusters.
     pub fn make(now: Timestamp) -> Result<Made, AuthorityError> {
+        Self::named("Cofferdam cluster authority", now)
+    }
+
+    /// A new one of replicas.
+    pub fn make_for_replicas(now: Timestamp) -> Result<Made, AuthorityError> {
+        Self::named("Cofferdam replica authority", now)
+    }
+
+    fn named(name: &str, now: Timestamp) -> Result<Made, AuthorityError> {
         let mut params = CertificateParams::default();
-        params.distinguished_name = common_name("Cofferdam cluster authority");
+        params.distinguished_name = common_name(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         between(&mut params, now, AUTHORITY_LIFETIME)?;
@@ -89,13 +99,32 @@ impl Authority {
         params.subject_alt_names = vec![SanType::URI(uri)];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        params.use_authority_key_identifier_extension = true;
-        params.serial_number = Some(SerialNumber::from(rand::random::<[u8; 16]>().to_vec()));
-        let not_after = between(&mut params, now, LIFETIME)?;
+        let not_after = finish(&mut params, now)?;
         let certificate =
             params.signed_by(&request.public_key, &self.issuer).map_err(AuthorityError::Request)?;
         Ok(Signed { certificate: certificate.pem(), not_after })
     }
+
+    /// A key and a certificate for a replica, which is client and server of its like.
+    pub fn replica(&self, id: ReplicaId, now: Timestamp) -> Result<(Made, Timestamp), AuthorityError> {
+        let mut params = CertificateParams::new(vec![id.host()]).map_err(AuthorityError::Own)?;
+        params.distinguished_name = common_name("replica");
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+        let not_after = finish(&mut params, now)?;
+        let key = KeyPair::generate().map_err(AuthorityError::Own)?;
+        let certificate = params.signed_by(&key, &self.issuer).map_err(AuthorityError::Own)?;
+        let key = Zeroizing::new(key.serialize_pem());
+        Ok((Made { key, certificate: certificate.pem() }, not_after))
+    }
+}
+
+/// What all certificates but those of authorities have.
+fn finish(params: &mut CertificateParams, now: Timestamp) -> Result<Timestamp, AuthorityError> {
+    params.use_authority_key_identifier_extension = true;
+    params.serial_number = Some(SerialNumber::from(rand::random::<[u8; 16]>().to_vec()));
+    between(params, now, LIFETIME)
 }
 
 fn common_name(name: &str) -> DistinguishedName {

@@ -1,5 +1,6 @@
 //! The connection between a cluster and its vault, both ends: dialling out, enrolment, and requests the other way
-//! round. `docs/formats/cluster-link.md` is the contract. Knows neither a cluster's API nor the vault.
+//! round; and the one between replicas of a vault. `docs/formats/cluster-link.md` is the contract. Knows neither a
+//! cluster's API nor the vault.
 
 #![cfg_attr(
     not(test),
@@ -15,6 +16,7 @@ pub mod enrol;
 pub mod link;
 mod name;
 mod proxy;
+pub mod replica;
 mod serve;
 pub mod tls;
 pub mod tunnels;
@@ -24,4 +26,5 @@ pub use backoff::pause;
 pub use body::{Body, BoxError, boxed, empty, full};
 pub use name::{ConnectionId, NameError, Part, PeerName};
 pub use proxy::Proxy;
+pub use replica::ReplicaId;
 pub use serve::{ServeError, serve};

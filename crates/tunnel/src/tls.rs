@@ -17,6 +17,8 @@ use telemetry::Clock;
 pub const AGENT: &[u8] = b"cofferdam-agent/1";
 /// The gateway's protocol: HTTP/2 the other way round.
 pub const GATEWAY: &[u8] = b"cofferdam-gateway/1";
+/// The protocol between replicas of a vault: HTTP/2, the client asks.
+pub const REPLICA: &[u8] = b"cofferdam-replica/1";
 
 /// Certificate authorities that count; no others do.
 #[derive(Debug, Clone)]
@@ -74,20 +76,37 @@ pub fn client(
     protocol: &[u8],
     clock: Arc<dyn Clock>,
 ) -> Result<ClientConfig, TlsError> {
+    let pair = credential.map(|credential| own(credential.certificate(), credential.key())).transpose()?;
+    client_of(trust, pair, protocol, clock)
+}
+
+/// The own chain and key.
+pub(crate) type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// Reads both PEM texts.
+pub(crate) fn own(certificate: &str, key: &str) -> Result<Pair, TlsError> {
+    let wrong = |error: &dyn std::fmt::Display| TlsError::Credential(error.to_string());
+    let chain = CertificateDer::pem_slice_iter(certificate.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| wrong(&error))?;
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| wrong(&error))?;
+    Ok((chain, key))
+}
+
+pub(crate) fn client_of(
+    trust: &Trust,
+    pair: Option<Pair>,
+    protocol: &[u8],
+    clock: Arc<dyn Clock>,
+) -> Result<ClientConfig, TlsError> {
     let builder = ClientConfig::builder_with_details(provider(), Arc::new(ClockTime(clock)))
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_root_certificates(trust.0.clone());
-    let mut config = match credential {
+    let mut config = match pair {
         None => builder.with_no_client_auth(),
-        Some(credential) => {
-            let wrong = |error: &dyn std::fmt::Display| TlsError::Credential(error.to_string());
-            let chain = CertificateDer::pem_slice_iter(credential.certificate().as_bytes())
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|error| wrong(&error))?;
-            let key =
-                PrivateKeyDer::from_pem_slice(credential.key().as_bytes()).map_err(|error| wrong(&error))?;
-            builder.with_client_auth_cert(chain, key).map_err(|error| wrong(&error))?
-        }
+        Some((chain, key)) => builder
+            .with_client_auth_cert(chain, key)
+            .map_err(|error| TlsError::Credential(error.to_string()))?,
     };
     if !protocol.is_empty() {
         config.alpn_protocols = vec![protocol.to_vec()];
@@ -97,7 +116,7 @@ pub fn client(
     Ok(config)
 }
 
-/// The listening end for one of the two protocols: a certificate of the cluster authority is required.
+/// The listening end for one of the protocols: a certificate of that protocol's authority is required.
 pub fn server(
     shown: Arc<dyn ResolvesServerCert>,
     authority: &Trust,
@@ -129,7 +148,7 @@ pub fn peer(connection: &ServerConnection) -> Result<PeerName, PeerError> {
     Ok(name)
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     CryptoProvider::get_default().cloned().unwrap_or_else(|| aws_lc_rs::default_provider().into())
 }
 

@@ -17,6 +17,12 @@ pub const REFUSED_BINDING: &str = "binding";
 pub const REFUSED_API_SERVER: &str = "api-server";
 /// Headers of a request that go on to the API server.
 pub const PASSED_HEADERS: [&str; 3] = ["accept", "content-type", "content-length"];
+/// Header of a call that a replica forwards: the connection whose tunnel it is for.
+pub const CONNECTION_HEADER: &str = "cofferdam-connection";
+/// Header of a call that a replica forwards: after so many milliseconds nobody waits for the head of its answer any more.
+pub const PATIENCE_HEADER: &str = "cofferdam-patience";
+/// Header of an answer that is the forwarding replica's own: why the call did not reach the cluster.
+pub const FAILED_HEADER: &str = "cofferdam-failed";
 /// Where a part enrols.
 pub const ENROL_PATH: &str = "/cluster/v1/enrol";
 /// Where a part renews its certificate.

@@ -36,7 +36,7 @@ pub const LARGEST_ANSWER: usize = 4 * 1024 * 1024;
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
-    /// No gateway of this cluster is connected here.
+    /// No gateway of this cluster is connected, here or to a replica that can be reached.
     #[error(
         "the cluster is not connected; see whether its gateway runs and reaches the vault: kubectl -n kube-system logs deployment/cofferdam-gateway"
     )]
@@ -65,6 +65,11 @@ pub enum LinkError {
 pub trait ClusterLink: Send + Sync + fmt::Debug {
     /// The connections that this replica holds.
     fn connected(&self) -> Vec<String>;
+
+    /// The connections that any replica holds, as far as this one knows.
+    fn known(&self) -> Vec<String> {
+        self.connected()
+    }
 
     /// Sends a request in the name of a binding, and waits for the whole answer.
     async fn call(

@@ -609,6 +609,38 @@ async fn guesses_from_many_addresses_do_not_lock_a_person_out_at_home() {
     assert!(matches!(home, SignIn::Accepted(_)), "{home:?}");
 }
 
+/// The proxy of the tests' vaults is 127.0.0.9.
+#[tokio::test]
+async fn behind_a_trusted_proxy_each_client_is_braked_by_itself() {
+    let world = World::start().await;
+    let url = format!("{}/{}/oauth2/v2.0/devicecode", world.url, world.tenant);
+    let authority = reqwest::Certificate::from_pem(&std::fs::read(&world.ca).unwrap()).unwrap();
+    let client = |from: [u8; 4]| {
+        let client = reqwest::Client::builder().tls_certs_only([authority.clone()]).no_proxy();
+        client.local_address(std::net::IpAddr::from(from)).build().unwrap()
+    };
+    let (proxy, stranger) = (client([127, 0, 0, 9]), client([127, 0, 0, 10]));
+    let ask = async |through: &reqwest::Client, says: &str| {
+        let request = through.post(&url).header("x-forwarded-for", says);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        request.body(format!("client_id={AZ}&scope=openid")).send().await.unwrap().status().as_u16()
+    };
+
+    let mut greedy = Vec::new();
+    for _ in 0..31 {
+        greedy.push(ask(&proxy, "192.0.2.1").await);
+    }
+    let other = ask(&proxy, "192.0.2.2").await;
+    let mut lying = Vec::new();
+    for n in 0..31 {
+        lying.push(ask(&stranger, &format!("192.0.2.{n}")).await);
+    }
+
+    assert_eq!((greedy.iter().filter(|status| **status == 200).count(), greedy[30]), (30, 429));
+    assert_eq!(other, 200, "another client of the same proxy");
+    assert_eq!(lying[30], 429, "whoever is no trusted proxy is one client, whatever it says");
+}
+
 #[tokio::test]
 async fn anonymous_clients_cannot_fill_the_database_with_codes() {
     let world = World::start().await;

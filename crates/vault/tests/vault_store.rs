@@ -7,7 +7,7 @@ use serde_json::json;
 use std::{collections::BTreeSet, time::Duration};
 use vault::store::{
     AssignmentRecord, AuditEntry, AuditOutcome, Change, Claim, ClientSecret, Ending, Expected, Grants,
-    OAuthGrant, OperationRecord, Place, Principal, PrincipalKind, Sealed, SealedKey, StoreError,
+    Holding, OAuthGrant, OperationRecord, Place, Principal, PrincipalKind, Sealed, SealedKey, StoreError,
     Subscription, Work, first_broken,
 };
 
@@ -160,6 +160,7 @@ fn claim(owner: &str, now: i64, connections: &[&str]) -> Claim {
         owner: owner.into(),
         now: Timestamp::from_second(now).unwrap(),
         until: Timestamp::from_second(now + 60).unwrap(),
+        overdue: Timestamp::from_second(now - 5).unwrap(),
         connections: connections.iter().map(|one| (*one).to_owned()).collect(),
         most: 10,
     }
@@ -168,11 +169,12 @@ fn claim(owner: &str, now: i64, connections: &[&str]) -> Claim {
 async fn due_work_is_claimed_by_one_and_comes_back_when_the_claim_ends(world: World) {
     let store = &world.store;
     let added =
-        [work("a", 10, None), work("b", 5, None), work("later", 100, None), work("far", 5, Some("c1"))];
+        [work("a", 10, None), work("b", 5, None), work("later", 100, None), work("far", 9, Some("c1"))];
     let added = added.map(Change::AddWork);
     store.commit(&added, &audit("add")).await.unwrap();
     store.commit(&added[..1], &audit("add again")).await.unwrap();
     let ids = |found: Vec<Work>| found.into_iter().map(|one| (one.id, one.attempts)).collect::<Vec<_>>();
+    assert!(store.take_tunnel(&holding("c1", "s1", 1_000), None).await.unwrap());
 
     let first = store.claim(&claim("one", 10, &["other"])).await.unwrap();
     let second = store.claim(&claim("two", 10, &["c1"])).await.unwrap();
@@ -183,7 +185,53 @@ async fn due_work_is_claimed_by_one_and_comes_back_when_the_claim_ends(world: Wo
     assert_eq!(ids(first), [("b".to_owned(), 1), ("a".to_owned(), 1)], "the longest due first");
     assert_eq!(ids(second), [("far".to_owned(), 1)]);
     assert_eq!((renewed, stolen), (true, false));
-    assert_eq!(ids(after), [("b".to_owned(), 2)], "its claim was over, a's was renewed");
+    let over = [("b".to_owned(), 2), ("far".to_owned(), 2)];
+    assert_eq!(
+        ids(after),
+        over,
+        "their claims were over, a's was renewed; and far was not left to its holder for ever"
+    );
+}
+
+fn holding(connection: &str, session: &str, until: i64) -> Holding {
+    Holding {
+        connection: connection.into(),
+        replica: "r1".into(),
+        address: "127.0.0.1:1".into(),
+        session: session.into(),
+        held_until: Timestamp::from_second(until).unwrap(),
+    }
+}
+
+async fn a_tunnel_is_its_last_takers_and_an_older_one_changes_nothing(world: World) {
+    let store = &world.store;
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let second = Holding { replica: "r2".into(), ..holding("c", "s2", 100) };
+
+    let taken = store.take_tunnel(&holding("c", "s1", 60), None).await.unwrap();
+    let again = store.take_tunnel(&holding("c", "s9", 60), None).await.unwrap();
+    let over = store.take_tunnel(&second, Some("s1")).await.unwrap();
+    let late = store.take_tunnel(&holding("c", "s3", 200), Some("s1")).await.unwrap();
+    let of_first = store.keep_tunnels("r1", at(300)).await.unwrap();
+    store.leave_tunnel("s1").await.unwrap();
+    let stands = store.tunnel("c").await.unwrap();
+    let seen = (
+        store.tunnels_elsewhere("r1", at(99)).await.unwrap(),
+        store.tunnels_elsewhere("r1", at(100)).await.unwrap(),
+    );
+    let of_second = store.keep_tunnels("r2", at(300)).await.unwrap();
+    store.leave_tunnel("s2").await.unwrap();
+    let left = store.tunnel("c").await.unwrap().unwrap();
+
+    assert_eq!((taken, again, over, late), (true, false, true, false));
+    assert_eq!((of_first, of_second), (vec![], vec!["s2".to_owned()]));
+    assert_eq!(stands, Some(second));
+    assert_eq!(seen, (vec!["c".to_owned()], vec![]), "not longer than its lease");
+    assert_eq!((left.session.as_str(), left.held_until), ("s2", at(0)));
+    assert!(store.keep_tunnels("r2", at(400)).await.unwrap().is_empty(), "what is over is not renewed");
+    let day = 86_400;
+    store.tunnels_elsewhere("r1", at(301 + day)).await.unwrap();
+    assert_eq!(store.tunnel("c").await.unwrap(), None, "a day later it is forgotten");
 }
 
 async fn only_who_claimed_work_puts_it_down_or_ends_it(world: World) {
@@ -196,6 +244,7 @@ async fn only_who_claimed_work_puts_it_down_or_ends_it(world: World) {
         due_at: Timestamp::from_second(due).unwrap(),
         advanced: true,
         document: json!({"step": 2}),
+        connection: None,
     };
 
     let strangers = store.commit(&[put_down("two", 5)], &audit("put down")).await;
@@ -539,6 +588,7 @@ on_each_database! {
     what_goes_takes_what_is_below_and_the_roles_there,
     an_operation_is_found_until_it_ends,
     due_work_is_claimed_by_one_and_comes_back_when_the_claim_ends,
+    a_tunnel_is_its_last_takers_and_an_older_one_changes_nothing,
     only_who_claimed_work_puts_it_down_or_ends_it,
     a_grant_is_written_as_it_was_read_and_goes_with_its_family_its_principal_or_its_time,
     the_principal_of_a_resource_goes_with_what_it_is_in,

@@ -126,6 +126,11 @@ impl Tunnels {
         live.send(binding, request).await
     }
 
+    /// Whether a request is one of those that last until somebody closes them.
+    pub fn is_watch<B>(request: &Request<B>) -> bool {
+        request::kind_of(request) == Kind::Watch
+    }
+
     /// Makes `list` the cluster's complete list of bindings and waits until the gateway has applied it. When that
     /// fails it is tried again in the background, and on each new connection `first` of [`Self::attach`] supplies it.
     pub async fn push_bindings(&self, id: ConnectionId, list: Vec<Binding>) -> Result<(), TunnelError> {

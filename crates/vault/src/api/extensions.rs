@@ -9,7 +9,7 @@ mod protected;
 mod record;
 mod shown;
 
-pub use agent::{desired, report};
+pub use agent::{desired, disconnected, report};
 pub use catalogue::{Catalogue, Offer};
 pub use record::{
     BACKUP_NAMESPACE, BACKUP_TYPE, ExtensionIdentity, ExtensionRecord, ExtensionState, KIND, backup_extension,

@@ -39,20 +39,14 @@ async fn routed(app: &App, name: &PeerName, request: Request) -> Result<Reply, F
     })?;
     let body = body.to_bytes();
     // Only now: a cluster can be disconnected while its content comes in.
-    let cluster = cluster_of(app, name.connection).await?.ok_or_else(|| {
-        ArmError::new(
-            401,
-            "ClusterDisconnected",
-            "The cluster was disconnected. Connect it again: cofferdam cluster connect.",
-        )
-    })?;
+    let cluster = cluster_of(app, name.connection).await?.ok_or_else(api::extensions::disconnected)?;
     match (&head.method, head.uri.path(), name.part) {
         (&Method::POST, "/cluster/v1/renew", _) => renew(app, name, &body).await,
         (&Method::GET, "/cluster/v1/desired", Part::Agent) => {
-            api::extensions::desired(app, &cluster, &address).await
+            api::extensions::desired(app, &cluster, name.connection, &address).await
         }
         (&Method::PUT, "/cluster/v1/report", Part::Agent) => {
-            api::extensions::report(app, &cluster, &body).await
+            api::extensions::report(app, &cluster, name.connection, &body).await
         }
         (_, path, part) => {
             let message = format!("'{path}' is not offered to the {part} of a cluster.");

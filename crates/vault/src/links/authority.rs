@@ -1,4 +1,4 @@
-//! The cluster authority: in the database, sealed, and the same for all replicas.
+//! The authorities of clusters and of replicas: in the database, sealed, and the same for all replicas.
 
 use crate::{
     seal::{SealError, Wrapping},
@@ -6,10 +6,14 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tunnel::authority::{Authority, AuthorityError, Made};
+use tunnel::{
+    authority::{Authority, AuthorityError, Made},
+    replica::IdentityError,
+};
 use zeroize::Zeroizing;
 
-const NAME: &str = "cluster authority";
+const OF_CLUSTERS: &str = "cluster authority";
+const OF_REPLICAS: &str = "replica authority";
 
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +27,11 @@ pub enum AuthorityFailure {
     /// Key and certificate.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// What this replica shows to others.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// What was sealed cannot be read.
-    #[error("the cluster authority in the database cannot be read: {0}")]
+    #[error("an authority in the database cannot be read: {0}")]
     Unreadable(#[from] serde_json::Error),
 }
 
@@ -34,34 +41,53 @@ struct Kept {
     certificate: String,
 }
 
-/// The authority, made at the first start.
+/// The authority of clusters, made at the first start.
 pub async fn open(
     store: &dyn Store,
     wrapping: &Wrapping,
     now: Timestamp,
 ) -> Result<Authority, AuthorityFailure> {
-    if store.secret(NAME).await?.is_none() {
-        let made = Authority::make(now)?;
+    of(store, wrapping, OF_CLUSTERS, Authority::make, now).await
+}
+
+/// The authority of replicas, made at the first start.
+pub async fn open_of_replicas(
+    store: &dyn Store,
+    wrapping: &Wrapping,
+    now: Timestamp,
+) -> Result<Authority, AuthorityFailure> {
+    of(store, wrapping, OF_REPLICAS, Authority::make_for_replicas, now).await
+}
+
+async fn of(
+    store: &dyn Store,
+    wrapping: &Wrapping,
+    name: &str,
+    make: fn(Timestamp) -> Result<Made, AuthorityError>,
+    now: Timestamp,
+) -> Result<Authority, AuthorityFailure> {
+    if store.secret(name).await?.is_none() {
+        let made = make(now)?;
         let kept = Kept { key: made.key.to_string(), certificate: made.certificate };
         let text = Zeroizing::new(serde_json::to_vec(&kept)?);
-        let keep = Change::Keep(NAME.to_owned(), wrapping.seal(NAME, &text)?);
-        match store.commit(&[wrapping.guard(), keep], &audit(now)).await {
+        let keep = Change::Keep(name.to_owned(), wrapping.seal(name, &text)?);
+        match store.commit(&[wrapping.guard(), keep], &audit(name, now)).await {
             // Another replica was faster: its authority counts.
             Ok(()) | Err(StoreError::Conflict(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let sealed = store.secret(NAME).await?.ok_or_else(|| StoreError::Conflict(NAME.to_owned()))?;
-    let opened = wrapping.open_secret(NAME, &sealed)?;
+    let sealed = store.secret(name).await?.ok_or_else(|| StoreError::Conflict(name.to_owned()))?;
+    let opened = wrapping.open_secret(name, &sealed)?;
     let Kept { key, certificate } = serde_json::from_slice(&opened)?;
     Ok(Authority::load(Made { key: Zeroizing::new(key), certificate })?)
 }
 
-fn audit(at: Timestamp) -> AuditEntry {
+fn audit(name: &str, at: Timestamp) -> AuditEntry {
     AuditEntry {
         at,
         principal: "vault".to_owned(),
-        action: "make the cluster authority".to_owned(),
+        action: format!("make the {name}"),
         scope: "/".to_owned(),
         outcome: AuditOutcome::Changed,
         correlation: uuid::Uuid::new_v4().to_string(),

@@ -1,6 +1,6 @@
 //! Watches over one connection: a cluster that was disconnected is cut, and changes of its bindings are pushed.
 
-use super::{REVISION, bindings, link::Links};
+use super::{REVISION, bindings, link::Links, replicas::Session};
 use crate::{api::clusters::enrolment, app::App, store::StoreError};
 use arm::ResourceId;
 use std::{sync::Arc, time::Duration};
@@ -31,24 +31,35 @@ where
     let carried = links.tunnels.attach(id, stream, first);
     tokio::select! {
         why = carried => tracing::debug!(connection = %id, ?why, "a tunnel ended"),
-        () = watch_over(links, &app, id, &cluster) => links.tunnels.detach(id),
+        over = watch_over(links, &app, id, &cluster) => match over {
+            Over::Disconnected => links.tunnels.detach(id),
+            // Only this tunnel is cut, which happens when it is dropped: the gateway may be here on a newer one.
+            Over::TakenOver => tracing::info!(connection = %id, "a cluster's gateway is connected to another replica"),
+        },
     }
 }
 
-/// Ends when the connection is no longer the cluster's.
-async fn watch_over(links: &Links, app: &App, id: ConnectionId, cluster: &ResourceId) {
+/// Why a tunnel is not wanted any more.
+enum Over {
+    /// The connection is no longer the cluster's.
+    Disconnected,
+    /// The gateway came to another replica later.
+    TakenOver,
+}
+
+/// Ends when the tunnel is not wanted any more.
+async fn watch_over(links: &Links, app: &App, id: ConnectionId, cluster: &ResourceId) -> Over {
     let mut poke = links.poke.subscribe();
     let mut told: Option<Vec<Binding>> = None;
+    let mut session: Option<Session<'_>> = None;
     loop {
         match cluster_of(app, id).await {
-            Ok(None) => return,
+            Ok(None) => return Over::Disconnected,
             Ok(Some(_)) => match bindings::of(app.store.as_ref(), cluster).await {
-                Ok(list) if told.as_ref() != Some(&list) && links.tunnels.is_connected(id) => {
-                    match links.tunnels.push_bindings(id, list.clone()).await {
-                        Ok(()) => told = Some(list),
-                        Err(error) => {
-                            tracing::info!(%error, connection = %id, "bindings are pushed again later")
-                        }
+                Ok(list) if session.is_none() || told.as_ref() != Some(&list) => {
+                    if links.tunnels.is_connected(id) && tell(links, id, &list, &mut session).await {
+                        told = Some(list);
+                        app.poke_work.notify_one();
                     }
                 }
                 Ok(_) => {}
@@ -56,12 +67,52 @@ async fn watch_over(links: &Links, app: &App, id: ConnectionId, cluster: &Resour
             },
             Err(error) => tracing::warn!(%error, "could not look whose a connection is"),
         }
-        let rest = if told.is_some() { LOOK } else { LISTEN };
+        let rest = if told.is_some() && session.is_some() { LOOK } else { LISTEN };
+        let lost = async {
+            match &session {
+                Some(session) => session.lost.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            changed = poke.changed() => if changed.is_err() { return },
+            () = lost => return Over::TakenOver,
+            changed = poke.changed() => if changed.is_err() { return Over::Disconnected },
             () = sleep(rest) => {}
         }
     }
+}
+
+/// Sends the gateway its bindings; the first time, writes down that its tunnel ends here. What stands there is read before
+/// the gateway answers: it was at this end afterwards, and if it has come to another replica since, that one wins.
+async fn tell<'l>(
+    links: &'l Links,
+    id: ConnectionId,
+    list: &[Binding],
+    session: &mut Option<Session<'l>>,
+) -> bool {
+    let before = match session {
+        Some(_) => None,
+        None => match links.replicas.stands(id).await {
+            Ok(before) => before,
+            Err(error) => {
+                tracing::warn!(%error, connection = %id, "could not look where a tunnel ends");
+                return false;
+            }
+        },
+    };
+    if let Err(error) = links.tunnels.push_bindings(id, list.to_vec()).await {
+        tracing::info!(%error, connection = %id, "bindings are pushed again later");
+        return false;
+    }
+    if session.is_none() {
+        match links.replicas.take(id, before.as_deref()).await {
+            Ok(taken) => *session = taken,
+            Err(error) => {
+                tracing::warn!(%error, connection = %id, "could not write down where a tunnel ends")
+            }
+        }
+    }
+    true
 }
 
 /// The cluster that has this connection now.

@@ -1,6 +1,6 @@
-//! All connections of clusters to this replica, and the way through them.
+//! All connections of clusters to this replica, and the way to every cluster.
 
-use super::keep;
+use super::{keep, replicas::Replicas};
 use crate::{
     app::App,
     cluster_link::{ClusterAnswer, ClusterLink, ClusterRequest, LARGEST_ANSWER, LinkError},
@@ -20,7 +20,6 @@ use tunnel::{
     ConnectionId,
     authority::Authority,
     tunnels::{Limits, TunnelError, Tunnels},
-    wire::BINDING_HEADER,
 };
 
 /// How long one call may take, its wait for a turn included.
@@ -30,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Links {
     /// Signs the certificates of clusters' parts.
     pub authority: Authority,
+    /// This replica among its like.
+    pub replicas: Replicas,
     pub(super) tunnels: Tunnels,
     /// Changes when connections or bindings may have changed.
     pub(super) poke: watch::Sender<u64>,
@@ -37,8 +38,8 @@ pub struct Links {
 
 impl Links {
     /// None yet.
-    pub fn new(authority: Authority) -> Self {
-        Self { authority, tunnels: Tunnels::new(Limits::default()), poke: watch::Sender::new(0) }
+    pub fn new(authority: Authority, replicas: Replicas) -> Self {
+        Self { authority, replicas, tunnels: Tunnels::new(Limits::default()), poke: watch::Sender::new(0) }
     }
 
     /// Carries a gateway's tunnel until it ends: broken, replaced, or no longer wanted.
@@ -71,6 +72,13 @@ impl ClusterLink for Links {
         self.tunnels.connected().into_iter().map(|id| id.to_string()).collect()
     }
 
+    fn known(&self) -> Vec<String> {
+        let mut known = self.connected();
+        known.extend(self.replicas.elsewhere());
+        known
+    }
+
+    /// A call that was not carried out, as the tunnel is at another place than was thought, is made once more.
     async fn call(
         &self,
         connection: &str,
@@ -78,15 +86,12 @@ impl ClusterLink for Links {
         request: ClusterRequest,
     ) -> Result<ClusterAnswer, LinkError> {
         let id = ConnectionId(connection.parse().map_err(|_| LinkError::NotConnected)?);
-        let built = Request::builder()
-            .method(request.method)
-            .uri(&request.path)
-            .header(header::ACCEPT, "application/json")
-            .header(header::CONTENT_TYPE, request.content_type)
-            .header(BINDING_HEADER, binding)
-            .body(tunnel::full(request.body))
-            .map_err(|error| LinkError::ApiServer(format!("the request cannot be written: {error}")))?;
-        let carried = carry(self.tunnels.clone(), id, binding.to_owned(), built);
+        let carried = async {
+            match carry(self, id, binding, request.clone()).await {
+                Err(LinkError::NotConnected) => carry(self, id, binding, request).await,
+                other => other,
+            }
+        };
         timeout(PATIENCE, carried)
             .await
             .unwrap_or_else(|_| Err(LinkError::Cut("no answer came in time".to_owned())))
@@ -106,12 +111,19 @@ impl ClusterLink for Links {
 
 /// Sends, and reads the whole answer.
 async fn carry(
-    tunnels: Tunnels,
+    links: &Links,
     id: ConnectionId,
-    binding: String,
-    request: Request<tunnel::Body>,
+    binding: &str,
+    request: ClusterRequest,
 ) -> Result<ClusterAnswer, LinkError> {
-    let response = tunnels.send(id, &binding, request).await.map_err(link_error)?;
+    let built = Request::builder()
+        .method(request.method)
+        .uri(&request.path)
+        .header(header::ACCEPT, "application/json")
+        .header(header::CONTENT_TYPE, request.content_type)
+        .body(tunnel::full(request.body))
+        .map_err(|error| LinkError::ApiServer(format!("the request cannot be written: {error}")))?;
+    let response = links.open(id, binding, built, PATIENCE).await?;
     let status = response.status().as_u16();
     let mut body = response.into_body();
     let mut read = BytesMut::new();
@@ -127,7 +139,7 @@ async fn carry(
     Ok(ClusterAnswer { status, body: read.freeze() })
 }
 
-fn link_error(error: TunnelError) -> LinkError {
+pub(super) fn link_error(error: TunnelError) -> LinkError {
     match error {
         TunnelError::NotConnected(_) => LinkError::NotConnected,
         TunnelError::Busy(_) => LinkError::Busy,

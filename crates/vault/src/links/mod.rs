@@ -1,19 +1,24 @@
-//! The vault's ends of the connections that clusters open: enrolment, the agents' questions, and the tunnels of the
-//! gateways. The contract is `docs/formats/cluster-link.md`.
+//! The vault's ends of the connections that clusters open: enrolment, the agents' questions, the tunnels of the gateways, and
+//! the way to tunnels that end at other replicas. The contract is `docs/formats/cluster-link.md`.
 
 mod agents;
 mod authority;
 mod bindings;
+mod carry;
 mod enrol;
+mod forward;
 mod keep;
 mod link;
+mod replicas;
 mod tls;
 
 pub use agents::answer as agent;
-pub use authority::{AuthorityFailure, open as open_authority};
+pub use authority::{AuthorityFailure, open as open_authority, open_of_replicas};
+pub use carry::answer as replica;
 pub use enrol::enrol;
 pub use keep::listen;
 pub use link::Links;
+pub use replicas::{ReplicaAddress, ReplicaAddressError, Replicas};
 pub use tls::{Configs, Protocol};
 
 /// The setting that changes with every connection and every binding: replicas that did not make the change see it here.

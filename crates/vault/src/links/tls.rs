@@ -1,13 +1,14 @@
-//! Which protocol a client means, and the TLS that goes with it. One port serves all; only the parts of clusters are asked
-//! for a certificate.
+//! Which protocol a client means, and the TLS that goes with it. One port serves all; only the parts of clusters and other
+//! replicas are asked for a certificate, each for one of an authority of its own.
 
+use super::Links;
 use rustls::{
     ServerConfig,
     server::{ClientHello, ResolvesServerCert},
 };
 use std::sync::Arc;
 use telemetry::Clock;
-use tunnel::tls::{AGENT, GATEWAY, TlsError, Trust, server};
+use tunnel::tls::{AGENT, GATEWAY, REPLICA, TlsError, Trust, server};
 
 /// What a client means to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Protocol {
     Agent,
     /// A gateway's tunnel.
     Gateway,
+    /// Another replica's calls.
+    Replica,
 }
 
 /// The TLS of each protocol.
@@ -26,20 +29,23 @@ pub struct Configs {
     management: Arc<ServerConfig>,
     agent: Arc<ServerConfig>,
     gateway: Arc<ServerConfig>,
+    links: Arc<Links>,
 }
 
 impl Configs {
-    /// With one certificate for all, and the authority whose clients are clusters.
+    /// With one certificate for all but replicas, which have their own, and the authority whose clients are clusters.
     pub fn new(
         management: ServerConfig,
         shown: Arc<dyn ResolvesServerCert>,
-        authority: &Trust,
+        links: Arc<Links>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TlsError> {
+        let authority = Trust::from_pem(links.authority.certificate())?;
         Ok(Self {
             management: Arc::new(management),
-            agent: Arc::new(server(shown.clone(), authority, AGENT, clock.clone())?),
-            gateway: Arc::new(server(shown, authority, GATEWAY, clock)?),
+            agent: Arc::new(server(shown.clone(), &authority, AGENT, clock.clone())?),
+            gateway: Arc::new(server(shown, &authority, GATEWAY, clock)?),
+            links,
         })
     }
 
@@ -50,6 +56,8 @@ impl Configs {
             (Protocol::Agent, self.agent.clone())
         } else if names(GATEWAY) {
             (Protocol::Gateway, self.gateway.clone())
+        } else if names(REPLICA) {
+            (Protocol::Replica, self.links.replicas.tls())
         } else {
             (Protocol::Management, self.management.clone())
         }

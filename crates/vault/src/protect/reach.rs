@@ -10,6 +10,7 @@ use crate::{
     app::App,
     cluster_link::{ClusterAnswer, ClusterRequest, LinkError},
     store::StoreError,
+    work,
 };
 use arm::ResourceId;
 use protection::Problem;
@@ -66,6 +67,7 @@ pub fn no_binding(vault: &ResourceId, cluster: &ResourceId) -> Problem {
 impl Reach {
     /// Sends a request.
     pub async fn call(&self, app: &App, request: ClusterRequest) -> Result<ClusterAnswer, LinkError> {
+        work::needs(&self.connection);
         app.clusters.call(&self.connection, &self.binding, request).await
     }
 

@@ -4,6 +4,7 @@ use super::CertificateFiles;
 use crate::{
     api::extensions::Catalogue,
     forwarded::Network,
+    links::ReplicaAddress,
     manifests::{ConnectManifests, NoManifests},
     protect::quotas::Quotas,
     public_url::PublicUrl,
@@ -37,6 +38,8 @@ pub struct Config {
     pub stores: Vec<StoreSpec>,
     /// What one client may take.
     pub limits: Limits,
+    /// Where other replicas reach this one; where it listens when absent, unless that is every address.
+    pub replica_address: Option<ReplicaAddress>,
     /// The database that several replicas share; a file in the data directory when absent.
     pub database: Option<DatabaseUrl>,
     /// Where the key comes from that seals secrets at rest.
@@ -71,6 +74,7 @@ impl Config {
             subscription: None,
             location: "local".to_owned(),
             limits: Limits::default(),
+            replica_address: None,
             database: None,
             wrapping_key: KeySource::default(),
             certificate: None,

@@ -156,10 +156,10 @@ async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -
         }
         _ => {}
     }
-    let peer = head.extensions.get::<Peer>().map(|peer| peer.0);
+    let client = head.extensions.get::<Client>().map(|client| client.0);
     match signin::find(address.parts()) {
         Some((page, tenant)) => {
-            let asked = (&Source::of(peer), correlation, &head.headers, &address);
+            let asked = (&Source::of(client), correlation, &head.headers, &address);
             sign_in(app, limits, (&head.method, page, tenant), body, asked).await
         }
         None if graph::serves(&parts) => {

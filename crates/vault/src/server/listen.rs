@@ -22,13 +22,16 @@ use tokio::{
 };
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tunnel::tls::Trust;
 
 const LARGEST_HEAD: u32 = 64 * 1024;
 const STREAMS: u32 = 128;
 const PING: Duration = Duration::from_secs(30);
 /// After the system refused a connection, most likely for want of file descriptors.
 const REST: Duration = Duration::from_millis(100);
+/// Another replica's connection takes no new calls after so long: it shows its certificate again on the next one.
+const REPLICAS_AGE: Duration = Duration::from_secs(60 * 60);
+/// Calls of another replica at a time; how many of them are carried is counted over all replicas.
+const REPLICAS_STREAMS: u32 = 1_024;
 
 /// Answers until it is told to stop.
 pub async fn run(
@@ -103,14 +106,31 @@ async fn connection(
         Err(_) => return tracing::debug!("the TLS handshake took too long"),
     };
     match protocol {
-        Protocol::Management => serve(stream, service, limits, stop).await,
+        Protocol::Management => serve(stream, service, limits, STREAMS, stop).await,
         Protocol::Agent => match tunnel::tls::peer(stream.get_ref().1) {
             Ok(name) => {
                 let service =
                     Router::new().fallback(move |request: Request| links::agent(app.clone(), name, request));
-                serve(stream, service, limits, stop).await;
+                serve(stream, service, limits, STREAMS, stop).await;
             }
             Err(error) => tracing::info!(%error, "a part of a cluster was refused"),
+        },
+        Protocol::Replica => match tunnel::replica::peer(stream.get_ref().1) {
+            Ok(id) => {
+                let service =
+                    Router::new().fallback(move |request: Request| links::replica(app.clone(), id, request));
+                let ending = stop.child_token();
+                let age = async {
+                    sleep(REPLICAS_AGE).await;
+                    ending.cancel();
+                    std::future::pending::<()>().await;
+                };
+                tokio::select! {
+                    () = serve(stream, service, limits, REPLICAS_STREAMS, ending.clone()) => {}
+                    () = age => {}
+                }
+            }
+            Err(error) => tracing::info!(%error, "what is not a replica was refused"),
         },
         Protocol::Gateway => match tunnel::tls::peer(stream.get_ref().1) {
             Ok(name) => {
@@ -133,7 +153,13 @@ async fn secure(stream: TcpStream, configs: &Configs) -> std::io::Result<(Protoc
 }
 
 /// Speaks HTTP until the connection ends.
-async fn serve(stream: TlsStream<TcpStream>, service: Router, limits: Limits, stop: CancellationToken) {
+async fn serve(
+    stream: TlsStream<TcpStream>,
+    service: Router,
+    limits: Limits,
+    streams: u32,
+    stop: CancellationToken,
+) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -143,7 +169,7 @@ async fn serve(stream: TlsStream<TcpStream>, service: Router, limits: Limits, st
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(streams)
         .max_header_list_size(LARGEST_HEAD)
         .keep_alive_interval(PING)
         .keep_alive_timeout(limits.head);
@@ -163,8 +189,7 @@ async fn serve(stream: TlsStream<TcpStream>, service: Router, limits: Limits, st
 
 fn configs(app: &App, shown: Arc<Shown>) -> Result<Configs, ServeError> {
     let management = tls(shown.clone())?;
-    let authority = Trust::from_pem(app.links.authority.certificate())?;
-    Ok(Configs::new(management, shown, &authority, app.clock.clone())?)
+    Ok(Configs::new(management, shown, app.links.clone(), app.clock.clone())?)
 }
 
 fn tls(shown: Arc<Shown>) -> Result<ServerConfig, ServeError> {

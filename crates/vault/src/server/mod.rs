@@ -20,7 +20,7 @@ use crate::{
     denials::Denials,
     directory::{DataDirectory, DirectoryError, Lock},
     forwarded::Network,
-    links::{self, AuthorityFailure, Links},
+    links::{self, AuthorityFailure, Links, ReplicaAddress, Replicas},
     metrics::Metrics,
     pki::PkiError,
     public_url::PublicUrl,
@@ -43,6 +43,10 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use telemetry::Clock;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tunnel::{
+    ReplicaId,
+    replica::{Identity, Peers},
+};
 
 /// Why a vault could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +147,18 @@ impl Vault {
         let issuer =
             Issuer::open(public.clone(), tenant, store.clone(), clock.clone(), wrapping.clone()).await?;
         let authority = links::open_authority(store.as_ref(), &wrapping, clock.now()).await?;
-        let links = Arc::new(Links::new(authority));
+        let of_replicas = links::open_of_replicas(store.as_ref(), &wrapping, clock.now()).await?;
+        let id = ReplicaId(uuid::Uuid::new_v4());
+        let identity = Identity::new(id, of_replicas, clock.clone()).map_err(AuthorityFailure::from)?;
+        let own = config.replica_address.or_else(|| unambiguous(address));
+        if own.is_none() && config.database.is_some() {
+            tracing::warn!(
+                "other replicas cannot reach this one, which listens on every address: give it --replica-address"
+            );
+        }
+        let peers = Peers::new(Arc::new(identity));
+        let replicas = Replicas::new(own, config.limits.lease, store.clone(), clock.clone(), peers);
+        let links = Arc::new(Links::new(authority, replicas));
         let accounts = Accounts::new(store.clone(), clock.clone());
         let roles = identity::builtin::roles();
         let app = Arc::new(App {
@@ -169,7 +184,7 @@ impl Vault {
             agent_image: config.agent_image,
             clusters: links.clone(),
             links,
-            replica: uuid::Uuid::new_v4().to_string(),
+            replica: id.to_string(),
             kinds: config.kinds,
             lease: config.limits.lease,
             metrics: Metrics::default(),
@@ -203,6 +218,11 @@ impl Vault {
         self.first.take()
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
     /// The name under which clients reach it.
     pub fn public(&self) -> &PublicUrl {
         &self.app.public
@@ -223,6 +243,9 @@ impl Vault {
         let background = tokio::spawn(tasks::run(self.app.clone(), stop.clone()));
         let worker = tokio::spawn(work::run(self.app.clone(), stop.clone()));
         let renewal = tokio::spawn(certificate::renew(self.shown.clone(), self.app.clone(), stop.clone()));
+        let links = self.app.links.clone();
+        let halted = stop.clone();
+        let keeper = tokio::spawn(async move { links.replicas.keep(halted).await });
         let listener = links::listen(self.app.clone(), stop.clone());
         let listener = tokio::spawn(listener);
         let sweeper = tokio::spawn(data_plane::sweep(self.app.clone(), stop.clone()));
@@ -232,7 +255,7 @@ impl Vault {
         let ended =
             listen::run(self.app, self.listener, self.shown, self.limits, self.trusted, stop.clone()).await;
         stop.cancel();
-        for task in [background, worker, renewal, listener, sweeper].into_iter().chain(scrape) {
+        for task in [background, worker, renewal, keeper, listener, sweeper].into_iter().chain(scrape) {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task ended badly");
             }
@@ -275,6 +298,11 @@ async fn listen_on(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Ser
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
+}
+
+/// Where it listens, if that is one address.
+fn unambiguous(address: SocketAddr) -> Option<ReplicaAddress> {
+    if address.ip().is_unspecified() { None } else { address.to_string().parse().ok() }
 }
 
 fn database_file(directory: &DataDirectory) -> PathBuf {

@@ -9,8 +9,9 @@ pub mod sqlite;
 
 pub use audit::{AuditEntry, AuditOutcome, AuditRow, first_broken};
 pub use records::{
-    AssignmentRecord, Change, Claim, ClientSecret, Ending, Expected, FailedSignIns, Grants, OAuthGrant,
-    OperationRecord, Place, Principal, PrincipalKind, Sealed, SealedKey, Stored, Subscription, Work,
+    AssignmentRecord, Change, Claim, ClientSecret, Ending, Expected, FailedSignIns, Grants, Holding,
+    OAuthGrant, OperationRecord, Place, Principal, PrincipalKind, Sealed, SealedKey, Stored, Subscription,
+    Work,
 };
 
 use arm::{OperationStatus, ResourceId};
@@ -106,6 +107,17 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn renew(&self, id: &str, owner: &str, until: Timestamp) -> Stores<bool>;
     /// When the next work is due that nobody has claimed, or the next claim ends.
     async fn next_due(&self) -> Stores<Option<Timestamp>>;
+
+    /// What stands about the tunnel of a connection, also when its time is over.
+    async fn tunnel(&self, connection: &str) -> Stores<Option<Holding>>;
+    /// Writes down who holds a tunnel from now on, if the session `before` (or nothing) still stands there; else `false`.
+    async fn take_tunnel(&self, holding: &Holding, before: Option<&str>) -> Stores<bool>;
+    /// Renews all that a replica holds, and tells the sessions. What another one has taken over is not among them.
+    async fn keep_tunnels(&self, replica: &str, until: Timestamp) -> Stores<Vec<String>>;
+    /// A tunnel is over. What stands there is not used any more; it stays a day, so that nobody takes it for new.
+    async fn leave_tunnel(&self, session: &str) -> Stores<()>;
+    /// The connections that other replicas than this one hold now.
+    async fn tunnels_elsewhere(&self, replica: &str, now: Timestamp) -> Stores<Vec<String>>;
 
     /// Makes all changes, and writes the audit record with them.
     async fn commit(&self, changes: &[Change], audit: &AuditEntry) -> Stores<()>;

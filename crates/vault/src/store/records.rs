@@ -200,7 +200,7 @@ pub struct Work {
     pub kind: String,
     /// On what.
     pub target: ResourceId,
-    /// The connection of the cluster without which it cannot be done.
+    /// The connection of the cluster that its last step needed: the replica that holds the tunnel goes on with it.
     pub connection: Option<String>,
     /// From when on.
     pub due_at: Timestamp,
@@ -217,6 +217,21 @@ impl Work {
     }
 }
 
+/// Which replica holds the tunnel of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// The connection of the cluster.
+    pub connection: String,
+    /// The run of the replica.
+    pub replica: String,
+    /// Where other replicas reach it; empty where they do not.
+    pub address: String,
+    /// This one standing of the tunnel, unique.
+    pub session: String,
+    /// Until when this counts unless it is renewed.
+    pub held_until: Timestamp,
+}
+
 /// Who wants work, and which.
 #[derive(Debug, Clone)]
 pub struct Claim {
@@ -226,8 +241,10 @@ pub struct Claim {
     pub now: Timestamp,
     /// Until when the claim holds unless it is renewed.
     pub until: Timestamp,
-    /// Connections that this replica holds; work for others is left alone.
+    /// Connections that this replica holds. Work for one that another replica holds is left to that one…
     pub connections: Vec<String>,
+    /// …unless it was due by then.
+    pub overdue: Timestamp,
     /// At most so many.
     pub most: u32,
 }
@@ -330,6 +347,8 @@ pub enum Change {
         advanced: bool,
         /// What is kept of it.
         document: Value,
+        /// The connection of the cluster that it needs.
+        connection: Option<String>,
     },
     /// Claimed work is done. It must be claimed by this owner.
     Done(String, String),

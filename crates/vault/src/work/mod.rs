@@ -1,8 +1,10 @@
 //! What the vault does in the background at a time: claimed from the store, so that of several replicas one does it, and
 //! done in steps, each of which ends in one commit together with what it changed.
 
+mod needs;
 mod run;
 
+pub use needs::needs;
 pub use run::run;
 
 use crate::{

@@ -1,6 +1,6 @@
 //! Claims due work and runs its steps, several at a time.
 
-use super::{Step, audit, step_of};
+use super::{Step, audit, needs::noting, step_of};
 use crate::{
     app::App,
     store::{Change, Claim, StoreError, Work},
@@ -18,6 +18,9 @@ const RENEWALS: u32 = 3;
 /// How often is looked when nobody pokes.
 const LOOK: Duration = Duration::from_millis(500);
 const LONGEST_REST: i64 = 60;
+/// For so long work is left to the replica that holds the tunnel of its cluster; then any replica may do it, and its calls
+/// are forwarded.
+const HOLDER_FIRST: SignedDuration = SignedDuration::from_secs(5);
 
 /// Works until it is told to stop; what is under way is then left to end.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
@@ -55,6 +58,7 @@ async fn claim(
             now,
             until: now.checked_add(app.lease).unwrap_or(now),
             connections: app.clusters.connected(),
+            overdue: now.checked_sub(HOLDER_FIRST).unwrap_or(now),
             most: u32::try_from(free).unwrap_or(1),
         };
         let found = app.store.claim(&claim).await?;
@@ -84,8 +88,8 @@ async fn one(app: &Arc<App>, work: &Work, owner: &str) {
         );
         return put_down(app, work, owner).await;
     };
-    let mut running = step(app, work);
-    let ended = loop {
+    let mut running = std::pin::pin!(noting(step(app, work)));
+    let (ended, needed) = loop {
         tokio::select! {
             ended = &mut running => break ended,
             () = tokio::time::sleep(app.lease / RENEWALS) => {
@@ -99,6 +103,7 @@ async fn one(app: &Arc<App>, work: &Work, owner: &str) {
             }
         }
     };
+    let connection = needed.or_else(|| work.connection.clone());
     let (id, owner_text) = (work.id.clone(), owner.to_owned());
     let committed = match ended {
         Ok(Step::Done(mut changes)) => {
@@ -106,7 +111,7 @@ async fn one(app: &Arc<App>, work: &Work, owner: &str) {
             commit(app, work, &changes).await
         }
         Ok(Step::Later { due_at, advanced, document, mut changes }) => {
-            changes.push(Change::PutDown { id, owner: owner_text, due_at, advanced, document });
+            changes.push(Change::PutDown { id, owner: owner_text, due_at, advanced, document, connection });
             commit(app, work, &changes).await
         }
         Err(error) => Err(error),
@@ -139,6 +144,7 @@ async fn put_down(app: &App, work: &Work, owner: &str) {
         due_at: rested(now, work.attempts),
         advanced: false,
         document: work.document.clone(),
+        connection: work.connection.clone(),
     };
     if let Err(error) = app.store.commit_unaudited(&[change]).await {
         tracing::warn!(%error, id = work.id, "could not put work down; its claim ends by itself");

@@ -8,7 +8,7 @@ pub mod stored;
 
 use reqwest::{Certificate, Method, Response, header::HeaderMap};
 use serde_json::{Value, json};
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use telemetry::{Clock, FixedClock, SystemClock};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -18,6 +18,7 @@ use vault::{
     bootstrap::{Credential, add_principal},
     cluster_link::{ClusterLink, NoClusters},
     manifests::{ConnectManifests, ConnectSettings},
+    seal::KeySource,
     server::{Config, Limits, People, ServeError, Vault},
 };
 
@@ -109,6 +110,52 @@ impl World {
         let mut world = Self::over(vault, folder, clock, person(&first), tenant, subscription, clusters);
         world.administrator.token = world.sign_in(&world.administrator).await;
         world
+    }
+
+    /// One of several replicas on a database, whose clock goes with the machine's. The first one makes the administrator.
+    pub async fn replica(database: &str, key: &str, lease: Duration, first: Option<&Self>) -> Self {
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let clock = Arc::new(FixedClock::at(SystemClock.now()));
+        let ticking = clock.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                ticking.set(SystemClock.now());
+            }
+        });
+        let config = Config {
+            database: Some(database.parse().unwrap()),
+            wrapping_key: KeySource::Given(key.to_owned().into()),
+            public: first.map(|first| first.url.parse().unwrap()),
+            ..config(&folder, Limits { lease, ..Limits::default() }, People::default())
+        };
+        let mut vault = Vault::open(config, clock.clone()).await.unwrap();
+        let port = vault.address().unwrap().port();
+        let clusters = Arc::new(NoClusters);
+        match first {
+            None => {
+                let made = vault.take_first().unwrap();
+                let (tenant, subscription) = (made.tenant.clone(), made.subscription.clone());
+                let mut world =
+                    Self::over(vault, folder, clock, person(&made), tenant, subscription, clusters);
+                world.administrator.token = world.sign_in(&world.administrator).await;
+                world
+            }
+            Some(first) => {
+                let (tenant, subscription) = (first.tenant.clone(), first.subscription.clone());
+                let administrator = first.administrator.clone();
+                let mut world =
+                    Self::over(vault, folder, clock, administrator, tenant, subscription, clusters);
+                world.url = format!("https://localhost:{port}");
+                world
+            }
+        }
+    }
+
+    /// The port where it listens.
+    pub fn port(&self) -> u16 {
+        self.url.rsplit(':').next().unwrap().trim_end_matches('/').parse().unwrap()
     }
 
     fn over(
@@ -267,16 +314,20 @@ impl ConnectManifests for FakeManifests {
 }
 
 async fn open(folder: &TempDir, clock: &Arc<FixedClock>, limits: Limits, people: People) -> Vault {
-    let config = Config {
+    Vault::open(config(folder, limits, people), clock.clone()).await.unwrap()
+}
+
+fn config(folder: &TempDir, limits: Limits, people: People) -> Config {
+    Config {
         listen: "127.0.0.1:0".parse().unwrap(),
-        spread: std::time::Duration::ZERO,
+        spread: Duration::ZERO,
         limits,
         people,
         manifests: Arc::new(FakeManifests),
         agent_image: Some("registry.example/cofferdam:test".to_owned()),
+        trusted_proxies: vec!["127.0.0.9/32".parse().unwrap()],
         ..Config::at(folder.path().join("vault"))
-    };
-    Vault::open(config, clock.clone()).await.unwrap()
+    }
 }
 
 fn person(credential: &Credential) -> Person {

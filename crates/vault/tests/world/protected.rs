@@ -38,6 +38,11 @@ impl Protected {
     pub async fn start() -> Self {
         let cluster = Arc::new(FaultCluster::default());
         let world = World::reaching(Limits::default(), cluster.clone()).await;
+        Self::over(world, cluster).await
+    }
+
+    /// The same in a vault that runs already. How it reaches the cluster is its matter.
+    pub async fn over(world: World, cluster: Arc<FaultCluster>) -> Self {
         let admin = world.administrator.clone();
         for namespace in
             ["Microsoft.DataProtection", "Microsoft.ContainerService", "Microsoft.KubernetesConfiguration"]

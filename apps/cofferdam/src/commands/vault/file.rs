@@ -13,6 +13,7 @@ pub struct FileSettings {
     pub database_file: Option<PathBuf>,
     pub wrapping_key_file: Option<PathBuf>,
     pub listen: Option<String>,
+    pub replica_address: Option<String>,
     pub public_url: Option<String>,
     pub subscription: Option<String>,
     pub location: Option<String>,

@@ -19,6 +19,7 @@ use vault::{
     api::extensions::Catalogue,
     directory::DataDirectory,
     forwarded::Network,
+    links::ReplicaAddress,
     public_url::PublicUrl,
     server::{CertificateFiles, Config, Limits, ServeError, Vault},
     stores::StoreSpec,
@@ -35,6 +36,9 @@ pub struct ServeArgs {
     /// Address and port to listen on; 127.0.0.1:8443 when absent
     #[arg(long, env = "COFFERDAM_VAULT_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
+    /// Address and port where other replicas reach this one; where it listens when absent, unless that is every address
+    #[arg(long, env = "COFFERDAM_VAULT_REPLICA_ADDRESS", value_name = "HOST:PORT")]
+    replica_address: Option<ReplicaAddress>,
     /// Name under which clients reach the vault; https://localhost and the port when absent
     #[arg(long, env = "COFFERDAM_VAULT_PUBLIC_URL", value_name = "URL")]
     public_url: Option<PublicUrl>,
@@ -81,6 +85,7 @@ impl ServeArgs {
         let (Place { data, database, wrapping_key }, file) = self.place.resolve()?;
         let FileSettings {
             listen,
+            replica_address,
             public_url,
             subscription,
             location,
@@ -127,6 +132,7 @@ impl ServeArgs {
         }
         Ok(Config {
             listen,
+            replica_address: self.replica_address.or(parsed("replica-address", replica_address)?),
             public,
             packages,
             package_directory: self.packages,

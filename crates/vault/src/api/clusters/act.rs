@@ -29,7 +29,7 @@ const NAMESPACE: &str = "Microsoft.ContainerService";
 
 /// Those that the caller may see, in pages.
 pub async fn list(call: &Call<'_>) -> Result<Reply, Failure> {
-    let held = call.app.clusters.connected();
+    let held = call.app.clusters.known();
     resource::page(call, KIND, call.scope()?, |stored| {
         if !call.may(READ, &stored.id) {
             return Ok(None);
@@ -213,7 +213,7 @@ fn missing(call: &Call<'_>) -> ArmError {
 
 /// A cluster as clients read it.
 pub fn answer(call: &Call<'_>, status: u16, cluster: &Cluster) -> Reply {
-    let body = document(call, cluster, &call.app.clusters.connected());
+    let body = document(call, cluster, &call.app.clusters.known());
     Reply::json(status, body).with(header::ETAG, etag(cluster.document.revision()))
 }
 
@@ -224,5 +224,5 @@ fn document(call: &Call<'_>, cluster: &Cluster, held: &[String]) -> Value {
 
 /// A cluster as a row of Resource Graph.
 pub fn row(call: &Call<'_>, stored: Stored) -> Result<Value, StoreError> {
-    Ok(document(call, &read(stored)?, &call.app.clusters.connected()))
+    Ok(document(call, &read(stored)?, &call.app.clusters.known()))
 }

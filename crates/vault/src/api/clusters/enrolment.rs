@@ -13,7 +13,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
-use tunnel::Part;
+use tunnel::{ConnectionId, Part};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -151,6 +151,12 @@ pub async fn forget(
     let token = store.resource(&place(cluster, connection)?).await?;
     let token = token.map(|stored| Change::Remove(stored.id, Expected::Version(stored.version)));
     Ok(token.into_iter().chain([unset(connection)]).collect())
+}
+
+/// Changes nothing, and is a conflict when the connection is not the cluster's any more.
+pub fn still(connection: ConnectionId, cluster: &ResourceId) -> Change {
+    let cluster = cluster.to_string();
+    Change::SetIf { name: index(&connection.to_string()), before: Some(cluster.clone()), value: cluster }
 }
 
 /// The change by which a connection leads nowhere any more.

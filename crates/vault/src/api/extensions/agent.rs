@@ -5,8 +5,11 @@ use super::protected::opened;
 use super::record::{ExtensionRecord, ExtensionState, KIND};
 use crate::{
     api::{
-        Failure, Loaded, clusters::ClusterRecord, identities::remove_extension_identity, load, operation,
-        read, resource::TRIES,
+        Failure, Loaded,
+        clusters::{ClusterRecord, enrolment},
+        identities::remove_extension_identity,
+        load, operation, read,
+        resource::TRIES,
     },
     app::App,
     reply::Reply,
@@ -19,6 +22,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+use tunnel::ConnectionId;
 
 const LONGEST_WAIT: u64 = 50;
 const LOOK: Duration = Duration::from_secs(1);
@@ -28,7 +32,12 @@ const LONGEST_TEXT: usize = 4_000;
 const LARGEST_FACTS: usize = 256 * 1024;
 
 /// `GET /cluster/v1/desired`: at once when something is new, else when it becomes so or the time is over.
-pub async fn desired(app: &App, cluster: &ResourceId, address: &Address) -> Result<Reply, Failure> {
+pub async fn desired(
+    app: &App,
+    cluster: &ResourceId,
+    connection: ConnectionId,
+    address: &Address,
+) -> Result<Reply, Failure> {
     let after = address.parameter("after").unwrap_or_default();
     let wait =
         address.parameter("wait").and_then(|text| text.parse::<u64>().ok()).unwrap_or(0).min(LONGEST_WAIT);
@@ -36,6 +45,8 @@ pub async fn desired(app: &App, cluster: &ResourceId, address: &Address) -> Resu
     let mut poke = app.links.changes();
     loop {
         let state = state(app, cluster).await?;
+        // Looked at again each time, and after what it would be told was read: while it waits it may be disconnected.
+        check_connection(app, cluster, connection).await?;
         if state.get("revision").and_then(Value::as_str) != Some(after) {
             return Ok(Reply::json(200, state));
         }
@@ -47,6 +58,17 @@ pub async fn desired(app: &App, cluster: &ResourceId, address: &Address) -> Resu
             () = tokio::time::sleep_until(until) => {}
         }
     }
+}
+
+/// What an agent is told whose connection is not the cluster's any more.
+pub fn disconnected() -> ArmError {
+    let message = "The cluster was disconnected. Connect it again: cofferdam cluster connect.";
+    ArmError::new(401, "ClusterDisconnected", message)
+}
+
+async fn check_connection(app: &App, cluster: &ResourceId, connection: ConnectionId) -> Result<(), Failure> {
+    let found = enrolment::find(app.store.as_ref(), connection.0).await?;
+    if found.is_some_and(|found| found.id == *cluster) { Ok(()) } else { Err(disconnected().into()) }
 }
 
 async fn state(app: &App, cluster: &ResourceId) -> Result<Value, Failure> {
@@ -126,26 +148,39 @@ struct Reported {
 }
 
 /// `PUT /cluster/v1/report`.
-pub async fn report(app: &App, cluster: &ResourceId, body: &[u8]) -> Result<Reply, Failure> {
+pub async fn report(
+    app: &App,
+    cluster: &ResourceId,
+    connection: ConnectionId,
+    body: &[u8],
+) -> Result<Reply, Failure> {
     let report: Report = serde_json::from_slice(body).map_err(|error| {
         ArmError::new(400, "InvalidRequestContent", format!("The report cannot be read: {error}."))
     })?;
-    observe(app, cluster, &report).await?;
+    observe(app, cluster, connection, &report).await?;
     for one in report.extensions.iter().take(100) {
-        extension(app, cluster, one).await?;
+        extension(app, cluster, connection, one).await?;
     }
     Ok(Reply::empty(204))
 }
 
 /// Keeps what the agent saw of the cluster, when it is new.
-async fn observe(app: &App, cluster: &ResourceId, report: &Report) -> Result<(), Failure> {
+async fn observe(
+    app: &App,
+    cluster: &ResourceId,
+    connection: ConnectionId,
+    report: &Report,
+) -> Result<(), Failure> {
     if report.cluster.to_string().len() > LARGEST_FACTS || !report.cluster.is_object() {
         let message = format!("cluster: must be an object of at most {LARGEST_FACTS} bytes");
         return Err(ArmError::new(400, "InvalidRequestContent", message).into());
     }
     for _ in 0..TRIES {
         let found: Option<Loaded<ClusterRecord>> = load(app.store.as_ref(), cluster).await?;
-        let Some(mut found) = found else { return Ok(()) };
+        // The record is written as it was read, with the connection that it had then.
+        let is_its = |record: &ClusterRecord| record.connection == Some(connection.to_string());
+        let found = found.filter(|found| is_its(&found.document));
+        let mut found = found.ok_or_else(disconnected)?;
         let mut seen = report.cluster.clone();
         if let Some(object) = seen.as_object_mut() {
             object.insert("agentVersion".to_owned(), json!(bounded(&report.agent_version)));
@@ -166,14 +201,22 @@ async fn observe(app: &App, cluster: &ResourceId, report: &Report) -> Result<(),
     Ok(())
 }
 
-async fn extension(app: &App, cluster: &ResourceId, said: &Reported) -> Result<(), Failure> {
+async fn extension(
+    app: &App,
+    cluster: &ResourceId,
+    connection: ConnectionId,
+    said: &Reported,
+) -> Result<(), Failure> {
     let Ok(id) = cluster.with(KIND, &said.name) else { return Ok(()) };
     for _ in 0..TRIES {
+        check_connection(app, cluster, connection).await?;
         let found: Option<Loaded<ExtensionRecord>> = load(app.store.as_ref(), &id).await?;
         let Some(mut found) = found else { return Ok(()) };
         let before = found.document.clone();
         let Some(end) = take_over(&mut found.document, said) else { return Ok(()) };
-        let mut changes = Vec::new();
+        let is_news = end.is_gone || is_news(&before, &found.document);
+        // Nothing of this is written when the connection has ended by then.
+        let mut changes = vec![enrolment::still(connection, cluster)];
         let running = match &before.operation {
             Some(operation) => app.store.operation(operation).await?,
             None => None,
@@ -194,7 +237,13 @@ async fn extension(app: &App, cluster: &ResourceId, said: &Reported) -> Result<(
         } else {
             changes.push(found.write()?);
         }
-        match app.store.commit(&changes, &audit(app, &id, &said.state)).await {
+        let is_news = is_news || changes.iter().any(|change| matches!(change, Change::End(..)));
+        let committed = if is_news {
+            app.store.commit(&changes, &audit(app, &id, &said.state)).await
+        } else {
+            app.store.commit_unaudited(&changes).await
+        };
+        match committed {
             Ok(()) => {
                 app.links.look_again();
                 return Ok(());
@@ -204,6 +253,13 @@ async fn extension(app: &App, cluster: &ResourceId, said: &Reported) -> Result<(
         }
     }
     Ok(())
+}
+
+/// What the audit log is for; words and times of statuses change with every look.
+fn is_news(before: &ExtensionRecord, after: &ExtensionRecord) -> bool {
+    before.state != after.state
+        || before.current_version != after.current_version
+        || before.error != after.error
 }
 
 struct End {

@@ -168,9 +168,9 @@ fn simple(change: &Change) -> Option<(Query, Option<String>)> {
             .bind(new.document.to_string()),
             None,
         ),
-        Change::PutDown { id, owner, due_at, advanced, document } => (
+        Change::PutDown { id, owner, due_at, advanced, document, connection } => (
             query(
-                "UPDATE work SET owner = NULL, claimed_until = 0, due_at = ?3, document = ?5,
+                "UPDATE work SET owner = NULL, claimed_until = 0, due_at = ?3, document = ?5, connection = ?6,
                    attempts = CASE WHEN ?4 THEN 0 ELSE attempts END
                  WHERE id = ?1 AND owner = ?2",
             )
@@ -178,7 +178,8 @@ fn simple(change: &Change) -> Option<(Query, Option<String>)> {
             .bind(owner)
             .bind(rows::to_column(due_at))
             .bind(advanced)
-            .bind(document.to_string()),
+            .bind(document.to_string())
+            .bind(connection),
             Some(id),
         ),
         Change::Done(id, owner) => (

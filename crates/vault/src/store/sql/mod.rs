@@ -8,6 +8,7 @@ mod query;
 mod read;
 pub mod rows;
 mod store;
+mod tunnels;
 mod work;
 
 pub use query::{Query, Value, query};

@@ -1,8 +1,8 @@
 //! The store over any SQL database.
 
-use super::{Database, accounts, commit, grants, query, read, work};
+use super::{Database, accounts, commit, grants, query, read, tunnels, work};
 use crate::store::{
-    AssignmentRecord, AuditEntry, AuditRow, Change, Claim, ClientSecret, FailedSignIns, OAuthGrant,
+    AssignmentRecord, AuditEntry, AuditRow, Change, Claim, ClientSecret, FailedSignIns, Holding, OAuthGrant,
     OperationRecord, Principal, Sealed, SealedKey, Store, Stored, Stores, Subscription, Work,
 };
 use arm::{OperationStatus, ResourceId};
@@ -112,6 +112,26 @@ impl<D: Database> Store for D {
 
     async fn next_due(&self) -> Stores<Option<Timestamp>> {
         work::next_due(self).await
+    }
+
+    async fn tunnel(&self, connection: &str) -> Stores<Option<Holding>> {
+        tunnels::one(self, connection).await
+    }
+
+    async fn take_tunnel(&self, holding: &Holding, before: Option<&str>) -> Stores<bool> {
+        tunnels::take(self, holding, before).await
+    }
+
+    async fn keep_tunnels(&self, replica: &str, until: Timestamp) -> Stores<Vec<String>> {
+        tunnels::keep(self, replica, until).await
+    }
+
+    async fn leave_tunnel(&self, session: &str) -> Stores<()> {
+        tunnels::leave(self, session).await
+    }
+
+    async fn tunnels_elsewhere(&self, replica: &str, now: Timestamp) -> Stores<Vec<String>> {
+        tunnels::elsewhere(self, replica, now).await
     }
 
     async fn commit(&self, changes: &[Change], audit: &AuditEntry) -> Stores<()> {

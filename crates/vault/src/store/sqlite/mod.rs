@@ -22,6 +22,7 @@ const SCHEMA: &[Step] = &[
     (2, "work", include_str!("migrations/0002_work.sql")),
     (3, "identity", include_str!("migrations/0003_identity.sql")),
     (4, "sealed", include_str!("migrations/0004_sealed.sql")),
+    (5, "tunnels", include_str!("migrations/0005_tunnels.sql")),
 ];
 const READERS: u32 = 4;
 const BUSY: Duration = Duration::from_secs(5);
@@ -107,7 +108,9 @@ impl Database for Sqlite {
         let query = sqlx::query(
             "UPDATE work SET owner = ?1, claimed_until = ?2, attempts = attempts + 1 WHERE id IN (
                SELECT id FROM work WHERE due_at <= ?3 AND claimed_until <= ?3
-                 AND (connection IS NULL OR connection IN (SELECT value FROM json_each(?4)))
+                 AND (connection IS NULL OR due_at <= ?6 OR connection IN (SELECT value FROM json_each(?4))
+                   OR NOT EXISTS (SELECT 1 FROM tunnels
+                     WHERE tunnels.connection = work.connection AND tunnels.held_until > ?3))
                ORDER BY due_at, id LIMIT ?5)
              RETURNING *",
         )
@@ -115,7 +118,8 @@ impl Database for Sqlite {
         .bind(rows::to_column(claim.until))
         .bind(rows::to_column(claim.now))
         .bind(serde_json::json!(claim.connections).to_string())
-        .bind(claim.most);
+        .bind(claim.most)
+        .bind(rows::to_column(claim.overdue));
         query.fetch_all(&self.writer).await.map_err(unavailable)
     }
 
