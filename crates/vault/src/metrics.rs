@@ -1,6 +1,7 @@
 //! What the vault counts, in the Prometheus text format. Labels come from closed lists: what a client sends never becomes
 //! one.
 
+use crate::self_backup::State;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -46,6 +47,9 @@ pub struct Metrics {
     pub connections: Gauge,
     claimed: Family<Kind, Counter>,
     failed: Family<Kind, Counter>,
+    backed_up_at: Gauge,
+    backup_bytes: Gauge,
+    backup_failures: Gauge,
 }
 
 impl Default for Metrics {
@@ -61,7 +65,24 @@ impl Default for Metrics {
         registry.register("connections", "Connections that are open", connections.clone());
         registry.register("work_claimed", "Work that this replica claimed", claimed.clone());
         registry.register("work_failed", "Steps of work that are tried again", failed.clone());
-        Self { registry, answered, seconds, connections, claimed, failed }
+        let (backed_up_at, backup_bytes, backup_failures) =
+            (Gauge::default(), Gauge::default(), Gauge::default());
+        let help = "When the vault last backed itself up, in seconds since 1970; 0 when it never did";
+        registry.register("self_backup_timestamp_seconds", help, backed_up_at.clone());
+        registry.register("self_backup_bytes", "Bytes of its last self-backup", backup_bytes.clone());
+        let help = "Self-backups that failed since the last one that did not";
+        registry.register("self_backup_failures", help, backup_failures.clone());
+        Self {
+            registry,
+            answered,
+            seconds,
+            connections,
+            claimed,
+            failed,
+            backed_up_at,
+            backup_bytes,
+            backup_failures,
+        }
     }
 }
 
@@ -80,6 +101,14 @@ impl Metrics {
     /// A step of a kind of work failed.
     pub fn failed(&self, kind: &str) {
         self.failed.get_or_create(&Kind { kind: kind.to_owned() }).inc();
+    }
+
+    /// How self-backups went, as the database says it: the same on every replica.
+    pub fn self_backup(&self, state: &State) {
+        let last = state.last.as_ref();
+        self.backed_up_at.set(last.map_or(0, |taken| taken.at.as_second()));
+        self.backup_bytes.set(last.map_or(0, |taken| i64::try_from(taken.bytes).unwrap_or(i64::MAX)));
+        self.backup_failures.set(state.failed.as_ref().map_or(0, |failed| i64::from(failed.times)));
     }
 
     /// All as text.

@@ -26,6 +26,7 @@ use crate::{
     public_url::PublicUrl,
     rewrap::{self, RewrapError},
     seal::SealError,
+    self_backup,
     shared::{self, SharedError},
     store::{
         Store, StoreError,
@@ -136,10 +137,20 @@ impl Vault {
         let stores = Stores::open(&config.stores, || directory.path(DEFAULT_FOLDER), &clock)?;
         let (shown, ca) = match config.certificate {
             Some(files) => (Shown::files(files.clone())?, files.certificate),
-            None => Shown::open(directory, public.host(), clock.as_ref())?,
+            None => Shown::open(directory.clone(), public.host(), clock.as_ref())?,
         };
         let (tenant, first) = first_start(store.as_ref(), config.subscription, clock.now()).await?;
         let wrapping = Arc::new(wrapping);
+        let self_backup = match config.self_backup {
+            Some(settings) => {
+                let place = self_backup::Place::open(settings.store.as_ref(), &directory, &clock)?;
+                self_backup::work::plan(store.as_ref(), settings.every, clock.now())
+                    .await
+                    .map_err(BootstrapError::Store)?;
+                Some(self_backup::work::Running { settings, place, directory: directory.clone() })
+            }
+            None => None,
+        };
         let issuer =
             Issuer::open(public.clone(), tenant, store.clone(), clock.clone(), wrapping.clone()).await?;
         let authority = links::open_authority(store.as_ref(), &wrapping, clock.now()).await?;
@@ -172,6 +183,7 @@ impl Vault {
             replica: uuid::Uuid::new_v4().to_string(),
             kinds: config.kinds,
             lease: config.limits.lease,
+            self_backup,
             metrics: Metrics::default(),
             poke: tokio::sync::Notify::new(),
             poke_work: tokio::sync::Notify::new(),

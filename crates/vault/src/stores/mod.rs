@@ -148,6 +148,20 @@ fn failed(tried: &str, store: &str, error: &io::Error) -> BlobError {
     if error.kind() == io::ErrorKind::StorageFull { BlobError::full() } else { BlobError::internal() }
 }
 
+/// What lies in one store, apart from any account.
+pub fn backing_of(spec: &StoreSpec, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Backing>, StoresError> {
+    Ok(match open(spec, clock)? {
+        Opened::Directory(path) => Arc::new(Disk::open(&path).map_err(|source| StoresError::Directory {
+            name: spec.name.clone(),
+            path: path.clone(),
+            source,
+        })?),
+        Opened::Objects { client, prefix } => {
+            Arc::new(Objects::of(client.objects, client.pages, &prefix))
+        }
+    })
+}
+
 fn open(spec: &StoreSpec, clock: &Arc<dyn Clock>) -> Result<Opened, StoresError> {
     let name = &spec.name;
     match &spec.place {
