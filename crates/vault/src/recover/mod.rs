@@ -1,9 +1,14 @@
 //! The way back after the database is lost: from a backup that the vault made of itself, and from the repositories, which
 //! tell what recovery points there are.
 
+pub mod adopt;
+mod found;
 mod load;
+mod places;
 
+pub use found::{FoundPoint, Reconciled, Scanned, known_points, reconcile};
 pub use load::{Recovered, recover};
+pub use places::{Reach, Repository, repositories};
 
 use crate::{
     directory::DirectoryError,

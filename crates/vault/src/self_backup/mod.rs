@@ -9,9 +9,10 @@ mod spool;
 mod take;
 pub mod work;
 
-pub use place::{Kept, Place};
+pub use place::{Kept, Newest, Place};
 pub use read::{Sink, read};
 pub use spool::content_of;
+pub use blobs::Content;
 pub use take::{State, Taken, Taking, state, take};
 
 use crate::{

@@ -7,7 +7,7 @@ use crate::{
 };
 use blobs::{Backing, BlobError, Conditions, Content, Disk, Item, Key, Listing, Properties, Write};
 use jiff::{Timestamp, tz::TimeZone};
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, sync::Arc};
+use std::{collections::BTreeSet, fs::DirBuilder, os::unix::fs::DirBuilderExt, sync::Arc};
 use telemetry::Clock;
 
 /// The folder of the data directory.
@@ -30,6 +30,17 @@ pub struct Kept {
     pub name: String,
     /// Bytes.
     pub size: u64,
+}
+
+/// What [`Place::newest`] finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Newest {
+    /// The place holds no backup.
+    None,
+    /// Its name.
+    One(String),
+    /// The place holds backups of vaults of these tenants.
+    OfSeveral(Vec<String>),
 }
 
 impl Kept {
@@ -88,6 +99,18 @@ impl Place {
         }
         found.sort();
         Ok(found)
+    }
+
+    /// The newest one; of several vaults that share the place none is chosen.
+    pub async fn newest(&self, tenant: Option<&str>) -> Result<Newest, SelfBackupError> {
+        let kept = self.list(tenant).await?;
+        let tenants: BTreeSet<String> =
+            kept.iter().filter_map(Kept::tenant).map(str::to_owned).collect();
+        Ok(match kept.last() {
+            None => Newest::None,
+            Some(_) if tenants.len() > 1 => Newest::OfSeveral(tenants.into_iter().collect()),
+            Some(last) => Newest::One(last.name.clone()),
+        })
     }
 
     /// Writes one whole; before this returns nobody sees any of it.

@@ -268,6 +268,14 @@ pub async fn open_store(
     open_database(directory, database).await
 }
 
+/// The same, made where there is none yet.
+pub async fn create_store(
+    directory: &DataDirectory,
+    database: Option<&DatabaseUrl>,
+) -> Result<Arc<dyn Store>, ServeError> {
+    open_database(directory, database).await
+}
+
 async fn open_database(
     directory: &DataDirectory,
     database: Option<&DatabaseUrl>,
