@@ -10,7 +10,7 @@ pub use keys::{Identity, Recipient};
 pub use stream::{Opener, Sealer};
 
 use aws_lc_rs::{
-    aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey},
+    aead::{CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey},
     agreement::{PrivateKey, UnparsedPublicKey, X25519, agree},
     hkdf::{HKDF_SHA256, Salt},
     hmac,

@@ -21,7 +21,6 @@ use vault::{
     sealed_file::Recipient,
     self_backup::{self, Place, Settings, State, Taken, Taking},
     server::open_store,
-    store::Store,
     stores::StoreSpec,
 };
 

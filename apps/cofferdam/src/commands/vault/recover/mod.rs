@@ -25,7 +25,7 @@ use vault::{
     rewrap,
     sealed_file::{self, Identity},
     self_backup::{self, Newest},
-    server::create_store,
+    server::{create_store, open_store},
     store::Store,
     stores::StoreSpec,
 };
@@ -83,7 +83,10 @@ pub async fn run(args: RecoverArgs, format: Format) -> Outcome {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let directory = DataDirectory::open(&place.data).map_err(Failure::precondition)?;
     // No server may run on this directory while its files are put there.
-    let _lock = directory.lock().map_err(Failure::precondition)?;
+    let _lock = match args.scan_only {
+        true => None,
+        false => Some(directory.lock().map_err(Failure::precondition)?),
+    };
     let content = match (&args.file, args.without_backup || args.scan_only) {
         (_, true) => None,
         (Some(path), false) => {
@@ -96,7 +99,12 @@ pub async fn run(args: RecoverArgs, format: Format) -> Outcome {
         }
         (None, false) => Some(of_store(spec.as_ref(), args.name, &directory, &clock).await?),
     };
-    let store = create_store(&directory, place.database.as_ref()).await.map_err(failure)?;
+    let database = place.database.as_ref();
+    let store = match args.scan_only {
+        true => open_store(&directory, database).await,
+        false => create_store(&directory, database).await,
+    };
+    let store = store.map_err(failure)?;
     let all = All {
         store: store.clone(),
         place: &place,
