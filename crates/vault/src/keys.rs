@@ -188,9 +188,7 @@ pub async fn export(
 }
 
 /// All locations that have a key: its id, and the settings that it was made for.
-pub async fn locations(
-    store: &dyn Store,
-) -> Result<Vec<(String, BTreeMap<String, String>)>, StoreError> {
+pub async fn locations(store: &dyn Store) -> Result<Vec<(String, BTreeMap<String, String>)>, StoreError> {
     let above: ResourceId =
         EVERYWHERE.parse().map_err(|error: arm::IdError| StoreError::Damaged(error.to_string()))?;
     let mut found = Vec::new();

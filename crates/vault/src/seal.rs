@@ -86,8 +86,8 @@ impl Wrapping {
     /// Seals with the key of this fingerprint from now on.
     pub fn seal_with(&mut self, fingerprint: &str) -> Result<(), SealError> {
         let found = self.keys.iter().position(|key| key.fingerprint == fingerprint);
-        self.seals =
-            found.ok_or_else(|| SealError::Other { wanted: fingerprint.to_owned(), given: self.fingerprints() })?;
+        self.seals = found
+            .ok_or_else(|| SealError::Other { wanted: fingerprint.to_owned(), given: self.fingerprints() })?;
         Ok(())
     }
 

@@ -16,7 +16,10 @@ use vault::{
     self_backup::{Newest, Place, Settings},
     server::create_store,
 };
-use world::{Choices, World, protected::{POINT, Protected}};
+use world::{
+    Choices, World,
+    protected::{POINT, Protected},
+};
 
 /// What the API says of everything that the test made. Times of answers and addresses of this start are not of it.
 async fn answers(world: &World, paths: &[String]) -> Vec<(String, Value)> {
@@ -83,12 +86,17 @@ async fn the_api_answers_the_same_once_a_lost_database_was_recovered(database: O
     let Newest::One(name) = place.newest(None).await.unwrap() else { panic!("there should be one") };
     let store = create_store(&directory, choices.database.as_ref()).await.unwrap();
     let from = (name.as_str(), place.get(&name).await.unwrap());
-    let done = recover(store.as_ref(), &directory, &KeySource::Directory, None, from, clock.now()).await.unwrap();
+    let done =
+        recover(store.as_ref(), &directory, &KeySource::Directory, None, from, clock.now()).await.unwrap();
     store.close().await;
     let mut world = halted.start().await;
 
     assert_eq!(done.files, ["tls/ca.crt", "tls/ca.key"]);
-    assert_eq!(std::fs::read_to_string(data.join("tls/ca.crt")).unwrap(), lost, "clients need not trust anew");
+    assert_eq!(
+        std::fs::read_to_string(data.join("tls/ca.crt")).unwrap(),
+        lost,
+        "clients need not trust anew"
+    );
     assert!(data.join(KEY_FILE).exists());
     // With the old client secret.
     world.administrator.token = world.sign_in(&world.administrator).await;

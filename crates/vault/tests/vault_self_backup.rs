@@ -20,7 +20,8 @@ use vault::{
     self_backup::{Content, Place, SelfBackupError, Settings, Taking, content_of, state, take},
     server::{Config, Vault},
     store::{
-        AuditEntry, AuditOutcome, Change, Expected, OAuthGrant, SealedKey, Store, StoreError, Work, first_broken,
+        AuditEntry, AuditOutcome, Change, Expected, OAuthGrant, SealedKey, Store, StoreError, Work,
+        first_broken,
         whole::{Cells, LEFT_OUT, TABLES},
     },
 };
@@ -248,9 +249,13 @@ async fn what_cannot_be_recovered_is_refused_with_the_reason_and_leaves_nothing_
         altered[at] ^= 1;
         assert!(attempt(altered, &new).await.is_err(), "byte {at}");
     }
-    let newer = attempt(rewritten(&whole, &wrapping, "\"version\":1", "\"version\":2"), &new).await.unwrap_err();
+    let newer =
+        attempt(rewritten(&whole, &wrapping, "\"version\":1", "\"version\":2"), &new).await.unwrap_err();
     assert!(newer.to_string().contains("install that version"), "{newer}");
-    let secret = attempt(rewritten(&whole, &wrapping, "[\"sealed_secrets\",\"secret\"", "[\"sealed_secrets\",\"s\""), &new);
+    let secret = attempt(
+        rewritten(&whole, &wrapping, "[\"sealed_secrets\",\"secret\"", "[\"sealed_secrets\",\"s\""),
+        &new,
+    );
     let secret = secret.await.unwrap_err();
     assert!(matches!(&secret, RecoverError::Secret(name) if name == "s"), "{secret}");
     assert!(rows(target.store.as_ref()).await.is_empty(), "nothing was left behind");
@@ -339,10 +344,10 @@ async fn every_column_is_copied_or_left_out_on_purpose() {
     let mut forgotten: Vec<String> = Vec::new();
     for row in &found {
         let (table, column): (String, String) = (sqlx::Row::get(row, "t"), sqlx::Row::get(row, "c"));
-        let copied = TABLES.iter().any(|one| {
-            one.name == table && one.columns.iter().any(|(name, _)| *name == column)
-        });
-        let left = LEFT_OUT.contains(&table.as_str()) || LEFT_OUT.contains(&format!("{table}.{column}").as_str());
+        let copied =
+            TABLES.iter().any(|one| one.name == table && one.columns.iter().any(|(name, _)| *name == column));
+        let left =
+            LEFT_OUT.contains(&table.as_str()) || LEFT_OUT.contains(&format!("{table}.{column}").as_str());
         if table != "_sqlx_migrations" && copied == left {
             forgotten.push(format!("{table}.{column}"));
         }

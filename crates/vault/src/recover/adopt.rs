@@ -58,8 +58,7 @@ pub async fn changes(
         if adopted.contains(&id) {
             continue;
         }
-        let lifetime: Lifetime =
-            LONGEST.parse().map_err(|error| StoreError::Damaged(format!("{error}")))?;
+        let lifetime: Lifetime = LONGEST.parse().map_err(|error| StoreError::Damaged(format!("{error}")))?;
         let time = point.completed.min(now);
         let record = PointRecord {
             time,

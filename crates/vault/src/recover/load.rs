@@ -110,10 +110,7 @@ pub async fn recover(
 }
 
 /// Files that were made meanwhile are left alone: something may trust them already.
-fn put_files(
-    directory: &DataDirectory,
-    header: &Header,
-) -> Result<(Vec<String>, Vec<String>), RecoverError> {
+fn put_files(directory: &DataDirectory, header: &Header) -> Result<(Vec<String>, Vec<String>), RecoverError> {
     let (mut put, mut left) = (Vec::new(), Vec::new());
     let there = AUTHORITY_FILES.iter().any(|file| directory.path(file).exists());
     // Only names that this program knows: a file says where it goes, and must not choose.
@@ -186,8 +183,10 @@ impl Loading {
             }
             _ => return Ok(()),
         };
-        let opens =
-            self.opened.as_ref().is_some_and(|one| one.wrapping.open_secret(&secret, bytes("sealed")).is_ok());
+        let opens = self
+            .opened
+            .as_ref()
+            .is_some_and(|one| one.wrapping.open_secret(&secret, bytes("sealed")).is_ok());
         if opens { Ok(()) } else { Err(RecoverError::Secret(secret)) }
     }
 }

@@ -10,12 +10,7 @@ pub use found::{FoundPoint, Reconciled, Scanned, known_points, reconcile};
 pub use load::{Recovered, recover};
 pub use places::{Reach, Repository, repositories};
 
-use crate::{
-    directory::DirectoryError,
-    seal::SealError,
-    self_backup::SelfBackupError,
-    store::StoreError,
-};
+use crate::{directory::DirectoryError, seal::SealError, self_backup::SelfBackupError, store::StoreError};
 
 /// Why a vault could not be recovered. The database is as it was then.
 #[derive(Debug, thiserror::Error)]

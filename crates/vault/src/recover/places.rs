@@ -72,7 +72,10 @@ async fn place(
     let id = container_id(&account.id, bucket).map_err(|error| StoreError::Damaged(error.to_string()))?;
     let container: Option<Loaded<ContainerRecord>> = load(store, &id).await?;
     let Some(container) = container else {
-        return Ok(Err(format!("its container {bucket} is gone from the storage account {}", account.id.name())));
+        return Ok(Err(format!(
+            "its container {bucket} is gone from the storage account {}",
+            account.id.name()
+        )));
     };
     let named = &account.document.store;
     let spec = match reach.stores.iter().find(|spec| spec.name == *named) {
@@ -92,10 +95,7 @@ async fn place(
 }
 
 /// Names of accounts are unique in the vault.
-async fn account_named(
-    store: &dyn Store,
-    name: &str,
-) -> Result<Option<Loaded<AccountRecord>>, StoreError> {
+async fn account_named(store: &dyn Store, name: &str) -> Result<Option<Loaded<AccountRecord>>, StoreError> {
     for subscription in store.subscriptions().await? {
         let mut after: Option<String> = None;
         loop {

@@ -84,8 +84,7 @@ impl Chunks {
     }
 
     fn open_one(&mut self, last: bool, content: &mut Vec<u8>) -> Result<()> {
-        let opened =
-            self.key.open_in_place(nonce_of(self.number, last), Aad::empty(), &mut self.waiting);
+        let opened = self.key.open_in_place(nonce_of(self.number, last), Aad::empty(), &mut self.waiting);
         let opened = opened.map_err(|_| SealedFileError::Altered)?;
         if opened.is_empty() && self.number > 0 {
             return Err(SealedFileError::Altered);

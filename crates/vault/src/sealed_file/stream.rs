@@ -1,7 +1,8 @@
 //! Files too large for memory: sealed and opened piece by piece.
 
 use super::{
-    FILE_KEY, Head, Identity, LONGEST_HEAD, Recipient, Result, SealedFileError, VERSION, chacha, head, head_key,
+    FILE_KEY, Head, Identity, LONGEST_HEAD, Recipient, Result, SealedFileError, VERSION, chacha, head,
+    head_key,
     payload::{Chunks, NONCE},
     shared, zero_nonce,
 };

@@ -9,10 +9,10 @@ mod spool;
 mod take;
 pub mod work;
 
+pub use blobs::Content;
 pub use place::{Kept, Newest, Place};
 pub use read::{Sink, read};
 pub use spool::content_of;
-pub use blobs::Content;
 pub use take::{State, Taken, Taking, state, take};
 
 use crate::{
@@ -63,7 +63,9 @@ pub enum SelfBackupError {
     )]
     OtherKey(String),
     /// The file where it is gathered.
-    #[error("could not use a temporary file in {place}: {source}; free space there, or correct its permissions")]
+    #[error(
+        "could not use a temporary file in {place}: {source}; free space there, or correct its permissions"
+    )]
     Spool {
         /// Where.
         place: String,
@@ -83,7 +85,9 @@ pub enum SelfBackupError {
         source: BlobError,
     },
     /// What was written is not what is there.
-    #[error("{name} was written to {place} and is not whole there ({why}); it was taken away, and is made again")]
+    #[error(
+        "{name} was written to {place} and is not whole there ({why}); it was taken away, and is made again"
+    )]
     NotWhole {
         /// Which file.
         name: String,
@@ -99,7 +103,9 @@ pub enum SelfBackupError {
     #[error("it is no whole backup of a vault: {0}; take another copy of it, or an older backup")]
     Shape(String),
     /// A newer program wrote it.
-    #[error("it was written by a newer version of this program ({writer}) and holds {what}; install that version")]
+    #[error(
+        "it was written by a newer version of this program ({writer}) and holds {what}; install that version"
+    )]
     Newer {
         /// What is not known here.
         what: String,

@@ -62,8 +62,7 @@ impl Place {
         }
         let path = directory.path(FOLDER);
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
-        let failed =
-            |source| StoresError::Directory { name: FOLDER.to_owned(), path: path.clone(), source };
+        let failed = |source| StoresError::Directory { name: FOLDER.to_owned(), path: path.clone(), source };
         made.map_err(failed)?;
         let disk = Disk::open(&path).map_err(failed)?;
         Ok(Self { backing: Arc::new(disk), text: path.display().to_string() })
@@ -104,8 +103,7 @@ impl Place {
     /// The newest one; of several vaults that share the place none is chosen.
     pub async fn newest(&self, tenant: Option<&str>) -> Result<Newest, SelfBackupError> {
         let kept = self.list(tenant).await?;
-        let tenants: BTreeSet<String> =
-            kept.iter().filter_map(Kept::tenant).map(str::to_owned).collect();
+        let tenants: BTreeSet<String> = kept.iter().filter_map(Kept::tenant).map(str::to_owned).collect();
         Ok(match kept.last() {
             None => Newest::None,
             Some(_) if tenants.len() > 1 => Newest::OfSeveral(tenants.into_iter().collect()),

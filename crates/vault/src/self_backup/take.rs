@@ -134,7 +134,8 @@ async fn take_one(taking: &Taking<'_>) -> Result<Taken, SelfBackupError> {
         header.files.extend(content.map(|content| (file.to_owned(), content)));
     }
     let own = identity.recipient()?;
-    let recipients: Vec<Recipient> = std::iter::once(own).chain(settings.recipients.iter().copied()).collect();
+    let recipients: Vec<Recipient> =
+        std::iter::once(own).chain(settings.recipients.iter().copied()).collect();
     let spool = gather(&directory.path(""), &header, &recipients, snapshot).await?;
     let (bytes, counts) = (spool.length, spool.counts.clone());
     let name = Place::name(&tenant, now);

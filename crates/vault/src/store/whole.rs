@@ -71,11 +71,7 @@ pub const TABLES: &[Table] = &[
             ("created_at", Number),
         ],
     ),
-    table(
-        "client_secrets",
-        1,
-        &[("id", Text), ("client_id", Text), ("hash", Text), ("created_at", Number)],
-    ),
+    table("client_secrets", 1, &[("id", Text), ("client_id", Text), ("hash", Text), ("created_at", Number)]),
     table("signing_keys", 1, &[("id", Text), ("sealed", Bytes), ("created_at", Number)]),
     table("sealed_secrets", 1, &[("name", Text), ("sealed", Bytes)]),
     table(
@@ -140,12 +136,7 @@ pub trait Snapshot: Send + fmt::Debug {
 #[async_trait]
 pub trait Filling: Send + fmt::Debug {
     /// Adds rows, whose values are in the order of these columns.
-    async fn add(
-        &mut self,
-        table: &'static Table,
-        columns: &[&'static str],
-        rows: Vec<Cells>,
-    ) -> Stores<()>;
+    async fn add(&mut self, table: &'static Table, columns: &[&'static str], rows: Vec<Cells>) -> Stores<()>;
     /// Keeps what was added, and writes the audit record behind it.
     async fn keep(self: Box<Self>, audit: &AuditEntry) -> Stores<()>;
 }

@@ -156,9 +156,7 @@ pub fn backing_of(spec: &StoreSpec, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Ba
             path: path.clone(),
             source,
         })?),
-        Opened::Objects { client, prefix } => {
-            Arc::new(Objects::of(client.objects, client.pages, &prefix))
-        }
+        Opened::Objects { client, prefix } => Arc::new(Objects::of(client.objects, client.pages, &prefix)),
     })
 }
 

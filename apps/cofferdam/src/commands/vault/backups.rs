@@ -198,9 +198,11 @@ pub async fn list(args: ListArgs, format: Format) -> Outcome {
         lines.push(format!("there is no backup in {}", at.text()));
     }
     lines.extend(last.as_ref().map(|last| format!("last taken at {}", last.at)));
-    lines.extend(failed.as_ref().map(|failed| {
-        format!("failed {} times since, last at {}: {}", failed.times, failed.at, failed.why)
-    }));
+    lines.extend(
+        failed.as_ref().map(|failed| {
+            format!("failed {} times since, last at {}: {}", failed.times, failed.at, failed.why)
+        }),
+    );
     let rows: Vec<_> =
         kept.iter().map(|one| serde_json::json!({"name": one.name, "bytes": one.size})).collect();
     let facts = serde_json::json!({"place": at.text(), "backups": rows, "last": last, "failed": failed});

@@ -22,9 +22,11 @@ pub fn page(table: &Table, after: Option<&Cells>) -> Query {
         "SELECT {all} FROM {name} WHERE ({key}) > ({}) ORDER BY {key} LIMIT {PAGE}",
         places.join(", ")
     );
-    after.iter().take(table.key).zip(table.columns).fold(query(sql), |query, (cell, (_, kind))| {
-        bind(query, cell.clone(), *kind)
-    })
+    after
+        .iter()
+        .take(table.key)
+        .zip(table.columns)
+        .fold(query(sql), |query, (cell, (_, kind))| bind(query, cell.clone(), *kind))
 }
 
 /// A row of such a page.

@@ -41,12 +41,7 @@ impl Snapshot for Reading {
 
 #[async_trait]
 impl Filling for Writing {
-    async fn add(
-        &mut self,
-        table: &'static Table,
-        columns: &[&'static str],
-        rows: Vec<Cells>,
-    ) -> Stores<()> {
+    async fn add(&mut self, table: &'static Table, columns: &[&'static str], rows: Vec<Cells>) -> Stores<()> {
         match bound(whole::add(table, columns, rows)).execute(&mut *self.0).await {
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
                 Err(StoreError::Damaged(format!("two rows of {} have one key", table.name)))

@@ -228,15 +228,10 @@ impl Told {
 }
 
 impl All<'_> {
-    async fn from_backup(
-        &self,
-        name: &str,
-        content: self_backup::Content,
-    ) -> Result<Recovered, Failure> {
+    async fn from_backup(&self, name: &str, content: self_backup::Content) -> Result<Recovered, Failure> {
         let (source, now) = (&self.place.wrapping_key, self.clock.now());
         let identity = self.identity.clone();
-        let done =
-            recover(self.store.as_ref(), self.directory, source, identity, (name, content), now).await;
+        let done = recover(self.store.as_ref(), self.directory, source, identity, (name, content), now).await;
         done.map_err(|error| match error {
             RecoverError::Store(error @ vault::store::StoreError::NotEmpty(_)) => {
                 Failure::precondition(error).next(
@@ -250,7 +245,12 @@ impl All<'_> {
     /// A vault that knows nothing but an administrator.
     async fn empty(&self, told: &mut Told) -> Result<(), Failure> {
         // Dropped again: it says whether there is anything.
-        drop(self.store.fill().await.map_err(|error| Failure::precondition(error).next("Nothing was changed."))?);
+        drop(
+            self.store
+                .fill()
+                .await
+                .map_err(|error| Failure::precondition(error).next("Nothing was changed."))?,
+        );
         let made = first_start(self.store.as_ref(), None, self.clock.now()).await;
         let (tenant, credential) = made.map_err(|error| failure(error.into()))?;
         if let Some(credential) = credential {
