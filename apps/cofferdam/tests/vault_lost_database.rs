@@ -357,3 +357,49 @@ async fn without_any_backup_the_exported_keys_and_the_repositories_tell_what_the
         std::fs::read_to_string(world.at("opened").join(format!("{}.password", location_key(&settings()))));
     assert_eq!(password.unwrap(), PASSWORD);
 }
+
+/// The commands of a section of `docs/vault.md`, in their order.
+fn documented(heading: &str) -> Vec<String> {
+    let page = include_str!("../../../docs/vault.md");
+    let section = page.split(&format!("\n{heading}\n")).nth(1).expect("the section should be there");
+    let section = section.split("\n## ").next().unwrap();
+    let blocks = section.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.flat_map(str::lines).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_documented_commands_work_in_their_order() {
+    let mut world = World::start();
+    let recipient = world.done(&["vault", "make-recovery-key", "--identity", "recovery.key"]);
+    std::fs::write(world.at("recovery.pub"), recipient).unwrap();
+    world.stop();
+    std::fs::rename(world.at("vault"), world.at("cofferdam-vault")).unwrap();
+    let export = ["export-repository-keys", "--recipient", "recovery.pub", "--out", "keys.age"];
+    world.done(&[&["vault"], export.as_slice(), &["--data", "cofferdam-vault"]].concat());
+    std::fs::create_dir(world.at("vault-backups")).unwrap();
+    let bin = world.at("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::os::unix::fs::symlink(PROGRAM, bin.join("cofferdam")).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let here = format!("{}/", world.folder.path().display());
+
+    let commands = documented("## Backups of the vault itself");
+    for command in &commands {
+        let command = command.replace("/var/lib/", &here).replace("/srv/", &here);
+        let shell = Command::new("sh").args(["-c", &command]).current_dir(&here).env("PATH", &path).output();
+        let output = shell.unwrap();
+        // 3: what no repository tells was named.
+        let fine = if command.contains("--without-backup") { 3 } else { 0 };
+        assert_eq!(output.status.code(), Some(fine), "{command}: {}", told(&output));
+    }
+
+    let recovered = commands.iter().filter(|command| command.contains("vault recover")).count();
+    assert_eq!(recovered, 3);
+    let key = |data: &str| std::fs::read_to_string(world.at(data).join("secrets/wrapping.key")).unwrap();
+    assert_eq!(key("new-vault").trim(), key("cofferdam-vault").trim(), "the key came with the backup");
+    assert_ne!(key("empty-vault").trim(), key("cofferdam-vault").trim());
+    let credential = std::fs::read(world.at("cofferdam-vault/administrator.json")).unwrap();
+    std::fs::write(world.at("new-vault/administrator.json"), credential).unwrap();
+    // Signing in with the secret of the lost vault, under its certificate authority.
+    world.serve("new-vault");
+}

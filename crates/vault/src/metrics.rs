@@ -121,3 +121,26 @@ impl Metrics {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::self_backup::{Failed, Taken};
+    use jiff::Timestamp;
+
+    #[test]
+    fn a_self_backup_that_fails_is_seen_beside_the_last_one_that_did_not() {
+        let (metrics, at) = (Metrics::default(), Timestamp::from_second(1_700_000_000).unwrap());
+        let last = Taken { at, name: "n".into(), place: "p".into(), bytes: 5_000, rows: 7 };
+        let failed = Failed { at, why: "full".into(), times: 3 };
+
+        let never = metrics.text();
+        metrics.self_backup(&State { last: Some(last), failed: Some(failed) });
+        let text = metrics.text();
+
+        assert!(never.contains("cofferdam_vault_self_backup_timestamp_seconds 0\n"), "{never}");
+        for line in ["timestamp_seconds 1700000000", "bytes 5000", "failures 3"] {
+            assert!(text.contains(&format!("cofferdam_vault_self_backup_{line}\n")), "{line}: {text}");
+        }
+    }
+}

@@ -17,7 +17,7 @@ use vault::{
     rewrap,
     seal::{KEY_FILE, KeySource, Wrapping, make_key},
     sealed_file::{Identity, Opener, Sealer},
-    self_backup::{Content, Place, SelfBackupError, Settings, Taking, content_of, state, take},
+    self_backup::{Content, Newest, Place, SelfBackupError, Settings, Taking, content_of, state, take},
     server::{Config, Vault},
     store::{
         AuditEntry, AuditOutcome, Change, Expected, OAuthGrant, SealedKey, Store, StoreError, Work,
@@ -375,6 +375,37 @@ async fn until(what: &str, look: impl AsyncFn() -> bool) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("{what}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn vaults_that_share_a_place_leave_each_others_backups_alone() {
+    let (one, two) = (World::sqlite().await, World::sqlite().await);
+    let store = one.folder.path().join("store");
+    std::fs::create_dir(&store).unwrap();
+    let spec = format!("backups=file://{}", store.display()).parse().unwrap();
+    let settings = Settings { store: Some(spec), keep: 1, ..Settings::default() };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+
+    let mut places = Vec::new();
+    for world in [&one, &two] {
+        let data = directory(world, "data");
+        let wrapping = filled(world, &data).await;
+        for _ in 0..2 {
+            taken(world.store.as_ref(), &wrapping, &data, &settings).await.unwrap();
+        }
+        places.push((Place::open(settings.store.as_ref(), &data, &clock).unwrap(), world));
+    }
+
+    assert_eq!(kept(&store).len(), 2, "the last one of each");
+    let mut tenants = Vec::new();
+    for (place, world) in &places {
+        let tenant = world.store.setting("tenant").await.unwrap().unwrap();
+        let Newest::One(name) = place.newest(Some(&tenant)).await.unwrap() else { panic!("{tenant}") };
+        assert!(name.contains(&tenant), "{name}");
+        tenants.push(tenant);
+    }
+    tenants.sort();
+    assert_eq!(places[0].0.newest(None).await.unwrap(), Newest::OfSeveral(tenants));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,7 +13,7 @@ pub use blobs::Content;
 pub use place::{Kept, Newest, Place};
 pub use read::{Sink, read};
 pub use spool::content_of;
-pub use take::{State, Taken, Taking, state, take};
+pub use take::{Failed, State, Taken, Taking, state, take};
 
 use crate::{
     sealed_file::{Recipient, SealedFileError},

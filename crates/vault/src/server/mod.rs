@@ -143,6 +143,11 @@ impl Vault {
         let wrapping = Arc::new(wrapping);
         let self_backup = match config.self_backup {
             Some(settings) => {
+                if config.database.is_some() && settings.store.is_none() && settings.every.is_some() {
+                    tracing::warn!(
+                        "the vault backs itself up into the data directory of whichever replica does it; name a store with --backup-store"
+                    );
+                }
                 let place = self_backup::Place::open(settings.store.as_ref(), &directory, &clock)?;
                 self_backup::work::plan(store.as_ref(), settings.every, clock.now())
                     .await
