@@ -259,9 +259,13 @@ async fn a_lost_database_is_back_with_the_recovery_points_that_its_backup_did_no
     let repo = repository(&location).await;
     write_point(&repo, "newer", "i1").await;
     write_point(&repo, "strange", "i2").await;
+    write_point(&repo, "../../secrets", "i1").await;
 
     let still_there = world.refused(&["vault", "recover", "--data", "vault"]);
     world.lose_the_database();
+    let nowhere =
+        world.refused(&["vault", "recover", "--data", "vault", "--backup-store", "file:///no/such/place"]);
+    let no_file = world.refused(&["vault", "recover", "--data", "vault", "--file", "no.age"]);
     let listed = world.done(&["vault", "list-self-backups", "--data", "vault", "-o", "json"]);
     let told = world.recovered(&["--data", "vault"]);
     let again = world.recovered(&["--data", "vault", "--scan-only"]);
@@ -269,6 +273,9 @@ async fn a_lost_database_is_back_with_the_recovery_points_that_its_backup_did_no
 
     assert_eq!(still_there.0, 5);
     assert!(still_there.1.contains("the database is not empty"), "{}", still_there.1);
+    assert!(nowhere.0 == 5 && nowhere.1.contains("make it, or mount it"), "{nowhere:?}");
+    assert!(no_file.0 == 5 && no_file.1.contains("no.age"), "{no_file:?}");
+    assert_eq!((&told["unsound"], &again["unsound"]), (&json!(1), &json!(1)), "{told}");
     let name = serde_json::from_str::<Value>(&backed_up).unwrap()["name"].clone();
     assert!(listed.contains(name.as_str().unwrap()), "{listed}");
     assert_eq!(told["backup"], name);

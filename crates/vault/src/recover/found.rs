@@ -5,11 +5,15 @@ use super::adopt;
 use crate::{
     api::{
         Loaded,
-        extensions::BACKUP_NAMESPACE,
+        extensions::{self, BACKUP_NAMESPACE, ExtensionRecord},
         instances::{self, InstanceRecord},
+        jobs::JobRecord,
+        load,
         points::{self, PointRecord},
         policies, put, read,
     },
+    keys::location_key,
+    protect::start::location_settings,
     store::{AuditEntry, AuditOutcome, Change, Expected, Store, StoreError, Stored},
 };
 use arm::ResourceId;
@@ -19,6 +23,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 const BATCH: usize = 200;
+/// As Kubernetes names objects.
+const LONGEST: usize = 253;
 const VAULTS: &str = "Microsoft.DataProtection/backupVaults";
 
 /// A recovery point as its repository tells it.
@@ -38,6 +44,17 @@ pub struct FoundPoint {
     pub is_partial: bool,
     /// The spec of the `Backup` object.
     pub spec: Value,
+}
+
+impl FoundPoint {
+    /// Whether what a cluster wrote can be a part of ids. What it cannot be is not taken over.
+    pub fn is_sound(&self) -> bool {
+        let fits = |text: &str| {
+            let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+            !text.starts_with('.') && (1..=LONGEST).contains(&text.len()) && text.bytes().all(known)
+        };
+        [&self.id, &self.instance, &self.cluster, &self.backup].into_iter().all(|text| fits(text))
+    }
 }
 
 /// A repository that was read.
@@ -60,12 +77,16 @@ pub struct Reconciled {
     pub adopted: Vec<ResourceId>,
     /// Recovery points of the catalogue that their repository does not hold.
     pub gone: Vec<ResourceId>,
+    /// How many were left out because their names can be no names.
+    pub unsound: usize,
 }
 
 /// What the catalogue knows of an instance.
 struct Known {
     instance: Loaded<InstanceRecord>,
     points: Vec<Loaded<PointRecord>>,
+    /// Ids of the keys of repositories that are its own.
+    keys: BTreeSet<String>,
 }
 
 /// The ids that the catalogue has for recovery points. What it knows need not be read any closer.
@@ -87,16 +108,24 @@ pub async fn reconcile(
     now: Timestamp,
 ) -> Result<Reconciled, StoreError> {
     let known = catalogue(store).await?;
-    let mut done = Reconciled { gone: gone(&known, seen), ..Reconciled::default() };
+    let mut done = Reconciled { gone: gone(&known, seen, now), ..Reconciled::default() };
     let mut changes = Vec::new();
     let mut strangers = Vec::new();
     for repository in scanned {
         for point in &repository.points {
-            let Some(instance) = known.get(&point.instance) else {
+            if !point.is_sound() {
+                done.unsound += 1;
+                continue;
+            }
+            // Whoever writes a repository can write any label into it: only the instance's own repositories are believed.
+            let own = known.get(&point.instance).filter(|one| one.keys.contains(&repository.key));
+            let Some(instance) = own else {
                 strangers.push((repository, point));
                 continue;
             };
-            if instance.points.iter().any(|one| one.id.name() == point.id) {
+            if instance.points.iter().any(|one| one.id.name() == point.id)
+                || is_under_way(store, instance, point).await?
+            {
                 continue;
             }
             let (id, record) = added(store, instance, repository, point, now).await?;
@@ -121,9 +150,21 @@ pub async fn reconcile(
     Ok(done)
 }
 
+/// Whether a running vault will write it down itself, when its job ends.
+async fn is_under_way(store: &dyn Store, known: &Known, point: &FoundPoint) -> Result<bool, StoreError> {
+    let vault = known.instance.id.parent();
+    let Some(id) = vault.and_then(|vault| vault.child("backupJobs", &point.backup).ok()) else {
+        return Ok(false);
+    };
+    let job: Option<Loaded<JobRecord>> = load(store, &id).await?;
+    Ok(job.is_some_and(|job| !job.document.status.is_over()))
+}
+
+/// Those of before the repositories were read: a running vault may have written others down meanwhile.
 fn gone(
     known: &BTreeMap<String, Known>,
     seen: &BTreeMap<String, BTreeSet<(String, String)>>,
+    now: Timestamp,
 ) -> Vec<ResourceId> {
     let mut gone = Vec::new();
     for (label, one) in known {
@@ -131,7 +172,7 @@ fn gone(
             // A repository that could not be read says nothing about its recovery points.
             let Some(there) = seen.get(&point.document.key) else { continue };
             let is_there = there.contains(&(label.clone(), point.id.name().to_owned()));
-            if !is_there && !point.document.deleting {
+            if !is_there && !point.document.deleting && point.document.time < now {
                 gone.push(point.id.clone());
             }
         }
@@ -193,8 +234,16 @@ async fn catalogue(store: &dyn Store) -> Result<BTreeMap<String, Known>, StoreEr
         for vault in all(store, VAULTS, &subscription.id).await? {
             for instance in instances::all(store, &vault.id).await? {
                 let points = all(store, points::KIND, &instance.id).await?;
-                let points = points.into_iter().map(read).collect::<Result<_, _>>()?;
-                known.insert(instance.document.label.clone(), Known { instance, points });
+                let points: Vec<Loaded<PointRecord>> =
+                    points.into_iter().map(read).collect::<Result<_, _>>()?;
+                let mut keys: BTreeSet<String> =
+                    points.iter().map(|point| point.document.key.clone()).collect();
+                let cluster = &instance.document.instance.source.resource;
+                for extension in all(store, extensions::KIND, cluster).await? {
+                    let extension: Loaded<ExtensionRecord> = read(extension)?;
+                    keys.insert(location_key(&location_settings(&extension.document.settings)));
+                }
+                known.insert(instance.document.label.clone(), Known { instance, points, keys });
             }
         }
     }
@@ -218,4 +267,27 @@ async fn all(store: &dyn Store, kind: &str, under: &ResourceId) -> Result<Vec<St
 /// The change of one record that must not be there yet.
 pub fn fresh<D: serde::Serialize>(id: &ResourceId, document: &D) -> Result<Change, StoreError> {
     put(id, document, Expected::Absent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_a_cluster_made_up_do_not_become_parts_of_ids() {
+        let point = |id: &str, instance: &str| FoundPoint {
+            id: id.to_owned(),
+            instance: instance.to_owned(),
+            cluster: "7d3c0c7e".to_owned(),
+            backup: "b-1.2".to_owned(),
+            completed: Timestamp::UNIX_EPOCH,
+            is_partial: false,
+            spec: Value::Null,
+        };
+
+        assert!(point("0a1b", "i1").is_sound());
+        for wrong in ["", "..", "a/b", "a/../b", "a\nb", "a b", "ä", &"x".repeat(254)] {
+            assert!(!point(wrong, "i1").is_sound() && !point("0a1b", wrong).is_sound(), "{wrong:?}");
+        }
+    }
 }

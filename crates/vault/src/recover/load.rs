@@ -23,6 +23,8 @@ use zeroize::Zeroizing;
 
 /// Rows that are added at a time.
 const BATCH: usize = 100;
+/// Bytes after which they are added, however few they are.
+const ENOUGH: usize = 1024 * 1024;
 
 /// What was recovered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +72,7 @@ pub async fn recover(
         given,
         filling: store.fill().await?,
         waiting: None,
+        bytes: 0,
         opened: None,
         last_hash: Vec::new(),
         audit_broken_at: None,
@@ -141,6 +144,7 @@ struct Loading {
     given: Option<Wrapping>,
     filling: Box<dyn Filling>,
     waiting: Option<(Shape, Vec<Cells>)>,
+    bytes: usize,
     opened: Option<Opened>,
     last_hash: Vec<u8>,
     audit_broken_at: Option<i64>,
@@ -148,6 +152,7 @@ struct Loading {
 
 impl Loading {
     async fn flush(&mut self) -> Result<(), RecoverError> {
+        self.bytes = 0;
         let Some((shape, rows)) = self.waiting.take() else { return Ok(()) };
         let columns: Vec<&'static str> = shape.columns.iter().map(|(name, _)| *name).collect();
         Ok(self.filling.add(shape.table, &columns, rows).await?)
@@ -217,14 +222,27 @@ impl Sink for Loading {
 
     async fn row(&mut self, shape: Shape, cells: Cells) -> Result<(), RecoverError> {
         self.look(&shape, &cells)?;
+        let bytes: usize = cells.iter().map(size).sum();
+        let fits = self.bytes + bytes <= ENOUGH;
         match &mut self.waiting {
-            Some((before, rows)) if before.table == shape.table && rows.len() < BATCH => rows.push(cells),
+            Some((before, rows)) if fits && before.table == shape.table && rows.len() < BATCH => {
+                rows.push(cells);
+            }
             _ => {
                 self.flush().await?;
                 self.waiting = Some((shape, vec![cells]));
             }
         }
+        self.bytes += bytes;
         Ok(())
+    }
+}
+
+fn size(cell: &Cell) -> usize {
+    match cell {
+        Cell::Text(text) => text.len(),
+        Cell::Bytes(bytes) => bytes.len(),
+        Cell::Null | Cell::Number(_) => 0,
     }
 }
 

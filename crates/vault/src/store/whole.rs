@@ -28,26 +28,35 @@ pub struct Table {
     pub columns: &'static [Column],
     /// How many columns its key has.
     pub key: usize,
+    /// How many rows are read at a time: few where one may hold megabytes.
+    pub page: u32,
 }
+
+/// Rows that are small.
+const MANY: u32 = 500;
+/// Rows with documents that clients or clusters wrote.
+const FEW: u32 = 25;
 
 use ColumnKind::{Bytes, Number, Text};
 
-const fn table(name: &'static str, key: usize, columns: &'static [Column]) -> Table {
-    Table { name, columns, key }
+const fn table(name: &'static str, page: u32, key: usize, columns: &'static [Column]) -> Table {
+    Table { name, columns, key, page }
 }
 
 /// The tables that are copied, each behind those that it refers to.
 pub const TABLES: &[Table] = &[
-    table("settings", 1, &[("name", Text), ("value", Text)]),
-    table("subscriptions", 1, &[("key", Text), ("id", Text), ("name", Text), ("created_at", Number)]),
-    table("registrations", 2, &[("subscription", Text), ("namespace", Text)]),
+    table("settings", MANY, 1, &[("name", Text), ("value", Text)]),
+    table("subscriptions", MANY, 1, &[("key", Text), ("id", Text), ("name", Text), ("created_at", Number)]),
+    table("registrations", MANY, 2, &[("subscription", Text), ("namespace", Text)]),
     table(
         "resources",
+        FEW,
         1,
         &[("key", Text), ("id", Text), ("kind", Text), ("document", Text), ("version", Number)],
     ),
     table(
         "role_assignments",
+        MANY,
         1,
         &[
             ("name", Text),
@@ -60,6 +69,7 @@ pub const TABLES: &[Table] = &[
     ),
     table(
         "principals",
+        MANY,
         1,
         &[
             ("object_id", Text),
@@ -71,11 +81,17 @@ pub const TABLES: &[Table] = &[
             ("created_at", Number),
         ],
     ),
-    table("client_secrets", 1, &[("id", Text), ("client_id", Text), ("hash", Text), ("created_at", Number)]),
-    table("signing_keys", 1, &[("id", Text), ("sealed", Bytes), ("created_at", Number)]),
-    table("sealed_secrets", 1, &[("name", Text), ("sealed", Bytes)]),
+    table(
+        "client_secrets",
+        MANY,
+        1,
+        &[("id", Text), ("client_id", Text), ("hash", Text), ("created_at", Number)],
+    ),
+    table("signing_keys", MANY, 1, &[("id", Text), ("sealed", Bytes), ("created_at", Number)]),
+    table("sealed_secrets", MANY, 1, &[("name", Text), ("sealed", Bytes)]),
     table(
         "operations",
+        FEW,
         1,
         &[
             ("id", Text),
@@ -91,6 +107,7 @@ pub const TABLES: &[Table] = &[
     ),
     table(
         "work",
+        FEW,
         1,
         &[
             ("id", Text),
@@ -102,7 +119,7 @@ pub const TABLES: &[Table] = &[
             ("document", Text),
         ],
     ),
-    table("audit", 1, &[("number", Number), ("record", Text), ("hash", Bytes)]),
+    table("audit", MANY, 1, &[("number", Number), ("record", Text), ("hash", Bytes)]),
 ];
 
 /// What is not copied, as table or `table.column`: a claim is of a process that is gone, failures to sign in count for a

@@ -6,20 +6,17 @@ use crate::store::{
     whole::{Cell, Cells, ColumnKind, LEFT_OUT, TABLES, Table},
 };
 
-/// Rows of a page. Documents may be megabytes: few enough for any memory.
-const PAGE: u32 = 100;
-
 /// The next page of a table.
 pub fn page(table: &Table, after: Option<&Cells>) -> Query {
     let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
     let key = names.iter().take(table.key).copied().collect::<Vec<_>>().join(", ");
-    let (all, name) = (names.join(", "), table.name);
+    let (all, name, most) = (names.join(", "), table.name, table.page);
     let Some(after) = after else {
-        return query(format!("SELECT {all} FROM {name} ORDER BY {key} LIMIT {PAGE}"));
+        return query(format!("SELECT {all} FROM {name} ORDER BY {key} LIMIT {most}"));
     };
     let places: Vec<String> = (1..=table.key).map(|number| format!("?{number}")).collect();
     let sql = format!(
-        "SELECT {all} FROM {name} WHERE ({key}) > ({}) ORDER BY {key} LIMIT {PAGE}",
+        "SELECT {all} FROM {name} WHERE ({key}) > ({}) ORDER BY {key} LIMIT {most}",
         places.join(", ")
     );
     after

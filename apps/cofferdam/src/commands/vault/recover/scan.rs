@@ -52,6 +52,15 @@ pub async fn scan(
         adopt::NAME,
         done.gone.len()
     ));
+    if done.unsound > 0 {
+        told.warned = true;
+        told.line(format!(
+            "{} recovery points were left out: their names can be no names here; look at them with `cofferdam \
+             recovery-point list` or restic",
+            done.unsound
+        ));
+    }
+    told.fact("unsound", done.unsound);
     for (what, ids) in [("added", &done.added), ("unknown instance", &done.adopted), ("gone", &done.gone)] {
         for id in ids {
             told.line(format!("{what}: {id}"));
@@ -107,7 +116,9 @@ async fn read(
             // One that cannot be read is no reason to leave the others out.
             Err(error) => {
                 told.warned = true;
-                told.line(format!("could not read the recovery point {id} of the repository {key}: {error}"));
+                told.line(format!(
+                    "could not read the recovery point {id:?} of the repository {key}: {error}"
+                ));
             }
         }
     }
