@@ -11,7 +11,7 @@ use telemetry::Clock;
 use vault::{
     directory::DataDirectory,
     keys::{location_key, repository_key},
-    recover::recover,
+    recover::{FoundPoint, Scanned, reconcile, recover},
     seal::{KEY_FILE, KeySource},
     self_backup::{Newest, Place, Settings},
     server::create_store,
@@ -127,4 +127,49 @@ async fn the_api_answers_the_same_once_a_lost_file_was_recovered() {
 async fn the_api_answers_the_same_once_a_lost_database_of_a_server_was_recovered() {
     let url = new_database(shared(), "").await;
     the_api_answers_the_same_once_a_lost_database_was_recovered(Some(url)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repository_tells_of_its_own_instances_and_one_of_another_cluster_is_not_believed() {
+    let protected = Protected::start().await;
+    protected.protect().await;
+    let store = protected.world.app.store.as_ref();
+    protected.cluster.says("Backup", json!({"phase": "InProgress", "stage": "snapshots"}));
+    let running = protected.job_of(&protected.back_up().await).await;
+    let stored = store.resource(&protected.instance.parse().unwrap()).await.unwrap().unwrap();
+    let label = stored.document["label"].as_str().unwrap().to_owned();
+    let now = protected.world.clock.now();
+    let point = |id: &str, backup: &str| FoundPoint {
+        id: id.to_owned(),
+        instance: label.clone(),
+        cluster: "cluster-uid".to_owned(),
+        backup: backup.to_owned(),
+        completed: now - jiff::SignedDuration::from_hours(1),
+        is_partial: true,
+        spec: json!({"includedNamespaces": ["shop"]}),
+    };
+    let settings: BTreeMap<String, String> =
+        [("configuration.backupStorageLocation.bucket".to_owned(), "backups".to_owned())].into();
+    let job = running.rsplit('/').next().unwrap();
+    let own = Scanned {
+        key: location_key(&settings),
+        settings: settings.clone(),
+        points: vec![point("missed", "b1"), point("written-down-by-its-job", job)],
+    };
+    let foreign = Scanned { key: "0f0f".to_owned(), settings, points: vec![point("planted", "b2")] };
+    let scanned = [own, foreign];
+
+    let done = reconcile(store, &scanned, &BTreeMap::new(), now).await.unwrap();
+    let again = reconcile(store, &scanned, &BTreeMap::new(), now).await.unwrap();
+    let listed = protected.get(&format!("{}/recoveryPoints", protected.instance)).await;
+
+    assert_eq!(listed.names(), ["missed"]);
+    let properties = &listed.body["value"][0]["properties"];
+    let time = |name: &str| properties[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let lives = time("expiryTime").duration_since(time("recoveryPointTime"));
+    assert_eq!(lives, jiff::SignedDuration::from_hours(7 * 24), "as the policy says");
+    assert_eq!(properties["recoveryPointState"], "Partial");
+    let adopted: Vec<&str> = done.adopted.iter().map(|id| id.name()).collect();
+    assert_eq!((done.added.len(), adopted), (1, vec!["planted"]));
+    assert_eq!((again.added.len(), again.adopted.len()), (0, 0), "again adds nothing");
 }

@@ -31,6 +31,13 @@ const LOCATION: &str = "local";
 /// The longest that a policy can keep anything: what was agreed is not known.
 const LONGEST: &str = "P360D";
 
+/// Whether an instance is one that was adopted.
+pub fn is_adopted(instance: &ResourceId) -> bool {
+    let is_named = |id: &ResourceId| id.name().eq_ignore_ascii_case(NAME);
+    let group = instance.resource_group().is_some_and(|group| group.eq_ignore_ascii_case(NAME));
+    group && instance.parent().is_some_and(|vault| is_named(&vault))
+}
+
 /// The ids of all that is adopted, and the changes that do it.
 pub async fn changes(
     store: &dyn Store,
@@ -55,7 +62,7 @@ pub async fn changes(
             }
         }
         let id = instance.child("recoveryPoints", &point.id).map_err(wrong)?;
-        if adopted.contains(&id) {
+        if adopted.contains(&id) || store.resource(&id).await?.is_some() {
             continue;
         }
         let lifetime: Lifetime = LONGEST.parse().map_err(|error| StoreError::Damaged(format!("{error}")))?;
@@ -76,6 +83,9 @@ pub async fn changes(
         };
         changes.push(fresh(&id, &record)?);
         adopted.push(id);
+    }
+    if adopted.is_empty() {
+        changes.clear();
     }
     Ok((adopted, changes))
 }

@@ -92,7 +92,7 @@ struct Known {
 /// The ids that the catalogue has for recovery points. What it knows need not be read any closer.
 pub async fn known_points(store: &dyn Store) -> Result<BTreeSet<(String, String)>, StoreError> {
     let mut known = BTreeSet::new();
-    for one in catalogue(store).await?.values() {
+    for one in catalogue(store).await? {
         let label = &one.instance.document.label;
         known.extend(one.points.iter().map(|point| (label.clone(), point.id.name().to_owned())));
     }
@@ -118,8 +118,12 @@ pub async fn reconcile(
                 continue;
             }
             // Whoever writes a repository can write any label into it: only the instance's own repositories are believed.
-            let own = known.get(&point.instance).filter(|one| one.keys.contains(&repository.key));
-            let Some(instance) = own else {
+            let is_own = |one: &&Known| {
+                one.instance.document.label == point.instance
+                    && one.keys.contains(&repository.key)
+                    && !adopt::is_adopted(&one.instance.id)
+            };
+            let Some(instance) = known.iter().find(is_own) else {
                 strangers.push((repository, point));
                 continue;
             };
@@ -162,12 +166,13 @@ async fn is_under_way(store: &dyn Store, known: &Known, point: &FoundPoint) -> R
 
 /// Those of before the repositories were read: a running vault may have written others down meanwhile.
 fn gone(
-    known: &BTreeMap<String, Known>,
+    known: &[Known],
     seen: &BTreeMap<String, BTreeSet<(String, String)>>,
     now: Timestamp,
 ) -> Vec<ResourceId> {
     let mut gone = Vec::new();
-    for (label, one) in known {
+    for one in known {
+        let label = &one.instance.document.label;
         for point in &one.points {
             // A repository that could not be read says nothing about its recovery points.
             let Some(there) = seen.get(&point.document.key) else { continue };
@@ -227,9 +232,9 @@ pub fn fallback() -> Result<Lifetime, StoreError> {
     "P7D".parse().map_err(|error| StoreError::Damaged(format!("{error}")))
 }
 
-/// All instances with their recovery points, by label.
-async fn catalogue(store: &dyn Store) -> Result<BTreeMap<String, Known>, StoreError> {
-    let mut known = BTreeMap::new();
+/// All instances with their recovery points.
+async fn catalogue(store: &dyn Store) -> Result<Vec<Known>, StoreError> {
+    let mut known = Vec::new();
     for subscription in store.subscriptions().await? {
         for vault in all(store, VAULTS, &subscription.id).await? {
             for instance in instances::all(store, &vault.id).await? {
@@ -243,7 +248,7 @@ async fn catalogue(store: &dyn Store) -> Result<BTreeMap<String, Known>, StoreEr
                     let extension: Loaded<ExtensionRecord> = read(extension)?;
                     keys.insert(location_key(&location_settings(&extension.document.settings)));
                 }
-                known.insert(instance.document.label.clone(), Known { instance, points, keys });
+                known.push(Known { instance, points, keys });
             }
         }
     }
