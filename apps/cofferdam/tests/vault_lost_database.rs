@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 use storage::LocalStore;
-use telemetry::SystemClock;
+use telemetry::{Clock, SystemClock};
 use vault::{
     api::{
         Loaded, load,
@@ -133,7 +133,7 @@ async fn protected(data: &Path, vault: &str) -> PathBuf {
     let directory = DataDirectory::open(data).unwrap();
     let store = open_store(&directory, None).await.unwrap();
     let mut wrapping = KeySource::Directory.open(&directory).unwrap();
-    let now = Timestamp::now();
+    let now = SystemClock.now();
     rewrap::settle(store.as_ref(), &mut wrapping, now).await.unwrap();
     let key = ExportedKey {
         id: location_key(&settings()),
@@ -197,13 +197,13 @@ async fn repository(location: &Path) -> Repo {
     let secret = RepositorySecret::new(PASSWORD);
     match Repo::open(store.clone(), &secret).await {
         Ok(repo) => repo,
-        Err(_) => Repo::init(store, &secret, InitOptions::new(Timestamp::now())).await.unwrap(),
+        Err(_) => Repo::init(store, &secret, InitOptions::new(SystemClock.now())).await.unwrap(),
     }
 }
 
 /// A recovery point as an extension commits it.
 async fn write_point(repo: &Repo, id: &str, instance: &str) {
-    let (now, uid) = (Timestamp::now(), format!("{id}-uid"));
+    let (now, uid) = (SystemClock.now(), format!("{id}-uid"));
     let manifest = Manifest {
         format_version: FORMAT_VERSION.to_owned(),
         recovery_point: RecoveryPointId::new(id),

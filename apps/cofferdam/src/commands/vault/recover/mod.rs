@@ -119,7 +119,7 @@ pub async fn run(args: RecoverArgs, format: Format) -> Outcome {
         let mut told = Told::default();
         match content {
             Some((name, content)) => {
-                let done = all.from_backup(&name, content).await?;
+                let done = all.load(&name, content).await?;
                 told.backup(&name, &done, &directory);
             }
             None if args.scan_only => {}
@@ -228,7 +228,7 @@ impl Told {
 }
 
 impl All<'_> {
-    async fn from_backup(&self, name: &str, content: self_backup::Content) -> Result<Recovered, Failure> {
+    async fn load(&self, name: &str, content: self_backup::Content) -> Result<Recovered, Failure> {
         let (source, now) = (&self.place.wrapping_key, self.clock.now());
         let identity = self.identity.clone();
         let done = recover(self.store.as_ref(), self.directory, source, identity, (name, content), now).await;
