@@ -121,10 +121,19 @@ async fn taken(
     directory: &DataDirectory,
     settings: &Settings,
 ) -> Result<PathBuf, SelfBackupError> {
+    taken_at(store, wrapping, directory, settings, now()).await
+}
+
+async fn taken_at(
+    store: &dyn Store,
+    wrapping: &Wrapping,
+    directory: &DataDirectory,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<PathBuf, SelfBackupError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let place = Place::open(settings.store.as_ref(), directory, &clock).unwrap();
-    let taking =
-        Taking { store, wrapping, directory, place: &place, settings, principal: "operator", now: now() };
+    let taking = Taking { store, wrapping, directory, place: &place, settings, principal: "operator", now };
     take(&taking).await.map(|taken| directory.path("backups").join(taken.name))
 }
 
@@ -397,8 +406,9 @@ async fn vaults_that_share_a_place_leave_each_others_backups_alone() {
     for world in [&one, &two] {
         let data = directory(world, "data");
         let wrapping = filled(world, &data).await;
-        for _ in 0..2 {
-            taken(world.store.as_ref(), &wrapping, &data, &settings).await.unwrap();
+        for n in 0..2 {
+            let at = now() + SignedDuration::from_millis(n);
+            taken_at(world.store.as_ref(), &wrapping, &data, &settings, at).await.unwrap();
         }
         places.push((Place::open(settings.store.as_ref(), &data, &clock).unwrap(), world));
     }
@@ -440,13 +450,14 @@ async fn a_large_backup_lies_in_an_object_store_and_comes_back_from_there() {
     };
     let large: Vec<Change> = (0..24).map(large).collect();
     world.store.commit(&large, &audit("large")).await.unwrap();
-    let before = rows(world.store.as_ref()).await;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let place = Place::open(settings.store.as_ref(), &data, &clock).unwrap();
-    for _ in 0..2 {
-        taken(world.store.as_ref(), &wrapping, &data, &settings).await.unwrap();
-    }
+    let store = world.store.as_ref();
+    taken(store, &wrapping, &data, &settings).await.unwrap();
+    let before = rows(store).await;
+    let soon = now() + SignedDuration::from_millis(1);
+    taken_at(store, &wrapping, &data, &settings, soon).await.unwrap();
     let kept = place.list(None).await.unwrap();
     let target = World::postgres().await;
     let from = ("file", place.get(&kept[0].name).await.unwrap());

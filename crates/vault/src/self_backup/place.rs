@@ -75,7 +75,7 @@ impl Place {
 
     /// The name of what is taken at a time. The last part keeps two apart that are taken at once.
     pub fn name(tenant: &str, taken_at: Timestamp) -> String {
-        let time = taken_at.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
+        let time = taken_at.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%S.%3fZ");
         let unique = uuid::Uuid::new_v4().simple().to_string();
         format!("{BEGIN}{tenant}-{time}-{}{END}", unique.get(..8).unwrap_or(&unique))
     }

@@ -156,17 +156,18 @@ async fn take_one(taking: &Taking<'_>) -> Result<Taken, SelfBackupError> {
         }
         return Err(SelfBackupError::NotWhole { name, place: place.text().to_owned(), why });
     }
-    tidy(place, &tenant, settings.keep).await;
+    tidy(place, &tenant, settings.keep, &name).await;
     Ok(Taken { at: now, name, place: place.text().to_owned(), bytes, rows: counts.values().sum() })
 }
 
 /// A store that keeps what shall go is no reason to have no backup.
-async fn tidy(place: &Place, tenant: &str, keep: usize) {
+async fn tidy(place: &Place, tenant: &str, keep: usize, new: &str) {
     let names = match place.list(Some(tenant)).await {
         Ok(kept) => kept.into_iter().map(|kept| kept.name).collect(),
         Err(error) => return tracing::warn!(%error, "could not look for old backups of the vault"),
     };
-    for name in decide::outlived(names, keep) {
+    // After a clock went back the new one is not the last by name; it is what was asked for all the same.
+    for name in decide::outlived(names, keep).into_iter().filter(|name| name != new) {
         match place.remove(&name).await {
             Ok(()) => tracing::info!(name, "removed an old backup of the vault"),
             Err(error) => tracing::warn!(%error, name, "could not remove an old backup of the vault"),
