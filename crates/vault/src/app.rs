@@ -5,7 +5,7 @@ use crate::{
     links::Links, manifests::ConnectManifests, metrics::Metrics, public_url::PublicUrl, seal::Wrapping,
     store::Store, tokens::Issuer, trust::Trust, work::Kinds,
 };
-use crate::{api::extensions::Catalogue, protect::quotas::Quotas};
+use crate::{api::extensions::Catalogue, protect::quotas::Quotas, self_backup};
 use identity::RoleDefinition;
 use jiff::SignedDuration;
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -65,6 +65,8 @@ pub struct App {
     pub kinds: Kinds,
     /// How long work that was claimed is left to a replica that falls silent.
     pub lease: Duration,
+    /// How the vault backs itself up.
+    pub self_backup: Option<self_backup::work::Running>,
     /// What is counted.
     pub metrics: Metrics,
     /// Wakes the background tasks.

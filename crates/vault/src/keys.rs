@@ -57,10 +57,7 @@ pub enum RepositoryKeyError {
 
 /// The id of a location's key: the same place has the same key, however its settings are spelt.
 pub fn location_key(settings: &BTreeMap<String, String>) -> String {
-    let get = |name: &str| {
-        let found = settings.iter().find(|(key, _)| key.to_lowercase().ends_with(&name.to_lowercase()));
-        found.map(|(_, value)| value.trim().trim_end_matches('/').to_lowercase()).unwrap_or_default()
-    };
+    let get = |name: &str| setting(settings, name).map(str::to_lowercase).unwrap_or_default();
     let mut hash = Sha256::new();
     for name in [
         ".provider",
@@ -78,6 +75,12 @@ pub fn location_key(settings: &BTreeMap<String, String>) -> String {
         hash.update(value.as_bytes());
     }
     hash.finalize().iter().take(10).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A setting of a location, by the end of its name; empty ones are none.
+pub fn setting<'s>(settings: &'s BTreeMap<String, String>, end: &str) -> Option<&'s str> {
+    let found = settings.iter().find(|(key, _)| key.to_lowercase().ends_with(&end.to_lowercase()));
+    found.map(|(_, value)| value.trim().trim_end_matches('/')).filter(|value| !value.is_empty())
 }
 
 /// The key of the location that a cluster writes to, made if there is none yet. Of two replicas that make one at once, one
@@ -149,7 +152,8 @@ fn secret_name(id: &str) -> String {
     format!("{PREFIX}{id}")
 }
 
-async fn opened(
+/// What opens the repository of a location.
+pub async fn opened(
     store: &dyn Store,
     wrapping: &Wrapping,
     id: &str,
@@ -210,23 +214,10 @@ pub async fn export(
     recipient: &Recipient,
     now: Timestamp,
 ) -> Result<Exported, RepositoryKeyError> {
-    let above: ResourceId =
-        EVERYWHERE.parse().map_err(|error: arm::IdError| StoreError::Damaged(error.to_string()))?;
     let mut keys = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = store.resources(KIND, &above, after.as_deref(), 1_000).await?;
-        let whole = page.len() == 1_000;
-        after = page.last().map(|last| last.id.folded().to_owned());
-        for stored in page {
-            let record: Loaded<KeyRecord> = read(stored)?;
-            let id = record.id.name().to_owned();
-            let repository_password = opened(store, wrapping, &id).await?.to_string();
-            keys.push(ExportedKey { id, settings: record.document.settings, repository_password });
-        }
-        if !whole {
-            break;
-        }
+    for (id, settings) in locations(store).await? {
+        let repository_password = opened(store, wrapping, &id).await?.to_string();
+        keys.push(ExportedKey { id, settings, repository_password });
     }
     let audit = AuditEntry {
         at: now,
@@ -241,6 +232,61 @@ pub async fn export(
     let text = serde_json::to_vec(&export).map_err(|error| StoreError::Damaged(error.to_string()))?;
     let text = Zeroizing::new(text);
     Ok(Exported { file: sealed_file::seal(recipient, &text)?, keys: export.keys.len() })
+}
+
+/// All locations that have a key: its id, and the settings that it was made for.
+pub async fn locations(store: &dyn Store) -> Result<Vec<(String, BTreeMap<String, String>)>, StoreError> {
+    let above: ResourceId =
+        EVERYWHERE.parse().map_err(|error: arm::IdError| StoreError::Damaged(error.to_string()))?;
+    let mut found = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = store.resources(KIND, &above, after.as_deref(), 1_000).await?;
+        let whole = page.len() == 1_000;
+        after = page.last().map(|last| last.id.folded().to_owned());
+        for stored in page {
+            let record: Loaded<KeyRecord> = read(stored)?;
+            found.push((record.id.name().to_owned(), record.document.settings));
+        }
+        if !whole {
+            return Ok(found);
+        }
+    }
+}
+
+/// Takes keys of an export over that the database does not have; how many. One that it has stays as it is.
+pub async fn import(
+    store: &dyn Store,
+    wrapping: &Wrapping,
+    keys: &[ExportedKey],
+    now: Timestamp,
+) -> Result<usize, RepositoryKeyError> {
+    let mut changes = vec![wrapping.guard()];
+    let mut added = 0;
+    for key in keys {
+        let name = format!("{PREFIX}{}", key.id);
+        if store.secret(&name).await?.is_some() {
+            continue;
+        }
+        let record = KeyRecord { settings: key.settings.clone(), created_at: now, owner: None };
+        let sealed = wrapping.seal(&name, key.repository_password.as_bytes())?;
+        changes.push(Change::Keep(name, sealed));
+        changes.push(put(&record_id(&key.id)?, &record, Expected::Absent)?);
+        added += 1;
+    }
+    if added == 0 {
+        return Ok(0);
+    }
+    let audit = AuditEntry {
+        at: now,
+        principal: "operator".to_owned(),
+        action: format!("import {added} repository keys"),
+        scope: "/repositoryKeys".to_owned(),
+        outcome: AuditOutcome::Changed,
+        correlation: uuid::Uuid::new_v4().to_string(),
+    };
+    store.commit(&changes, &audit).await?;
+    Ok(added)
 }
 
 /// Reads an export that was opened.

@@ -1,6 +1,7 @@
 //! What the vault counts, in the Prometheus text format. Labels come from closed lists: what a client sends never becomes
 //! one.
 
+use crate::self_backup::State;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -46,6 +47,9 @@ pub struct Metrics {
     pub connections: Gauge,
     claimed: Family<Kind, Counter>,
     failed: Family<Kind, Counter>,
+    backed_up_at: Gauge,
+    backup_bytes: Gauge,
+    backup_failures: Gauge,
 }
 
 impl Default for Metrics {
@@ -61,7 +65,24 @@ impl Default for Metrics {
         registry.register("connections", "Connections that are open", connections.clone());
         registry.register("work_claimed", "Work that this replica claimed", claimed.clone());
         registry.register("work_failed", "Steps of work that are tried again", failed.clone());
-        Self { registry, answered, seconds, connections, claimed, failed }
+        let (backed_up_at, backup_bytes, backup_failures) =
+            (Gauge::default(), Gauge::default(), Gauge::default());
+        let help = "When the vault last backed itself up, in seconds since 1970; 0 when it never did";
+        registry.register("self_backup_timestamp_seconds", help, backed_up_at.clone());
+        registry.register("self_backup_bytes", "Bytes of its last self-backup", backup_bytes.clone());
+        let help = "Self-backups that failed since the last one that did not";
+        registry.register("self_backup_failures", help, backup_failures.clone());
+        Self {
+            registry,
+            answered,
+            seconds,
+            connections,
+            claimed,
+            failed,
+            backed_up_at,
+            backup_bytes,
+            backup_failures,
+        }
     }
 }
 
@@ -82,6 +103,14 @@ impl Metrics {
         self.failed.get_or_create(&Kind { kind: kind.to_owned() }).inc();
     }
 
+    /// How self-backups went, as the database says it: the same on every replica.
+    pub fn self_backup(&self, state: &State) {
+        let last = state.last.as_ref();
+        self.backed_up_at.set(last.map_or(0, |taken| taken.at.as_second()));
+        self.backup_bytes.set(last.map_or(0, |taken| i64::try_from(taken.bytes).unwrap_or(i64::MAX)));
+        self.backup_failures.set(state.failed.as_ref().map_or(0, |failed| i64::from(failed.times)));
+    }
+
     /// All as text.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -90,5 +119,28 @@ impl Metrics {
             text.clear();
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::self_backup::{Failed, Taken};
+    use jiff::Timestamp;
+
+    #[test]
+    fn a_self_backup_that_fails_is_seen_beside_the_last_one_that_did_not() {
+        let (metrics, at) = (Metrics::default(), Timestamp::from_second(1_700_000_000).unwrap());
+        let last = Taken { at, name: "n".into(), place: "p".into(), bytes: 5_000, rows: 7 };
+        let failed = Failed { at, why: "full".into(), times: 3 };
+
+        let never = metrics.text();
+        metrics.self_backup(&State { last: Some(last), failed: Some(failed) });
+        let text = metrics.text();
+
+        assert!(never.contains("cofferdam_vault_self_backup_timestamp_seconds 0\n"), "{never}");
+        for line in ["timestamp_seconds 1700000000", "bytes 5000", "failures 3"] {
+            assert!(text.contains(&format!("cofferdam_vault_self_backup_{line}\n")), "{line}: {text}");
+        }
     }
 }

@@ -18,6 +18,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 /// The authority's certificate, which clients must trust.
 pub const CA_FILE: &str = "tls/ca.crt";
 const CA_KEY_FILE: &str = "tls/ca.key";
+/// The authority's files in the data directory.
+pub const AUTHORITY_FILES: [&str; 2] = [CA_FILE, CA_KEY_FILE];
 const SERVER_FILE: &str = "tls/server.crt";
 const SERVER_KEY_FILE: &str = "tls/server.key";
 const RECORD_FILE: &str = "tls/server.json";

@@ -7,6 +7,7 @@ pub use source::{KeySource, make as make_key};
 
 use crate::{
     directory::{DataDirectory, DirectoryError},
+    sealed_file::{Identity, SealedFileError},
     store::Change,
 };
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
@@ -18,6 +19,8 @@ use zeroize::Zeroizing;
 pub const KEY_FILE: &str = "secrets/wrapping.key";
 /// The setting of the database that names the key with which new secrets are sealed.
 pub const SETTING: &str = "wrapping key";
+/// What keys of self-backups are derived for.
+const BACKUP: &[u8] = b"cofferdam self-backup v1";
 const NONCE: usize = 12;
 
 /// Seals and opens secrets.
@@ -30,6 +33,7 @@ pub struct Wrapping {
 struct Key {
     fingerprint: String,
     key: RandomizedNonceKey,
+    bytes: Zeroizing<Vec<u8>>,
 }
 
 /// Why a secret could not be sealed or opened.
@@ -82,15 +86,19 @@ impl Wrapping {
     /// Seals with the key of this fingerprint from now on.
     pub fn seal_with(&mut self, fingerprint: &str) -> Result<(), SealError> {
         let found = self.keys.iter().position(|key| key.fingerprint == fingerprint);
-        let given = || self.keys.iter().map(|key| key.fingerprint.as_str()).collect::<Vec<_>>().join(", ");
-        self.seals =
-            found.ok_or_else(|| SealError::Other { wanted: fingerprint.to_owned(), given: given() })?;
+        self.seals = found
+            .ok_or_else(|| SealError::Other { wanted: fingerprint.to_owned(), given: self.fingerprints() })?;
         Ok(())
     }
 
     /// The fingerprint of the key that seals.
     pub fn fingerprint(&self) -> &str {
         self.sealing().map_or("", |key| &key.fingerprint)
+    }
+
+    /// The fingerprints of all keys.
+    pub fn fingerprints(&self) -> String {
+        self.keys.iter().map(|key| key.fingerprint.as_str()).collect::<Vec<_>>().join(", ")
     }
 
     /// Seals with the key that was given last from now on: the one to change to.
@@ -108,6 +116,31 @@ impl Wrapping {
     pub fn guard(&self) -> Change {
         let now = self.fingerprint().to_owned();
         Change::SetIf { name: SETTING.to_owned(), before: Some(now.clone()), value: now }
+    }
+
+    /// Whether the key of this fingerprint is here.
+    pub fn has(&self, fingerprint: &str) -> bool {
+        self.find(fingerprint).is_some()
+    }
+
+    /// What opens the self-backups that were made with these keys.
+    pub fn backup_identities(&self) -> Result<Vec<Identity>, SealedFileError> {
+        self.keys.iter().map(|key| Identity::derived(&key.bytes, BACKUP)).collect()
+    }
+
+    /// What opens and seals the self-backups that are made with one of the keys.
+    pub fn backup_identity(&self, fingerprint: &str) -> Option<Result<Identity, SealedFileError>> {
+        self.find(fingerprint).map(|key| Identity::derived(&key.bytes, BACKUP))
+    }
+
+    /// One of the keys as it is written into a file, for a self-backup that the operator opens with a key of their own.
+    pub fn reveal(&self, fingerprint: &str) -> Option<Zeroizing<String>> {
+        let key = self.find(fingerprint)?;
+        Some(Zeroizing::new(key.bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+
+    fn find(&self, fingerprint: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.fingerprint == fingerprint)
     }
 
     fn sealing(&self) -> Option<&Key> {
@@ -146,7 +179,7 @@ impl Key {
             (0..32).map(digit).collect::<Option<Vec<_>>>().map(Zeroizing::new);
         let bytes = bytes.filter(|_| text.len() == 64).ok_or_else(wrong)?;
         let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| wrong())?;
-        Ok(Self { fingerprint: fingerprint(&bytes), key })
+        Ok(Self { fingerprint: fingerprint(&bytes), key, bytes })
     }
 
     fn open(&self, name: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {

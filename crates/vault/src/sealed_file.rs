@@ -4,17 +4,18 @@
 mod bech32;
 mod keys;
 mod payload;
+mod stream;
 
 pub use keys::{Identity, Recipient};
+pub use stream::{Opener, Sealer};
 
 use aws_lc_rs::{
-    aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey},
+    aead::{CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey},
     agreement::{PrivateKey, UnparsedPublicKey, X25519, agree},
     hkdf::{HKDF_SHA256, Salt},
     hmac,
 };
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
-use rand::Rng;
 use zeroize::Zeroizing;
 
 const VERSION: &str = "age-encryption.org/v1";
@@ -50,46 +51,21 @@ type Result<T> = std::result::Result<T, SealedFileError>;
 
 /// Seals bytes to a recipient.
 pub fn seal(recipient: &Recipient, content: &[u8]) -> Result<Vec<u8>> {
-    let mut file_key = Zeroizing::new([0_u8; FILE_KEY]);
-    rand::rng().fill_bytes(file_key.as_mut());
-    let ephemeral = Identity::make();
-    let share = ephemeral.recipient()?;
-    let wrap_key = shared(&ephemeral, recipient, &share, recipient)?;
-    let mut wrapped = file_key.to_vec();
-    let key = chacha(wrap_key.as_ref())?;
-    key.seal_in_place_append_tag(zero_nonce(), Aad::empty(), &mut wrapped)
-        .map_err(|_| SealedFileError::Library)?;
-    let mut head = format!(
-        "{VERSION}\n-> X25519 {}\n{}\n---",
-        STANDARD_NO_PAD.encode(share.bytes()),
-        STANDARD_NO_PAD.encode(&wrapped)
-    );
-    let mac = hmac::sign(&head_key(file_key.as_ref())?, head.as_bytes());
-    head.push_str(&format!(" {}\n", STANDARD_NO_PAD.encode(mac.as_ref())));
-    let mut file = head.into_bytes();
-    payload::seal(file_key.as_ref(), content, &mut file)?;
+    let mut file = Vec::new();
+    let mut sealer = Sealer::begin(&[*recipient], &mut file)?;
+    sealer.more(content, &mut file)?;
+    sealer.end(&mut file)?;
     Ok(file)
 }
 
 /// Opens a file. A file can be sealed to several keys; one must be this one.
 pub fn open(identity: &Identity, file: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-    let Head { stanzas, authenticated, mac, payload } = head(file)?;
-    let own = identity.recipient()?;
-    for (share, wrapped) in stanzas {
-        let wrap_key = shared(identity, &share, &share, &own)?;
-        let mut content = Zeroizing::new(wrapped);
-        let opened = chacha(wrap_key.as_ref())?.open_in_place(zero_nonce(), Aad::empty(), &mut content);
-        let Ok(opened) = opened else { continue };
-        let mut file_key = Zeroizing::new([0_u8; FILE_KEY]);
-        if opened.len() != FILE_KEY {
-            return Err(SealedFileError::Altered);
-        }
-        file_key.copy_from_slice(opened);
-        hmac::verify(&head_key(file_key.as_ref())?, authenticated, &mac)
-            .map_err(|_| SealedFileError::Altered)?;
-        return payload::open(file_key.as_ref(), payload);
-    }
-    Err(SealedFileError::OtherKey)
+    // As large as it can become: what grows leaves copies behind that nobody wipes.
+    let mut content = Zeroizing::new(Vec::with_capacity(file.len()));
+    let mut opener = Opener::new(vec![identity.clone()]);
+    opener.more(file, &mut content)?;
+    opener.end(&mut content)?;
+    Ok(content)
 }
 
 struct Head<'a> {

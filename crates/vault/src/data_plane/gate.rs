@@ -81,7 +81,7 @@ pub fn of_store(error: &StoreError) -> BlobError {
     tracing::error!(%error, "the data plane cannot use the database");
     match error {
         StoreError::Unavailable(_) | StoreError::Conflict(_) => BlobError::unreachable(),
-        StoreError::Damaged(_) | StoreError::Newer(_) => BlobError::internal(),
+        StoreError::Damaged(_) | StoreError::Newer(_) | StoreError::NotEmpty(_) => BlobError::internal(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
         load,
     },
     app::App,
+    keys::setting,
     store::StoreError,
 };
 use arm::ResourceId;
@@ -177,20 +178,15 @@ pub fn storage_account(extension: &ExtensionRecord) -> Option<ResourceId> {
 /// The storage account of a location.
 pub fn account_of(settings: &BTreeMap<String, String>) -> Option<ResourceId> {
     let (subscription, group) =
-        (get(settings, ".config.subscriptionId")?, get(settings, ".config.resourceGroup")?);
-    let account = get(settings, ".config.storageAccount")?;
+        (setting(settings, ".config.subscriptionId")?, setting(settings, ".config.resourceGroup")?);
+    let account = setting(settings, ".config.storageAccount")?;
     ResourceId::group(subscription, group).ok()?.with("Microsoft.Storage/storageAccounts", account).ok()
 }
 
 /// The container of a location.
 pub fn container_of(settings: &BTreeMap<String, String>) -> Option<ResourceId> {
     let service = account_of(settings)?.child("blobServices", "default").ok()?;
-    service.child("containers", get(settings, ".bucket")?).ok()
-}
-
-fn get<'s>(settings: &'s BTreeMap<String, String>, name: &str) -> Option<&'s str> {
-    let found = settings.iter().find(|(key, _)| key.to_lowercase().ends_with(&name.to_lowercase()));
-    found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    service.child("containers", setting(settings, ".bucket")?).ok()
 }
 
 /// Everything that is wrong.

@@ -1,6 +1,6 @@
 //! Keys as people keep them: `age1…` may be seen by everyone, `AGE-SECRET-KEY-1…` by its owner alone.
 
-use super::{Result, SealedFileError, bech32};
+use super::{Result, SealedFileError, bech32, derive};
 use aws_lc_rs::agreement::{PrivateKey, X25519};
 use rand::Rng;
 use std::{fmt, str::FromStr};
@@ -33,6 +33,11 @@ impl Identity {
         let mut bytes = Zeroizing::new([0_u8; 32]);
         rand::rng().fill_bytes(bytes.as_mut());
         Self(bytes)
+    }
+
+    /// The one that belongs to another secret and a purpose: whoever has that secret needs no second one.
+    pub fn derived(secret: &[u8], purpose: &[u8]) -> Result<Self> {
+        derive(secret, &[], purpose).map(Self)
     }
 
     /// Its public half.

@@ -3,59 +3,102 @@
 use super::{Result, SealedFileError, TAG, chacha, derive};
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
 use rand::Rng;
+use std::fmt;
 use zeroize::Zeroizing;
 
-const NONCE: usize = 16;
+pub(super) const NONCE: usize = 16;
 const CHUNK: usize = 64 * 1024;
 
-/// Seals `content` behind what `file` holds.
-pub fn seal(file_key: &[u8], content: &[u8], file: &mut Vec<u8>) -> Result<()> {
-    let mut nonce = [0_u8; NONCE];
-    rand::rng().fill_bytes(&mut nonce);
-    file.extend_from_slice(&nonce);
-    let key = key(file_key, &nonce)?;
-    let mut chunks = content.chunks(CHUNK).peekable();
-    if chunks.peek().is_none() {
-        return sealed(&key, 0, true, &[], file);
-    }
-    let mut number = 0;
-    while let Some(chunk) = chunks.next() {
-        sealed(&key, number, chunks.peek().is_none(), chunk, file)?;
-        number += 1;
-    }
-    Ok(())
+/// Seals content that comes in pieces.
+pub struct Chunks {
+    key: LessSafeKey,
+    number: u64,
+    /// Not sealed yet; never more than a chunk, as the last one is sealed otherwise.
+    waiting: Zeroizing<Vec<u8>>,
 }
 
-fn sealed(key: &LessSafeKey, number: u64, last: bool, chunk: &[u8], file: &mut Vec<u8>) -> Result<()> {
-    let mut sealed = chunk.to_vec();
-    key.seal_in_place_append_tag(nonce_of(number, last), Aad::empty(), &mut sealed)
-        .map_err(|_| SealedFileError::Library)?;
-    file.append(&mut sealed);
-    Ok(())
+impl fmt::Debug for Chunks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Chunks({})", self.number)
+    }
 }
 
-/// Opens what [`seal`] wrote.
-pub fn open(file_key: &[u8], payload: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-    let (nonce, sealed) = payload.split_at_checked(NONCE).ok_or(SealedFileError::Altered)?;
-    let key = key(file_key, nonce)?;
-    let mut content = Zeroizing::new(Vec::with_capacity(sealed.len()));
-    let mut chunks = sealed.chunks(CHUNK + TAG).peekable();
-    if chunks.peek().is_none() {
-        return Err(SealedFileError::Altered);
+impl Chunks {
+    /// Begins the content behind what `file` holds.
+    pub fn seal(file_key: &[u8], file: &mut Vec<u8>) -> Result<Self> {
+        let mut nonce = [0_u8; NONCE];
+        rand::rng().fill_bytes(&mut nonce);
+        file.extend_from_slice(&nonce);
+        Ok(Self { key: key(file_key, &nonce)?, number: 0, waiting: empty() })
     }
-    let mut number = 0;
-    while let Some(chunk) = chunks.next() {
-        let last = chunks.peek().is_none();
-        let mut chunk = Zeroizing::new(chunk.to_vec());
-        let opened = key.open_in_place(nonce_of(number, last), Aad::empty(), &mut chunk);
+
+    /// Begins to open what [`Chunks::seal`] began with this nonce.
+    pub fn open(file_key: &[u8], nonce: &[u8]) -> Result<Self> {
+        Ok(Self { key: key(file_key, nonce)?, number: 0, waiting: empty() })
+    }
+
+    /// Seals more.
+    pub fn more(&mut self, mut content: &[u8], file: &mut Vec<u8>) -> Result<()> {
+        while !content.is_empty() {
+            if self.waiting.len() == CHUNK {
+                self.seal_one(false, file)?;
+            }
+            let (now, later) = content.split_at(content.len().min(CHUNK - self.waiting.len()));
+            self.waiting.extend_from_slice(now);
+            content = later;
+        }
+        Ok(())
+    }
+
+    /// Seals what is left, as the end.
+    pub fn end(mut self, file: &mut Vec<u8>) -> Result<()> {
+        self.seal_one(true, file)
+    }
+
+    fn seal_one(&mut self, last: bool, file: &mut Vec<u8>) -> Result<()> {
+        self.key
+            .seal_in_place_append_tag(nonce_of(self.number, last), Aad::empty(), &mut *self.waiting)
+            .map_err(|_| SealedFileError::Library)?;
+        file.extend_from_slice(&self.waiting);
+        self.waiting.clear();
+        self.number += 1;
+        Ok(())
+    }
+
+    /// Opens more.
+    pub fn open_more(&mut self, mut sealed: &[u8], content: &mut Vec<u8>) -> Result<()> {
+        while !sealed.is_empty() {
+            if self.waiting.len() == CHUNK + TAG {
+                self.open_one(false, content)?;
+            }
+            let (now, later) = sealed.split_at(sealed.len().min(CHUNK + TAG - self.waiting.len()));
+            self.waiting.extend_from_slice(now);
+            sealed = later;
+        }
+        Ok(())
+    }
+
+    /// Opens what is left, which must be the end.
+    pub fn open_end(mut self, content: &mut Vec<u8>) -> Result<()> {
+        self.open_one(true, content)
+    }
+
+    fn open_one(&mut self, last: bool, content: &mut Vec<u8>) -> Result<()> {
+        let opened = self.key.open_in_place(nonce_of(self.number, last), Aad::empty(), &mut self.waiting);
         let opened = opened.map_err(|_| SealedFileError::Altered)?;
-        if opened.is_empty() && number > 0 {
+        if opened.is_empty() && self.number > 0 {
             return Err(SealedFileError::Altered);
         }
         content.extend_from_slice(opened);
-        number += 1;
+        self.waiting.clear();
+        self.number += 1;
+        Ok(())
     }
-    Ok(content)
+}
+
+fn empty() -> Zeroizing<Vec<u8>> {
+    // So large from the beginning: what grows leaves copies behind that nobody wipes.
+    Zeroizing::new(Vec::with_capacity(CHUNK + TAG))
 }
 
 fn key(file_key: &[u8], nonce: &[u8]) -> Result<LessSafeKey> {

@@ -9,6 +9,7 @@ use crate::{
     protect::quotas::Quotas,
     public_url::PublicUrl,
     seal::KeySource,
+    self_backup,
     store::postgres::DatabaseUrl,
     stores::StoreSpec,
     trust::TrustedIssuer,
@@ -60,6 +61,8 @@ pub struct Config {
     pub agent_image: Option<String>,
     /// How people sign in.
     pub people: People,
+    /// How it backs itself up; not at all when absent.
+    pub self_backup: Option<self_backup::Settings>,
     /// Where metrics are served, without TLS and without a token; nowhere when absent.
     pub metrics: Option<SocketAddr>,
 }
@@ -88,6 +91,7 @@ impl Config {
             package_directory: None,
             people: People::default(),
             stores: Vec::new(),
+            self_backup: None,
             metrics: None,
         }
     }

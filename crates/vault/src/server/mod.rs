@@ -26,6 +26,7 @@ use crate::{
     public_url::PublicUrl,
     rewrap::{self, RewrapError},
     seal::SealError,
+    self_backup,
     shared::{self, SharedError},
     store::{
         Store, StoreError,
@@ -140,10 +141,25 @@ impl Vault {
         let stores = Stores::open(&config.stores, || directory.path(DEFAULT_FOLDER), &clock)?;
         let (shown, ca) = match config.certificate {
             Some(files) => (Shown::files(files.clone())?, files.certificate),
-            None => Shown::open(directory, public.host(), clock.as_ref())?,
+            None => Shown::open(directory.clone(), public.host(), clock.as_ref())?,
         };
         let (tenant, first) = first_start(store.as_ref(), config.subscription, clock.now()).await?;
         let wrapping = Arc::new(wrapping);
+        let self_backup = match config.self_backup {
+            Some(settings) => {
+                if config.database.is_some() && settings.store.is_none() && settings.every.is_some() {
+                    tracing::warn!(
+                        "the vault backs itself up into the data directory of whichever replica does it; name a store with --backup-store"
+                    );
+                }
+                let place = self_backup::Place::open(settings.store.as_ref(), &directory, &clock)?;
+                self_backup::work::plan(store.as_ref(), settings.every, clock.now())
+                    .await
+                    .map_err(BootstrapError::Store)?;
+                Some(self_backup::work::Running { settings, place, directory: directory.clone() })
+            }
+            None => None,
+        };
         let issuer =
             Issuer::open(public.clone(), tenant, store.clone(), clock.clone(), wrapping.clone()).await?;
         let authority = links::open_authority(store.as_ref(), &wrapping, clock.now()).await?;
@@ -187,6 +203,7 @@ impl Vault {
             replica: id.to_string(),
             kinds: config.kinds,
             lease: config.limits.lease,
+            self_backup,
             metrics: Metrics::default(),
             poke: tokio::sync::Notify::new(),
             poke_work: tokio::sync::Notify::new(),
@@ -276,6 +293,14 @@ pub async fn open_store(
     if database.is_none() && !database_file(directory).exists() {
         return Err(BootstrapError::Nothing.into());
     }
+    open_database(directory, database).await
+}
+
+/// The same, made where there is none yet.
+pub async fn create_store(
+    directory: &DataDirectory,
+    database: Option<&DatabaseUrl>,
+) -> Result<Arc<dyn Store>, ServeError> {
     open_database(directory, database).await
 }
 

@@ -1,7 +1,7 @@
 //! The listener for metrics, apart from the one for clients: plain HTTP, one path, no token. It listens nowhere unless the
 //! operator names an address.
 
-use crate::app::App;
+use crate::{app::App, self_backup};
 use axum::{Router, response::IntoResponse, routing::get};
 use http::header::CONTENT_TYPE;
 use std::sync::Arc;
@@ -14,7 +14,12 @@ const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 pub async fn run(app: Arc<App>, listener: TcpListener, stop: CancellationToken) {
     let metrics = move || {
         let app = app.clone();
-        async move { ([(CONTENT_TYPE, TEXT)], app.metrics.text()).into_response() }
+        async move {
+            if let Ok(state) = self_backup::state(app.store.as_ref()).await {
+                app.metrics.self_backup(&state);
+            }
+            ([(CONTENT_TYPE, TEXT)], app.metrics.text()).into_response()
+        }
     };
     let service = Router::new().route("/metrics", get(metrics));
     let served = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());

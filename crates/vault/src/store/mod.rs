@@ -6,13 +6,15 @@ pub mod postgres;
 mod records;
 mod sql;
 pub mod sqlite;
+pub mod whole;
 
-pub use audit::{AuditEntry, AuditOutcome, AuditRow, first_broken};
+pub use audit::{AuditEntry, AuditOutcome, AuditRow, chained, first_broken};
 pub use records::{
     AssignmentRecord, Change, Claim, ClientSecret, Ending, Expected, FailedSignIns, Grants, Holding,
     OAuthGrant, OperationRecord, Place, Principal, PrincipalKind, Sealed, SealedKey, Stored, Subscription,
     Work,
 };
+pub use whole::{Filling, Snapshot};
 
 use arm::{OperationStatus, ResourceId};
 use async_trait::async_trait;
@@ -31,6 +33,11 @@ pub enum StoreError {
     /// What stands in the database cannot be read.
     #[error("the database holds something unreadable: {0}")]
     Damaged(String),
+    /// It holds something already, in this table.
+    #[error(
+        "the database is not empty (its table {0} holds something); name an empty one, or move the file vault.db and what begins like it away"
+    )]
+    NotEmpty(String),
     /// A newer program wrote it.
     #[error("the database was written by a newer version of this program: {0}; install that version")]
     Newer(String),
@@ -127,6 +134,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn note(&self, audit: &AuditEntry) -> Stores<()>;
     /// Audit records, oldest first, from behind a number.
     async fn audit(&self, after: i64, most: u32) -> Stores<Vec<AuditRow>>;
+
+    /// One moment of everything, to be read table by table. Reads and writes of others go on.
+    async fn snapshot(&self) -> Stores<Box<dyn Snapshot>>;
+    /// Fills the database, which must be empty ([`StoreError::NotEmpty`]): all of it, or nothing.
+    async fn fill(&self) -> Stores<Box<dyn Filling>>;
 
     /// Ends all connections.
     async fn close(&self);

@@ -9,7 +9,7 @@ pub use spec::{StoreSpec, StoreSpecError};
 use blobs::{Backing, BlobError, Disk, Objects};
 use spec::Place;
 use std::{collections::BTreeMap, fs, io, path::PathBuf, sync::Arc};
-use storage::location::ObjectClient;
+use storage::{LocalStore, Prefixed, StorePath, location::ObjectClient};
 use telemetry::Clock;
 
 /// The store in the data directory.
@@ -146,6 +146,44 @@ async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io:
 fn failed(tried: &str, store: &str, error: &io::Error) -> BlobError {
     tracing::error!(%error, store, "could not {tried} a container's folder");
     if error.kind() == io::ErrorKind::StorageFull { BlobError::full() } else { BlobError::internal() }
+}
+
+/// What lies in one store, apart from any account.
+pub fn backing_of(spec: &StoreSpec, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Backing>, StoresError> {
+    Ok(match open(spec, clock)? {
+        Opened::Directory(path) => Arc::new(Disk::open(&path).map_err(|source| StoresError::Directory {
+            name: spec.name.clone(),
+            path: path.clone(),
+            source,
+        })?),
+        Opened::Objects { client, prefix } => Arc::new(Objects::of(client.objects, client.pages, &prefix)),
+    })
+}
+
+/// A folder of a store as write-once files, for reading what clusters wrote there. Nothing is contacted yet.
+pub async fn files_of(
+    spec: &StoreSpec,
+    folder: &StorePath,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn storage::Store>, String> {
+    let whole: Arc<dyn storage::Store> = match &spec.place {
+        Place::Directory(path) => {
+            // Whoever opens a directory makes it; one that is not mounted must not be taken for an empty one.
+            let at = path.join(folder.as_str());
+            let missing = |error: io::Error| format!("could not use the directory {}: {error}", at.display());
+            let at = fs::canonicalize(&at).map_err(missing)?;
+            return match LocalStore::open(&at).await {
+                Ok(store) => Ok(Arc::new(store)),
+                Err(error) => Err(error.to_string()),
+            };
+        }
+        Place::Objects(location, credentials) => {
+            let source = credentials::source(&spec.name, location, credentials.as_deref())?;
+            let opened = location.open(source, clock.clone()).await;
+            opened.map_err(|error| error.to_string())?.root
+        }
+    };
+    Ok(if folder.is_root() { whole } else { Arc::new(Prefixed::new(whole, folder.clone())) })
 }
 
 fn open(spec: &StoreSpec, clock: &Arc<dyn Clock>) -> Result<Opened, StoresError> {

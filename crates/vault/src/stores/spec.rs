@@ -18,6 +18,13 @@ pub struct StoreSpec {
     pub(super) place: Place,
 }
 
+impl StoreSpec {
+    /// A directory.
+    pub fn directory(name: &str, path: PathBuf) -> Self {
+        Self { name: name.to_owned(), place: Place::Directory(path) }
+    }
+}
+
 /// Where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {

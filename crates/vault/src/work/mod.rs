@@ -9,7 +9,7 @@ pub use run::run;
 
 use crate::{
     app::App,
-    data_plane, protect,
+    data_plane, protect, self_backup,
     store::{AuditEntry, AuditOutcome, Change, StoreError, Work},
 };
 use jiff::Timestamp;
@@ -48,6 +48,7 @@ const KINDS: Kinds = &[
     (protect::validate::KIND, protect::validate::step),
     (protect::purge::KIND, protect::purge::step),
     (data_plane::remove::KIND, data_plane::remove::step),
+    (self_backup::work::KIND, self_backup::work::step),
     (crate::api::vaults::PURGE, crate::api::vaults::purge),
 ];
 /// Kinds of work and their steps.

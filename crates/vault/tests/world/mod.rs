@@ -19,7 +19,9 @@ use vault::{
     cluster_link::{ClusterLink, NoClusters},
     manifests::{ConnectManifests, ConnectSettings},
     seal::KeySource,
+    self_backup::Settings,
     server::{Config, Limits, People, ServeError, Vault},
+    store::postgres::DatabaseUrl,
 };
 
 pub const VERSION: &str = "2024-11-01";
@@ -37,8 +39,45 @@ pub struct World {
     pub http: reqwest::Client,
     folder: Arc<TempDir>,
     clusters: Arc<dyn ClusterLink>,
+    choices: Choices,
     stop: CancellationToken,
     task: JoinHandle<Result<(), ServeError>>,
+}
+
+/// What a test chooses of how a vault is kept.
+#[derive(Debug, Clone, Default)]
+pub struct Choices {
+    /// A file in the data directory when absent.
+    pub database: Option<DatabaseUrl>,
+    /// None when absent.
+    pub self_backup: Option<Settings>,
+}
+
+/// A vault that was ended, and what it left behind.
+pub struct Halted {
+    folder: Arc<TempDir>,
+    clock: Arc<FixedClock>,
+    administrator: Person,
+    tenant: String,
+    subscription: String,
+    clusters: Arc<dyn ClusterLink>,
+    choices: Choices,
+}
+
+impl Halted {
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("vault")
+    }
+
+    /// Starts it again on what is there.
+    pub async fn start(self) -> World {
+        let Self { folder, clock, administrator, tenant, subscription, clusters, choices } = self;
+        let vault = open(&folder, &clock, Limits::default(), People::default(), &choices).await;
+        let mut vault = vault.with_clusters(clusters.clone());
+        assert!(vault.take_first().is_none(), "only the first start makes an administrator");
+        World::over(vault, folder, clock, administrator, tenant, subscription, clusters, choices)
+    }
 }
 
 /// Someone with a token.
@@ -87,27 +126,38 @@ impl World {
     }
 
     pub async fn with(limits: Limits) -> Self {
-        Self::over_all(limits, People::default(), Arc::new(NoClusters)).await
+        Self::over_all(limits, People::default(), Arc::new(NoClusters), Choices::default()).await
     }
 
     /// With a way to clusters.
     pub async fn reaching(limits: Limits, clusters: Arc<dyn ClusterLink>) -> Self {
-        Self::over_all(limits, People::default(), clusters).await
+        Self::over_all(limits, People::default(), clusters, Choices::default()).await
+    }
+
+    /// Kept as the test chooses.
+    pub async fn choosing(choices: Choices, clusters: Arc<dyn ClusterLink>) -> Self {
+        Self::over_all(Limits::default(), People::default(), clusters, choices).await
     }
 
     /// With other ways to sign in.
     pub async fn with_people(limits: Limits, people: People) -> Self {
-        Self::over_all(limits, people, Arc::new(NoClusters)).await
+        Self::over_all(limits, people, Arc::new(NoClusters), Choices::default()).await
     }
 
-    async fn over_all(limits: Limits, people: People, clusters: Arc<dyn ClusterLink>) -> Self {
+    async fn over_all(
+        limits: Limits,
+        people: People,
+        clusters: Arc<dyn ClusterLink>,
+        choices: Choices,
+    ) -> Self {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = Arc::new(FixedClock::at(SystemClock.now()));
-        let mut vault = open(&folder, &clock, limits, people).await.with_clusters(clusters.clone());
+        let mut vault = open(&folder, &clock, limits, people, &choices).await.with_clusters(clusters.clone());
         let first = vault.take_first().unwrap();
         let (tenant, subscription) = (first.tenant.clone(), first.subscription.clone());
-        let mut world = Self::over(vault, folder, clock, person(&first), tenant, subscription, clusters);
+        let mut world =
+            Self::over(vault, folder, clock, person(&first), tenant, subscription, clusters, choices);
         world.administrator.token = world.sign_in(&world.administrator).await;
         world
     }
@@ -124,11 +174,11 @@ impl World {
                 ticking.set(SystemClock.now());
             }
         });
+        let choices = Choices { database: Some(database.parse().unwrap()), self_backup: None };
         let config = Config {
-            database: Some(database.parse().unwrap()),
             wrapping_key: KeySource::Given(key.to_owned().into()),
             public: first.map(|first| first.url.parse().unwrap()),
-            ..config(&folder, Limits { lease, ..Limits::default() }, People::default())
+            ..config(&folder, Limits { lease, ..Limits::default() }, People::default(), &choices)
         };
         let mut vault = Vault::open(config, clock.clone()).await.unwrap();
         let port = vault.address().unwrap().port();
@@ -138,7 +188,7 @@ impl World {
                 let made = vault.take_first().unwrap();
                 let (tenant, subscription) = (made.tenant.clone(), made.subscription.clone());
                 let mut world =
-                    Self::over(vault, folder, clock, person(&made), tenant, subscription, clusters);
+                    Self::over(vault, folder, clock, person(&made), tenant, subscription, clusters, choices);
                 world.administrator.token = world.sign_in(&world.administrator).await;
                 world
             }
@@ -146,7 +196,7 @@ impl World {
                 let (tenant, subscription) = (first.tenant.clone(), first.subscription.clone());
                 let administrator = first.administrator.clone();
                 let mut world =
-                    Self::over(vault, folder, clock, administrator, tenant, subscription, clusters);
+                    Self::over(vault, folder, clock, administrator, tenant, subscription, clusters, choices);
                 world.url = format!("https://localhost:{port}");
                 world
             }
@@ -158,6 +208,7 @@ impl World {
         self.url.rsplit(':').next().unwrap().trim_end_matches('/').parse().unwrap()
     }
 
+    #[allow(clippy::too_many_arguments, reason = "all that a world is made of")]
     fn over(
         vault: Vault,
         folder: Arc<TempDir>,
@@ -166,32 +217,47 @@ impl World {
         tenant: String,
         subscription: String,
         clusters: Arc<dyn ClusterLink>,
+        choices: Choices,
     ) -> Self {
         let (url, app, ca) = (vault.public().to_string(), vault.app(), vault.ca().clone());
         let authority = Certificate::from_pem(&std::fs::read(&ca).unwrap()).unwrap();
         let http = reqwest::Client::builder().tls_certs_only([authority]).no_proxy().build().unwrap();
         let stop = CancellationToken::new();
         let task = tokio::spawn(vault.serve(stop.clone()));
-        Self { url, app, clock, administrator, tenant, subscription, ca, http, folder, stop, task, clusters }
+        Self {
+            url,
+            app,
+            clock,
+            administrator,
+            tenant,
+            subscription,
+            ca,
+            http,
+            folder,
+            stop,
+            task,
+            clusters,
+            choices,
+        }
     }
 
     /// Ends the vault and starts it again on the same data.
     pub async fn restart(self) -> Self {
+        self.halt().await.start().await
+    }
+
+    /// Ends the vault, and keeps what it leaves behind.
+    pub async fn halt(self) -> Halted {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
         drop(self.app);
-        let vault = open(&self.folder, &self.clock, Limits::default(), People::default()).await;
-        let mut vault = vault.with_clusters(self.clusters.clone());
-        assert!(vault.take_first().is_none(), "only the first start makes an administrator");
-        Self::over(
-            vault,
-            self.folder,
-            self.clock,
-            self.administrator,
-            self.tenant,
-            self.subscription,
-            self.clusters,
-        )
+        let Self { folder, clock, administrator, tenant, subscription, clusters, choices, .. } = self;
+        Halted { folder, clock, administrator, tenant, subscription, clusters, choices }
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("vault")
     }
 
     /// Ends the vault; what is under way may finish.
@@ -313,17 +379,25 @@ impl ConnectManifests for FakeManifests {
     }
 }
 
-async fn open(folder: &TempDir, clock: &Arc<FixedClock>, limits: Limits, people: People) -> Vault {
-    Vault::open(config(folder, limits, people), clock.clone()).await.unwrap()
+async fn open(
+    folder: &TempDir,
+    clock: &Arc<FixedClock>,
+    limits: Limits,
+    people: People,
+    choices: &Choices,
+) -> Vault {
+    Vault::open(config(folder, limits, people, choices), clock.clone()).await.unwrap()
 }
 
-fn config(folder: &TempDir, limits: Limits, people: People) -> Config {
+fn config(folder: &TempDir, limits: Limits, people: People, choices: &Choices) -> Config {
     Config {
         listen: "127.0.0.1:0".parse().unwrap(),
         spread: Duration::ZERO,
         limits,
         people,
         manifests: Arc::new(FakeManifests),
+        database: choices.database.clone(),
+        self_backup: choices.self_backup.clone(),
         agent_image: Some("registry.example/cofferdam:test".to_owned()),
         trusted_proxies: vec!["127.0.0.9/32".parse().unwrap()],
         ..Config::at(folder.path().join("vault"))

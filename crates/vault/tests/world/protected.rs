@@ -1,7 +1,7 @@
 //! A vault with a cluster whose API server injects faults, a policy and an instance.
 
 use super::{
-    Answer, Person, World,
+    Answer, Choices, Person, World,
     fault_cluster::{CONNECTION, FaultCluster},
 };
 use arm::ResourceId;
@@ -16,7 +16,6 @@ use vault::{
         extensions::{BACKUP_NAMESPACE, BACKUP_TYPE, ExtensionIdentity, ExtensionRecord, ExtensionState},
         load, put,
     },
-    server::Limits,
     store::{AuditEntry, AuditOutcome, Change, Expected, Principal, PrincipalKind},
     tokens::Flavour,
 };
@@ -36,8 +35,13 @@ pub const POINT: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f900112233445566778899aab
 impl Protected {
     /// All is as it should be, up to the instance, which is not there yet.
     pub async fn start() -> Self {
+        Self::choosing(Choices::default()).await
+    }
+
+    /// The same, kept as the test chooses.
+    pub async fn choosing(choices: Choices) -> Self {
         let cluster = Arc::new(FaultCluster::default());
-        let world = World::reaching(Limits::default(), cluster.clone()).await;
+        let world = World::choosing(choices, cluster.clone()).await;
         Self::over(world, cluster).await
     }
 

@@ -24,6 +24,10 @@ pub struct FileSettings {
     pub metrics_listen: Option<String>,
     pub agent_image: Option<String>,
     pub stores: Option<Vec<String>>,
+    pub backup_store: Option<String>,
+    pub backup_every: Option<String>,
+    pub backup_keep: Option<usize>,
+    pub backup_recipients: Option<Vec<PathBuf>>,
 }
 
 impl FileSettings {

@@ -127,7 +127,8 @@ pub fn open(args: OpenArgs, format: Format) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn key<K: std::str::FromStr<Err: std::fmt::Display>>(path: &Path) -> Result<K, Failure> {
+/// A key in a file.
+pub fn key<K: std::str::FromStr<Err: std::fmt::Display>>(path: &Path) -> Result<K, Failure> {
     let text = fs::read_to_string(path).map_err(|error| could_not("read", path, &error))?;
     text.parse().map_err(|error| could_not("use", path, &error))
 }

@@ -1,5 +1,6 @@
 //! `cofferdam vault`: the server outside the clusters, what the operator of its machine does, and the Backup vaults in it.
 
+mod backups;
 mod credential;
 mod file;
 mod keys;
@@ -8,6 +9,7 @@ mod packages;
 mod people;
 mod place;
 mod principal;
+mod recover;
 mod rotate;
 mod serve;
 mod sign_in;
@@ -29,6 +31,12 @@ pub enum VaultCommand {
     ExportRepositoryKeys(keys::ExportArgs),
     /// Open such a file: one password file per repository, for restic or for this program
     OpenRepositoryKeys(keys::OpenArgs),
+    /// Back the vault up now; a running one does it by itself
+    SelfBackup(backups::TakeArgs),
+    /// List the backups of the vault, and how the last one went
+    ListSelfBackups(backups::ListArgs),
+    /// Bring the vault back after its database is lost
+    Recover(recover::RecoverArgs),
     /// Make a person who signs in with a password
     AddUser(people::AddUserArgs),
     /// Give a person another password
@@ -49,6 +57,9 @@ pub async fn run(command: VaultCommand, cluster: &ClusterArgs, format: Format) -
         VaultCommand::MakeRecoveryKey(args) => keys::make(args, format),
         VaultCommand::ExportRepositoryKeys(args) => keys::export(args, format).await,
         VaultCommand::OpenRepositoryKeys(args) => keys::open(args, format),
+        VaultCommand::SelfBackup(args) => backups::take(args, format).await,
+        VaultCommand::ListSelfBackups(args) => backups::list(args, format).await,
+        VaultCommand::Recover(args) => recover::run(args, format).await,
         VaultCommand::AddUser(args) => people::add_user(args, format).await,
         VaultCommand::SetPassword(args) => people::set_password(args, format).await,
         VaultCommand::AddExternal(args) => people::add_external(args, format).await,

@@ -1,6 +1,7 @@
 //! `cofferdam vault serve`.
 
 use super::{
+    backups::ScheduleArgs,
     credential::hand_over,
     file::{FileSettings, parsed},
     packages::Offered,
@@ -77,12 +78,15 @@ pub struct ServeArgs {
     #[arg(long, env = "COFFERDAM_VAULT_PACKAGES", value_name = "DIR")]
     packages: Option<PathBuf>,
     #[command(flatten)]
+    backups: ScheduleArgs,
+    #[command(flatten)]
     sign_in: SignInArgs,
 }
 
 impl ServeArgs {
     fn config(self) -> Result<Config, Failure> {
-        let (Place { data, database, wrapping_key }, file) = self.place.resolve()?;
+        let (Place { data, database, wrapping_key }, mut file) = self.place.resolve()?;
+        let self_backup = self.backups.resolve(&mut file)?;
         let FileSettings {
             listen,
             replica_address,
@@ -147,6 +151,7 @@ impl ServeArgs {
             trusted_proxies: proxies,
             people: self.sign_in.into(),
             stores: specs,
+            self_backup: Some(self_backup),
             metrics: self.metrics_listen.or(parsed("metrics-listen", metrics_listen)?),
             agent_image: self.agent_image.or(agent_image),
             ..defaults

@@ -87,7 +87,7 @@ pub fn settings(
 }
 
 /// A vault of which nothing was said.
-fn fresh() -> VaultSettings {
+pub fn fresh() -> VaultSettings {
     VaultSettings {
         monitoring_settings: MonitoringSettings::default(),
         cost_management_settings: None,

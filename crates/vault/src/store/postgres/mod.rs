@@ -3,11 +3,12 @@
 mod error;
 mod transact;
 mod url;
+mod whole;
 
 pub use url::{DatabaseUrl, DatabaseUrlError};
 
 use super::{
-    AuditEntry, Claim, Stores,
+    AuditEntry, Claim, Filling, Snapshot, Stores,
     migrations::{self, Step},
     sql::{Columns, Database, Query, Statement, Value, rows},
 };
@@ -124,6 +125,14 @@ impl Database for Postgres {
 
     async fn transact(&self, statements: Vec<Statement>, audit: Option<&AuditEntry>) -> Stores<()> {
         transact::transact(&self.pool, &statements, audit).await
+    }
+
+    async fn snapshot(&self) -> Stores<Box<dyn Snapshot>> {
+        whole::snapshot(self).await
+    }
+
+    async fn fill(&self) -> Stores<Box<dyn Filling>> {
+        whole::fill(self).await
     }
 
     async fn close(&self) {

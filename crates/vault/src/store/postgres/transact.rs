@@ -73,6 +73,14 @@ async fn once(pool: &PgPool, statements: &[Statement], audit: Option<&AuditEntry
     Ok(transaction.commit().await?)
 }
 
+/// In a transaction that nobody else can be beside.
+pub async fn append_alone(connection: &mut PgConnection, audit: &AuditEntry) -> Result<(), StoreError> {
+    append(connection, audit).await.map_err(|refusal| match refusal {
+        Refusal::Race(error) => store_error(error),
+        Refusal::Final(error) => error,
+    })
+}
+
 async fn append(connection: &mut PgConnection, audit: &AuditEntry) -> Result<(), Refusal> {
     let last = sqlx::query("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1").persistent(false);
     let (number, before): (i64, Vec<u8>) = match last.fetch_optional(&mut *connection).await? {

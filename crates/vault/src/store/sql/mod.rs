@@ -9,12 +9,13 @@ mod read;
 pub mod rows;
 mod store;
 mod tunnels;
+pub mod whole;
 mod work;
 
 pub use query::{Query, Value, query};
 pub use rows::Columns;
 
-use super::{AuditEntry, Claim, StoreError, Stores};
+use super::{AuditEntry, Claim, Filling, Snapshot, StoreError, Stores};
 use async_trait::async_trait;
 use std::fmt;
 
@@ -50,6 +51,10 @@ pub trait Database: Send + Sync + fmt::Debug {
     async fn claim(&self, claim: &Claim) -> Stores<Vec<Self::Row>>;
     /// Executes all, and writes the audit record behind the last one; or nothing of it.
     async fn transact(&self, statements: Vec<Statement>, audit: Option<&AuditEntry>) -> Stores<()>;
+    /// One moment of everything.
+    async fn snapshot(&self) -> Stores<Box<dyn Snapshot>>;
+    /// Fills it, which must be empty.
+    async fn fill(&self) -> Stores<Box<dyn Filling>>;
     /// Ends all connections.
     async fn close(&self);
 }

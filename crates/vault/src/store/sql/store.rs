@@ -2,8 +2,9 @@
 
 use super::{Database, accounts, commit, grants, query, read, tunnels, work};
 use crate::store::{
-    AssignmentRecord, AuditEntry, AuditRow, Change, Claim, ClientSecret, FailedSignIns, Holding, OAuthGrant,
-    OperationRecord, Principal, Sealed, SealedKey, Store, Stored, Stores, Subscription, Work,
+    AssignmentRecord, AuditEntry, AuditRow, Change, Claim, ClientSecret, FailedSignIns, Filling, Holding,
+    OAuthGrant, OperationRecord, Principal, Sealed, SealedKey, Snapshot, Store, Stored, Stores, Subscription,
+    Work,
 };
 use arm::{OperationStatus, ResourceId};
 use async_trait::async_trait;
@@ -148,6 +149,14 @@ impl<D: Database> Store for D {
 
     async fn audit(&self, after: i64, most: u32) -> Stores<Vec<AuditRow>> {
         read::audit(self, after, most).await
+    }
+
+    async fn snapshot(&self) -> Stores<Box<dyn Snapshot>> {
+        Database::snapshot(self).await
+    }
+
+    async fn fill(&self) -> Stores<Box<dyn Filling>> {
+        Database::fill(self).await
     }
 
     async fn close(&self) {

@@ -1,9 +1,10 @@
 //! The store on SQLite: one writer, several readers, write-ahead log.
 
 mod transact;
+mod whole;
 
 use super::{
-    AuditEntry, Claim, StoreError, Stores,
+    AuditEntry, Claim, Filling, Snapshot, StoreError, Stores,
     migrations::{self, Step},
     sql::{Columns, Database, Query, Statement, Value, rows},
 };
@@ -125,6 +126,14 @@ impl Database for Sqlite {
 
     async fn transact(&self, statements: Vec<Statement>, audit: Option<&AuditEntry>) -> Stores<()> {
         transact::transact(&self.writer, statements, audit).await
+    }
+
+    async fn snapshot(&self) -> Stores<Box<dyn Snapshot>> {
+        whole::snapshot(self).await
+    }
+
+    async fn fill(&self) -> Stores<Box<dyn Filling>> {
+        whole::fill(self).await
     }
 
     /// Folds the write-ahead log into the file.

@@ -42,7 +42,7 @@ async fn on(
     transaction.commit().await.map_err(unavailable)
 }
 
-async fn append(connection: &mut SqliteConnection, audit: &AuditEntry) -> Stores<()> {
+pub async fn append(connection: &mut SqliteConnection, audit: &AuditEntry) -> Stores<()> {
     let last = sqlx::query("SELECT hash FROM audit ORDER BY number DESC LIMIT 1");
     let last = last.fetch_optional(&mut *connection).await.map_err(unavailable)?;
     let before: Vec<u8> =
