@@ -30,6 +30,9 @@ pub fn wanted(name: &str, body: &Value) -> Result<Wanted, ArmError> {
     let mut faults = arm::Faults::default();
     let policy = BackupPolicy::read(&fields, &mut faults);
     let requests = faults.get(fields.listed("resourceGuardOperationRequests")).unwrap_or_default();
+    if faults.is_empty() {
+        super::tiers::check(&policy, "properties.")?;
+    }
     let plan = faults.is_empty().then(|| super::rules::read(&policy, "properties.", &mut faults));
     faults.end()?;
     let unread = || ArmError::invalid_field("properties", "cannot be read");
@@ -53,14 +56,14 @@ fn check_name(name: &str) -> Result<(), ArmError> {
 /// Whether a vault lets a policy become another one. `true` when recovery points would live shorter.
 pub fn shortens(before: &Kept, after: &Plan, immutability: ImmutabilityState) -> Result<bool, ArmError> {
     // What is kept was read when it was put.
-    let Some((tag, tier)) = parsed(before).ok().and_then(|before| after.shortens(&before)) else {
+    let Some(tag) = parsed(before).ok().and_then(|before| after.shortens(&before)) else {
         return Ok(false);
     };
     if immutability == ImmutabilityState::Disabled {
         return Ok(true);
     }
     let message = format!(
-        "The vault is immutable: recovery points with the tag '{tag}' in the {tier} must not live shorter than they do. \
+        "The vault is immutable: recovery points with the tag '{tag}' must not live shorter than they do. \
          Make a new policy, or keep the duration."
     );
     Err(ArmError::new(400, "UserErrorRetentionReductionBlockedByImmutability", message))

@@ -25,8 +25,6 @@ pub struct Plan {
 pub struct Retention {
     /// In the operational tier.
     pub operational: Lifetime,
-    /// In the vault tier, where the rule copies to it.
-    pub vault: Option<Lifetime>,
 }
 
 /// Reads the `properties` of a policy, as a client sent them or as they are kept. An error names every fault at once.
@@ -44,17 +42,11 @@ impl Plan {
         self.retention.get(tag).or_else(|| folded().map(|(_, retention)| retention))
     }
 
-    /// The first tag whose recovery points would live shorter than under another plan, with the tier.
-    pub fn shortens(&self, before: &Self) -> Option<(String, &'static str)> {
-        before.retention.iter().find_map(|(tag, was)| {
-            let is = self.retention(tag);
-            let tier = match is {
-                None => Some("OperationalStore"),
-                Some(is) if is.operational < was.operational => Some("OperationalStore"),
-                Some(is) if is.vault < was.vault => Some("VaultStore"),
-                Some(_) => None,
-            };
-            tier.map(|tier| (tag.clone(), tier))
-        })
+    /// The first tag whose recovery points would live shorter than under another plan.
+    pub fn shortens(&self, before: &Self) -> Option<String> {
+        let is_shorter = |tag: &str, was: &Retention| {
+            self.retention(tag).is_none_or(|is| is.operational < was.operational)
+        };
+        before.retention.iter().find(|(tag, was)| is_shorter(tag, was)).map(|(tag, _)| tag.clone())
     }
 }

@@ -5,7 +5,7 @@ use crate::api::limits::{INTERVAL_HOURS, OPERATIONAL_DAYS, SHORTEST_INTERVAL_MIN
 use arm::{
     ArmError, Faults,
     dataprotection::{
-        AbsoluteMarker, BackupPolicy, BackupRule, CLUSTERS, CopyOption, PolicyRule, RetentionRule,
+        AbsoluteMarker, BackupPolicy, BackupRule, CLUSTERS, PolicyRule, RetentionRule,
         SourceLifeCycle, StoreType, TaggingCriteria,
     },
 };
@@ -244,58 +244,45 @@ fn retention_of_all(rules: &[(String, &RetentionRule)], at: &mut At<'_>) -> BTre
 }
 
 fn retention(path: &str, rule: &RetentionRule, at: &mut At<'_>) -> Option<Retention> {
-    let (mut operational, mut vault, mut copies) = (None, None, false);
+    let mut operational = None;
     for (number, cycle) in rule.lifecycles.iter().enumerate() {
         let path = format!("{path}.lifecycles[{number}]");
         let life = lifetime(&format!("{path}.deleteAfter.duration"), &cycle.delete_after.duration, at);
-        copies |= copies_to_vault(&path, cycle, at);
-        let place = match cycle.source_data_store.data_store_type {
-            StoreType::OperationalStore => &mut operational,
-            StoreType::VaultStore => &mut vault,
+        check_copies(&path, cycle, at);
+        match cycle.source_data_store.data_store_type {
+            StoreType::OperationalStore => {}
+            // No new policy says so (`tiers`); one that was kept before loses nothing, for nothing was ever copied.
+            StoreType::VaultStore => continue,
             StoreType::ArchiveStore => {
                 at.note(&format!("{path}.sourceDataStore.dataStoreType"), "clusters have no archive tier");
                 continue;
             }
-        };
-        if place.replace(life).is_some() {
+        }
+        if operational.replace(life).is_some() {
             at.note(&format!("{path}.sourceDataStore.dataStoreType"), "is there twice in this rule");
         }
-        let is_operational = cycle.source_data_store.data_store_type == StoreType::OperationalStore;
-        if is_operational && life.is_some_and(|life| life.days() > OPERATIONAL_DAYS) {
+        if life.is_some_and(|life| life.days() > OPERATIONAL_DAYS) {
             let reason =
                 format!("is longer than {OPERATIONAL_DAYS} days, the most that the operational tier keeps");
             at.note(&format!("{path}.deleteAfter.duration"), reason);
         }
     }
-    match (operational, vault.is_some(), copies) {
-        (None, ..) => at.note(&format!("{path}.lifecycles"), "needs one entry for the OperationalStore"),
-        (_, true, false) => at.note(
-            &format!("{path}.lifecycles"),
-            "has an entry for the VaultStore, but no targetDataStoreCopySettings that copies there",
-        ),
-        (_, false, true) => {
-            at.note(&format!("{path}.lifecycles"), "copies to the VaultStore, but has no entry for it");
-        }
-        _ => {}
+    if operational.is_none() {
+        at.note(&format!("{path}.lifecycles"), "needs one entry for the OperationalStore");
     }
-    Some(Retention { operational: operational.flatten()?, vault: vault.flatten() })
+    Some(Retention { operational: operational.flatten()? })
 }
 
-fn copies_to_vault(path: &str, cycle: &SourceLifeCycle, at: &mut At<'_>) -> bool {
+fn check_copies(path: &str, cycle: &SourceLifeCycle, at: &mut At<'_>) {
     let is_operational = cycle.source_data_store.data_store_type == StoreType::OperationalStore;
     for (number, copy) in cycle.target_data_store_copy_settings.iter().enumerate() {
-        let path = format!("{path}.targetDataStoreCopySettings[{number}]");
         if !is_operational || copy.data_store.data_store_type != StoreType::VaultStore {
             at.note(
-                &format!("{path}.dataStore.dataStoreType"),
+                &format!("{path}.targetDataStoreCopySettings[{number}].dataStore.dataStoreType"),
                 "clusters are copied from OperationalStore to VaultStore only",
             );
         }
-        if let CopyOption::CustomCopyOption { duration } = &copy.copy_after {
-            lifetime(&format!("{path}.copyAfter.duration"), duration, at);
-        }
     }
-    is_operational && !cycle.target_data_store_copy_settings.is_empty()
 }
 
 fn lifetime(path: &str, text: &str, at: &mut At<'_>) -> Option<Lifetime> {

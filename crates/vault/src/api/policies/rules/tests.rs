@@ -2,7 +2,7 @@ use crate::api::policies::parsed;
 use protection::policy::Marker;
 use serde_json::{Value, json};
 
-/// The documented policy with both tiers.
+/// The documented policy in the operational tier.
 pub fn documented() -> Value {
     json!({"objectType":"BackupPolicy",
      "datasourceTypes":["Microsoft.ContainerService/managedClusters"],
@@ -19,10 +19,6 @@ pub fn documented() -> Value {
       {"objectType":"AzureRetentionRule","name":"Daily","isDefault":false,"lifecycles":[
         {"deleteAfter":{"objectType":"AbsoluteDeleteOption","duration":"P7D"},
          "sourceDataStore":{"objectType":"DataStoreInfoBase","dataStoreType":"OperationalStore"},
-         "targetDataStoreCopySettings":[{"copyAfter":{"objectType":"ImmediateCopyOption"},
-            "dataStore":{"objectType":"DataStoreInfoBase","dataStoreType":"VaultStore"}}]},
-        {"deleteAfter":{"objectType":"AbsoluteDeleteOption","duration":"P84D"},
-         "sourceDataStore":{"objectType":"DataStoreInfoBase","dataStoreType":"VaultStore"},
          "targetDataStoreCopySettings":[]}]},
       {"objectType":"AzureRetentionRule","name":"Default","isDefault":true,"lifecycles":[
         {"deleteAfter":{"objectType":"AbsoluteDeleteOption","duration":"P7D"},
@@ -56,11 +52,8 @@ fn the_documented_policy_means_what_it_says() {
     assert_eq!(first.to_string(), "2026-01-01T04:00:00Z");
     let daily = plan.tags.iter().find(|tag| tag.tag == "Daily").unwrap();
     assert!(daily.markers.contains(&Marker::FirstOfDay) && daily.priority == 25 && !daily.is_default);
-    let days = |tag: &str| {
-        let retention = plan.retention(tag).unwrap();
-        (retention.operational.days(), retention.vault.map(|vault| vault.days()))
-    };
-    assert_eq!((days("daily"), days("Default")), ((7, Some(84)), (7, None)));
+    let days = |tag: &str| plan.retention(tag).unwrap().operational.days();
+    assert_eq!((days("daily"), days("Default")), (7, 7));
     assert!(plan.retention("Weekly").is_none());
 }
 
@@ -157,11 +150,16 @@ fn each_rule_of_a_policy_is_kept() {
             json!("7 days"),
             "policyRules[2].lifecycles[0].deleteAfter.duration",
         ),
-        ("/policyRules/1/lifecycles/0/targetDataStoreCopySettings", json!(null), "policyRules[1].lifecycles"),
         (
-            "/policyRules/1/lifecycles/1/sourceDataStore/dataStoreType",
+            "/policyRules/1/lifecycles/0/sourceDataStore/dataStoreType",
             json!("ArchiveStore"),
-            "policyRules[1].lifecycles[1].sourceDataStore.dataStoreType",
+            "policyRules[1].lifecycles[0].sourceDataStore.dataStoreType",
+        ),
+        (
+            "/policyRules/1/lifecycles/0/targetDataStoreCopySettings",
+            json!([{"copyAfter": {"objectType": "ImmediateCopyOption"},
+                    "dataStore": {"dataStoreType": "ArchiveStore"}}]),
+            "policyRules[1].lifecycles[0].targetDataStoreCopySettings[0].dataStore.dataStoreType",
         ),
         (
             "/policyRules/2/lifecycles/0/sourceDataStore/dataStoreType",
@@ -194,29 +192,33 @@ fn the_longest_operational_life_is_360_days() {
     let at = "/policyRules/2/lifecycles/0/deleteAfter/duration";
 
     assert_eq!(faults(at, json!("P360D")), Vec::<String>::new());
-    assert_eq!(
-        faults("/policyRules/1/lifecycles/1/deleteAfter/duration", json!("P10Y")),
-        Vec::<String>::new()
-    );
 }
 
 #[test]
-fn a_shorter_life_is_found_per_tag_and_tier() {
+fn a_shorter_life_is_found_per_tag() {
     let before = parsed(&documented()).unwrap();
     let with = |pointer: &str, value: &str| {
         let mut policy = documented();
         *policy.pointer_mut(pointer).unwrap() = json!(value);
         parsed(&policy).unwrap().shortens(&before)
     };
-    let operational = "/policyRules/2/lifecycles/0/deleteAfter/duration";
-    let vault = "/policyRules/1/lifecycles/1/deleteAfter/duration";
-    let mut without_vault = documented();
-    without_vault["policyRules"][1]["lifecycles"][0]["targetDataStoreCopySettings"] = json!([]);
-    without_vault["policyRules"][1]["lifecycles"].as_array_mut().unwrap().remove(1);
 
     assert_eq!(before.shortens(&before), None);
-    assert_eq!(with(operational, "P8D"), None);
-    assert_eq!(with(operational, "P6D"), Some(("Default".into(), "OperationalStore")));
-    assert_eq!(with(vault, "P83D"), Some(("Daily".into(), "VaultStore")));
-    assert_eq!(parsed(&without_vault).unwrap().shortens(&before), Some(("Daily".into(), "VaultStore")));
+    assert_eq!(with("/policyRules/2/lifecycles/0/deleteAfter/duration", "P8D"), None);
+    assert_eq!(with("/policyRules/2/lifecycles/0/deleteAfter/duration", "P6D"), Some("Default".into()));
+    assert_eq!(with("/policyRules/1/lifecycles/0/deleteAfter/duration", "P6D"), Some("Daily".into()));
+}
+
+#[test]
+fn a_policy_that_was_kept_with_the_vault_tier_still_means_what_it_says_of_the_operational_one() {
+    let mut kept = documented();
+    kept["policyRules"][1]["lifecycles"] = json!([
+        {"deleteAfter": {"objectType": "AbsoluteDeleteOption", "duration": "P7D"},
+         "sourceDataStore": {"dataStoreType": "OperationalStore"},
+         "targetDataStoreCopySettings": [{"copyAfter": {"objectType": "ImmediateCopyOption"},
+            "dataStore": {"dataStoreType": "VaultStore"}}]},
+        {"deleteAfter": {"objectType": "AbsoluteDeleteOption", "duration": "P84D"},
+         "sourceDataStore": {"dataStoreType": "VaultStore"}}]);
+
+    assert_eq!(parsed(&kept).unwrap(), parsed(&documented()).unwrap());
 }
