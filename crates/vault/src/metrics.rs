@@ -44,6 +44,8 @@ pub struct Metrics {
     seconds: Family<Operation, Histogram>,
     /// Connections that are open.
     pub connections: Gauge,
+    /// Slots of schedules that began nothing, because the job of an earlier slot was under way.
+    pub slots_skipped: Counter,
     claimed: Family<Kind, Counter>,
     failed: Family<Kind, Counter>,
 }
@@ -61,7 +63,13 @@ impl Default for Metrics {
         registry.register("connections", "Connections that are open", connections.clone());
         registry.register("work_claimed", "Work that this replica claimed", claimed.clone());
         registry.register("work_failed", "Steps of work that are tried again", failed.clone());
-        Self { registry, answered, seconds, connections, claimed, failed }
+        let slots_skipped = Counter::default();
+        registry.register(
+            "slots_skipped",
+            "Slots of schedules that began nothing, because the job of an earlier slot was under way",
+            slots_skipped.clone(),
+        );
+        Self { registry, answered, seconds, connections, slots_skipped, claimed, failed }
     }
 }
 

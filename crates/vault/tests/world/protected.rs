@@ -124,17 +124,13 @@ impl Protected {
                 client_id: extensions.client_id.clone(),
             }),
         };
-        let binding = BindingRecord {
-            source_resource_id: self.vault.parse().unwrap(),
-            roles: vec![BACKUP_OPERATOR.into()],
-        };
         let id = self.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
         let changes = [
             Change::AddPrincipal(own.clone()),
             Change::AddPrincipal(extensions),
             put(&self.managed, &record, Expected::Absent).unwrap(),
             put(&id, &extension, Expected::Absent).unwrap(),
-            put(&self.binding(), &binding, Expected::Absent).unwrap(),
+            self.bound(),
         ];
         store.commit(&changes, &audit()).await.unwrap();
         let person =
@@ -152,6 +148,19 @@ impl Protected {
 
     pub fn binding(&self) -> ResourceId {
         self.managed.child("trustedAccessRoleBindings", "backuprb").unwrap()
+    }
+
+    fn bound(&self) -> Change {
+        let binding = BindingRecord {
+            source_resource_id: self.vault.parse().unwrap(),
+            roles: vec![BACKUP_OPERATOR.into()],
+        };
+        put(&self.binding(), &binding, Expected::Absent).unwrap()
+    }
+
+    /// The owner of the cluster lets the vault in again.
+    pub async fn bind(&self) {
+        self.world.app.store.commit(&[self.bound()], &audit()).await.unwrap();
     }
 
     /// Takes something away behind the API's back.
