@@ -627,14 +627,8 @@ fn a_dry_run_tells_what_is_there_and_makes_nothing() {
     world.done(&["cluster", "connect", "-n", "shop", "-g", "g"]);
     let id = world.json(&["cluster", "show", "-n", "shop", "-g", "g"])["id"].as_str().unwrap().to_owned();
 
-    let plan = world.json(&[
-        "enable-backup",
-        "--datasource-id",
-        &id,
-        "--backup-strategy",
-        "Month",
-        "--dry-run",
-    ]);
+    let plan =
+        world.json(&["enable-backup", "--datasource-id", &id, "--backup-strategy", "Month", "--dry-run"]);
     let (code, said) = world.refused(&[
         "enable-backup",
         "--datasource-id",

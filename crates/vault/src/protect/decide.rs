@@ -286,10 +286,7 @@ pub(super) mod tests {
 
         assert!(matches!(decide(&asked, &there(""), at(late + 9)), Next::Wait(_)));
         assert!(matches!(decide(&asked, &there("InProgress"), at(late + 269)), Next::Wait(_)));
-        assert_eq!(
-            ended(decide(&asked, &there("InProgress"), at(late + 270))).1,
-            code::DEADLINE_EXCEEDED
-        );
+        assert_eq!(ended(decide(&asked, &there("InProgress"), at(late + 270))).1, code::DEADLINE_EXCEEDED);
     }
 
     #[test]

@@ -119,8 +119,7 @@ async fn point(
 /// An instance whose last change was found wrong is protected again once a backup of what is written now succeeds.
 async fn mended(app: &App, job: &JobRecord) -> Result<Option<Change>, StoreError> {
     let Task::Backup { parameters, snapshot_group, .. } = &job.task else { return Ok(None) };
-    let Some(mut instance): Option<Loaded<InstanceRecord>> =
-        load(app.store.as_ref(), &job.instance).await?
+    let Some(mut instance): Option<Loaded<InstanceRecord>> = load(app.store.as_ref(), &job.instance).await?
     else {
         return Ok(None);
     };

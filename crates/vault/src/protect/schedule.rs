@@ -107,6 +107,7 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     };
     let changes = match under_way(app, &instance.id, &kept.last).await? {
         Some(job) if !is_overlapped(&job.document, slot) => {
+            kept.last = Last::Job(job.id);
             return later(now, UNSURE, &kept, Vec::new());
         }
         Some(job) => {
@@ -247,7 +248,8 @@ mod tests {
     fn a_slot_counts_as_overlapped_only_when_the_job_was_heard_of_since() {
         let slot: Timestamp = "2026-01-01T04:00:00Z".parse().unwrap();
         let hour = SignedDuration::from_hours(1);
-        let job = |requested, heard_at| JobRecord { requested, heard_at, ..super::super::decide::tests::job() };
+        let job =
+            |requested, heard_at| JobRecord { requested, heard_at, ..super::super::decide::tests::job() };
 
         assert!(is_overlapped(&job(true, Some(slot + hour)), slot));
         let vault_was_away = job(true, Some(slot - hour));

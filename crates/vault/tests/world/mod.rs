@@ -18,6 +18,7 @@ use vault::{
     bootstrap::{Credential, add_principal},
     cluster_link::{ClusterLink, NoClusters},
     manifests::{ConnectManifests, ConnectSettings},
+    protect::quotas::Quotas,
     server::{Config, Limits, People, ServeError, Vault},
 };
 
@@ -99,11 +100,20 @@ impl World {
         Self::over_all(limits, people, Arc::new(NoClusters)).await
     }
 
+    /// One whose operator chose other limits, that reaches clusters by this way.
+    pub async fn limited(quotas: Quotas, clusters: Arc<dyn ClusterLink>) -> Self {
+        Self::chosen(Limits::default(), People::default(), quotas, clusters).await
+    }
+
     async fn over_all(limits: Limits, people: People, clusters: Arc<dyn ClusterLink>) -> Self {
+        Self::chosen(limits, people, Quotas::default(), clusters).await
+    }
+
+    async fn chosen(limits: Limits, people: People, quotas: Quotas, clusters: Arc<dyn ClusterLink>) -> Self {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = Arc::new(FixedClock::at(SystemClock.now()));
-        let mut vault = open(&folder, &clock, limits, people).await.with_clusters(clusters.clone());
+        let mut vault = open(&folder, &clock, limits, people, quotas).await.with_clusters(clusters.clone());
         let first = vault.take_first().unwrap();
         let (tenant, subscription) = (first.tenant.clone(), first.subscription.clone());
         let mut world = Self::over(vault, folder, clock, person(&first), tenant, subscription, clusters);
@@ -133,7 +143,8 @@ impl World {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
         drop(self.app);
-        let vault = open(&self.folder, &self.clock, Limits::default(), People::default()).await;
+        let vault =
+            open(&self.folder, &self.clock, Limits::default(), People::default(), Quotas::default()).await;
         let mut vault = vault.with_clusters(self.clusters.clone());
         assert!(vault.take_first().is_none(), "only the first start makes an administrator");
         Self::over(
@@ -266,12 +277,19 @@ impl ConnectManifests for FakeManifests {
     }
 }
 
-async fn open(folder: &TempDir, clock: &Arc<FixedClock>, limits: Limits, people: People) -> Vault {
+async fn open(
+    folder: &TempDir,
+    clock: &Arc<FixedClock>,
+    limits: Limits,
+    people: People,
+    quotas: Quotas,
+) -> Vault {
     let config = Config {
         listen: "127.0.0.1:0".parse().unwrap(),
         spread: std::time::Duration::ZERO,
         limits,
         people,
+        quotas,
         manifests: Arc::new(FakeManifests),
         agent_image: Some("registry.example/cofferdam:test".to_owned()),
         ..Config::at(folder.path().join("vault"))

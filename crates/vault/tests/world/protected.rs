@@ -15,7 +15,7 @@ use vault::{
         extensions::{BACKUP_NAMESPACE, BACKUP_TYPE, ExtensionIdentity, ExtensionRecord, ExtensionState},
         put,
     },
-    server::Limits,
+    protect::quotas::Quotas,
     store::{AuditEntry, AuditOutcome, Change, Expected, Principal, PrincipalKind},
 };
 
@@ -34,8 +34,13 @@ pub const POINT: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f900112233445566778899aab
 impl Protected {
     /// All is as it should be, up to the instance, which is not there yet.
     pub async fn start() -> Self {
+        Self::limited(Quotas::default()).await
+    }
+
+    /// The same with other limits.
+    pub async fn limited(quotas: Quotas) -> Self {
         let cluster = Arc::new(FaultCluster::default());
-        let world = World::reaching(Limits::default(), cluster.clone()).await;
+        let world = World::limited(quotas, cluster.clone()).await;
         let admin = world.administrator.clone();
         for namespace in
             ["Microsoft.DataProtection", "Microsoft.ContainerService", "Microsoft.KubernetesConfiguration"]

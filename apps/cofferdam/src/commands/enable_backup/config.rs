@@ -30,8 +30,10 @@ const KNOWN: [&str; 6] = [
 /// Reads the file; without one all is made.
 pub fn read(file: Option<&Path>, strategy: Strategy) -> Result<Config, Failure> {
     let document = file.map(json_file).transpose()?.unwrap_or_else(|| Value::Object(Default::default()));
-    of(&document, strategy)
-        .map_err(|reason| Failure::usage(reason).next("Choose another `--backup-strategy`, or correct the file of `--backup-configuration-file`."))
+    of(&document, strategy).map_err(|reason| {
+        Failure::usage(reason)
+            .next("Choose another `--backup-strategy`, or correct the file of `--backup-configuration-file`.")
+    })
 }
 
 fn of(document: &Value, strategy: Strategy) -> Result<Config, String> {

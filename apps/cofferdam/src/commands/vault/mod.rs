@@ -8,6 +8,7 @@ mod packages;
 mod people;
 mod place;
 mod principal;
+mod quotas;
 mod rotate;
 mod serve;
 mod sign_in;

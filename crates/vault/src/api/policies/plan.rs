@@ -2,6 +2,7 @@
 //! through this alone, and a PUT takes none that cannot be read so.
 
 use super::rules;
+use crate::protect::quotas::Quotas;
 use arm::{ArmError, Faults, dataprotection::BackupPolicy};
 use protection::policy::{Lifetime, Schedule, TagRule};
 use serde_json::Value;
@@ -27,11 +28,11 @@ pub struct Retention {
     pub operational: Lifetime,
 }
 
-/// Reads the `properties` of a policy, as a client sent them or as they are kept. An error names every fault at once.
+/// Reads the `properties` of a policy as they are kept: what an operator's limits were when it was put does not matter.
 pub fn parsed(properties: &Value) -> Result<Plan, ArmError> {
     let mut faults = Faults::default();
     let policy = BackupPolicy::of(properties)?;
-    let plan = rules::read(&policy, "", &mut faults);
+    let plan = rules::read(&policy, "", &Quotas::of_what_is_kept(), &mut faults);
     faults.end().map(|()| plan)
 }
 

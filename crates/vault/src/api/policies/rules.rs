@@ -1,26 +1,30 @@
 //! What the rules of a policy for clusters may be. Source: the documented limits and tags of cluster backup.
 
 use super::plan::{Plan, Retention};
-use crate::api::limits::{INTERVAL_HOURS, OPERATIONAL_DAYS, SHORTEST_INTERVAL_MINUTES};
+use crate::{
+    api::limits::{INTERVAL_HOURS, SHORTEST_INTERVAL_MINUTES},
+    protect::quotas::Quotas,
+};
 use arm::{
     ArmError, Faults,
     dataprotection::{
-        AbsoluteMarker, BackupPolicy, BackupRule, CLUSTERS, PolicyRule, RetentionRule,
-        SourceLifeCycle, StoreType, TaggingCriteria,
+        AbsoluteMarker, BackupPolicy, BackupRule, CLUSTERS, PolicyRule, RetentionRule, SourceLifeCycle,
+        StoreType, TaggingCriteria,
     },
 };
 use jiff::tz::TimeZone;
 use protection::policy::{Lifetime, Marker, RepeatingInterval, Schedule, TagRule, zone};
 use std::collections::{BTreeMap, BTreeSet};
 
-const DAY: i64 = 24 * 60;
+const MINUTES_OF_A_DAY: u32 = 24 * 60;
+const DAY: i64 = MINUTES_OF_A_DAY as i64;
 /// More intervals would not fit into a day.
 const MOST_INTERVALS: usize = 6;
 const LONGEST_NAME: usize = 150;
 const PRIORITIES: std::ops::RangeInclusive<i64> = 1..=999;
 
-/// Where a fault is: paths begin with what stands before the policy's fields in the request.
-struct At<'a>(&'a str, &'a mut Faults);
+/// Where a fault is: paths begin with what stands before the policy's fields in the request; and what the operator allows.
+struct At<'a>(&'a str, &'a mut Faults, &'a Quotas);
 
 impl At<'_> {
     fn note(&mut self, path: &str, reason: impl std::fmt::Display) {
@@ -29,8 +33,8 @@ impl At<'_> {
 }
 
 /// The plan of a policy; what is wrong with it is noted, and the plan is then of no use.
-pub fn read(policy: &BackupPolicy, before: &str, faults: &mut Faults) -> Plan {
-    let mut at = At(before, faults);
+pub fn read(policy: &BackupPolicy, before: &str, quotas: &Quotas, faults: &mut Faults) -> Plan {
+    let mut at = At(before, faults, quotas);
     let is_clusters = |kind: &String| kind.eq_ignore_ascii_case(CLUSTERS);
     if policy.datasource_types.len() != 1 || !policy.datasource_types.iter().all(is_clusters) {
         at.note("datasourceTypes", format!("must be [\"{CLUSTERS}\"]: this vault protects clusters only"));
@@ -104,28 +108,47 @@ fn schedule(path: &str, rule: &BackupRule, at: &mut At<'_>) -> Schedule {
     }
     let mut intervals = Vec::new();
     for (number, text) in given.repeating_time_intervals.iter().enumerate().take(MOST_INTERVALS) {
-        match interval(text) {
+        match interval(text, at.2.shortest_interval) {
             Ok(interval) => intervals.push(interval),
             Err(reason) => at.note(&format!("{path}.repeatingTimeIntervals[{number}]"), reason),
         }
     }
-    if closest(&intervals, &zone).is_some_and(|minutes| minutes < i64::from(SHORTEST_INTERVAL_MINUTES)) {
-        let reason =
-            format!("lead to backups that are less than {} hours apart", SHORTEST_INTERVAL_MINUTES / 60);
+    let shortest = at.2.shortest_interval;
+    if closest(&intervals, &zone).is_some_and(|minutes| minutes < i64::from(shortest)) {
+        let reason = format!("lead to backups that are less than {} apart", hours_or_minutes(shortest));
         at.note(&format!("{path}.repeatingTimeIntervals"), reason);
     }
     Schedule { intervals, zone }
 }
 
-fn interval(text: &str) -> Result<RepeatingInterval, String> {
+/// The documented distances, and below them, where the operator allows it, those that divide a day.
+fn interval(text: &str, shortest: u32) -> Result<RepeatingInterval, String> {
     let interval: RepeatingInterval =
         text.parse().map_err(|error: protection::policy::IntervalError| error.to_string())?;
     let minutes = interval.period().minutes();
-    if minutes.is_multiple_of(60) && INTERVAL_HOURS.contains(&(minutes / 60)) {
+    let is_documented = minutes.is_multiple_of(60) && INTERVAL_HOURS.contains(&(minutes / 60));
+    let is_shorter = minutes < SHORTEST_INTERVAL_MINUTES && MINUTES_OF_A_DAY.is_multiple_of(minutes);
+    if minutes >= shortest && (is_documented || is_shorter) {
         return Ok(interval);
     }
-    let allowed = INTERVAL_HOURS.map(|hours| format!("PT{hours}H")).join(", ");
-    Err(format!("repeats every {}; a cluster is backed up every {allowed}", interval.period()))
+    let allowed: Vec<String> = INTERVAL_HOURS
+        .iter()
+        .filter(|hours| **hours * 60 >= shortest)
+        .map(|hours| format!("PT{hours}H"))
+        .collect();
+    let below = match shortest < SHORTEST_INTERVAL_MINUTES {
+        true => format!(", or at what divides a day, from {} on", hours_or_minutes(shortest)),
+        false => String::new(),
+    };
+    Err(format!(
+        "repeats every {}; a cluster is backed up every {}{below}",
+        interval.period(),
+        allowed.join(", ")
+    ))
+}
+
+fn hours_or_minutes(minutes: u32) -> String {
+    if minutes.is_multiple_of(60) { format!("{} hours", minutes / 60) } else { format!("{minutes} minutes") }
 }
 
 /// The shortest distance of two different slots on a day without change of clocks, in minutes.
@@ -261,9 +284,9 @@ fn retention(path: &str, rule: &RetentionRule, at: &mut At<'_>) -> Option<Retent
         if operational.replace(life).is_some() {
             at.note(&format!("{path}.sourceDataStore.dataStoreType"), "is there twice in this rule");
         }
-        if life.is_some_and(|life| life.days() > OPERATIONAL_DAYS) {
-            let reason =
-                format!("is longer than {OPERATIONAL_DAYS} days, the most that the operational tier keeps");
+        let most = at.2.operational_days;
+        if life.is_some_and(|life| life.days() > most) {
+            let reason = format!("is longer than {most} days, the most that the operational tier keeps");
             at.note(&format!("{path}.deleteAfter.duration"), reason);
         }
     }

@@ -32,7 +32,8 @@ fn first_use(policy: &BackupPolicy) -> Option<(&str, String)> {
                 return Some((&rule.name, format!("{path}.sourceDataStore.dataStoreType")));
             }
             let copies = &cycle.target_data_store_copy_settings;
-            let copy = copies.iter().position(|copy| copy.data_store.data_store_type == StoreType::VaultStore);
+            let copy =
+                copies.iter().position(|copy| copy.data_store.data_store_type == StoreType::VaultStore);
             if let Some(copy) = copy {
                 let path = format!("{path}.targetDataStoreCopySettings[{copy}].dataStore.dataStoreType");
                 return Some((&rule.name, path));

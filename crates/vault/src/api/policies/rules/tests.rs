@@ -1,4 +1,6 @@
-use crate::api::policies::parsed;
+use super::{Plan, read};
+use crate::{api::policies::parsed, protect::quotas::Quotas};
+use arm::{ArmError, Faults, dataprotection::BackupPolicy};
 use protection::policy::Marker;
 use serde_json::{Value, json};
 
@@ -26,6 +28,13 @@ pub fn documented() -> Value {
          "targetDataStoreCopySettings":[]}]}]})
 }
 
+/// The policy as it is read when it is put.
+fn put(policy: &Value, quotas: &Quotas) -> Result<Plan, ArmError> {
+    let mut faults = Faults::default();
+    let plan = read(&BackupPolicy::of(policy)?, "", quotas, &mut faults);
+    faults.end().map(|()| plan)
+}
+
 /// The documented policy with one value in another place or of another kind; the targets of its faults.
 fn faults(pointer: &str, value: Value) -> Vec<String> {
     let mut policy = documented();
@@ -36,7 +45,7 @@ fn faults(pointer: &str, value: Value) -> Vec<String> {
             policy.pointer_mut(above).unwrap().as_object_mut().unwrap().insert(name.to_owned(), value);
         }
     }
-    match parsed(&policy) {
+    match put(&policy, &Quotas::default()) {
         Ok(_) => Vec::new(),
         Err(error) if error.details.is_empty() => vec![error.target.unwrap_or_default()],
         Err(error) => error.details.into_iter().filter_map(|one| one.target).collect(),
@@ -68,6 +77,26 @@ fn every_documented_frequency_is_taken_and_no_other() {
         let found = faults(at, json!([format!("R/2024-05-05T08:00:00+00:00/{period}")]));
         assert_eq!(found, ["policyRules[0].trigger.schedule.repeatingTimeIntervals[0]"], "{period}");
     }
+}
+
+#[test]
+fn an_operator_can_allow_shorter_distances_and_longer_lives_and_what_was_taken_stays_readable() {
+    let with = |quotas: Quotas, pointer: &str, value: Value| {
+        let mut policy = documented();
+        *policy.pointer_mut(pointer).unwrap() = value;
+        assert!(parsed(&policy).is_ok(), "what is kept is read whatever the limits are now");
+        put(&policy, &quotas).is_ok()
+    };
+    let interval = "/policyRules/0/trigger/schedule/repeatingTimeIntervals";
+    let every = |period: &str| json!([format!("R/2024-05-05T08:00:00Z/{period}")]);
+    let life = "/policyRules/2/lifecycles/0/deleteAfter/duration";
+    let half_hourly = Quotas { shortest_interval: 30, operational_days: 400, ..Quotas::default() };
+    let daily = Quotas { shortest_interval: 1440, ..Quotas::default() };
+
+    assert!(with(half_hourly, interval, every("PT30M")) && with(half_hourly, interval, every("PT1H")));
+    assert!(!with(half_hourly, interval, every("PT15M")));
+    assert!(!with(daily, interval, every("PT12H")) && with(daily, interval, every("P1D")));
+    assert!(with(half_hourly, life, json!("P400D")) && !with(Quotas::default(), life, json!("P400D")));
 }
 
 #[test]
