@@ -406,6 +406,8 @@ fn the_template_is_a_policy_that_the_vault_takes() {
     std::fs::write(&file, world.done(&["policy", "get-default-template"])).unwrap();
 
     world.done(&["policy", "create", "-n", "usual", "-v", "vault", "-g", "g", "--policy", text(&file)]);
+    let copies = ["policy", "create", "-n", "copies", "-v", "vault", "-g", "g", "--vault-daily", "P84D"];
+    let (tier_code, tier_said) = world.refused(&copies);
     std::fs::write(&file, r#"{"objectType": "BackupPolicy", "datasourceTypes": [], "policyRules": []}"#)
         .unwrap();
     let (code, said) =
@@ -425,7 +427,9 @@ fn the_template_is_a_policy_that_the_vault_takes() {
         "-o",
         "tsv",
     ]);
-    assert_eq!(rules, "BackupHourly\nDaily\nDefault\n");
+    assert_eq!(rules, "BackupHourly\nDefault\n");
+    assert_eq!(tier_code, code, "{tier_said}");
+    assert!(tier_said.contains("DppUserErrorVaultTierPolicyNotSupported"), "{tier_said}");
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("properties.") && said.contains("next: "), "{said}");
 }
@@ -623,13 +627,15 @@ fn a_dry_run_tells_what_is_there_and_makes_nothing() {
     world.done(&["cluster", "connect", "-n", "shop", "-g", "g"]);
     let id = world.json(&["cluster", "show", "-n", "shop", "-g", "g"])["id"].as_str().unwrap().to_owned();
 
-    let plan = world.json(&[
+    let plan =
+        world.json(&["enable-backup", "--datasource-id", &id, "--backup-strategy", "Month", "--dry-run"]);
+    let (code, said) = world.refused(&[
         "enable-backup",
         "--datasource-id",
         &id,
         "--backup-strategy",
         "DisasterRecovery",
-        "--dry-run",
+        "--enable-trusted-access",
     ]);
 
     let row = |part: &str| {
@@ -637,6 +643,8 @@ fn a_dry_run_tells_what_is_there_and_makes_nothing() {
         rows.iter().find(|row| row["part"] == part).unwrap()["result"].as_str().unwrap().to_owned()
     };
     assert_eq!((row("cluster").as_str(), row("provider").as_str()), ("there already", "there already"));
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("DisasterRecovery") && said.contains("no vault tier"), "{said}");
     for part in [
         "resource group",
         "storage account",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// The one kind of data source.
 pub const CLUSTERS: &str = "Microsoft.ContainerService/managedClusters";
 /// More namespaces an instance cannot name.
-pub const MOST_NAMESPACES: usize = 800;
+pub const MOST_NAMESPACES: usize = 10_000;
 const MOST_ENTRIES: usize = 1_000;
 const LONGEST_ENTRY: usize = 512;
 const LONGEST_NAME: usize = 260;

@@ -45,6 +45,8 @@ pub struct Metrics {
     seconds: Family<Operation, Histogram>,
     /// Connections that are open.
     pub connections: Gauge,
+    /// Slots of schedules that began nothing, because the job of an earlier slot was under way.
+    pub slots_skipped: Counter,
     claimed: Family<Kind, Counter>,
     failed: Family<Kind, Counter>,
     backed_up_at: Gauge,
@@ -65,6 +67,12 @@ impl Default for Metrics {
         registry.register("connections", "Connections that are open", connections.clone());
         registry.register("work_claimed", "Work that this replica claimed", claimed.clone());
         registry.register("work_failed", "Steps of work that are tried again", failed.clone());
+        let slots_skipped = Counter::default();
+        registry.register(
+            "slots_skipped",
+            "Slots of schedules that began nothing, because the job of an earlier slot was under way",
+            slots_skipped.clone(),
+        );
         let (backed_up_at, backup_bytes, backup_failures) =
             (Gauge::default(), Gauge::default(), Gauge::default());
         let help = "When the vault last backed itself up, in seconds since 1970; 0 when it never did";
@@ -77,6 +85,7 @@ impl Default for Metrics {
             answered,
             seconds,
             connections,
+            slots_skipped,
             claimed,
             failed,
             backed_up_at,

@@ -81,6 +81,24 @@ async fn every_fault_of_a_policy_is_named_at_once() {
 }
 
 #[tokio::test]
+async fn a_policy_that_copies_to_the_vault_tier_is_refused_by_the_documented_code_and_not_kept() {
+    let world = ready().await;
+    let vault = make_vault(&world, "v1").await;
+    let path = format!("{vault}/backupPolicies/akspolicy");
+    let mut both_tiers = documented_policy();
+    both_tiers["properties"]["policyRules"][1]["lifecycles"][0]["targetDataStoreCopySettings"] = json!([{
+        "copyAfter": {"objectType": "ImmediateCopyOption"},
+        "dataStore": {"objectType": "DataStoreInfoBase", "dataStoreType": "VaultStore"}}]);
+
+    for version in VERSIONS {
+        let refused = at(&world, version, Method::PUT, &path, Some(both_tiers.clone())).await;
+
+        assert_eq!((refused.status, refused.code()), (400, "DppUserErrorVaultTierPolicyNotSupported"));
+    }
+    assert_eq!(world.get(&world.administrator, &path).await.status, 404);
+}
+
+#[tokio::test]
 async fn an_immutable_vault_keeps_the_retention_of_its_policies() {
     let world = ready().await;
     let vault = make_vault(&world, "v1").await;

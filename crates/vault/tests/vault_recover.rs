@@ -37,6 +37,7 @@ async fn the_api_answers_the_same_once_a_lost_database_was_recovered(database: O
     let choices = Choices {
         database: database.as_ref().map(|url| url.parse().unwrap()),
         self_backup: Some(Settings::default()),
+        ..Choices::default()
     };
     let mut protected = Protected::choosing(choices.clone()).await;
     protected.protect().await;

@@ -52,9 +52,9 @@ enum StrategyArg {
     Week,
     /// Daily, for a month
     Month,
-    /// Daily for a week, and the first of each day for 90 days in the vault tier
+    /// The first of each day for 90 days in the vault tier: refused as long as the vault has none
     DisasterRecovery,
-    /// The same, in a vault whose recovery points cannot be deleted before their time
+    /// The same, in a vault whose recovery points cannot be deleted before their time: refused likewise
     Immutable,
     /// The vault and the policy that the file names
     Custom,
@@ -84,7 +84,7 @@ pub async fn run(args: EnableArgs, cluster: &ClusterArgs, format: Format) -> Out
     let extension = steps.extension(&place).await?;
     let vault = steps.vault(&config, &group).await?;
     let policy = steps.policy(&config, &vault.id).await?;
-    steps.roles(&config, &group, &place, extension.as_deref(), vault.principal.as_deref()).await?;
+    steps.roles(&group, &place, extension.as_deref(), vault.principal.as_deref()).await?;
     steps.trusted_access(&vault.id).await?;
     let instance = steps.instance(&vault.id, &policy, &group).await?;
     let facts = json!({

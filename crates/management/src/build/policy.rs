@@ -59,18 +59,14 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The policy that the original offers: every four hours, a week, and the first of each day for 84 days in the vault
-    /// tier.
+    /// The policy that the original offers where there is no vault tier: every four hours, for a week.
     pub fn usual(now: Timestamp) -> Self {
         Self {
             interval: "PT4H".to_owned(),
             starts: vec![usual_start(now)],
             time_zone: "UTC".to_owned(),
             retention: "P7D".to_owned(),
-            tagged: vec![(
-                First::Day,
-                Retention { operational: Some("P7D".to_owned()), vault: Some("P84D".to_owned()) },
-            )],
+            tagged: Vec::new(),
         }
     }
 
@@ -224,10 +220,17 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_policy_is_the_documented_one() {
+    fn the_usual_policy_is_the_documented_one_without_the_vault_tier() {
         let mut policy = Policy::usual("2024-05-05T07:12:00Z".parse().unwrap());
 
-        assert_eq!(policy.json().unwrap(), documented());
+        let mut without = documented();
+        let rules = without["properties"]["policyRules"].as_array_mut().unwrap();
+        rules.retain(|rule| rule["name"] != "Daily");
+        rules[0]["trigger"]["taggingCriteria"].as_array_mut().unwrap().remove(0);
+        assert_eq!(policy.json().unwrap(), without);
+        let both = Retention { operational: Some("P7D".to_owned()), vault: Some("P84D".to_owned()) };
+        policy.tagged = vec![(First::Day, both)];
+        assert_eq!(policy.json().unwrap(), documented(), "who asks for both tiers writes both");
         policy.starts = vec!["2024-05-05T08:00:00".to_owned()];
         assert_eq!(policy.json().unwrap(), documented());
     }

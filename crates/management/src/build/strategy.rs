@@ -1,6 +1,9 @@
 //! The strategies that a backup can be enabled with in one step, by the names of the original.
 
-use super::policy::{backup_rule, lifecycle, retention_rule, tagging_criteria, whole};
+use super::{
+    invalid,
+    policy::{backup_rule, lifecycle, retention_rule, tagging_criteria, whole},
+};
 use crate::Error;
 use serde_json::{Value, json};
 
@@ -31,29 +34,36 @@ impl Strategy {
         }
     }
 
-    /// Whether recovery points go to the vault tier.
-    pub fn copies_to_vault(self) -> bool {
+    /// Whether it is made of copies in the vault tier.
+    pub fn needs_vault_tier(self) -> bool {
         matches!(self, Self::DisasterRecovery | Self::Immutable)
     }
 
-    /// The policy; none for a policy that is there already.
+    /// The policy; none for one that is there already. A strategy that is made of copies in the vault tier is refused, not
+    /// reduced: who chose it would believe in copies that nobody makes.
     pub fn policy(self) -> Result<Option<Value>, Error> {
         let operational = match self {
             Self::Custom => return Ok(None),
+            Self::Week => "P7D",
             Self::Month => "P30D",
-            Self::Week | Self::DisasterRecovery | Self::Immutable => "P7D",
+            Self::DisasterRecovery | Self::Immutable => return Err(invalid(self.refusal())),
         };
         let life = lifecycle("OperationalStore", operational, json!([]))?;
-        let mut rules = vec![retention_rule("Default", true, vec![life])];
-        let mut tagging = vec![tagging_criteria("Default", None, 99)];
-        if self.copies_to_vault() {
-            let life = lifecycle("VaultStore", "P90D", json!([]))?;
-            rules.push(retention_rule("Vault", false, vec![life]));
-            tagging.push(tagging_criteria("Vault", Some("FirstOfDay"), 50));
-        }
+        let tagging = [tagging_criteria("Default", None, 99)];
         let intervals = ["R/2024-01-01T00:00:00+00:00/P1D".to_owned()];
-        rules.push(backup_rule("BackupDaily", &intervals, "Coordinated Universal Time", &tagging));
-        Ok(Some(whole(&rules)))
+        Ok(Some(whole(&[
+            retention_rule("Default", true, vec![life]),
+            backup_rule("BackupDaily", &intervals, "Coordinated Universal Time", &tagging),
+        ])))
+    }
+
+    /// Why a strategy that needs the vault tier cannot be had.
+    pub fn refusal(self) -> String {
+        format!(
+            "the strategy {} keeps the first backup of each day in the vault tier for 90 days, and the vault has no vault tier \
+             yet; Week and Month keep their backups in the operational tier, for 7 and 30 days",
+            self.name()
+        )
     }
 }
 
@@ -63,22 +73,24 @@ mod tests {
 
     #[test]
     fn each_strategy_keeps_as_long_as_it_says() {
-        let table = [
-            (Strategy::Week, "P7D", None),
-            (Strategy::Month, "P30D", None),
-            (Strategy::DisasterRecovery, "P7D", Some("P90D")),
-            (Strategy::Immutable, "P7D", Some("P90D")),
-        ];
-
-        for (strategy, operational, vault) in table {
+        for (strategy, operational) in [(Strategy::Week, "P7D"), (Strategy::Month, "P30D")] {
             let policy = strategy.policy().unwrap().unwrap();
-            let rules = policy["properties"]["policyRules"].as_array().unwrap();
-            let life = |rule: &str| {
-                let rule = rules.iter().find(|found| found["name"] == rule)?;
-                rule["lifecycles"][0]["deleteAfter"]["duration"].as_str()
-            };
-            assert_eq!((life("Default"), life("Vault")), (Some(operational), vault), "{strategy:?}");
+
+            let life = policy.pointer("/properties/policyRules/0/lifecycles/0/deleteAfter/duration");
+            assert_eq!(life, Some(&json!(operational)), "{strategy:?}");
+            assert!(!policy.to_string().contains("VaultStore"));
         }
         assert_eq!(Strategy::Custom.policy().unwrap(), None);
+    }
+
+    #[test]
+    fn a_strategy_that_is_made_of_the_vault_tier_is_refused_and_not_reduced() {
+        for strategy in [Strategy::DisasterRecovery, Strategy::Immutable] {
+            let error = strategy.policy().unwrap_err().to_string();
+
+            assert!(error.contains(strategy.name()) && error.contains("no vault tier"), "{error}");
+            assert!(strategy.needs_vault_tier());
+        }
+        assert!(!Strategy::Month.needs_vault_tier());
     }
 }

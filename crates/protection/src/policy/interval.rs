@@ -303,6 +303,55 @@ mod tests {
     }
 
     #[test]
+    fn an_hourly_slot_that_the_change_leaves_out_comes_later_and_the_distances_give_way() {
+        let every_four = "R/2026-01-01T02:00:00+01:00/PT4H";
+        for name in ["W. Europe Standard Time", "Europe/Berlin"] {
+            assert_eq!(
+                slots(every_four, name, "2026-03-28T20:00:00Z", "2026-03-29T09:00:00Z"),
+                ["28 22:00 +01:00", "29 03:00 +02:00", "29 06:00 +02:00", "29 10:00 +02:00"],
+                "{name}"
+            );
+            assert_eq!(
+                slots(every_four, name, "2026-10-24T19:00:00Z", "2026-10-25T10:00:00Z"),
+                ["24 22:00 +02:00", "25 02:00 +02:00", "25 06:00 +01:00", "25 10:00 +01:00"],
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn weekly_slots_do_as_daily_ones() {
+        // Both changes of clocks in Berlin are on a Sunday, at this time of day.
+        let sundays = "R/2026-01-04T02:30:00+01:00/P1W";
+        assert_eq!(
+            slots(sundays, "Europe/Berlin", "2026-03-21T12:00:00Z", "2026-04-06T12:00:00Z"),
+            ["22 02:30 +01:00", "29 03:30 +02:00", "05 02:30 +02:00"]
+        );
+        assert_eq!(
+            slots(sundays, "Europe/Berlin", "2026-10-17T12:00:00Z", "2026-11-02T12:00:00Z"),
+            ["18 02:30 +02:00", "25 02:30 +02:00", "01 02:30 +01:00"]
+        );
+    }
+
+    #[test]
+    fn the_start_is_an_instant_and_gives_the_time_of_day_in_the_zone() {
+        let six_in_kolkata = "R/2026-01-01T00:30:00+00:00/P1D";
+        assert_eq!(
+            slots(six_in_kolkata, "India Standard Time", "2026-07-01T00:00:00Z", "2026-07-01T12:00:00Z"),
+            ["01 06:00 +05:30"]
+        );
+    }
+
+    #[test]
+    fn clocks_that_change_by_half_an_hour_shift_a_slot_by_half_an_hour() {
+        let daily = "R/2026-01-01T02:15:00+11:00/P1D";
+        assert_eq!(
+            slots(daily, "Lord Howe Standard Time", "2026-10-02T16:00:00Z", "2026-10-04T16:00:00Z"),
+            ["04 02:45 +11:00", "05 02:15 +11:00"]
+        );
+    }
+
+    #[test]
     fn a_period_that_does_not_divide_a_day_is_elapsed_time() {
         let five = interval("R/2026-01-01T00:00:00Z/PT5H");
         assert_eq!(

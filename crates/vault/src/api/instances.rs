@@ -12,7 +12,7 @@ pub use actions::problem_error;
 pub use record::{Deletion, InstanceRecord, KIND, ProtectionState, all, moved};
 pub use shown::shown;
 
-use super::{At, Call, Failure, Loaded, Needs, Operation, operations::absent, operations::row, resource};
+use super::{At, Call, Failure, Loaded, Needs, Operation, operations::row, resource};
 use arm::{ArmError, ResourceId};
 use http::Method;
 
@@ -33,7 +33,6 @@ macro_rules! instances {
 /// The right to see an instance.
 pub const READ: Needs = Needs::Action(instances!("read"));
 const ONE: &str = vault!("/backupInstances/{instance}");
-const NOT_HERE: &str = "recovery points are in the operational tier, which needs no rehydration";
 
 /// The calls.
 pub const OPERATIONS: &[Operation] = &[
@@ -144,14 +143,6 @@ pub const OPERATIONS: &[Operation] = &[
         Needs::Action(instances!("restore/action")),
         At::Above,
         |call| Box::pin(restores::restore(call)),
-    ),
-    absent(
-        "BackupInstances_TriggerRehydrate",
-        &Method::POST,
-        vault!("/backupInstances/{instance}/rehydrate"),
-        Needs::Action(instances!("rehydrate/action")),
-        At::Above,
-        NOT_HERE,
     ),
     row(
         "DeletedBackupInstances_List",

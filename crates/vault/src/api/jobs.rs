@@ -27,6 +27,8 @@ const ONE: &str = "/subscriptions/{subscription}/resourceGroups/{group}/provider
 const CANCEL: &str = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.DataProtection/backupVaults/{vault}/backupJobs/{job}/cancel";
 const EXPORT: &str = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.DataProtection/backupVaults/{vault}/exportBackupJobs";
 const EXPORTED: &str = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.DataProtection/backupVaults/{vault}/backupJobs/operations/{operation}";
+/// Jobs that are read at a time.
+const PAGE: u32 = 1_000;
 /// The right to see a job.
 pub const READ: Needs = Needs::Action("Microsoft.DataProtection/backupVaults/backupJobs/read");
 const MAY_CANCEL: Needs = Needs::Action("Microsoft.DataProtection/backupVaults/backupJobs/cancel/action");
@@ -83,21 +85,46 @@ async fn cancel(call: &Call<'_>) -> Result<Reply, Failure> {
     Err(StoreError::Conflict(call.scope()?.to_string()).into())
 }
 
-/// The jobs as one document: the result of an operation that is over at once.
+/// The jobs that fit the filter, all of them, as one document: the result of an operation that is over at once. What would
+/// be too much for one document is refused, not cut off.
 async fn export(call: &Call<'_>) -> Result<Reply, Failure> {
     let vault = call.scope()?;
-    let all = resource::page(call, KIND, vault, |stored| {
-        let job: Loaded<JobRecord> = resource::read(stored)?;
-        Ok(Some(shown(&job.id, &job.document, &job.etag(), call.now)))
-    })
-    .await?;
-    let jobs = all.body.and_then(|body| body.get("value").cloned()).unwrap_or_default();
+    let filter = call.filter()?;
+    check(&filter)?;
+    let most = call.app.quotas.exported_jobs;
+    let mut jobs = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = call.app.store.resources(KIND, vault, after.as_deref(), PAGE).await?;
+        after = page.last().filter(|_| page.len() == PAGE as usize).map(|last| last.id.folded().to_owned());
+        for stored in page {
+            let job: Loaded<JobRecord> = resource::read(stored)?;
+            if !fits(&filter, &job.document) {
+                continue;
+            }
+            if jobs.len() >= most {
+                return Err(too_many(most).into());
+            }
+            jobs.push(shown(&job.id, &job.document, &job.etag(), call.now));
+        }
+        if after.is_none() {
+            break;
+        }
+    }
     let mut ended = operation::finished(call, "export jobs", vault);
     ended.result = Some(json!({"objectType": "ExportJobsResult", "jobs": jobs}));
     call.commit(&[Change::Begin(ended.clone())]).await?;
     let path = format!("{vault}/backupJobs/operations/{}", ended.id);
     let reply = Reply::empty(202).with(http::header::LOCATION, call.url(&path));
     Ok(operation::followed(call, reply, &ended, false))
+}
+
+fn too_many(most: usize) -> ArmError {
+    let message = format!(
+        "More than {most} jobs would be exported, the most that one export holds. Export less at a time, with \
+         $filter=startTime eq '…' and endTime eq '…', or read GET …/backupJobs page by page."
+    );
+    ArmError::new(400, "UserErrorTooManyJobsToExport", message)
 }
 
 async fn existing(call: &Call<'_>) -> Result<Loaded<JobRecord>, Failure> {

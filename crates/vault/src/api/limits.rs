@@ -1,4 +1,5 @@
-//! Limits of what a vault holds, in one place. They are the documented ones of the original.
+//! Limits of what a vault holds, in one place. They are the documented ones of the original; an operator can change those
+//! that `protect::quotas` takes over.
 
 /// Policies per vault.
 pub const POLICIES: usize = 5_000;
@@ -16,6 +17,8 @@ pub const SHORTEST_INTERVAL_MINUTES: u32 = 4 * 60;
 pub const INTERVAL_HOURS: [u32; 5] = [4, 6, 8, 12, 24];
 /// Days that a recovery point lives in the operational tier, at most.
 pub const OPERATIONAL_DAYS: u32 = protection::policy::retention::LONGEST_OPERATIONAL_DAYS;
+/// Jobs of one export: as much as fits into one document.
+pub const EXPORTED_JOBS: usize = 10_000;
 /// Days that deleted data stays, at least.
 pub const SOFT_DELETE_DAYS_LEAST: i64 = 14;
 /// Days that deleted data stays, at most.

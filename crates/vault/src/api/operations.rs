@@ -94,7 +94,7 @@ async fn refuse(call: &Call<'_>) -> Result<Reply, Failure> {
     Err(ArmError::new(400, "UserErrorOperationNotSupported", message).into())
 }
 
-/// The tables of all modules. Where two rows fit, the first one counts.
+/// The tables of all modules. No row is there twice; of two whose paths both fit, the first one counts.
 const TABLES: &[&[Operation]] = &[
     super::subscriptions::OPERATIONS,
     super::groups::OPERATIONS,
@@ -183,6 +183,17 @@ mod tests {
         match find(method, &parts) {
             Found::Operation(operation, params) => Some((operation.name, params)),
             _ => None,
+        }
+    }
+
+    #[test]
+    fn no_operation_is_declared_twice() {
+        let mut seen = std::collections::BTreeMap::new();
+
+        for one in operations() {
+            let key = (one.method.as_str(), one.path.to_lowercase());
+            let before = seen.insert(key, one.name);
+            assert_eq!(before, None, "{} {} is declared twice", one.method, one.path);
         }
     }
 

@@ -4,6 +4,7 @@ mod act;
 mod decide;
 mod plan;
 mod rules;
+mod tiers;
 mod used;
 
 pub use decide::shown;

@@ -11,8 +11,14 @@ const ACCEPTED_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 const DONE_WITHIN: SignedDuration = SignedDuration::from_mins(4 * 60 + 30);
 /// How long a cluster may be out of reach while a job is under way.
 const REACHED_WITHIN: SignedDuration = SignedDuration::from_mins(60);
-/// How long a cluster that was never reached for this job is waited for.
+/// How long a cluster that was never reached for this job is waited for, when somebody waits for the job.
 const FIRST_REACHED_WITHIN: SignedDuration = SignedDuration::from_mins(15);
+/// The same for a scheduled backup: a cluster that was off at its slot is backed up once when it is back.
+const CAUGHT_UP_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+/// How often a cluster out of reach is tried at first.
+const KNOCK: SignedDuration = SignedDuration::from_secs(5);
+/// And after that for so long.
+const KNOCK_LATER: SignedDuration = SignedDuration::from_secs(60);
 
 /// What was seen of a job's custom resource.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +55,8 @@ pub enum Next {
 
 /// Decides.
 pub fn decide(job: &JobRecord, seen: &Seen, now: Timestamp) -> Next {
-    let age = now.duration_since(job.started_at);
+    // What waited for its cluster for a while has its whole time from when the cluster was asked.
+    let age = now.duration_since(job.requested_at.unwrap_or(job.started_at));
     let silent = now.duration_since(job.heard_at.unwrap_or(job.started_at));
     match seen {
         Seen::NotLetIn(problem) => Next::Finish(JobStatus::Failed, vec![problem.clone()]),
@@ -89,9 +96,13 @@ fn pause(age: SignedDuration) -> SignedDuration {
 }
 
 fn unreachable(job: &JobRecord, why: &str, silent: SignedDuration) -> Next {
-    let patience = if job.requested { REACHED_WITHIN } else { FIRST_REACHED_WITHIN };
+    let patience = match (job.requested, job.slot) {
+        (true, _) => REACHED_WITHIN,
+        (false, Some(_)) => CAUGHT_UP_WITHIN,
+        (false, None) => FIRST_REACHED_WITHIN,
+    };
     if silent < patience {
-        return Next::Wait(SignedDuration::from_secs(5));
+        return Next::Wait(if silent < FIRST_REACHED_WITHIN { KNOCK } else { KNOCK_LATER });
     }
     let message = format!("The cluster was out of reach for {} minutes: {why}.", silent.as_mins());
     let mut problem = Problem::error("KubernetesBackupCustomResourcesTrackingTimeOutError", message)
@@ -159,7 +170,7 @@ fn overdue(status: &Status) -> Problem {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::api::jobs::Task;
     use arm::instance::{BackupParameters, Datasource};
@@ -168,7 +179,7 @@ mod tests {
         Timestamp::from_second(minutes * 60).unwrap()
     }
 
-    fn job() -> JobRecord {
+    pub fn job() -> JobRecord {
         let id: arm::ResourceId = "/subscriptions/s/resourceGroups/g".parse().unwrap();
         let source = Datasource { resource: id.clone(), location: "l".into(), name: "c".into() };
         JobRecord {
@@ -193,6 +204,7 @@ mod tests {
             tag: None,
             slot: None,
             requested: false,
+            requested_at: None,
             cancel: false,
             stage: None,
             heard_at: None,
@@ -246,6 +258,35 @@ mod tests {
         assert_eq!(ended(decide(&asked, &gone, at(160))), (JobStatus::Failed, timeout.into()));
         assert_eq!(ended(decide(&job(), &gone, at(15))), (JobStatus::Failed, timeout.into()));
         assert_eq!(ended(decide(&asked, &there("InProgress"), at(270))).1, code::DEADLINE_EXCEEDED);
+    }
+
+    #[test]
+    fn a_scheduled_job_waits_a_day_for_a_cluster_that_is_off_and_asks_less_often_after_a_while() {
+        let scheduled = JobRecord { slot: Some(at(0)), ..job() };
+        let gone = Seen::Unreachable("no route".into());
+        let wait = |minutes| decide(&scheduled, &gone, at(minutes));
+
+        assert_eq!(wait(14), Next::Wait(SignedDuration::from_secs(5)));
+        assert_eq!(wait(16), Next::Wait(SignedDuration::from_secs(60)));
+        assert_eq!(wait(24 * 60 - 1), Next::Wait(SignedDuration::from_secs(60)));
+        let timeout = "KubernetesBackupCustomResourcesTrackingTimeOutError";
+        assert_eq!(ended(wait(24 * 60)), (JobStatus::Failed, timeout.into()));
+    }
+
+    #[test]
+    fn what_waited_for_its_cluster_has_its_whole_time_from_when_it_was_asked_for() {
+        let late = 20 * 60;
+        let asked = JobRecord {
+            slot: Some(at(0)),
+            requested: true,
+            requested_at: Some(at(late)),
+            heard_at: Some(at(late)),
+            ..job()
+        };
+
+        assert!(matches!(decide(&asked, &there(""), at(late + 9)), Next::Wait(_)));
+        assert!(matches!(decide(&asked, &there("InProgress"), at(late + 269)), Next::Wait(_)));
+        assert_eq!(ended(decide(&asked, &there("InProgress"), at(late + 270))).1, code::DEADLINE_EXCEEDED);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{custom_resource::Status, expire};
 use crate::{
     api::{
         Loaded,
-        instances::InstanceRecord,
+        instances::{InstanceRecord, ProtectionState},
         jobs::{JobRecord, JobStatus, MOST_PROBLEMS, PointOf, Task},
         load,
         points::PointRecord,
@@ -39,7 +39,10 @@ pub async fn finish(
     let mut changes = Vec::new();
     if matches!(status, JobStatus::Completed | JobStatus::CompletedWithWarnings) {
         match point(app, &mut job, seen, now).await? {
-            Ok(point) => changes.extend(point),
+            Ok(point) => {
+                changes.extend(point);
+                changes.extend(mended(app, &job.document).await?);
+            }
             Err(problem) => {
                 job.document.status = JobStatus::Failed;
                 job.document.errors = vec![problem];
@@ -111,6 +114,24 @@ async fn point(
     job.document.tag = Some(tag);
     job.document.point = Some(PointOf { id, time });
     Ok(Ok(Some(put(&resource, &record, Expected::Absent)?)))
+}
+
+/// An instance whose last change was found wrong is protected again once a backup of what is written now succeeds.
+async fn mended(app: &App, job: &JobRecord) -> Result<Option<Change>, StoreError> {
+    let Task::Backup { parameters, snapshot_group, .. } = &job.task else { return Ok(None) };
+    let Some(mut instance): Option<Loaded<InstanceRecord>> = load(app.store.as_ref(), &job.instance).await?
+    else {
+        return Ok(None);
+    };
+    let record = &mut instance.document;
+    let is_of_now =
+        record.instance.parameters == *parameters && record.instance.snapshot_group == *snapshot_group;
+    if record.state != ProtectionState::ProtectionError || !is_of_now {
+        return Ok(None);
+    }
+    record.state = ProtectionState::ProtectionConfigured;
+    record.problems = Vec::new();
+    instance.write().map(Some)
 }
 
 /// The tag of a successful backup and how long it lives, by the policy as it is now: later changes of the policy count

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     api::{
         Loaded,
+        instances::InstanceRecord,
         jobs::{JobRecord, JobStatus, MOST_PROBLEMS},
         load,
     },
@@ -18,13 +19,15 @@ use crate::{
     store::{StoreError, Work},
     work::{Answered, Step},
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// The kind of this work.
 pub const KIND: &str = "job";
 const AGAIN: SignedDuration = SignedDuration::from_millis(300);
+/// The stage of a job whose cluster was not reached yet.
+const WAITING: &str = "waiting for the cluster to be reached";
 
 /// One step of a job.
 pub fn step<'c>(app: &'c Arc<App>, work: &'c Work) -> Answered<'c> {
@@ -39,6 +42,9 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
         return Ok(Step::Done(Vec::new()));
     }
     let Some(vault) = job.id.parent() else { return Ok(Step::Done(Vec::new())) };
+    if is_unwanted(app, &job.document).await? {
+        return Ok(Step::Done(finish::finish(app, job, JobStatus::Cancelled, None).await?));
+    }
     let (kind, plural) = job.document.task.resource();
     let name = job.id.name().to_lowercase();
     let way = reach(app, &vault, &job.document.cluster).await?;
@@ -87,7 +93,7 @@ async fn request(
         custom_resource::object(kind, &job.document.namespace, name, &custom_resource::spec(&job.document));
     match way.make(app, plural, &job.document.namespace, &object).await {
         Ok(()) => {
-            job.document.requested = true;
+            mark_requested(&mut job.document, app.clock.now());
             job.document.heard_at = Some(app.clock.now());
             later(app, job, AGAIN, true)
         }
@@ -103,10 +109,17 @@ async fn request(
 
 /// What the cluster says that is new.
 fn note(app: &App, job: &mut JobRecord, seen: &Seen) -> bool {
-    let Seen::There(status) = seen else { return false };
+    let status = match seen {
+        Seen::There(status) => status,
+        Seen::Unreachable(_) if !job.requested && job.stage.as_deref() != Some(WAITING) => {
+            job.stage = Some(WAITING.to_owned());
+            return true;
+        }
+        _ => return false,
+    };
     let stage = stage(status);
     let mut news = !job.requested || job.stage != stage;
-    job.requested = true;
+    mark_requested(job, app.clock.now());
     job.stage = stage;
     let quiet =
         job.heard_at.is_none_or(|at| app.clock.now().duration_since(at) > SignedDuration::from_secs(60));
@@ -119,6 +132,21 @@ fn note(app: &App, job: &mut JobRecord, seen: &Seen) -> bool {
         news = true;
     }
     news
+}
+
+fn mark_requested(job: &mut JobRecord, now: Timestamp) {
+    job.requested = true;
+    job.requested_at.get_or_insert(now);
+}
+
+/// A backup of the schedule that still waits for its cluster ends with the schedule: who suspends or stops protection, or
+/// deletes the instance, does not expect one a day later.
+async fn is_unwanted(app: &App, job: &JobRecord) -> Result<bool, StoreError> {
+    if job.requested || job.slot.is_none() {
+        return Ok(false);
+    }
+    let instance: Option<Loaded<InstanceRecord>> = load(app.store.as_ref(), &job.instance).await?;
+    Ok(!instance.is_some_and(|instance| instance.document.is_scheduled()))
 }
 
 fn stage(status: &Status) -> Option<String> {

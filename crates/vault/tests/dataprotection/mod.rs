@@ -73,7 +73,7 @@ pub fn documented_vault() -> Value {
       "monitoringSettings":{"azureMonitorAlertSettings":{"alertsForAllJobFailures":"Enabled"}}}})
 }
 
-/// The documented policy with both tiers.
+/// The documented policy in the operational tier.
 pub fn documented_policy() -> Value {
     json!({"properties":{"objectType":"BackupPolicy",
      "datasourceTypes":["Microsoft.ContainerService/managedClusters"],
@@ -90,10 +90,6 @@ pub fn documented_policy() -> Value {
       {"objectType":"AzureRetentionRule","name":"Daily","isDefault":false,"lifecycles":[
         {"deleteAfter":{"objectType":"AbsoluteDeleteOption","duration":"P7D"},
          "sourceDataStore":{"objectType":"DataStoreInfoBase","dataStoreType":"OperationalStore"},
-         "targetDataStoreCopySettings":[{"copyAfter":{"objectType":"ImmediateCopyOption"},
-            "dataStore":{"objectType":"DataStoreInfoBase","dataStoreType":"VaultStore"}}]},
-        {"deleteAfter":{"objectType":"AbsoluteDeleteOption","duration":"P84D"},
-         "sourceDataStore":{"objectType":"DataStoreInfoBase","dataStoreType":"VaultStore"},
          "targetDataStoreCopySettings":[]}]},
       {"objectType":"AzureRetentionRule","name":"Default","isDefault":true,"lifecycles":[
         {"deleteAfter":{"objectType":"AbsoluteDeleteOption","duration":"P7D"},

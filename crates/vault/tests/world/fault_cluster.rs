@@ -38,6 +38,8 @@ struct Inner {
     /// The status that a new object of a kind has at once.
     statuses: BTreeMap<String, Value>,
     bindings: Vec<String>,
+    /// Nothing arrives for as long as this holds.
+    is_away: bool,
 }
 
 impl FaultCluster {
@@ -48,6 +50,11 @@ impl FaultCluster {
             object["status"] = status.clone();
         }
         inner.statuses.insert(kind.to_owned(), status);
+    }
+
+    /// The cluster is switched off, or back.
+    pub fn is_away(&self, away: bool) {
+        self.inner.lock().is_away = away;
     }
 
     pub fn meets(&self, faults: &[Fault]) {
@@ -131,6 +138,9 @@ impl ClusterLink for FaultCluster {
         assert_eq!(connection, CONNECTION);
         let mut inner = self.inner.lock();
         inner.bindings.push(binding.to_owned());
+        if inner.is_away {
+            return Err(LinkError::NotConnected);
+        }
         match inner.faults.pop_front() {
             None => Ok(Self::carry_out(&mut inner, &request)),
             Some(Fault::NotConnected) => Err(LinkError::NotConnected),

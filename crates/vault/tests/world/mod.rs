@@ -18,6 +18,7 @@ use vault::{
     bootstrap::{Credential, add_principal},
     cluster_link::{ClusterLink, NoClusters},
     manifests::{ConnectManifests, ConnectSettings},
+    protect::quotas::Quotas,
     seal::KeySource,
     self_backup::Settings,
     server::{Config, Limits, People, ServeError, Vault},
@@ -51,6 +52,8 @@ pub struct Choices {
     pub database: Option<DatabaseUrl>,
     /// None when absent.
     pub self_backup: Option<Settings>,
+    /// The usual ones unless said.
+    pub quotas: Quotas,
 }
 
 /// A vault that was ended, and what it left behind.
@@ -144,6 +147,11 @@ impl World {
         Self::over_all(limits, people, Arc::new(NoClusters), Choices::default()).await
     }
 
+    /// One whose operator chose other limits, that reaches clusters by this way.
+    pub async fn limited(quotas: Quotas, clusters: Arc<dyn ClusterLink>) -> Self {
+        Self::choosing(Choices { quotas, ..Choices::default() }, clusters).await
+    }
+
     async fn over_all(
         limits: Limits,
         people: People,
@@ -174,7 +182,7 @@ impl World {
                 ticking.set(SystemClock.now());
             }
         });
-        let choices = Choices { database: Some(database.parse().unwrap()), self_backup: None };
+        let choices = Choices { database: Some(database.parse().unwrap()), ..Choices::default() };
         let config = Config {
             wrapping_key: KeySource::Given(key.to_owned().into()),
             public: first.map(|first| first.url.parse().unwrap()),
@@ -395,6 +403,7 @@ fn config(folder: &TempDir, limits: Limits, people: People, choices: &Choices) -
         spread: Duration::ZERO,
         limits,
         people,
+        quotas: choices.quotas.clone(),
         manifests: Arc::new(FakeManifests),
         database: choices.database.clone(),
         self_backup: choices.self_backup.clone(),

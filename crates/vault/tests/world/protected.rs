@@ -16,6 +16,7 @@ use vault::{
         extensions::{BACKUP_NAMESPACE, BACKUP_TYPE, ExtensionIdentity, ExtensionRecord, ExtensionState},
         load, put,
     },
+    protect::quotas::Quotas,
     store::{AuditEntry, AuditOutcome, Change, Expected, Principal, PrincipalKind},
     tokens::Flavour,
 };
@@ -36,6 +37,11 @@ impl Protected {
     /// All is as it should be, up to the instance, which is not there yet.
     pub async fn start() -> Self {
         Self::choosing(Choices::default()).await
+    }
+
+    /// The same with other limits.
+    pub async fn limited(quotas: Quotas) -> Self {
+        Self::choosing(Choices { quotas, ..Choices::default() }).await
     }
 
     /// The same, kept as the test chooses.
@@ -135,17 +141,13 @@ impl Protected {
                 client_id: extensions.client_id.clone(),
             }),
         };
-        let binding = BindingRecord {
-            source_resource_id: self.vault.parse().unwrap(),
-            roles: vec![BACKUP_OPERATOR.into()],
-        };
         let id = self.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
         let changes = [
             Change::AddPrincipal(own.clone()),
             Change::AddPrincipal(extensions),
             put(&self.managed, &record, Expected::Absent).unwrap(),
             put(&id, &extension, Expected::Absent).unwrap(),
-            put(&self.binding(), &binding, Expected::Absent).unwrap(),
+            self.bound(),
         ];
         store.commit(&changes, &audit()).await.unwrap();
         let person =
@@ -180,6 +182,19 @@ impl Protected {
 
     pub fn binding(&self) -> ResourceId {
         self.managed.child("trustedAccessRoleBindings", "backuprb").unwrap()
+    }
+
+    fn bound(&self) -> Change {
+        let binding = BindingRecord {
+            source_resource_id: self.vault.parse().unwrap(),
+            roles: vec![BACKUP_OPERATOR.into()],
+        };
+        put(&self.binding(), &binding, Expected::Absent).unwrap()
+    }
+
+    /// The owner of the cluster lets the vault in again.
+    pub async fn bind(&self) {
+        self.world.app.store.commit(&[self.bound()], &audit()).await.unwrap();
     }
 
     /// Takes something away behind the API's back.

@@ -30,8 +30,10 @@ const KNOWN: [&str; 6] = [
 /// Reads the file; without one all is made.
 pub fn read(file: Option<&Path>, strategy: Strategy) -> Result<Config, Failure> {
     let document = file.map(json_file).transpose()?.unwrap_or_else(|| Value::Object(Default::default()));
-    of(&document, strategy)
-        .map_err(|reason| Failure::usage(reason).next("Correct the file of `--backup-configuration-file`."))
+    of(&document, strategy).map_err(|reason| {
+        Failure::usage(reason)
+            .next("Choose another `--backup-strategy`, or correct the file of `--backup-configuration-file`.")
+    })
 }
 
 fn of(document: &Value, strategy: Strategy) -> Result<Config, String> {
@@ -61,6 +63,9 @@ fn of(document: &Value, strategy: Strategy) -> Result<Config, String> {
         policy: id("backupPolicyId", "Microsoft.DataProtection/backupVaults/backupPolicies")?,
         tags,
     };
+    if strategy.needs_vault_tier() {
+        return Err(strategy.refusal());
+    }
     match (strategy, &config.vault, &config.policy) {
         (Strategy::Custom, Some(_), Some(_)) => Ok(config),
         (Strategy::Custom, ..) => {
@@ -98,6 +103,8 @@ mod tests {
             (json!({"backupResourceGroupId": vault}), Strategy::Week, "is no Microsoft.Resources"),
             (json!({"storageAccountResourceId": 1}), Strategy::Week, "no text"),
             (json!([]), Strategy::Week, "no JSON object"),
+            (json!({}), Strategy::DisasterRecovery, "no vault tier"),
+            (json!({}), Strategy::Immutable, "no vault tier"),
         ] {
             let reason = of(&document, strategy).unwrap_err();
             assert!(reason.contains(said), "{said}: {reason}");

@@ -19,7 +19,6 @@ use management::{
     build::{
         extension::{self, Extension},
         names,
-        strategy::Strategy,
         vault::Vault,
     },
     versions,
@@ -192,14 +191,7 @@ impl Steps<'_> {
             None => self.known_vault().await?,
         };
         if let Some(id) = known {
-            let mut found = self.session.client.get(id.as_str(), versions::DATA_PROTECTION).await?;
-            let state = found.pointer("/properties/securitySettings/immutabilitySettings/state");
-            let open = state.and_then(Value::as_str).is_none_or(|state| state == "Disabled");
-            if config.strategy == Strategy::Immutable && open && !self.dry {
-                let vault = Vault { immutability: Some("Unlocked".to_owned()), ..Vault::default() };
-                let patch = Request::patch(id.as_str(), versions::DATA_PROTECTION, vault.update());
-                found = self.session.follow("making the vault immutable", &patch).await?;
-            }
+            let found = self.session.client.get(id.as_str(), versions::DATA_PROTECTION).await?;
             self.show("vault", id.name(), Did::Found);
             return Ok(Found { principal: principal(&found), id });
         }

@@ -87,10 +87,9 @@ impl Steps<'_> {
         ))
     }
 
-    /// Who needs which role where: R1 to R4, and for the vault tier R5 to R7.
+    /// Who needs which role where: R1 to R4; R5 to R7 are for the vault tier.
     pub async fn roles(
         &mut self,
-        config: &Config,
         group: &ResourceId,
         place: &Place,
         extension: Option<&str>,
@@ -98,17 +97,12 @@ impl Steps<'_> {
     ) -> Result<(), Failure> {
         let (cluster, account) = (self.cluster.clone(), &place.account);
         let own = self.principal.clone();
-        let mut wanted = vec![
+        let wanted = [
             ("the vault", vault, "Reader", &cluster),
             ("the vault", vault, "Reader", group),
             ("the cluster", own.as_deref(), "Contributor", group),
             ("the extension", extension, "Storage Blob Data Contributor", account),
         ];
-        if config.strategy.copies_to_vault() {
-            wanted.push(("the vault", vault, "Disk Snapshot Contributor", group));
-            wanted.push(("the vault", vault, "Data Operator for Managed Disks", group));
-            wanted.push(("the vault", vault, "Storage Blob Data Reader", account));
-        }
         for (who, principal, role, scope) in wanted {
             let name = format!("{role} of {who} on {}", scope.name());
             let did = match principal {

@@ -48,7 +48,7 @@ pub struct Wish {
     /// How long the first one of a year lives
     #[arg(long, value_name = "DURATION")]
     yearly: Option<String>,
-    /// Copy the first one of a day to the vault tier, and how long it lives there
+    /// Copy the first one of a day to the vault tier, and how long it lives there; a vault without that tier refuses it
     #[arg(long, value_name = "DURATION")]
     vault_daily: Option<String>,
     /// Copy the first one of a week to the vault tier

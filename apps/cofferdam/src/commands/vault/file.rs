@@ -6,6 +6,7 @@ use std::{path::Path, path::PathBuf, str::FromStr};
 
 /// What a file may set. A name that is not here is an error: a setting that is spelled wrongly must not be lost.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct FileSettings {
     pub data: Option<PathBuf>,
@@ -28,6 +29,20 @@ pub struct FileSettings {
     pub backup_every: Option<String>,
     pub backup_keep: Option<usize>,
     pub backup_recipients: Option<Vec<PathBuf>>,
+    pub schedule_spread: Option<u64>,
+    pub packages: Option<PathBuf>,
+    pub trusted_issuer: Option<String>,
+    pub trusted_audiences: Option<Vec<String>>,
+    pub trusted_ca: Option<PathBuf>,
+    pub redirect_uris: Option<Vec<String>>,
+    pub quota_policies: Option<usize>,
+    pub quota_instances: Option<usize>,
+    pub quota_backups_a_day: Option<usize>,
+    pub quota_restores_a_day: Option<usize>,
+    pub quota_namespaces: Option<usize>,
+    pub quota_shortest_interval: Option<u32>,
+    pub quota_operational_days: Option<u32>,
+    pub quota_exported_jobs: Option<usize>,
 }
 
 impl FileSettings {
@@ -62,6 +77,34 @@ fn wrong(name: &str, text: &str, error: &dyn std::fmt::Display) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::{ArgAction, CommandFactory, Parser};
+    use std::collections::BTreeSet;
+
+    #[derive(Debug, Parser)]
+    struct Serve {
+        #[command(flatten)]
+        args: super::super::serve::ServeArgs,
+    }
+
+    #[test]
+    fn flags_environment_and_file_cover_the_same_settings() {
+        let file = serde_json::to_value(FileSettings::default()).unwrap();
+        let in_file: BTreeSet<String> = file.as_object().unwrap().keys().cloned().collect();
+
+        let command = Serve::command();
+        let mut flags = BTreeSet::new();
+        for arg in command.get_arguments().filter(|arg| !["help", "config"].contains(&arg.get_id().as_str()))
+        {
+            let name = arg.get_long().expect("every setting has a long name").to_owned();
+            assert!(arg.get_env().is_some(), "--{name} has no variable");
+            // What may be given several times is a list in the file, and named so.
+            let is_list = matches!(arg.get_action(), ArgAction::Append);
+            let plural = name.strip_suffix('y').map_or(format!("{name}s"), |stem| format!("{stem}ies"));
+            flags.insert(if is_list { plural } else { name });
+        }
+
+        assert_eq!(flags, in_file);
+    }
 
     #[test]
     fn every_setting_is_known_by_its_flag_and_no_other_name_is_taken() {

@@ -9,6 +9,7 @@ mod packages;
 mod people;
 mod place;
 mod principal;
+mod quotas;
 mod recover;
 mod rotate;
 mod serve;

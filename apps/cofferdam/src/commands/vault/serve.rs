@@ -6,6 +6,7 @@ use super::{
     file::{FileSettings, parsed},
     packages::Offered,
     place::{Place, PlaceArgs},
+    quotas::QuotaArgs,
     sign_in::SignInArgs,
 };
 use crate::{
@@ -44,7 +45,7 @@ pub struct ServeArgs {
     #[arg(long, env = "COFFERDAM_VAULT_PUBLIC_URL", value_name = "URL")]
     public_url: Option<PublicUrl>,
     /// Id of the subscription that the first start makes; made up when absent
-    #[arg(long, value_name = "GUID")]
+    #[arg(long, env = "COFFERDAM_VAULT_SUBSCRIPTION", value_name = "GUID")]
     subscription: Option<uuid::Uuid>,
     /// Region that the vault says it is in; local when absent
     #[arg(long, env = "COFFERDAM_VAULT_LOCATION", value_name = "NAME")]
@@ -81,12 +82,16 @@ pub struct ServeArgs {
     backups: ScheduleArgs,
     #[command(flatten)]
     sign_in: SignInArgs,
+    #[command(flatten)]
+    quotas: QuotaArgs,
 }
 
 impl ServeArgs {
     fn config(self) -> Result<Config, Failure> {
         let (Place { data, database, wrapping_key }, mut file) = self.place.resolve()?;
         let self_backup = self.backups.resolve(&mut file)?;
+        let people = self.sign_in.resolve(&mut file)?;
+        let quotas = self.quotas.resolve(&file)?;
         let FileSettings {
             listen,
             replica_address,
@@ -100,6 +105,8 @@ impl ServeArgs {
             metrics_listen,
             agent_image,
             stores,
+            schedule_spread,
+            packages: offered,
             ..
         } = file;
         let defaults = Config::at(data);
@@ -126,9 +133,10 @@ impl ServeArgs {
         let grace = self.grace.or(grace).unwrap_or(GRACE);
         let listen = self.listen.or(parsed("listen", listen)?).unwrap_or(defaults.listen);
         let public = self.public_url.or(parsed("public-url", public_url)?);
+        let directory = self.packages.or(offered);
         let mut packages = Catalogue::default();
         let mut manifests = defaults.manifests.clone();
-        if let Some(directory) = &self.packages {
+        if let Some(directory) = &directory {
             let public = public.clone().unwrap_or_else(|| PublicUrl::localhost(listen.port()));
             let offered = Offered::read(directory, public.authority())?;
             packages = offered.catalogue();
@@ -139,17 +147,18 @@ impl ServeArgs {
             replica_address: self.replica_address.or(parsed("replica-address", replica_address)?),
             public,
             packages,
-            package_directory: self.packages,
+            package_directory: directory,
             manifests,
             subscription: self.subscription.or(parsed("subscription", subscription)?),
             location: self.location.or(location).unwrap_or_else(|| defaults.location.clone()),
             limits: Limits { drain: Duration::from_secs(grace), ..Limits::default() },
-            spread: self.schedule_spread.map_or(defaults.spread, Duration::from_secs),
+            spread: self.schedule_spread.or(schedule_spread).map_or(defaults.spread, Duration::from_secs),
             database,
             wrapping_key,
             certificate,
             trusted_proxies: proxies,
-            people: self.sign_in.into(),
+            people,
+            quotas,
             stores: specs,
             self_backup: Some(self_backup),
             metrics: self.metrics_listen.or(parsed("metrics-listen", metrics_listen)?),

@@ -12,6 +12,7 @@ use crate::{
     protect::{
         expire, purge, schedule,
         start::{self, Occasion},
+        validate,
     },
     reply::Reply,
     store::{Change, StoreError},
@@ -154,8 +155,35 @@ pub async fn suspend(call: &Call<'_>) -> Result<Reply, Failure> {
     .await
 }
 
-/// Goes on with backups.
+/// Goes on with backups. What could not be protected is looked at again first, for its owner says that it is mended.
 pub async fn resume(call: &Call<'_>) -> Result<Reply, Failure> {
+    for _ in 0..TRIES {
+        let mut instance = live(call, call.scope()?).await?;
+        instance.document.state = match instance.document.state {
+            ProtectionState::ProtectionError => ProtectionState::UpdatingProtection,
+            ProtectionState::ConfiguringProtectionFailed => ProtectionState::ConfiguringProtection,
+            _ => return resume_schedule(call).await,
+        };
+        instance.document.next = ProtectionState::ProtectionConfigured;
+        let begun = operation::begin(call, &call.operation.needs.action(""), &instance.id);
+        let changes = [
+            instance.write()?,
+            Change::Begin(begun.clone()),
+            validate::configure(&instance.id, &begun.id, call.now),
+        ];
+        match call.commit(&changes).await {
+            Ok(()) => {
+                call.app.poke_work.notify_one();
+                return Ok(operation::accepted(call, &begun));
+            }
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(StoreError::Conflict(call.scope()?.to_string()).into())
+}
+
+async fn resume_schedule(call: &Call<'_>) -> Result<Reply, Failure> {
     change(call, None, |instance| match instance.document.state {
         ProtectionState::ProtectionStopped
         | ProtectionState::BackupSchedulesSuspended

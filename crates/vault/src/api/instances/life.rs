@@ -64,6 +64,7 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
     let wanted = BackupInstance::read(&properties)?;
     let tags = fields.texts("tags")?;
     check_policy(&owner.id, &wanted)?;
+    check_namespaces(call, &wanted)?;
     call.may_linked(checks::READ_CLUSTER, &wanted.source.resource).await?;
     for _ in 0..TRIES {
         let found: Option<Loaded<InstanceRecord>> = resource::load(call.app.store.as_ref(), given).await?;
@@ -175,6 +176,22 @@ fn check_name(name: &str) -> Result<(), ArmError> {
         return Err(ArmError::new(400, "InvalidResourceName", message));
     }
     Ok(())
+}
+
+/// The operator's limit of namespaces.
+pub fn check_namespaces(call: &Call<'_>, wanted: &BackupInstance) -> Result<(), ArmError> {
+    let (most, selection) = (call.app.quotas.namespaces, &wanted.parameters.selection);
+    let lists = [
+        ("includedNamespaces", selection.included_namespaces.len()),
+        ("excludedNamespaces", selection.excluded_namespaces.len()),
+    ];
+    match lists.into_iter().find(|(_, number)| *number > most) {
+        Some((name, number)) => Err(ArmError::invalid_field(
+            &format!("properties.policyInfo.policyParameters.backupDatasourceParametersList[0].{name}"),
+            format!("has {number} entries; at most {most} are taken"),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// The policy must be one of the same vault.

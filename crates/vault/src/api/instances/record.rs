@@ -72,9 +72,10 @@ pub struct InstanceRecord {
 }
 
 impl ProtectionState {
-    /// Whether backups are made on schedule.
+    /// Whether backups are made on schedule. Also after a change that was found wrong: the slots go on, each with a job
+    /// that says why it failed, until what is wrong is mended.
     pub fn is_scheduled(self) -> bool {
-        matches!(self, Self::ProtectionConfigured | Self::UpdatingProtection)
+        matches!(self, Self::ProtectionConfigured | Self::UpdatingProtection | Self::ProtectionError)
     }
 
     /// Whether it is deleted, for good or not yet.
@@ -114,6 +115,16 @@ impl ProtectionState {
             Self::UpdatingProtection | Self::BackupSchedulesSuspended => "ProtectionConfigured",
             Self::ProtectionError => "ConfiguringProtectionFailed",
             other => other.text(),
+        }
+    }
+}
+
+impl InstanceRecord {
+    /// Whether backups are made on schedule: also while a change is looked at, unless it is the change of one that rests.
+    pub fn is_scheduled(&self) -> bool {
+        match self.state {
+            ProtectionState::UpdatingProtection => self.next.is_scheduled(),
+            state => state.is_scheduled(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `validateForBackup`, `validateForModifyBackup`, `validateRestore`: operations whose end says all that is wrong.
 
-use super::{live, restores, vault_of_path};
+use super::{life, live, restores, vault_of_path};
 use crate::{
     api::{Call, Failure, operation},
     protect::{
@@ -17,6 +17,7 @@ pub async fn for_backup(call: &Call<'_>) -> Result<Reply, Failure> {
     let body = call.json()?;
     let given = Fields::of(&body)?.required_object("backupInstance")?;
     let instance = BackupInstance::read(&given)?;
+    life::check_namespaces(call, &instance)?;
     call.may_linked(checks::READ_CLUSTER, &instance.source.resource).await?;
     if instance.policy.parent().as_ref() != Some(&owner.id)
         || call.app.store.resource(&instance.policy).await?.is_none()
@@ -35,6 +36,7 @@ pub async fn for_modify(call: &Call<'_>) -> Result<Reply, Failure> {
     let given = Fields::of(&body)?.required_object("backupInstance")?;
     // A body that the client cut short is judged by what is there.
     let instance = BackupInstance::read(&given).unwrap_or_else(|_| found.document.instance.clone());
+    life::check_namespaces(call, &instance)?;
     call.may_linked(checks::READ_CLUSTER, &instance.source.resource).await?;
     let begun = operation::begin(call, &call.operation.needs.action(""), &found.id);
     ask(call, begun, |operation| question_of(operation, &vault, &instance, &found.document.label, call.now))

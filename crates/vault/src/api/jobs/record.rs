@@ -108,6 +108,9 @@ pub struct JobRecord {
     /// The custom resource was asked for.
     #[serde(default)]
     pub requested: bool,
+    /// When it was.
+    #[serde(default)]
+    pub requested_at: Option<Timestamp>,
     /// It is to be stopped.
     #[serde(default)]
     pub cancel: bool,

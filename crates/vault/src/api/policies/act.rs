@@ -3,7 +3,7 @@
 use super::{KIND, decide, shown, used};
 use crate::{
     api::{
-        Call, Failure, guards, limits,
+        Call, Failure, guards,
         resource::{self, Loaded, TRIES, check_conditions, load, put as write},
         vaults,
     },
@@ -31,7 +31,7 @@ pub async fn get(call: &Call<'_>) -> Result<Reply, Failure> {
 
 /// Creates or replaces, at once.
 pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
-    let wanted = decide::wanted(call.params.get("policy"), &call.json()?)?;
+    let wanted = decide::wanted(call.params.get("policy"), &call.json()?, &call.app.quotas)?;
     for _ in 0..TRIES {
         let vault = vaults::of_path(call).await?;
         let found: Option<Policy> = load(call.app.store.as_ref(), call.scope()?).await?;
@@ -57,11 +57,12 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
 }
 
 async fn new_id(call: &Call<'_>, vault: &ResourceId) -> Result<ResourceId, Failure> {
-    let most = u32::try_from(limits::POLICIES).unwrap_or(u32::MAX);
+    let quota = call.app.quotas.policies;
+    let most = u32::try_from(quota).unwrap_or(u32::MAX);
     let there = call.app.store.resources(KIND, vault, None, most).await?;
-    if there.len() >= limits::POLICIES {
+    if there.len() >= quota {
         let message =
-            format!("The vault has {} policies, the most it can have. Delete one.", limits::POLICIES);
+            format!("The vault has {} policies, and {quota} is the limit. Delete one.", there.len());
         return Err(ArmError::new(400, "UserErrorMaxBackupPoliciesReached", message).into());
     }
     let wrong = |error: arm::IdError| ArmError::new(400, "InvalidResourceId", error.to_string());

@@ -1,6 +1,7 @@
 //! What a policy may be, and what a PUT makes of it.
 
 use super::{KIND, Plan, parsed};
+use crate::protect::quotas::Quotas;
 use arm::{
     ArmError, Fields, ResourceId,
     dataprotection::{BackupPolicy, ImmutabilityState},
@@ -22,7 +23,7 @@ pub struct Wanted {
 }
 
 /// Reads a PUT.
-pub fn wanted(name: &str, body: &Value) -> Result<Wanted, ArmError> {
+pub fn wanted(name: &str, body: &Value, quotas: &Quotas) -> Result<Wanted, ArmError> {
     check_name(name)?;
     let given = Fields::of(body)?;
     let fields = given.required_object("properties")?;
@@ -30,7 +31,10 @@ pub fn wanted(name: &str, body: &Value) -> Result<Wanted, ArmError> {
     let mut faults = arm::Faults::default();
     let policy = BackupPolicy::read(&fields, &mut faults);
     let requests = faults.get(fields.listed("resourceGuardOperationRequests")).unwrap_or_default();
-    let plan = faults.is_empty().then(|| super::rules::read(&policy, "properties.", &mut faults));
+    if faults.is_empty() {
+        super::tiers::check(&policy, "properties.")?;
+    }
+    let plan = faults.is_empty().then(|| super::rules::read(&policy, "properties.", quotas, &mut faults));
     faults.end()?;
     let unread = || ArmError::invalid_field("properties", "cannot be read");
     let properties = serde_json::to_value(&policy).map_err(|_| unread())?;
@@ -53,14 +57,14 @@ fn check_name(name: &str) -> Result<(), ArmError> {
 /// Whether a vault lets a policy become another one. `true` when recovery points would live shorter.
 pub fn shortens(before: &Kept, after: &Plan, immutability: ImmutabilityState) -> Result<bool, ArmError> {
     // What is kept was read when it was put.
-    let Some((tag, tier)) = parsed(before).ok().and_then(|before| after.shortens(&before)) else {
+    let Some(tag) = parsed(before).ok().and_then(|before| after.shortens(&before)) else {
         return Ok(false);
     };
     if immutability == ImmutabilityState::Disabled {
         return Ok(true);
     }
     let message = format!(
-        "The vault is immutable: recovery points with the tag '{tag}' in the {tier} must not live shorter than they do. \
+        "The vault is immutable: recovery points with the tag '{tag}' must not live shorter than they do. \
          Make a new policy, or keep the duration."
     );
     Err(ArmError::new(400, "UserErrorRetentionReductionBlockedByImmutability", message))
@@ -86,14 +90,18 @@ mod tests {
     use super::*;
     use crate::api::policies::rules::tests::documented;
 
+    fn read(name: &str, body: &Value) -> Result<Wanted, ArmError> {
+        wanted(name, body, &Quotas::default())
+    }
+
     #[test]
     fn names_are_checked() {
         let body = json!({"properties": documented()});
         for name in ["abc", "a-policy-1", &"x".repeat(150)] {
-            assert!(wanted(name, &body).is_ok(), "{name}");
+            assert!(read(name, &body).is_ok(), "{name}");
         }
         for name in ["ab", "a_b_c", "käse", &"x".repeat(151)] {
-            assert_eq!(wanted(name, &body).unwrap_err().code, "UserErrorInvalidPolicyName", "{name}");
+            assert_eq!(read(name, &body).unwrap_err().code, "UserErrorInvalidPolicyName", "{name}");
         }
     }
 
@@ -102,10 +110,10 @@ mod tests {
         let mut body = json!({"properties": documented()});
         body["properties"]["policyRules"][0]["trigger"]["schedule"]["timeZone"] = json!("Mars");
 
-        let error = wanted("abc", &body).unwrap_err();
+        let error = read("abc", &body).unwrap_err();
 
         assert_eq!(error.target.as_deref(), Some("properties.policyRules[0].trigger.schedule.timeZone"));
-        assert_eq!(wanted("abc", &json!({})).unwrap_err().target.as_deref(), Some("properties"));
+        assert_eq!(read("abc", &json!({})).unwrap_err().target.as_deref(), Some("properties"));
     }
 
     #[test]
@@ -116,7 +124,7 @@ mod tests {
         body["properties"]["policyRules"][0]["trigger"]["taggingCriteria"][0]["tagInfo"] =
             json!({"tagName": "Daily"});
 
-        let wanted = wanted("abc", &body).unwrap();
+        let wanted = read("abc", &body).unwrap();
 
         assert_eq!(
             wanted.properties.pointer("/policyRules/0/trigger/taggingCriteria/0/tagInfo/id"),

@@ -2,6 +2,7 @@
 //! through this alone, and a PUT takes none that cannot be read so.
 
 use super::rules;
+use crate::protect::quotas::Quotas;
 use arm::{ArmError, Faults, dataprotection::BackupPolicy};
 use protection::policy::{Lifetime, Schedule, TagRule};
 use serde_json::Value;
@@ -25,15 +26,13 @@ pub struct Plan {
 pub struct Retention {
     /// In the operational tier.
     pub operational: Lifetime,
-    /// In the vault tier, where the rule copies to it.
-    pub vault: Option<Lifetime>,
 }
 
-/// Reads the `properties` of a policy, as a client sent them or as they are kept. An error names every fault at once.
+/// Reads the `properties` of a policy as they are kept: what an operator's limits were when it was put does not matter.
 pub fn parsed(properties: &Value) -> Result<Plan, ArmError> {
     let mut faults = Faults::default();
     let policy = BackupPolicy::of(properties)?;
-    let plan = rules::read(&policy, "", &mut faults);
+    let plan = rules::read(&policy, "", &Quotas::of_what_is_kept(), &mut faults);
     faults.end().map(|()| plan)
 }
 
@@ -44,17 +43,11 @@ impl Plan {
         self.retention.get(tag).or_else(|| folded().map(|(_, retention)| retention))
     }
 
-    /// The first tag whose recovery points would live shorter than under another plan, with the tier.
-    pub fn shortens(&self, before: &Self) -> Option<(String, &'static str)> {
-        before.retention.iter().find_map(|(tag, was)| {
-            let is = self.retention(tag);
-            let tier = match is {
-                None => Some("OperationalStore"),
-                Some(is) if is.operational < was.operational => Some("OperationalStore"),
-                Some(is) if is.vault < was.vault => Some("VaultStore"),
-                Some(_) => None,
-            };
-            tier.map(|tier| (tag.clone(), tier))
-        })
+    /// The first tag whose recovery points would live shorter than under another plan.
+    pub fn shortens(&self, before: &Self) -> Option<String> {
+        let is_shorter = |tag: &str, was: &Retention| {
+            self.retention(tag).is_none_or(|is| is.operational < was.operational)
+        };
+        before.retention.iter().find(|(tag, was)| is_shorter(tag, was)).map(|(tag, _)| tag.clone())
     }
 }

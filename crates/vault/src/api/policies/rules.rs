@@ -1,26 +1,30 @@
 //! What the rules of a policy for clusters may be. Source: the documented limits and tags of cluster backup.
 
 use super::plan::{Plan, Retention};
-use crate::api::limits::{INTERVAL_HOURS, OPERATIONAL_DAYS, SHORTEST_INTERVAL_MINUTES};
+use crate::{
+    api::limits::{INTERVAL_HOURS, SHORTEST_INTERVAL_MINUTES},
+    protect::quotas::Quotas,
+};
 use arm::{
     ArmError, Faults,
     dataprotection::{
-        AbsoluteMarker, BackupPolicy, BackupRule, CLUSTERS, CopyOption, PolicyRule, RetentionRule,
-        SourceLifeCycle, StoreType, TaggingCriteria,
+        AbsoluteMarker, BackupPolicy, BackupRule, CLUSTERS, PolicyRule, RetentionRule, SourceLifeCycle,
+        StoreType, TaggingCriteria,
     },
 };
 use jiff::tz::TimeZone;
 use protection::policy::{Lifetime, Marker, RepeatingInterval, Schedule, TagRule, zone};
 use std::collections::{BTreeMap, BTreeSet};
 
-const DAY: i64 = 24 * 60;
+const MINUTES_OF_A_DAY: u32 = 24 * 60;
+const DAY: i64 = MINUTES_OF_A_DAY as i64;
 /// More intervals would not fit into a day.
 const MOST_INTERVALS: usize = 6;
 const LONGEST_NAME: usize = 150;
 const PRIORITIES: std::ops::RangeInclusive<i64> = 1..=999;
 
-/// Where a fault is: paths begin with what stands before the policy's fields in the request.
-struct At<'a>(&'a str, &'a mut Faults);
+/// Where a fault is: paths begin with what stands before the policy's fields in the request; and what the operator allows.
+struct At<'a>(&'a str, &'a mut Faults, &'a Quotas);
 
 impl At<'_> {
     fn note(&mut self, path: &str, reason: impl std::fmt::Display) {
@@ -29,8 +33,8 @@ impl At<'_> {
 }
 
 /// The plan of a policy; what is wrong with it is noted, and the plan is then of no use.
-pub fn read(policy: &BackupPolicy, before: &str, faults: &mut Faults) -> Plan {
-    let mut at = At(before, faults);
+pub fn read(policy: &BackupPolicy, before: &str, quotas: &Quotas, faults: &mut Faults) -> Plan {
+    let mut at = At(before, faults, quotas);
     let is_clusters = |kind: &String| kind.eq_ignore_ascii_case(CLUSTERS);
     if policy.datasource_types.len() != 1 || !policy.datasource_types.iter().all(is_clusters) {
         at.note("datasourceTypes", format!("must be [\"{CLUSTERS}\"]: this vault protects clusters only"));
@@ -104,28 +108,47 @@ fn schedule(path: &str, rule: &BackupRule, at: &mut At<'_>) -> Schedule {
     }
     let mut intervals = Vec::new();
     for (number, text) in given.repeating_time_intervals.iter().enumerate().take(MOST_INTERVALS) {
-        match interval(text) {
+        match interval(text, at.2.shortest_interval) {
             Ok(interval) => intervals.push(interval),
             Err(reason) => at.note(&format!("{path}.repeatingTimeIntervals[{number}]"), reason),
         }
     }
-    if closest(&intervals, &zone).is_some_and(|minutes| minutes < i64::from(SHORTEST_INTERVAL_MINUTES)) {
-        let reason =
-            format!("lead to backups that are less than {} hours apart", SHORTEST_INTERVAL_MINUTES / 60);
+    let shortest = at.2.shortest_interval;
+    if closest(&intervals, &zone).is_some_and(|minutes| minutes < i64::from(shortest)) {
+        let reason = format!("lead to backups that are less than {} apart", hours_or_minutes(shortest));
         at.note(&format!("{path}.repeatingTimeIntervals"), reason);
     }
     Schedule { intervals, zone }
 }
 
-fn interval(text: &str) -> Result<RepeatingInterval, String> {
+/// The documented distances, and below them, where the operator allows it, those that divide a day.
+fn interval(text: &str, shortest: u32) -> Result<RepeatingInterval, String> {
     let interval: RepeatingInterval =
         text.parse().map_err(|error: protection::policy::IntervalError| error.to_string())?;
     let minutes = interval.period().minutes();
-    if minutes.is_multiple_of(60) && INTERVAL_HOURS.contains(&(minutes / 60)) {
+    let is_documented = minutes.is_multiple_of(60) && INTERVAL_HOURS.contains(&(minutes / 60));
+    let is_shorter = minutes < SHORTEST_INTERVAL_MINUTES && MINUTES_OF_A_DAY.is_multiple_of(minutes);
+    if minutes >= shortest && (is_documented || is_shorter) {
         return Ok(interval);
     }
-    let allowed = INTERVAL_HOURS.map(|hours| format!("PT{hours}H")).join(", ");
-    Err(format!("repeats every {}; a cluster is backed up every {allowed}", interval.period()))
+    let allowed: Vec<String> = INTERVAL_HOURS
+        .iter()
+        .filter(|hours| **hours * 60 >= shortest)
+        .map(|hours| format!("PT{hours}H"))
+        .collect();
+    let below = match shortest < SHORTEST_INTERVAL_MINUTES {
+        true => format!(", or at what divides a day, from {} on", hours_or_minutes(shortest)),
+        false => String::new(),
+    };
+    Err(format!(
+        "repeats every {}; a cluster is backed up every {}{below}",
+        interval.period(),
+        allowed.join(", ")
+    ))
+}
+
+fn hours_or_minutes(minutes: u32) -> String {
+    if minutes.is_multiple_of(60) { format!("{} hours", minutes / 60) } else { format!("{minutes} minutes") }
 }
 
 /// The shortest distance of two different slots on a day without change of clocks, in minutes.
@@ -244,58 +267,45 @@ fn retention_of_all(rules: &[(String, &RetentionRule)], at: &mut At<'_>) -> BTre
 }
 
 fn retention(path: &str, rule: &RetentionRule, at: &mut At<'_>) -> Option<Retention> {
-    let (mut operational, mut vault, mut copies) = (None, None, false);
+    let mut operational = None;
     for (number, cycle) in rule.lifecycles.iter().enumerate() {
         let path = format!("{path}.lifecycles[{number}]");
         let life = lifetime(&format!("{path}.deleteAfter.duration"), &cycle.delete_after.duration, at);
-        copies |= copies_to_vault(&path, cycle, at);
-        let place = match cycle.source_data_store.data_store_type {
-            StoreType::OperationalStore => &mut operational,
-            StoreType::VaultStore => &mut vault,
+        check_copies(&path, cycle, at);
+        match cycle.source_data_store.data_store_type {
+            StoreType::OperationalStore => {}
+            // No new policy says so (`tiers`); one that was kept before loses nothing, for nothing was ever copied.
+            StoreType::VaultStore => continue,
             StoreType::ArchiveStore => {
                 at.note(&format!("{path}.sourceDataStore.dataStoreType"), "clusters have no archive tier");
                 continue;
             }
-        };
-        if place.replace(life).is_some() {
+        }
+        if operational.replace(life).is_some() {
             at.note(&format!("{path}.sourceDataStore.dataStoreType"), "is there twice in this rule");
         }
-        let is_operational = cycle.source_data_store.data_store_type == StoreType::OperationalStore;
-        if is_operational && life.is_some_and(|life| life.days() > OPERATIONAL_DAYS) {
-            let reason =
-                format!("is longer than {OPERATIONAL_DAYS} days, the most that the operational tier keeps");
+        let most = at.2.operational_days;
+        if life.is_some_and(|life| life.days() > most) {
+            let reason = format!("is longer than {most} days, the most that the operational tier keeps");
             at.note(&format!("{path}.deleteAfter.duration"), reason);
         }
     }
-    match (operational, vault.is_some(), copies) {
-        (None, ..) => at.note(&format!("{path}.lifecycles"), "needs one entry for the OperationalStore"),
-        (_, true, false) => at.note(
-            &format!("{path}.lifecycles"),
-            "has an entry for the VaultStore, but no targetDataStoreCopySettings that copies there",
-        ),
-        (_, false, true) => {
-            at.note(&format!("{path}.lifecycles"), "copies to the VaultStore, but has no entry for it");
-        }
-        _ => {}
+    if operational.is_none() {
+        at.note(&format!("{path}.lifecycles"), "needs one entry for the OperationalStore");
     }
-    Some(Retention { operational: operational.flatten()?, vault: vault.flatten() })
+    Some(Retention { operational: operational.flatten()? })
 }
 
-fn copies_to_vault(path: &str, cycle: &SourceLifeCycle, at: &mut At<'_>) -> bool {
+fn check_copies(path: &str, cycle: &SourceLifeCycle, at: &mut At<'_>) {
     let is_operational = cycle.source_data_store.data_store_type == StoreType::OperationalStore;
     for (number, copy) in cycle.target_data_store_copy_settings.iter().enumerate() {
-        let path = format!("{path}.targetDataStoreCopySettings[{number}]");
         if !is_operational || copy.data_store.data_store_type != StoreType::VaultStore {
             at.note(
-                &format!("{path}.dataStore.dataStoreType"),
+                &format!("{path}.targetDataStoreCopySettings[{number}].dataStore.dataStoreType"),
                 "clusters are copied from OperationalStore to VaultStore only",
             );
         }
-        if let CopyOption::CustomCopyOption { duration } = &copy.copy_after {
-            lifetime(&format!("{path}.copyAfter.duration"), duration, at);
-        }
     }
-    is_operational && !cycle.target_data_store_copy_settings.is_empty()
 }
 
 fn lifetime(path: &str, text: &str, at: &mut At<'_>) -> Option<Lifetime> {

@@ -1,8 +1,10 @@
-use crate::api::policies::parsed;
+use super::{Plan, read};
+use crate::{api::policies::parsed, protect::quotas::Quotas};
+use arm::{ArmError, Faults, dataprotection::BackupPolicy};
 use protection::policy::Marker;
 use serde_json::{Value, json};
 
-/// The documented policy with both tiers.
+/// The documented policy in the operational tier.
 pub fn documented() -> Value {
     json!({"objectType":"BackupPolicy",
      "datasourceTypes":["Microsoft.ContainerService/managedClusters"],
@@ -19,15 +21,18 @@ pub fn documented() -> Value {
       {"objectType":"AzureRetentionRule","name":"Daily","isDefault":false,"lifecycles":[
         {"deleteAfter":{"objectType":"AbsoluteDeleteOption","duration":"P7D"},
          "sourceDataStore":{"objectType":"DataStoreInfoBase","dataStoreType":"OperationalStore"},
-         "targetDataStoreCopySettings":[{"copyAfter":{"objectType":"ImmediateCopyOption"},
-            "dataStore":{"objectType":"DataStoreInfoBase","dataStoreType":"VaultStore"}}]},
-        {"deleteAfter":{"objectType":"AbsoluteDeleteOption","duration":"P84D"},
-         "sourceDataStore":{"objectType":"DataStoreInfoBase","dataStoreType":"VaultStore"},
          "targetDataStoreCopySettings":[]}]},
       {"objectType":"AzureRetentionRule","name":"Default","isDefault":true,"lifecycles":[
         {"deleteAfter":{"objectType":"AbsoluteDeleteOption","duration":"P7D"},
          "sourceDataStore":{"objectType":"DataStoreInfoBase","dataStoreType":"OperationalStore"},
          "targetDataStoreCopySettings":[]}]}]})
+}
+
+/// The policy as it is read when it is put.
+fn put(policy: &Value, quotas: &Quotas) -> Result<Plan, ArmError> {
+    let mut faults = Faults::default();
+    let plan = read(&BackupPolicy::of(policy)?, "", quotas, &mut faults);
+    faults.end().map(|()| plan)
 }
 
 /// The documented policy with one value in another place or of another kind; the targets of its faults.
@@ -40,7 +45,7 @@ fn faults(pointer: &str, value: Value) -> Vec<String> {
             policy.pointer_mut(above).unwrap().as_object_mut().unwrap().insert(name.to_owned(), value);
         }
     }
-    match parsed(&policy) {
+    match put(&policy, &Quotas::default()) {
         Ok(_) => Vec::new(),
         Err(error) if error.details.is_empty() => vec![error.target.unwrap_or_default()],
         Err(error) => error.details.into_iter().filter_map(|one| one.target).collect(),
@@ -56,11 +61,8 @@ fn the_documented_policy_means_what_it_says() {
     assert_eq!(first.to_string(), "2026-01-01T04:00:00Z");
     let daily = plan.tags.iter().find(|tag| tag.tag == "Daily").unwrap();
     assert!(daily.markers.contains(&Marker::FirstOfDay) && daily.priority == 25 && !daily.is_default);
-    let days = |tag: &str| {
-        let retention = plan.retention(tag).unwrap();
-        (retention.operational.days(), retention.vault.map(|vault| vault.days()))
-    };
-    assert_eq!((days("daily"), days("Default")), ((7, Some(84)), (7, None)));
+    let days = |tag: &str| plan.retention(tag).unwrap().operational.days();
+    assert_eq!((days("daily"), days("Default")), (7, 7));
     assert!(plan.retention("Weekly").is_none());
 }
 
@@ -75,6 +77,26 @@ fn every_documented_frequency_is_taken_and_no_other() {
         let found = faults(at, json!([format!("R/2024-05-05T08:00:00+00:00/{period}")]));
         assert_eq!(found, ["policyRules[0].trigger.schedule.repeatingTimeIntervals[0]"], "{period}");
     }
+}
+
+#[test]
+fn an_operator_can_allow_shorter_distances_and_longer_lives_and_what_was_taken_stays_readable() {
+    let with = |quotas: Quotas, pointer: &str, value: Value| {
+        let mut policy = documented();
+        *policy.pointer_mut(pointer).unwrap() = value;
+        assert!(parsed(&policy).is_ok(), "what is kept is read whatever the limits are now");
+        put(&policy, &quotas).is_ok()
+    };
+    let interval = "/policyRules/0/trigger/schedule/repeatingTimeIntervals";
+    let every = |period: &str| json!([format!("R/2024-05-05T08:00:00Z/{period}")]);
+    let life = "/policyRules/2/lifecycles/0/deleteAfter/duration";
+    let half_hourly = Quotas { shortest_interval: 30, operational_days: 400, ..Quotas::default() };
+    let daily = Quotas { shortest_interval: 1440, ..Quotas::default() };
+
+    assert!(with(half_hourly, interval, every("PT30M")) && with(half_hourly, interval, every("PT1H")));
+    assert!(!with(half_hourly, interval, every("PT15M")));
+    assert!(!with(daily, interval, every("PT12H")) && with(daily, interval, every("P1D")));
+    assert!(with(half_hourly, life, json!("P400D")) && !with(Quotas::default(), life, json!("P400D")));
 }
 
 #[test]
@@ -157,11 +179,16 @@ fn each_rule_of_a_policy_is_kept() {
             json!("7 days"),
             "policyRules[2].lifecycles[0].deleteAfter.duration",
         ),
-        ("/policyRules/1/lifecycles/0/targetDataStoreCopySettings", json!(null), "policyRules[1].lifecycles"),
         (
-            "/policyRules/1/lifecycles/1/sourceDataStore/dataStoreType",
+            "/policyRules/1/lifecycles/0/sourceDataStore/dataStoreType",
             json!("ArchiveStore"),
-            "policyRules[1].lifecycles[1].sourceDataStore.dataStoreType",
+            "policyRules[1].lifecycles[0].sourceDataStore.dataStoreType",
+        ),
+        (
+            "/policyRules/1/lifecycles/0/targetDataStoreCopySettings",
+            json!([{"copyAfter": {"objectType": "ImmediateCopyOption"},
+                    "dataStore": {"dataStoreType": "ArchiveStore"}}]),
+            "policyRules[1].lifecycles[0].targetDataStoreCopySettings[0].dataStore.dataStoreType",
         ),
         (
             "/policyRules/2/lifecycles/0/sourceDataStore/dataStoreType",
@@ -194,29 +221,33 @@ fn the_longest_operational_life_is_360_days() {
     let at = "/policyRules/2/lifecycles/0/deleteAfter/duration";
 
     assert_eq!(faults(at, json!("P360D")), Vec::<String>::new());
-    assert_eq!(
-        faults("/policyRules/1/lifecycles/1/deleteAfter/duration", json!("P10Y")),
-        Vec::<String>::new()
-    );
 }
 
 #[test]
-fn a_shorter_life_is_found_per_tag_and_tier() {
+fn a_shorter_life_is_found_per_tag() {
     let before = parsed(&documented()).unwrap();
     let with = |pointer: &str, value: &str| {
         let mut policy = documented();
         *policy.pointer_mut(pointer).unwrap() = json!(value);
         parsed(&policy).unwrap().shortens(&before)
     };
-    let operational = "/policyRules/2/lifecycles/0/deleteAfter/duration";
-    let vault = "/policyRules/1/lifecycles/1/deleteAfter/duration";
-    let mut without_vault = documented();
-    without_vault["policyRules"][1]["lifecycles"][0]["targetDataStoreCopySettings"] = json!([]);
-    without_vault["policyRules"][1]["lifecycles"].as_array_mut().unwrap().remove(1);
 
     assert_eq!(before.shortens(&before), None);
-    assert_eq!(with(operational, "P8D"), None);
-    assert_eq!(with(operational, "P6D"), Some(("Default".into(), "OperationalStore")));
-    assert_eq!(with(vault, "P83D"), Some(("Daily".into(), "VaultStore")));
-    assert_eq!(parsed(&without_vault).unwrap().shortens(&before), Some(("Daily".into(), "VaultStore")));
+    assert_eq!(with("/policyRules/2/lifecycles/0/deleteAfter/duration", "P8D"), None);
+    assert_eq!(with("/policyRules/2/lifecycles/0/deleteAfter/duration", "P6D"), Some("Default".into()));
+    assert_eq!(with("/policyRules/1/lifecycles/0/deleteAfter/duration", "P6D"), Some("Daily".into()));
+}
+
+#[test]
+fn a_policy_that_was_kept_with_the_vault_tier_still_means_what_it_says_of_the_operational_one() {
+    let mut kept = documented();
+    kept["policyRules"][1]["lifecycles"] = json!([
+        {"deleteAfter": {"objectType": "AbsoluteDeleteOption", "duration": "P7D"},
+         "sourceDataStore": {"dataStoreType": "OperationalStore"},
+         "targetDataStoreCopySettings": [{"copyAfter": {"objectType": "ImmediateCopyOption"},
+            "dataStore": {"dataStoreType": "VaultStore"}}]},
+        {"deleteAfter": {"objectType": "AbsoluteDeleteOption", "duration": "P84D"},
+         "sourceDataStore": {"dataStoreType": "VaultStore"}}]);
+
+    assert_eq!(parsed(&kept).unwrap(), parsed(&documented()).unwrap());
 }

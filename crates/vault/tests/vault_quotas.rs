@@ -1,0 +1,109 @@
+//! What a vault takes at most, as its operator chose it.
+
+mod world;
+
+use arm::ResourceId;
+use jiff::SignedDuration;
+use reqwest::Method;
+use serde_json::{Value, json};
+use vault::{
+    protect::quotas::Quotas,
+    store::{Change, Expected},
+};
+use world::{
+    Answer,
+    protected::{POINT, Protected},
+};
+
+/// A vault with one job that is over, and so many more like it.
+async fn with_jobs(quotas: Quotas, more: usize) -> Protected {
+    let it = Protected::limited(quotas).await;
+    it.protect().await;
+    it.cluster.says("Backup", json!({"phase": "Completed", "recoveryPoint": {"id": POINT}}));
+    let job = it.job_of(&it.back_up().await).await;
+    it.ended(&job).await;
+    let store = &it.world.app.store;
+    let kept = store.resource(&job.parse().unwrap()).await.unwrap().unwrap();
+    let copies: Vec<Change> = (0..more)
+        .map(|number| {
+            let id: ResourceId = format!("{}/backupJobs/copy-{number:05}", it.vault).parse().unwrap();
+            Change::Put { id, document: kept.document.clone(), expected: Expected::Absent }
+        })
+        .collect();
+    store.commit_unaudited(&copies).await.unwrap();
+    it
+}
+
+async fn export(it: &Protected, filter: &str) -> Answer {
+    it.call(Method::POST, &format!("{}/exportBackupJobs{filter}", it.vault), None).await
+}
+
+async fn exported(it: &Protected, begun: &Answer) -> Vec<Value> {
+    assert_eq!(begun.status, 202, "{begun:?}");
+    let result = it.world.get_url(&it.world.administrator, begun.header("location")).await;
+    assert_eq!(result.status, 200);
+    let jobs = result.body.pointer("/properties/jobs").or_else(|| result.body.get("jobs"));
+    jobs.unwrap_or_else(|| panic!("{:?}", result.body)).as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn an_export_holds_every_job_and_not_only_those_of_the_first_page() {
+    let it = with_jobs(Quotas::default(), 2_345).await;
+
+    let begun = export(&it, "").await;
+    let jobs = exported(&it, &begun).await;
+
+    let names: std::collections::BTreeSet<&str> =
+        jobs.iter().map(|job| job["name"].as_str().unwrap()).collect();
+    assert_eq!((jobs.len(), names.len()), (2_346, 2_346));
+    assert!(names.contains("copy-00000") && names.contains("copy-02344"));
+}
+
+#[tokio::test]
+async fn an_export_that_would_be_too_large_is_refused_and_a_filter_makes_it_small_enough() {
+    let it = with_jobs(Quotas { exported_jobs: 3, ..Quotas::default() }, 3).await;
+    let later = it.world.app.clock.now() + SignedDuration::from_hours(1);
+
+    let all = export(&it, "").await;
+    let none = export(&it, &format!("?$filter=startTime eq '{later}'")).await;
+    let wrong = export(&it, "?$filter=colour eq 'red'").await;
+
+    assert_eq!((all.status, all.code()), (400, "UserErrorTooManyJobsToExport"));
+    assert_eq!(exported(&it, &none).await, Vec::<Value>::new());
+    assert_eq!(wrong.status, 400, "{wrong:?}");
+}
+
+#[tokio::test]
+async fn the_operator_s_limits_are_those_that_hold() {
+    let quotas = Quotas {
+        policies: 1,
+        instances: 1,
+        backups_a_day: 1,
+        namespaces: 2,
+        operational_days: 10,
+        ..Quotas::default()
+    };
+    let it = Protected::limited(quotas).await;
+    it.protect().await;
+    let instance = |name: &str| format!("{}/backupInstances/{name}", it.vault);
+    let mut wide = it.wanted();
+    wide["policyInfo"]["policyParameters"]["backupDatasourceParametersList"][0]["includedNamespaces"] =
+        json!(["a", "b", "c"]);
+
+    let policy = it.get(&format!("{}/backupPolicies/policy1", it.vault)).await.body;
+    let mut long = policy.clone();
+    long["properties"]["policyRules"][1]["lifecycles"][0]["deleteAfter"]["duration"] = json!("P11D");
+    let put = async |path: String, body: Value| it.call(Method::PUT, &path, Some(body)).await;
+    let second_policy = put(format!("{}/backupPolicies/policy2", it.vault), policy).await;
+    let long_policy = put(format!("{}/backupPolicies/policy1", it.vault), long).await;
+    let wide_instance = put(instance("one-shop"), json!({"properties": wide})).await;
+    let second_instance = put(instance("two-shop"), json!({"properties": it.wanted()})).await;
+    let first_backup = it.back_up().await;
+    let second_backup = it.back_up().await;
+
+    assert_eq!((second_policy.status, second_policy.code()), (400, "UserErrorMaxBackupPoliciesReached"));
+    assert!(long_policy.body.to_string().contains("longer than 10 days"), "{long_policy:?}");
+    assert!(wide_instance.body.to_string().contains("at most 2 are taken"), "{wide_instance:?}");
+    assert_eq!((second_instance.status, second_instance.code()), (400, "UserErrorMaxBackupInstancesReached"));
+    assert_eq!((first_backup.status, second_backup.status), (202, 429), "{second_backup:?}");
+}
