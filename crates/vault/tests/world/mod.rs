@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use vault::{
+    api::extensions::{BACKUP_TYPE, Catalogue, Offer},
     app::App,
     bootstrap::{Credential, add_principal},
     cluster_link::{ClusterLink, NoClusters},
@@ -274,9 +275,21 @@ async fn open(folder: &TempDir, clock: &Arc<FixedClock>, limits: Limits, people:
         people,
         manifests: Arc::new(FakeManifests),
         agent_image: Some("registry.example/cofferdam:test".to_owned()),
+        packages: Catalogue { packages: vec![offer()] },
         ..Config::at(folder.path().join("vault"))
     };
     Vault::open(config, clock.clone()).await.unwrap()
+}
+
+/// The Backup Extension, as an operator offers it.
+fn offer() -> Offer {
+    Offer {
+        kind: BACKUP_TYPE.to_owned(),
+        version: "0.1.0".to_owned(),
+        release_train: "stable".to_owned(),
+        reference: "registry.example/backup:0.1.0".to_owned(),
+        digest: format!("sha256:{}", "0".repeat(64)),
+    }
 }
 
 fn person(credential: &Credential) -> Person {
