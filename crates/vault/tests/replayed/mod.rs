@@ -51,7 +51,7 @@ impl Az<'_> {
     /// What comes of a PUT or PATCH: polled where there is something to poll, then read from its own address.
     pub async fn changed(&self, method: Method, path: &str, body: &Value) -> Value {
         let begun = self.send(method, path, Some(body)).await;
-        assert!(matches!(begun.status, 200 | 201 | 202), "{path}: {begun:?}");
+        assert!(matches!(begun.status, 200..=202), "{path}: {begun:?}");
         if !begun.header("azure-asyncoperation").is_empty() {
             let ended = self.polled(&begun).await;
             assert_eq!(ended["status"], "Succeeded", "{path}: {ended}");
