@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use vault::{
+    api::extensions::{BACKUP_TYPE, Catalogue, Offer},
     app::App,
     bootstrap::{Credential, add_principal},
     cluster_link::{ClusterLink, NoClusters},
@@ -403,13 +404,25 @@ fn config(folder: &TempDir, limits: Limits, people: People, choices: &Choices) -
         spread: Duration::ZERO,
         limits,
         people,
-        quotas: choices.quotas.clone(),
+        quotas: choices.quotas,
         manifests: Arc::new(FakeManifests),
         database: choices.database.clone(),
         self_backup: choices.self_backup.clone(),
         agent_image: Some("registry.example/cofferdam:test".to_owned()),
         trusted_proxies: vec!["127.0.0.9/32".parse().unwrap()],
+        packages: Catalogue { packages: vec![offer()] },
         ..Config::at(folder.path().join("vault"))
+    }
+}
+
+/// The Backup Extension, as an operator offers it.
+fn offer() -> Offer {
+    Offer {
+        kind: BACKUP_TYPE.to_owned(),
+        version: "0.1.0".to_owned(),
+        release_train: "stable".to_owned(),
+        reference: "registry.example/backup:0.1.0".to_owned(),
+        digest: format!("sha256:{}", "0".repeat(64)),
     }
 }
 
