@@ -18,12 +18,6 @@ use vault::{
 };
 use world::protected::Protected;
 
-async fn connect(it: &Protected) -> ConnectionId {
-    let answer = it.call(reqwest::Method::POST, &format!("{}/connect", it.managed), None).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    ConnectionId(answer.body["connection"].as_str().unwrap().parse().unwrap())
-}
-
 async fn say(
     it: &Protected,
     connection: ConnectionId,
@@ -59,7 +53,7 @@ fn code(answered: &Result<Reply, Failure>) -> Option<&str> {
 #[tokio::test]
 async fn a_report_is_audited_when_state_version_or_error_changed_and_kept_in_any_case() {
     let it = Protected::start().await;
-    let connection = connect(&it).await;
+    let connection = it.joined().await;
 
     for (state, version, word) in [
         ("Installed", "0.1.0", "one pod of two"),
@@ -83,7 +77,7 @@ async fn a_report_is_audited_when_state_version_or_error_changed_and_kept_in_any
 #[tokio::test]
 async fn an_agent_of_a_former_connection_changes_nothing_and_is_told_nothing_more() {
     let it = Protected::start().await;
-    let former = connect(&it).await;
+    let former = it.joined().await;
     let store = it.world.app.store.clone();
     let first = Address::read("/cluster/v1/desired", None).unwrap();
     let told = desired(&it.world.app, &it.managed, former, &first).await.unwrap();
@@ -95,7 +89,7 @@ async fn an_agent_of_a_former_connection_changes_nothing_and_is_told_nothing_mor
     tokio::time::sleep(Duration::from_millis(300)).await;
 
     // Its cluster is connected anew while it waits, and while its report is on the way.
-    let now = connect(&it).await;
+    let now = it.joined().await;
     it.world.app.links.look_again();
     let waited = tokio::time::timeout(Duration::from_secs(20), waits).await.unwrap().unwrap();
     let late = say(&it, former, "Failed", "6.6.6", "a lie").await;

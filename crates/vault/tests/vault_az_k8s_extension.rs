@@ -9,16 +9,24 @@ use arm::ResourceId;
 use replayed::{Az, names};
 use reqwest::Method;
 use serde_json::{Value, json};
-use vault::api::extensions;
+use tunnel::ConnectionId;
+use vault::api::{
+    Loaded,
+    extensions::{self, ExtensionRecord},
+    load,
+};
 use world::{protected::Protected, stored::StoredWorld};
 
 const ADDRESS: &str = "configuration.backupStorageLocation.config.storageAccountURI";
 
 /// What the agent of a cluster says it has done with `backup`.
-async fn agent_says(it: &Protected, generation: u64, state: &str) {
+async fn agent_says(it: &Protected, connection: ConnectionId, state: &str) {
+    let id = it.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
+    let found: Loaded<ExtensionRecord> = load(it.world.app.store.as_ref(), &id).await.unwrap().unwrap();
+    let generation = found.document.generation;
     let body = json!({"agentVersion": "0.1.0", "cluster": {}, "extensions": [
         {"name": "backup", "generation": generation, "state": state, "version": "0.1.0"}]});
-    extensions::report(&it.world.app, &it.managed, body.to_string().as_bytes()).await.unwrap();
+    extensions::report(&it.world.app, &it.managed, connection, body.to_string().as_bytes()).await.unwrap();
 }
 
 async fn settings(az: &Az<'_>, path: &str) -> Value {
@@ -32,6 +40,7 @@ async fn an_extension_is_made_shown_updated_and_deleted() {
         let id: ResourceId =
             it.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
         it.remove(&id).await;
+        let connection = it.joined().await;
         let stored = StoredWorld::over(it.world).await;
         let account = stored.account.clone();
         it.world = stored.world;
@@ -56,7 +65,7 @@ async fn an_extension_is_made_shown_updated_and_deleted() {
         let path = id.as_str();
         let missing = az.send(Method::GET, path, None).await;
         let begun = az.send(Method::PUT, path, Some(&body)).await;
-        agent_says(&it, 1, "Installed").await;
+        agent_says(&it, connection, "Installed").await;
         let ended = az.polled(&begun).await;
         let made = az.get(path).await;
         let list = format!("{}/providers/Microsoft.KubernetesConfiguration/extensions", it.managed);
@@ -80,7 +89,7 @@ async fn an_extension_is_made_shown_updated_and_deleted() {
         let change = json!({"properties": {"autoUpgradeMinorVersion": true,
             "configurationSettings": {"resources.limits.memory": "1Gi"}}});
         let begun = az.send(Method::PATCH, path, Some(&change)).await;
-        agent_says(&it, 2, "Installed").await;
+        agent_says(&it, connection, "Installed").await;
         let ended = az.polled(&begun).await;
         let mut merged = before;
         merged["resources.limits.memory"] = json!("1Gi");
@@ -88,7 +97,7 @@ async fn an_extension_is_made_shown_updated_and_deleted() {
         assert_eq!(settings(&az, path).await, merged);
 
         let begun = az.send(Method::DELETE, &format!("{path}?forceDelete=false"), None).await;
-        agent_says(&it, 3, "Removed").await;
+        agent_says(&it, connection, "Removed").await;
         let ended = az.polled(&begun).await;
         let gone = az.send(Method::GET, path, None).await;
         let again = az.send(Method::DELETE, &format!("{path}?forceDelete=false"), None).await;

@@ -122,9 +122,10 @@ pub const TABLES: &[Table] = &[
     table("audit", MANY, 1, &[("number", Number), ("record", Text), ("hash", Bytes)]),
 ];
 
-/// What is not copied, as table or `table.column`: a claim is of a process that is gone, failures to sign in count for a
-/// day, and a refresh token that was used up since must not count again.
-pub const LEFT_OUT: &[&str] = &["work.owner", "work.claimed_until", "failed_sign_ins", "oauth_grants"];
+/// What is not copied, as table or `table.column`: claims and tunnels are of processes that are gone, failures to sign in
+/// count for a day, and a refresh token that was used up since must not count again.
+pub const LEFT_OUT: &[&str] =
+    &["work.owner", "work.claimed_until", "tunnels", "failed_sign_ins", "oauth_grants"];
 
 /// A value of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
+use tunnel::ConnectionId;
 use vault::{
     api::{
         Loaded,
@@ -161,6 +162,13 @@ impl Protected {
             let made = self.world.assign(&self.world.administrator, role, &person(who), scope).await;
             assert_eq!(made.status, 201, "{made:?}");
         }
+    }
+
+    /// The cluster is connected anew.
+    pub async fn joined(&self) -> ConnectionId {
+        let answer = self.call(reqwest::Method::POST, &format!("{}/connect", self.managed), None).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        ConnectionId(answer.body["connection"].as_str().unwrap().parse().unwrap())
     }
 
     /// The extension writes to another container from now on.
