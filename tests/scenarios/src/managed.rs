@@ -21,7 +21,8 @@ impl Managed {
         format!("{} kubectl --name {} --", binary("testbed").display(), self.0.name)
     }
 
-    fn clear(&self) {
+    /// Takes away what the agent put there, and the agent.
+    pub fn clear(&self) {
         let deployments = ["delete", "deployment", "-n", "kube-system", "--ignore-not-found"];
         let agent = [&deployments[..], &["cofferdam-agent", "cofferdam-gateway"]].concat();
         self.0.try_kubectl(&agent, "");
