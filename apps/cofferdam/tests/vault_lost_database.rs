@@ -138,6 +138,7 @@ async fn protected(data: &Path, vault: &str) -> PathBuf {
     let key = ExportedKey {
         id: location_key(&settings()),
         settings: settings(),
+        owner: None,
         repository_password: PASSWORD.to_owned(),
     };
     assert_eq!(import(store.as_ref(), &wrapping, std::slice::from_ref(&key), now).await.unwrap(), 1);

@@ -201,7 +201,7 @@ impl Agent {
     async fn step(&mut self, name: &str, desired: Option<&DesiredExtension>) -> Result<Turn, ActError> {
         let record = self.inventory.as_ref().and_then(|known| known.get(name)).cloned().unwrap_or_default();
         let now = self.now();
-        let mut trouble = self.live.get(name).and_then(|live| live.trouble.clone());
+        let trouble = self.live.get(name).and_then(|live| live.trouble.clone());
         let waits = trouble.as_ref().is_some_and(|trouble| now < trouble.next);
         let looked_at = match &record.work {
             Some(Work::Wait { release, .. }) => Some(release),
@@ -212,17 +212,15 @@ impl Agent {
         let health = match looked_at {
             Some(release) if !waits => match health::look(&self.actor.client, release).await {
                 Ok(health) => Some(health),
+                Err(error) if record.work.is_none() => {
+                    // What is installed is looked at again at the next report; nothing waits for it.
+                    tracing::debug!(extension = name, %error, "could not look at what is installed");
+                    None
+                }
                 Err(error) => return Ok(self.troubled(name, error)),
             },
             _ => None,
         };
-        if record.work.is_none() && health.is_some() {
-            // Nothing else can be in trouble there.
-            trouble = None;
-            if let Some(live) = self.live.get_mut(name) {
-                live.trouble = None;
-            }
-        }
         let noticed = health.as_ref().map(|health| health.statuses(Level::Warning));
         let mut changed = false;
         if let Some(noticed) = noticed {

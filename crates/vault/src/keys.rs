@@ -4,6 +4,7 @@
 use crate::{
     api::{Loaded, load, put, read},
     app::App,
+    protect::checks::container_of,
     seal::{SealError, Wrapping},
     sealed_file::{self, Recipient, SealedFileError},
     store::{AuditEntry, AuditOutcome, Change, Expected, Store, StoreError},
@@ -57,7 +58,11 @@ pub enum RepositoryKeyError {
 
 /// The id of a location's key: the same place has the same key, however its settings are spelt.
 pub fn location_key(settings: &BTreeMap<String, String>) -> String {
-    let get = |name: &str| setting(settings, name).map(str::to_lowercase).unwrap_or_default();
+    let get = |name: &str| {
+        let value = setting(settings, name).unwrap_or_default();
+        // Of a prefix the case counts, for it is a folder.
+        if name == ".prefix" { value.trim_matches('/').to_owned() } else { value.to_lowercase() }
+    };
     let mut hash = Sha256::new();
     for name in [
         ".provider",
@@ -77,14 +82,17 @@ pub fn location_key(settings: &BTreeMap<String, String>) -> String {
     hash.finalize().iter().take(10).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A setting of a location, by the end of its name; empty ones are none.
+/// A setting of a location, by the end of its name; empty ones are none. Names are taken whole: a longer one that ends
+/// alike must not speak for the location.
 pub fn setting<'s>(settings: &'s BTreeMap<String, String>, end: &str) -> Option<&'s str> {
-    let found = settings.iter().find(|(key, _)| key.to_lowercase().ends_with(&end.to_lowercase()));
+    let name = format!("configuration.backupStorageLocation{end}");
+    let found = settings.iter().find(|(key, _)| key.eq_ignore_ascii_case(&name));
     found.map(|(_, value)| value.trim().trim_end_matches('/')).filter(|value| !value.is_empty())
 }
 
 /// The key of the location that a cluster writes to, made if there is none yet. Of two replicas that make one at once, one
-/// wins. A location belongs to the cluster that had its key first; to another one once that cluster is no more.
+/// wins. A location belongs to the cluster that had its key first; in an account with roles to another one once that cluster
+/// is no more.
 pub async fn own_key(
     app: &App,
     id: &str,
@@ -99,10 +107,13 @@ pub async fn own_key(
     let found: Option<Loaded<KeyRecord>> = load(store, &record).await?;
     let mut found = found.ok_or_else(|| RepositoryKeyError::Damaged(id.to_owned()))?;
     if found.document.owner.as_ref() != Some(cluster) {
-        if let Some(owner) = &found.document.owner
-            && store.resource(owner).await?.is_some()
-        {
-            return Err(RepositoryKeyError::OfAnother(owner.clone()));
+        if let Some(owner) = &found.document.owner {
+            // Whether somebody else may have what a cluster left behind, its account's roles have said before. A store outside
+            // has no roles here.
+            let has_roles = container_of(settings).is_some();
+            if !has_roles || store.resource(owner).await?.is_some() {
+                return Err(RepositoryKeyError::OfAnother(owner.clone()));
+            }
         }
         found.document.owner = Some(cluster.clone());
         let audit = audit(app, &format!("give repository key to {cluster}"), id);
@@ -189,6 +200,10 @@ pub struct ExportedKey {
     /// Where it is.
     #[zeroize(skip)]
     pub settings: BTreeMap<String, String>,
+    /// The cluster that writes there.
+    #[zeroize(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<ResourceId>,
     /// What opens the repository there.
     pub repository_password: String,
 }
@@ -215,9 +230,9 @@ pub async fn export(
     now: Timestamp,
 ) -> Result<Exported, RepositoryKeyError> {
     let mut keys = Vec::new();
-    for (id, settings) in locations(store).await? {
+    for KeyedLocation { id, settings, owner } in locations(store).await? {
         let repository_password = opened(store, wrapping, &id).await?.to_string();
-        keys.push(ExportedKey { id, settings, repository_password });
+        keys.push(ExportedKey { id, settings, owner, repository_password });
     }
     let audit = AuditEntry {
         at: now,
@@ -234,8 +249,19 @@ pub async fn export(
     Ok(Exported { file: sealed_file::seal(recipient, &text)?, keys: export.keys.len() })
 }
 
-/// All locations that have a key: its id, and the settings that it was made for.
-pub async fn locations(store: &dyn Store) -> Result<Vec<(String, BTreeMap<String, String>)>, StoreError> {
+/// A location that has a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyedLocation {
+    /// Id of the key.
+    pub id: String,
+    /// The settings that it was made for.
+    pub settings: BTreeMap<String, String>,
+    /// The cluster that writes there.
+    pub owner: Option<ResourceId>,
+}
+
+/// All locations that have a key.
+pub async fn locations(store: &dyn Store) -> Result<Vec<KeyedLocation>, StoreError> {
     let above: ResourceId =
         EVERYWHERE.parse().map_err(|error: arm::IdError| StoreError::Damaged(error.to_string()))?;
     let mut found = Vec::new();
@@ -246,7 +272,8 @@ pub async fn locations(store: &dyn Store) -> Result<Vec<(String, BTreeMap<String
         after = page.last().map(|last| last.id.folded().to_owned());
         for stored in page {
             let record: Loaded<KeyRecord> = read(stored)?;
-            found.push((record.id.name().to_owned(), record.document.settings));
+            let KeyRecord { settings, owner, .. } = record.document;
+            found.push(KeyedLocation { id: record.id.name().to_owned(), settings, owner });
         }
         if !whole {
             return Ok(found);
@@ -268,7 +295,7 @@ pub async fn import(
         if store.secret(&name).await?.is_some() {
             continue;
         }
-        let record = KeyRecord { settings: key.settings.clone(), created_at: now, owner: None };
+        let record = KeyRecord { settings: key.settings.clone(), created_at: now, owner: key.owner.clone() };
         let sealed = wrapping.seal(&name, key.repository_password.as_bytes())?;
         changes.push(Change::Keep(name, sealed));
         changes.push(put(&record_id(&key.id)?, &record, Expected::Absent)?);
@@ -311,5 +338,16 @@ mod tests {
 
         assert_eq!(location_key(&one), location_key(&same));
         assert_ne!(location_key(&one), location_key(&other));
+        let folders = ["Prod", "prod", "/prod/"].map(|prefix| location_key(&settings(&[("prefix", prefix)])));
+        assert_ne!(folders[0], folders[1], "folders differ by case");
+        assert_eq!(folders[1], folders[2]);
+    }
+
+    #[test]
+    fn a_setting_that_only_ends_like_one_of_the_location_says_nothing() {
+        let decoy = settings(&[("bucket", "b"), ("x.config.storageAccount", "acct")]);
+
+        assert_eq!(setting(&decoy, ".config.storageAccount"), None);
+        assert_eq!(location_key(&decoy), location_key(&settings(&[("bucket", "b")])));
     }
 }

@@ -167,7 +167,11 @@ async fn a_job_of_another_cluster_an_unknown_one_and_one_that_has_ended_are_gran
 #[tokio::test]
 async fn a_location_that_one_cluster_writes_to_is_not_opened_to_another_before_that_cluster_is_gone() {
     let it = Protected::start().await;
+    let account = into_known_account(&it).await;
     let (one, two) = (extension(&it).await, second_cluster(&it).await);
+    for who in [&one, &two] {
+        assert_eq!(it.world.assign(&it.world.administrator, CONTRIBUTOR, who, &account).await.status, 201);
+    }
     let first = ask(&it, &one, upkeep()).await;
 
     let refused = ask(&it, &two, upkeep()).await;
@@ -179,6 +183,18 @@ async fn a_location_that_one_cluster_writes_to_is_not_opened_to_another_before_t
     assert!(message.contains("managedClusters/one") && message.contains("prefix of its own"), "{message}");
     assert_eq!(heir.status, 200, "{heir:?}");
     assert_eq!(heir.body["repositoryPassword"], first.body["repositoryPassword"]);
+}
+
+#[tokio::test]
+async fn a_location_outside_stays_its_first_clusters_also_when_that_is_gone() {
+    let it = Protected::start().await;
+    let (one, two) = (extension(&it).await, second_cluster(&it).await);
+    assert_eq!(ask(&it, &one, upkeep()).await.status, 200);
+
+    it.remove(&it.managed).await;
+    let refused = ask(&it, &two, upkeep()).await;
+
+    assert_eq!((refused.status, refused.code()), (403, "GrantDenied"), "{refused:?}");
 }
 
 #[tokio::test]

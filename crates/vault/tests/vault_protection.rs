@@ -141,6 +141,21 @@ async fn every_slot_of_the_schedule_begins_one_backup_and_missed_ones_are_made_u
     assert!(after.iter().all(|job| job["properties"]["isUserTriggered"] == false), "{after:?}");
 }
 
+#[tokio::test]
+async fn a_clock_that_ran_ahead_and_was_put_right_silences_no_schedule() {
+    let mut it = Protected::start().await;
+    it.protect().await;
+    it.cluster.says("Backup", done());
+
+    it.later(SignedDuration::from_hours(72)).await;
+    it.until(async || (jobs(&it).await.len() == 1).then_some(())).await;
+    it.later(-SignedDuration::from_hours(72)).await;
+    it.later(SignedDuration::from_hours(4)).await;
+    it.until(async || (jobs(&it).await.len() == 2).then_some(())).await;
+
+    assert!(it.cluster.made("backups").len() <= 2, "{:?}", it.cluster.made("backups"));
+}
+
 /// Two recovery points of an instance without further backups, of which the first will have lived long enough.
 async fn two_points() -> Protected {
     let mut it = Protected::start().await;

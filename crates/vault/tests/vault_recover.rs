@@ -135,6 +135,7 @@ async fn the_api_answers_the_same_once_a_lost_database_of_a_server_was_recovered
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repository_tells_of_its_own_instances_and_one_of_another_cluster_is_not_believed() {
     let protected = Protected::start().await;
+    protected.policy("P9D").await;
     protected.protect().await;
     let store = protected.world.app.store.as_ref();
     protected.cluster.says("Backup", json!({"phase": "InProgress", "stage": "snapshots"}));
@@ -170,7 +171,7 @@ async fn a_repository_tells_of_its_own_instances_and_one_of_another_cluster_is_n
     let properties = &listed.body["value"][0]["properties"];
     let time = |name: &str| properties[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     let lives = time("expiryTime").duration_since(time("recoveryPointTime"));
-    assert_eq!(lives, jiff::SignedDuration::from_hours(7 * 24), "as the policy says");
+    assert_eq!(lives, jiff::SignedDuration::from_hours(9 * 24), "as the policy says");
     assert_eq!(properties["recoveryPointState"], "Partial");
     let adopted: Vec<&str> = done.adopted.iter().map(|id| id.name()).collect();
     assert_eq!((done.added.len(), adopted), (1, vec!["planted"]));

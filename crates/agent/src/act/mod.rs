@@ -131,8 +131,11 @@ impl Actor {
         if let Some(left) = removed.waiting {
             return Ok(Done::NotYet(left));
         }
-        let failed = Failed { generation: *generation, failure: failure.clone() };
-        let record = Record { work: None, failed: Some(failed), made: removed.made, ..record.clone() };
+        // What was installed before is no failed release because a repair of it took too long: it may still become ready,
+        // and is looked at again.
+        let is_repair = record.installed.as_ref().is_some_and(|release| release.generation == *generation);
+        let failed = (!is_repair).then(|| Failed { generation: *generation, failure: failure.clone() });
+        let record = Record { work: None, failed, made: removed.made, ..record.clone() };
         Ok(Done::Noticed(Some(Box::new(record)), removed.noticed))
     }
 

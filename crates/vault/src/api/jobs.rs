@@ -85,6 +85,9 @@ async fn cancel(call: &Call<'_>) -> Result<Reply, Failure> {
     Err(StoreError::Conflict(call.scope()?.to_string()).into())
 }
 
+/// Bytes of an export: it is kept as one row, and a cluster chooses how much its jobs say.
+const LARGEST_EXPORT: usize = 16 * 1024 * 1024;
+
 /// The jobs that fit the filter, all of them, as one document: the result of an operation that is over at once. What would
 /// be too much for one document is refused, not cut off.
 async fn export(call: &Call<'_>) -> Result<Reply, Failure> {
@@ -92,7 +95,7 @@ async fn export(call: &Call<'_>) -> Result<Reply, Failure> {
     let filter = call.filter()?;
     check(&filter)?;
     let most = call.app.quotas.exported_jobs;
-    let mut jobs = Vec::new();
+    let (mut jobs, mut bytes) = (Vec::new(), 0);
     let mut after: Option<String> = None;
     loop {
         let page = call.app.store.resources(KIND, vault, after.as_deref(), PAGE).await?;
@@ -102,10 +105,12 @@ async fn export(call: &Call<'_>) -> Result<Reply, Failure> {
             if !fits(&filter, &job.document) {
                 continue;
             }
-            if jobs.len() >= most {
-                return Err(too_many(most).into());
+            let one = shown(&job.id, &job.document, &job.etag(), call.now);
+            bytes += one.to_string().len();
+            if jobs.len() >= most || bytes > LARGEST_EXPORT {
+                return Err(too_many(jobs.len().min(most)).into());
             }
-            jobs.push(shown(&job.id, &job.document, &job.etag(), call.now));
+            jobs.push(one);
         }
         if after.is_none() {
             break;

@@ -60,7 +60,7 @@ pub fn decide(job: &JobRecord, seen: &Seen, now: Timestamp) -> Next {
     let silent = now.duration_since(job.heard_at.unwrap_or(job.started_at));
     match seen {
         Seen::NotLetIn(problem) => Next::Finish(JobStatus::Failed, vec![problem.clone()]),
-        Seen::Unreachable(_) if job.cancel && !job.requested => {
+        Seen::Unreachable(_) if job.cancel && !job.requested && !job.asked => {
             Next::Finish(JobStatus::Cancelled, Vec::new())
         }
         Seen::Unreachable(why) => unreachable(job, why, silent),
@@ -206,6 +206,7 @@ pub(super) mod tests {
             requested: false,
             requested_at: None,
             cancel: false,
+            asked: false,
             stage: None,
             heard_at: None,
             point: None,

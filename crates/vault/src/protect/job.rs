@@ -43,7 +43,11 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     }
     let Some(vault) = job.id.parent() else { return Ok(Step::Done(Vec::new())) };
     if is_unwanted(app, &job.document).await? {
-        return Ok(Step::Done(finish::finish(app, job, JobStatus::Cancelled, None).await?));
+        if !job.document.asked {
+            return Ok(Step::Done(finish::finish(app, job, JobStatus::Cancelled, None).await?));
+        }
+        // It may run in the cluster: that is seen when the cluster is, and stopped there.
+        job.document.cancel = true;
     }
     let (kind, plural) = job.document.task.resource();
     let name = job.id.name().to_lowercase();
@@ -79,8 +83,8 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     }
 }
 
-/// Makes the custom resource. Only then is it written down that it was asked for: a crash in between asks again, and
-/// finds its own.
+/// Makes the custom resource, once it stands that it may have been asked for. Only then is it written down that it was: a
+/// crash in between asks again, and finds its own.
 async fn request(
     app: &App,
     mut job: Loaded<JobRecord>,
@@ -89,6 +93,10 @@ async fn request(
     plural: &str,
     name: &str,
 ) -> Result<Step, StoreError> {
+    if !job.document.asked {
+        job.document.asked = true;
+        return later(app, job, SignedDuration::ZERO, true);
+    }
     let object =
         custom_resource::object(kind, &job.document.namespace, name, &custom_resource::spec(&job.document));
     match way.make(app, plural, &job.document.namespace, &object).await {

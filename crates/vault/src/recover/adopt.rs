@@ -2,7 +2,7 @@
 //! and what was selected; it does not tell names of vaults, policies or clusters. So they are shown in a vault of their own
 //! under names that say so, with protection stopped: nothing of them ends, and all of them can be restored.
 
-use super::found::{FoundPoint, Scanned, fresh, tag_of};
+use super::found::{DEFAULT_TAG, FoundPoint, Scanned, asked_tag, fresh};
 use crate::{
     api::{
         Group, Loaded,
@@ -75,7 +75,7 @@ pub async fn changes(
             location: repository.settings.clone(),
             key: repository.key.clone(),
             is_partial: point.is_partial,
-            tag: tag_of(point),
+            tag: asked_tag(point).unwrap_or_else(|| DEFAULT_TAG.to_owned()),
             policy: NAME.to_owned(),
             expires_at: lifetime.end(time),
             deleting: false,

@@ -18,11 +18,13 @@ use crate::{
 };
 use arm::ResourceId;
 use jiff::Timestamp;
-use protection::policy::Lifetime;
+use protection::policy::{Lifetime, tag_for};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 const BATCH: usize = 200;
+/// The rule of what no other rule takes.
+pub const DEFAULT_TAG: &str = "Default";
 /// As Kubernetes names objects.
 const LONGEST: usize = 253;
 const VAULTS: &str = "Microsoft.DataProtection/backupVaults";
@@ -111,31 +113,38 @@ pub async fn reconcile(
     let mut done = Reconciled { gone: gone(&known, seen, now), ..Reconciled::default() };
     let mut changes = Vec::new();
     let mut strangers = Vec::new();
-    for repository in scanned {
-        for point in &repository.points {
-            if !point.is_sound() {
-                done.unsound += 1;
-                continue;
-            }
-            // Whoever writes a repository can write any label into it: only the instance's own repositories are believed.
-            let is_own = |one: &&Known| {
-                one.instance.document.label == point.instance
-                    && one.keys.contains(&repository.key)
-                    && !adopt::is_adopted(&one.instance.id)
-            };
-            let Some(instance) = known.iter().find(is_own) else {
-                strangers.push((repository, point));
-                continue;
-            };
-            if instance.points.iter().any(|one| one.id.name() == point.id)
-                || is_under_way(store, instance, point).await?
-            {
-                continue;
-            }
-            let (id, record) = added(store, instance, repository, point, now).await?;
-            changes.push(put(&id, &record, Expected::Absent)?);
-            done.added.push(id);
+    let mut times: Vec<Vec<Timestamp>> =
+        known.iter().map(|one| one.points.iter().map(|point| point.document.time).collect()).collect();
+    let mut found: Vec<(&Scanned, &FoundPoint)> = scanned
+        .iter()
+        .flat_map(|repository| repository.points.iter().map(move |point| (repository, point)))
+        .collect();
+    // The first of a day, a month … has its rule: the oldest is looked at first, as it was made first.
+    found.sort_by_key(|(_, point)| point.completed);
+    for (repository, point) in found {
+        if !point.is_sound() {
+            done.unsound += 1;
+            continue;
         }
+        // Whoever writes a repository can write any label into it: only the instance's own repositories are believed.
+        let is_own = |one: &&Known| {
+            one.instance.document.label == point.instance
+                && one.keys.contains(&repository.key)
+                && !adopt::is_adopted(&one.instance.id)
+        };
+        let Some((instance, earlier)) = known.iter().zip(&mut times).find(|(one, _)| is_own(one)) else {
+            strangers.push((repository, point));
+            continue;
+        };
+        if instance.points.iter().any(|one| one.id.name() == point.id)
+            || is_under_way(store, instance, point).await?
+        {
+            continue;
+        }
+        let (id, record) = added(store, instance, repository, point, earlier, now).await?;
+        earlier.push(record.time);
+        changes.push(put(&id, &record, Expected::Absent)?);
+        done.added.push(id);
     }
     let (adopted, more) = adopt::changes(store, &strangers, now).await?;
     done.adopted = adopted;
@@ -191,6 +200,7 @@ async fn added(
     known: &Known,
     repository: &Scanned,
     point: &FoundPoint,
+    earlier: &[Timestamp],
     now: Timestamp,
 ) -> Result<(ResourceId, PointRecord), StoreError> {
     let instance = &known.instance;
@@ -199,9 +209,15 @@ async fn added(
     let vault = instance.id.parent().ok_or_else(|| StoreError::Damaged(instance.id.to_string()))?;
     let policy = &instance.document.instance.policy;
     let plan = policies::plan(store, policy).await?;
-    let tag = tag_of(point);
     let time = point.completed.min(now);
-    let retention = plan.as_ref().and_then(|plan| plan.retention(&tag).or_else(|| plan.retention("Default")));
+    // A scheduled backup got its tag from the vault when it ended; its repository never learnt it.
+    let by_rule = || {
+        let plan = plan.as_ref()?;
+        tag_for(&plan.tags, time, earlier, &plan.schedule.zone).map(|rule| rule.tag.clone())
+    };
+    let tag = asked_tag(point).or_else(by_rule).unwrap_or_else(|| DEFAULT_TAG.to_owned());
+    let retention =
+        plan.as_ref().and_then(|plan| plan.retention(&tag).or_else(|| plan.retention(DEFAULT_TAG)));
     let lifetime = retention.map_or_else(fallback, |found| Ok(found.operational))?;
     let namespace = known.points.last().map(|other| other.document.namespace.clone());
     let record = PointRecord {
@@ -214,17 +230,17 @@ async fn added(
         is_partial: point.is_partial,
         tag,
         policy: policy.name().to_owned(),
-        expires_at: lifetime.end(time),
+        // Whoever recovers a vault looks at what came back before anything of it ends.
+        expires_at: lifetime.end(time).max(fallback()?.end(now)),
         deleting: false,
         kept_because: None,
     };
     Ok((id, record))
 }
 
-/// The tag that the backup was asked for.
-pub fn tag_of(point: &FoundPoint) -> String {
-    let tag = point.spec.get("retentionTag").and_then(Value::as_str);
-    tag.unwrap_or("Default").to_owned()
+/// The tag that a backup on demand was asked for.
+pub fn asked_tag(point: &FoundPoint) -> Option<String> {
+    point.spec.get("retentionTag").and_then(Value::as_str).map(str::to_owned)
 }
 
 /// When no rule says how long a recovery point lives: the default policy's time.

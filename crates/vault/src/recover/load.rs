@@ -88,7 +88,12 @@ pub async fn recover(
         return Err(SelfBackupError::Shape("it is empty".to_owned()).into());
     };
     if let Some(text) = &from_backup {
-        directory.write(KEY_FILE, &Zeroizing::new(format!("{}\n", text.trim())), Readers::Owner)?;
+        // What was sealed with the key that is there can still be opened: the first line seals, all open.
+        let before = directory.read(KEY_FILE)?.map(Zeroizing::new).unwrap_or_default();
+        let others = before.split_whitespace().filter(|line| *line != text.trim());
+        let lines: Zeroizing<Vec<String>> =
+            Zeroizing::new(std::iter::once(text.trim()).chain(others).map(str::to_owned).collect());
+        directory.write(KEY_FILE, &Zeroizing::new(format!("{}\n", lines.join("\n"))), Readers::Owner)?;
     }
     let (files, files_left) = put_files(directory, &header)?;
     let audit = AuditEntry {

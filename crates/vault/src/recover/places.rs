@@ -6,7 +6,7 @@ use crate::{
         storage::{ACCOUNT, AccountRecord, ContainerRecord, container_id},
     },
     directory::DataDirectory,
-    keys::{locations, setting},
+    keys::{KeyedLocation, locations, setting},
     store::{Store, StoreError},
     stores::{DEFAULT, DEFAULT_FOLDER, StoreSpec, files_of},
 };
@@ -41,7 +41,7 @@ pub struct Reach<'a> {
 /// All repositories whose keys the database holds.
 pub async fn repositories(store: &dyn Store, reach: Reach<'_>) -> Result<Vec<Repository>, StoreError> {
     let mut found = Vec::new();
-    for (key, settings) in locations(store).await? {
+    for KeyedLocation { id: key, settings, .. } in locations(store).await? {
         let files = match place(store, reach, &key, &settings).await? {
             Ok((spec, folder)) => files_of(&spec, &folder, reach.clock).await,
             Err(why) => Err(why),

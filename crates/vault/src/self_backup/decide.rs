@@ -21,9 +21,10 @@ pub fn again(failures: u32, every: SignedDuration, now: Timestamp) -> Timestamp 
     now.checked_add(rest).unwrap_or(now)
 }
 
-/// Of names in the order of their times, those beyond the newest `keep`. The newest one never goes.
-pub fn outlived(mut names: Vec<String>, keep: usize) -> Vec<String> {
-    names.sort();
+/// Of names in the order of their times, those beyond the newest `keep`. The one that was just made never goes. Later ones
+/// than it were made by a clock that was ahead, and go first.
+pub fn outlived(mut names: Vec<String>, keep: usize, made: &str) -> Vec<String> {
+    names.sort_by(|one, other| (one.as_str() <= made, one).cmp(&(other.as_str() <= made, other)));
     names.truncate(names.len().saturating_sub(keep.max(1)));
     names
 }
@@ -59,8 +60,10 @@ mod tests {
     fn the_newest_are_kept_and_never_none() {
         let names = || ["b", "c", "a"].map(str::to_owned).to_vec();
 
-        assert_eq!(outlived(names(), 2), ["a"]);
-        assert_eq!(outlived(names(), 0), ["a", "b"]);
-        assert!(outlived(names(), 9).is_empty());
+        assert_eq!(outlived(names(), 2, "c"), ["a"]);
+        assert_eq!(outlived(names(), 0, "c"), ["a", "b"]);
+        assert!(outlived(names(), 9, "c").is_empty());
+        assert_eq!(outlived(names(), 2, "b"), ["c"], "of a clock that was ahead");
+        assert_eq!(outlived(names(), 1, "a"), ["b", "c"]);
     }
 }

@@ -166,8 +166,7 @@ async fn tidy(place: &Place, tenant: &str, keep: usize, new: &str) {
         Ok(kept) => kept.into_iter().map(|kept| kept.name).collect(),
         Err(error) => return tracing::warn!(%error, "could not look for old backups of the vault"),
     };
-    // After a clock went back the new one is not the last by name; it is what was asked for all the same.
-    for name in decide::outlived(names, keep).into_iter().filter(|name| name != new) {
+    for name in decide::outlived(names, keep, new).into_iter().filter(|name| name != new) {
         match place.remove(&name).await {
             Ok(()) => tracing::info!(name, "removed an old backup of the vault"),
             Err(error) => tracing::warn!(%error, name, "could not remove an old backup of the vault"),

@@ -28,15 +28,17 @@ pub struct Running {
     pub directory: DataDirectory,
 }
 
+/// A replica that makes none leaves it to the others for so long.
+const ELSEWHERE: SignedDuration = SignedDuration::from_mins(1);
+
 /// At the start: the next backup is due when the last one is old enough, whatever was planned before.
 pub async fn plan(
     store: &dyn Store,
     every: Option<SignedDuration>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Some(every) = every else {
-        return store.commit_unaudited(&[Change::Drop(KIND.to_owned())]).await;
-    };
+    // Another replica may well do it.
+    let Some(every) = every else { return Ok(()) };
     let last = state(store).await?.last.map(|taken| taken.at);
     let due = decide::due(last, every, now);
     let target: ResourceId =
@@ -51,9 +53,12 @@ pub fn step<'c>(app: &'c Arc<App>, work: &'c Work) -> Answered<'c> {
 }
 
 async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
-    let Some(running) = &app.self_backup else { return Ok(Step::Done(Vec::new())) };
-    let Some(every) = running.settings.every else { return Ok(Step::Done(Vec::new())) };
     let now = app.clock.now();
+    let Some((running, every)) =
+        app.self_backup.as_ref().and_then(|running| Some((running, running.settings.every?)))
+    else {
+        return Ok(later(now.checked_add(ELSEWHERE).unwrap_or(now), true));
+    };
     // Somebody may have taken one by hand meanwhile.
     let due = decide::due(state(app.store.as_ref()).await?.last.map(|taken| taken.at), every, now);
     if due > now {

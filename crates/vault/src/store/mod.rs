@@ -110,6 +110,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn claim(&self, claim: &Claim) -> Stores<Vec<Work>>;
     /// Work that is not done yet, claimed or not.
     async fn work(&self, id: &str) -> Stores<Option<Work>>;
+    /// Makes all work due that is due later.
+    async fn hurry(&self, now: Timestamp) -> Stores<()>;
     /// Makes a claim hold longer; `false` when it is not this owner's any more.
     async fn renew(&self, id: &str, owner: &str, until: Timestamp) -> Stores<bool>;
     /// When the next work is due that nobody has claimed, or the next claim ends.

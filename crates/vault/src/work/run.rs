@@ -18,6 +18,8 @@ const RENEWALS: u32 = 3;
 /// How often is looked when nobody pokes.
 const LOOK: Duration = Duration::from_millis(500);
 const LONGEST_REST: i64 = 60;
+/// A clock that goes back by this much was wrong before.
+const TURNED_BACK: SignedDuration = SignedDuration::from_secs(60);
 /// For so long work is left to the replica that holds the tunnel of its cluster; then any replica may do it, and its calls
 /// are forwarded.
 const HOLDER_FIRST: SignedDuration = SignedDuration::from_secs(5);
@@ -26,11 +28,22 @@ const HOLDER_FIRST: SignedDuration = SignedDuration::from_secs(5);
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(STEPS));
     let tasks = TaskTracker::new();
+    let mut seen: Option<Timestamp> = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             () = app.poke_work.notified() => {}
             () = tokio::time::sleep(LOOK) => {}
+        }
+        let now = app.clock.now();
+        if seen.is_none_or(|seen| now < seen.checked_sub(TURNED_BACK).unwrap_or(seen)) {
+            // A clock that ran ahead has put work off until a time that is long in coming. Steps look at their own times.
+            match app.store.hurry(now).await {
+                Ok(()) => seen = Some(now),
+                Err(error) => tracing::error!(%error, "could not look at all work again; trying again"),
+            }
+        } else {
+            seen = seen.max(Some(now));
         }
         if let Err(error) = claim(&app, &places, &tasks, &stop).await {
             tracing::error!(%error, "could not look for work; trying again");

@@ -127,6 +127,11 @@ fn first_generation(now: Timestamp) -> u64 {
     u64::try_from(now.as_second()).unwrap_or(1)
 }
 
+/// A vault that was recovered must not give a generation twice.
+fn next_generation(generation: u64, now: Timestamp) -> u64 {
+    first_generation(now).max(generation + 1)
+}
+
 async fn change(
     call: &Call<'_>,
     mut found: Extension,
@@ -171,7 +176,7 @@ async fn change(
         return Ok(Some(Reply::json(200, document(call.app, &found))));
     }
     let begun = operation::begin(call, &call.operation.needs.action(""), &found.id);
-    record.generation += 1;
+    record.generation = next_generation(record.generation, call.now);
     record.state =
         if before.current_version.is_some() { ExtensionState::Updating } else { ExtensionState::Creating };
     record.error = None;
@@ -215,7 +220,7 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
             changes.extend(remove_extension_identity(store, &cluster, found.id.name()).await?);
             changes.push(Change::Remove(found.id.clone(), Expected::Version(found.version)));
         } else {
-            found.document.generation += 1;
+            found.document.generation = next_generation(found.document.generation, call.now);
             found.document.state = ExtensionState::Deleting;
             found.document.operation = Some(begun.id.clone());
             changes.push(found.write()?);

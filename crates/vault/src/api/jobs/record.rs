@@ -108,6 +108,9 @@ pub struct JobRecord {
     /// The custom resource was asked for.
     #[serde(default)]
     pub requested: bool,
+    /// The cluster may have been asked: this stands before the first request, of which no answer may come.
+    #[serde(default)]
+    pub asked: bool,
     /// When it was.
     #[serde(default)]
     pub requested_at: Option<Timestamp>,

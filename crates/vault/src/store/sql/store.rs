@@ -107,6 +107,10 @@ impl<D: Database> Store for D {
         work::work(self, id).await
     }
 
+    async fn hurry(&self, now: Timestamp) -> Stores<()> {
+        work::hurry(self, now).await
+    }
+
     async fn renew(&self, id: &str, owner: &str, until: Timestamp) -> Stores<bool> {
         work::renew(self, id, owner, until).await
     }

@@ -16,6 +16,11 @@ pub async fn work(database: &impl Database, id: &str) -> Stores<Option<Work>> {
     database.fetch(row).await?.first().map(work_record).transpose()
 }
 
+pub async fn hurry(database: &impl Database, now: Timestamp) -> Stores<()> {
+    let statement = query("UPDATE work SET due_at = ?1 WHERE due_at > ?1").bind(rows::to_column(now));
+    database.execute(statement).await.map(drop)
+}
+
 pub async fn renew(database: &impl Database, id: &str, owner: &str, until: Timestamp) -> Stores<bool> {
     let renewed = query("UPDATE work SET claimed_until = ?3 WHERE id = ?1 AND owner = ?2")
         .bind(id)
