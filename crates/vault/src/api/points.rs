@@ -72,12 +72,12 @@ async fn ranges(call: &Call<'_>) -> Result<Reply, Failure> {
 /// A recovery point as clients read it.
 pub fn shown(id: &ResourceId, point: &PointRecord) -> Value {
     let state = if point.is_partial { "Partial" } else { "Completed" };
-    let mut meta = json!({"cluster": point.cluster, "job": point.job});
-    if point.deleting {
+    let meta = if point.deleting {
         // No list shows it any more; whoever knows its name reads how its deletion goes.
-        meta["deleting"] = Value::Bool(true);
-        meta["keptBecause"] = json!(point.kept_because);
-    }
+        json!({"cluster": point.cluster, "job": point.job, "deleting": true, "keptBecause": point.kept_because})
+    } else {
+        json!({"cluster": point.cluster, "job": point.job})
+    };
     json!({
         "id": id,
         "name": id.name(),

@@ -139,6 +139,7 @@ fn begin(
         tag: occasion.tag,
         slot: occasion.slot,
         requested: false,
+        asked: false,
         requested_at: None,
         cancel: false,
         stage: None,
