@@ -166,7 +166,7 @@ mod tests {
         let policy = management::build::policy::Policy::usual(jiff::Timestamp::UNIX_EPOCH).json().unwrap();
 
         assert_eq!(cell(&policy, "@schedule"), "PT4H");
-        assert_eq!(cell(&policy, "@retention"), "Daily P7D+P84D, Default P7D");
+        assert_eq!(cell(&policy, "@retention"), "Default P7D");
     }
 
     #[test]
