@@ -24,11 +24,16 @@ impl HashError {
 }
 
 impl NewSecret {
-    /// 256 random bits.
+    /// 256 random bits. The first character is a letter or a digit: command lines take a dash for an option.
     pub fn make() -> Result<Self, HashError> {
         let mut bytes = Zeroizing::new([0_u8; 32]);
-        rand::rng().fill_bytes(bytes.as_mut());
-        let plain = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
+        let plain = loop {
+            rand::rng().fill_bytes(bytes.as_mut());
+            let plain = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
+            if plain.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+                break plain;
+            }
+        };
         let hash = Argon2::default().hash_password(plain.as_bytes());
         let hash = hash.map_err(|error| HashError(error.to_string()))?.to_string();
         Ok(Self { plain, hash })
