@@ -205,7 +205,6 @@ impl Steps<'_> {
             storage: vec![("VaultStore".to_owned(), "LocallyRedundant".to_owned())],
             soft_delete: Some("On".to_owned()),
             soft_delete_days: Some(14),
-            immutability: Some("Unlocked".to_owned()),
             cross_subscription_restore: Some("Enabled".to_owned()),
             tags: Some(config.region_tags(&self.location)),
             ..Vault::default()
