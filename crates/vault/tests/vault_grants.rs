@@ -10,11 +10,11 @@ use vault::{
         extensions::{ExtensionIdentity, ExtensionRecord},
         load, put,
     },
-    store::{AuditEntry, AuditOutcome, Change, Expected, Principal, PrincipalKind},
+    store::{Change, Expected, Principal, PrincipalKind},
 };
 use world::{
     Answer, Person,
-    protected::{POINT, Protected},
+    protected::{POINT, Protected, audit},
 };
 
 const CONTRIBUTOR: &str = "Storage Blob Data Contributor";
@@ -102,17 +102,6 @@ async fn second_cluster(it: &Protected) -> Person {
     ];
     store.commit(&changes, &audit()).await.unwrap();
     signed_in(it, &principal.object_id).await
-}
-
-fn audit() -> AuditEntry {
-    AuditEntry {
-        at: jiff::Timestamp::UNIX_EPOCH,
-        principal: "test".into(),
-        action: "set up".into(),
-        scope: "/".into(),
-        outcome: AuditOutcome::Changed,
-        correlation: "c".into(),
-    }
 }
 
 async fn ask(it: &Protected, who: &Person, body: Value) -> Answer {

@@ -1,6 +1,6 @@
 //! Begins the backups of an instance when they are due. What a slot begins has a name made of instance and slot, so that
 //! no slot begins two. Slots that were missed are made up for by one backup; a slot that comes while the backup of an
-//! earlier one is under way, or still waits for its cluster, is skipped, and that backup's job says so.
+//! earlier one is under way is skipped, and that backup's job says so. While it waits for its cluster, the slot waits too.
 
 use super::start::{self, Occasion};
 use crate::{

@@ -312,7 +312,8 @@ impl Protected {
     }
 }
 
-fn audit() -> AuditEntry {
+/// Of what a test puts there behind the API's back.
+pub fn audit() -> AuditEntry {
     AuditEntry {
         at: jiff::Timestamp::UNIX_EPOCH,
         principal: "test".into(),
