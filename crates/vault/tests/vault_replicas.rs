@@ -25,7 +25,8 @@ mod databases;
 use databases::{Database, World};
 
 const ITEMS: usize = 120;
-const STEPS: i64 = 8;
+/// Enough that the work outlasts what is done to the replicas: at most `ITEMS` steps are under way at a time.
+const STEPS: i64 = 20;
 const LEASE: Duration = Duration::from_secs(3);
 /// How long a step takes.
 const STEP: Duration = Duration::from_millis(1_500);
@@ -187,6 +188,7 @@ async fn every_step_counts_once_while_replicas_are_killed_frozen_and_started_aga
         let counted = counted(store).await;
         (0..ITEMS).any(|n| counted.get(&format!("item {n:02}")).copied().unwrap_or(0) < STEPS)
     };
+    assert!(items_left().await, "the work was over before the last replica was killed");
     while items_left().await {
         assert!(begun.elapsed() < Duration::from_secs(90), "{:?}", counted(store).await);
         tokio::time::sleep(Duration::from_millis(300)).await;
