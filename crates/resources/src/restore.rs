@@ -182,6 +182,9 @@ pub struct RestoreStatus {
     pub problems: Vec<StatusProblem>,
     /// All problems that weigh (warnings and errors).
     pub problem_count: u64,
+    /// The plan as a person reads it, as far as it has room here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// Path in the store of the full result or plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result_file: Option<String>,

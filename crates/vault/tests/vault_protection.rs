@@ -99,6 +99,44 @@ async fn a_vault_without_a_binding_is_refused_and_told_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_restore_is_planned_in_the_cluster_and_says_what_it_would_do() {
+    let it = Protected::start().await;
+    it.protect().await;
+    it.cluster.says("Backup", done());
+    it.ended(&it.job_of(&it.back_up().await).await).await;
+    let plan = format!("namespace shop\n{}", "  configmaps: would be created\n".repeat(2_000));
+    it.cluster.says(
+        "Restore",
+        json!({"phase": "CompletedWithWarnings", "plan": plan, "outcomes": {"created": 7, "skipped": 2},
+            "problems": [{"severity": "Warning", "code": "StorageClassMissing", "message": "no class fast"}], "problemCount": 1}),
+    );
+    let source = it.wanted()["dataSourceInfo"].clone();
+    let request = json!({"objectType": "AzureBackupRecoveryPointBasedRestoreRequest", "recoveryPointId": POINT,
+        "restoreTargetInfo": {"objectType": "ItemLevelRestoreTargetInfo", "restoreLocation": "local",
+            "datasourceInfo": source, "restoreCriteria": [
+                {"objectType": "KubernetesClusterRestoreCriteria", "includedNamespaces": ["shop"]}]}});
+
+    let begun = it.call(Method::POST, &format!("{}/planRestore", it.instance), Some(request)).await;
+    let ended = it.ended(&it.job_of(&begun).await).await;
+
+    let (properties, details) =
+        (&ended["properties"], &ended["properties"]["extendedInfo"]["additionalDetails"]);
+    assert_eq!(
+        (properties["operation"].as_str(), properties["operationCategory"].as_str()),
+        (Some("PlanRestore"), Some("Restore")),
+        "{ended}"
+    );
+    assert_eq!(
+        (details["ObjectsCreated"].as_str(), details["ObjectsSkipped"].as_str()),
+        (Some("7"), Some("2"))
+    );
+    let shown = details["Plan"].as_str().unwrap();
+    assert!(shown.starts_with("namespace shop\n") && shown.len() <= 20_000, "{}", shown.len());
+    assert_eq!(properties["extendedInfo"]["warningDetails"][0]["warning"]["code"], "StorageClassMissing");
+    assert_eq!(it.cluster.made("restores")[0]["operation"], "Plan");
+}
+
+#[tokio::test]
 async fn what_a_cluster_says_is_bounded_and_a_lie_is_no_recovery_point() {
     let it = Protected::start().await;
     it.protect().await;

@@ -1,12 +1,12 @@
 //! The demo is a test: what a newcomer sees first must always work.
 
-use scenarios::{Cluster, NAMESPACE, everything, run};
+use scenarios::{Cluster, Managed, NAMESPACE, everything, run};
 use std::process::Command;
 
 #[test]
 fn the_demo_loses_an_application_and_brings_it_back_in_three_places() {
-    let one = Cluster::named("one");
-    let two = Cluster::named("two");
+    // What the vault of the demo installed goes when the test ends.
+    let (one, two) = (Managed(Cluster::named("one")), Managed(Cluster::named("two")));
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let mut demo = Command::new(format!("{root}/demo/run"));
     demo.env("COFFERDAM_DEMO_BUILT", "1").env("COFFERDAM_DEMO_KEEP", "1");
@@ -14,15 +14,16 @@ fn the_demo_loses_an_application_and_brings_it_back_in_three_places() {
     let shown = run(demo, "").ok();
 
     assert!(shown.contains("Everything is back"), "{shown}");
-    for (cluster, namespace) in [(&one, "shop"), (&one, "shop-copy"), (&two, "shop")] {
+    for (cluster, namespace) in [(&one.0, "shop"), (&one.0, "shop-copy"), (&two.0, "shop")] {
         let pod = cluster.get(&["pod", "-n", namespace, "database-0"]).expect("the restored database");
         assert_eq!(pod["status"]["phase"], "Running", "{namespace} in {}", cluster.name);
         cluster.delete_namespace(namespace);
     }
     if everything() {
-        // The second cluster is the demo's own; it finds it as a newcomer would.
-        two.delete_namespace(NAMESPACE);
-        on_a_cluster_that_is_there(&one);
+        // It finds both as a newcomer would.
+        one.clear();
+        two.clear();
+        on_a_cluster_that_is_there(&one.0);
     }
 }
 
@@ -57,6 +58,7 @@ fn on_a_cluster_that_is_there(cluster: &Cluster) {
         run(demo, "")
     };
 
+    cluster.kubectl(&["create", "namespace", NAMESPACE]);
     let refused = demo();
     cluster.delete_namespace(NAMESPACE);
     cluster.kubectl(&["delete", "crd", "discounts.shop.example", "--ignore-not-found"]);

@@ -50,6 +50,10 @@ pub async fn job(session: &Session, path: &str) -> Outcome {
     for problem in problems(&job) {
         note!("{problem}");
     }
+    let plan = job.pointer("/properties/extendedInfo/additionalDetails/Plan").and_then(Value::as_str);
+    if let Some(plan) = plan.filter(|_| !session.view.is_for_programs()) {
+        output::line(plan.trim_end())?;
+    }
     session.view.one(&Kind::JOB, &job)?;
     Ok(exit_of(&job).unwrap_or(Exit::Failed))
 }

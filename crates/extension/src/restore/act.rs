@@ -5,7 +5,7 @@ use super::{
     copies::Copies,
     decide::{Attempt, MAX_ATTEMPTS, Step},
     request::{self, failed},
-    tree::tree,
+    tree::{short, tree},
     volumes::Filler,
     watch::Watch,
 };
@@ -120,7 +120,9 @@ impl Run {
                 () = stopping => return Ok(()),
             };
             let mut file = ResultFile::new()?;
-            file.line(&json!({"tree": tree(&plan)}))?;
+            let readable = tree(&plan);
+            file.line(&json!({"tree": readable}))?;
+            self.status.plan = Some(short(&readable));
             for row in &plan.rows {
                 file.line(row)?;
             }

@@ -41,6 +41,28 @@ pub fn tree(plan: &Plan) -> String {
     text
 }
 
+/// Bytes of a plan that a status holds: it is one object among many in the cluster's database.
+const ROOM: usize = 16 * 1024;
+
+/// The lines that a status has room for. How many are left out, the last line says.
+pub fn short(tree: &str) -> String {
+    if tree.len() <= ROOM {
+        return tree.to_owned();
+    }
+    let mut kept = String::new();
+    let mut left = 0_usize;
+    for line in tree.lines() {
+        if left > 0 || kept.len() + line.len() >= ROOM {
+            left += 1;
+        } else {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept.push_str(&format!("{left} more lines are in the result file\n"));
+    kept
+}
+
 /// More objects than this, left for one reason, are counted instead of named.
 const NAMED: usize = 3;
 
@@ -140,5 +162,17 @@ mod tests {
         assert!(lines.iter().any(|line| line.starts_with("+ create") && line.contains("mine")));
         assert!(lines.iter().any(|line| line.contains("other: It is left to its controller.")));
         assert!(lines.iter().any(|line| line.contains("60 objects: The API server makes them.")));
+    }
+
+    #[test]
+    fn a_status_has_room_for_a_plan_and_says_what_it_has_no_room_for() {
+        let lines: String = (0..2_000).map(|number| format!("    + create object-{number}\n")).collect();
+
+        let kept = short(&lines);
+        let (shown, left) = (kept.lines().count() - 1, kept.lines().last().unwrap());
+
+        assert_eq!(short("a plan\n"), "a plan\n");
+        assert!(kept.len() < ROOM + 100 && lines.starts_with(&kept[..kept.len() - left.len() - 1]));
+        assert_eq!(left, format!("{} more lines are in the result file", 2_000 - shown));
     }
 }

@@ -145,6 +145,14 @@ pub const OPERATIONS: &[Operation] = &[
         |call| Box::pin(restores::restore(call)),
     ),
     row(
+        "BackupInstances_PlanRestore",
+        &Method::POST,
+        vault!("/backupInstances/{instance}/planRestore"),
+        Needs::Action(instances!("validateRestore/action")),
+        At::Above,
+        |call| Box::pin(restores::plan(call)),
+    ),
+    row(
         "DeletedBackupInstances_List",
         &Method::GET,
         vault!("/deletedBackupInstances"),

@@ -170,7 +170,7 @@ fn fits(filter: &Filter, job: &JobRecord) -> bool {
         Term::Equals { field, value } => {
             let is = |name: &str| field.eq_ignore_ascii_case(name);
             let time = || value.parse::<Timestamp>().ok();
-            (!is("operation") || job.task.category().eq_ignore_ascii_case(value))
+            (!is("operation") || job.task.operation().eq_ignore_ascii_case(value))
                 && (!is("status") || job.status.text().eq_ignore_ascii_case(value))
                 && (!is("backupInstanceId") || job.instance.as_str().eq_ignore_ascii_case(value))
                 && (!is("backupInstanceFriendlyName") || job.friendly_name.eq_ignore_ascii_case(value))

@@ -13,6 +13,8 @@ use serde_json::{Map, Value, json};
 const API: &str = "clusterbackup.dataprotection.microsoft.com/v1alpha1";
 /// Of a text that a cluster sends, so much is kept.
 const LONGEST_TEXT: usize = 2_000;
+/// Of a plan, a little more than an extension sends.
+const LONGEST_PLAN: usize = 20_000;
 
 /// What a custom resource's status says.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -71,7 +73,13 @@ pub fn spec(job: &JobRecord) -> Value {
             }
             Value::Object(spec)
         }
-        Task::Restore { request, location, .. } => Value::Object(restore_spec(request, location)),
+        Task::Restore { request, location, plan, .. } => {
+            let mut spec = restore_spec(request, location);
+            if *plan {
+                spec.insert("operation".into(), json!("Plan"));
+            }
+            Value::Object(spec)
+        }
     }
 }
 
@@ -160,6 +168,9 @@ pub fn status(object: &Value) -> Status {
             read.details.push((name.to_owned(), count.to_string()));
         }
     }
+    if let Some(plan) = status.get("plan").and_then(Value::as_str) {
+        read.details.push(("Plan".to_owned(), cut(plan, LONGEST_PLAN)));
+    }
     if let Some(file) = text("resultFile") {
         read.details.push(("ResultFile".to_owned(), file));
     }
@@ -184,5 +195,9 @@ fn problem(one: &Value) -> Option<Problem> {
 }
 
 fn bounded(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() || *c == '\n').take(LONGEST_TEXT).collect()
+    cut(text, LONGEST_TEXT)
+}
+
+fn cut(text: &str, longest: usize) -> String {
+    text.chars().filter(|c| !c.is_control() || *c == '\n').take(longest).collect()
 }

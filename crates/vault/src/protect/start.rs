@@ -59,17 +59,18 @@ pub fn backup(
     begin(instance, task, cluster, &extension.document.namespace, occasion)
 }
 
-/// A restore from a recovery point of an instance.
+/// A restore from a recovery point of an instance, or only its plan.
 pub fn restore(
     instance: &Loaded<InstanceRecord>,
     target: &Loaded<ExtensionRecord>,
     point: &Loaded<PointRecord>,
     request: RestoreRequest,
     location: &str,
+    plan: bool,
     occasion: Occasion,
 ) -> Result<(ResourceId, Vec<Change>), StoreError> {
     let cluster = request.target.resource.clone();
-    let task = Task::Restore { request, location: location.to_owned(), point: point.id.clone() };
+    let task = Task::Restore { request, location: location.to_owned(), point: point.id.clone(), plan };
     let (id, mut changes) = begin(instance, task, cluster, &target.document.namespace, occasion)?;
     for change in &mut changes {
         if let Change::Put { document, .. } = change

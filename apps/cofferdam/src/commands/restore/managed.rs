@@ -92,6 +92,7 @@ pub struct ManagedArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Validate,
+    Plan,
     Start,
 }
 
@@ -113,9 +114,14 @@ pub async fn run(args: ManagedArgs, purpose: Purpose, cluster: &ClusterArgs, for
         note!("the recovery point can be restored so");
         return Ok(Exit::Done);
     }
-    let start = Request::post(format!("{id}/restore"), versions::DATA_PROTECTION).with(request);
-    match session.run("starting the restore", &start).await? {
-        Some(result) => follow::follow(&session, &result, args.wait).await,
+    let (action, what) = match purpose {
+        Purpose::Plan => ("planRestore", "starting the plan"),
+        _ => ("restore", "starting the restore"),
+    };
+    let start = Request::post(format!("{id}/{action}"), versions::DATA_PROTECTION).with(request);
+    match session.run(what, &start).await? {
+        // A plan that nobody waits for is read by nobody.
+        Some(result) => follow::follow(&session, &result, args.wait || purpose == Purpose::Plan).await,
         None => {
             note!("accepted; find its job with `cofferdam job list`");
             Ok(Exit::Done)

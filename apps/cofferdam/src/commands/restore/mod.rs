@@ -21,6 +21,8 @@ pub enum RestoreCommand {
     Start(managed::ManagedArgs),
     /// Ask the vault whether a recovery point could be restored so
     Validate(managed::ManagedArgs),
+    /// Ask the target, by way of the vault, what a restore would do; nothing is written
+    Preview(managed::ManagedArgs),
     /// List restores and plans
     List,
     /// Show one restore with its problems, or every outcome
@@ -35,6 +37,7 @@ pub async fn run(command: RestoreCommand, cluster: &ClusterArgs, format: Format)
         RestoreCommand::Validate(args) => {
             managed::run(args, managed::Purpose::Validate, cluster, format).await
         }
+        RestoreCommand::Preview(args) => managed::run(args, managed::Purpose::Plan, cluster, format).await,
         RestoreCommand::List => list::run(cluster, format).await,
         RestoreCommand::Show(args) => show::run(args, cluster, format).await,
     }

@@ -84,21 +84,36 @@ pub async fn restore(call: &Call<'_>) -> Result<Reply, Failure> {
     let body = call.json()?;
     let prepared = prepare(call, &Fields::of(&body)?).await?;
     guards::check(call, &prepared.vault, Critical::Restore, &approvals(call)?).await?;
+    begin(call, &prepared, false).await
+}
+
+/// Begins a job that says what a restore would do, and does nothing else. Ours: the original has no plan. Whoever may
+/// validate a restore may plan it; as nothing is written, no guard asks.
+pub async fn plan(call: &Call<'_>) -> Result<Reply, Failure> {
+    let body = call.json()?;
+    let prepared = prepare(call, &Fields::of(&body)?).await?;
+    begin(call, &prepared, true).await
+}
+
+async fn begin(call: &Call<'_>, prepared: &Prepared, plan: bool) -> Result<Reply, Failure> {
+    let target = &prepared.request.target.resource;
     let Some(extension) = &prepared.extension else {
-        return Err(problem_error(&schedule::no_extension(&prepared.request.target.resource)).into());
+        return Err(problem_error(&schedule::no_extension(target)).into());
     };
-    if let Err(problem) = reach::reach(call.app, &prepared.vault, &prepared.request.target.resource).await? {
+    if let Err(problem) = reach::reach(call.app, &prepared.vault, target).await? {
         return Err(problem_error(&problem).into());
     }
-    let is_restore = |job: &JobRecord| matches!(job.task, Task::Restore { .. });
-    let most = call.app.quotas.restores_a_day;
-    check_rate(call, &prepared.instance.id, most, "restores", is_restore).await?;
+    // Plans and restores are counted apart: to look costs nobody a restore.
+    let (most, what) = (call.app.quotas.restores_a_day, if plan { "plans" } else { "restores" });
+    let is_alike = |job: &JobRecord| matches!(job.task, Task::Restore { plan: is, .. } if is == plan);
+    check_rate(call, &prepared.instance.id, most, what, is_alike).await?;
     let (job, changes) = start::restore(
         &prepared.instance,
         extension,
         &prepared.point,
         prepared.request.clone(),
         &prepared.location,
+        plan,
         occasion(call, None, None),
     )?;
     begun(call, &prepared.instance.id, &call.operation.needs.action(""), &job, changes).await

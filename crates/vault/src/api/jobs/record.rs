@@ -57,6 +57,9 @@ pub enum Task {
         location: String,
         /// The recovery point.
         point: ResourceId,
+        /// It is only planned; nothing is written.
+        #[serde(default)]
+        plan: bool,
     },
 }
 
@@ -168,8 +171,16 @@ impl Task {
         }
     }
 
-    /// `Backup` or `Restore`: the job's operation and category.
+    /// `Backup` or `Restore`.
     pub fn category(&self) -> &'static str {
         self.resource().0
+    }
+
+    /// What it does: its category, or `PlanRestore`, which is ours.
+    pub fn operation(&self) -> &'static str {
+        match self {
+            Self::Restore { plan: true, .. } => "PlanRestore",
+            _ => self.category(),
+        }
     }
 }

@@ -32,7 +32,7 @@ pub fn shown(id: &ResourceId, job: &JobRecord, etag: &str, now: Timestamp) -> Va
             "dataSourceType": CLUSTERS,
             "sourceResourceGroup": job.source.resource.resource_group().unwrap_or_default(),
             "sourceSubscriptionID": job.source.resource.subscription_id(),
-            "operation": job.task.category(),
+            "operation": job.task.operation(),
             "operationCategory": job.task.category(),
             "status": job.status.text(),
             "isUserTriggered": job.is_user_triggered,
@@ -90,9 +90,9 @@ fn sub_tasks(job: &JobRecord) -> Value {
     };
     let work = if job.requested { job.status.text() } else { "NotStarted" };
     json!([
-        {"taskId": 1, "taskName": format!("Trigger {}", job.task.category()), "taskStatus": asked,
+        {"taskId": 1, "taskName": format!("Trigger {}", job.task.operation()), "taskStatus": asked,
             "taskProgress": null, "additionalDetails": null},
-        {"taskId": 2, "taskName": job.task.category(), "taskStatus": work, "taskProgress": job.stage,
+        {"taskId": 2, "taskName": job.task.operation(), "taskStatus": work, "taskProgress": job.stage,
             "additionalDetails": null},
     ])
 }
