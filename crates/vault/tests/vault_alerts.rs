@@ -136,7 +136,10 @@ async fn a_restore_that_fails_has_an_alert_of_its_own() {
 
     let all = alerts_at(&it, &it.vault).await;
     assert_eq!(all.iter().map(|(rule, _)| rule.as_str()).collect::<Vec<_>>(), ["Restore Failure"]);
-    assert_eq!((&all[0].1["context"]["jobId"], &all[0].1["essentials"]["severity"]), (&json!(job), &json!("Sev1")));
+    assert_eq!(
+        (&all[0].1["context"]["jobId"], &all[0].1["essentials"]["severity"]),
+        (&json!(job), &json!("Sev1"))
+    );
 }
 
 #[tokio::test]
@@ -192,7 +195,11 @@ async fn deleted_backup_data_fires_names_who_did_it_and_warns_before_it_goes_for
         (&alert["essentials"]["severity"], &alert["context"]["callerObjectId"]),
         (&json!("Sev0"), &json!(it.world.administrator.object_id))
     );
-    assert_eq!(find("Backup Failure")["essentials"]["monitorCondition"], "Resolved", "nothing can succeed any more");
+    assert_eq!(
+        find("Backup Failure")["essentials"]["monitorCondition"],
+        "Resolved",
+        "nothing can succeed any more"
+    );
     assert!(!long_before.contains(&"Upcoming Purge".to_owned()), "{long_before:?}");
     let all = alerts_at(&it, &it.vault).await;
     let condition = |name: &str| {
@@ -361,7 +368,10 @@ async fn a_closed_alert_does_not_swallow_the_next_failure_and_one_that_is_opened
     back_up(&it, failed()).await;
 
     assert_eq!((wrong.status, wrong.code()), (400, "InvalidQueryParameter"));
-    assert_eq!((closed.status, &closed.body["properties"]["essentials"]["alertState"]), (200, &json!("Closed")));
+    assert_eq!(
+        (closed.status, &closed.body["properties"]["essentials"]["alertState"]),
+        (200, &json!("Closed"))
+    );
     assert_ne!(first, second);
     let counted = it.get(&format!("{}{ALERTS}/{first}", it.vault)).await;
     assert_eq!(counted.body["properties"]["cofferdam"]["occurrences"], 2, "{counted:?}");
@@ -398,7 +408,8 @@ async fn lists_have_pages_and_filters_and_resource_graph_knows_alerts() {
     let first = it.get(&format!("{}{ALERTS}?pageCount=1&alertState=New", it.group)).await;
     let next = first.body["nextLink"].as_str().unwrap().to_owned();
     let second = it.world.get_url(&it.world.administrator, &next).await;
-    let critical = it.get(&format!("{}{ALERTS}?severity=Sev0&api-version=2019-05-05-preview", it.vault)).await;
+    let critical =
+        it.get(&format!("{}{ALERTS}?severity=Sev0&api-version=2019-05-05-preview", it.vault)).await;
     let of_instance = it.get(&format!("{}{ALERTS}?monitorCondition=Fired", it.instance)).await;
     let query = "alertsmanagementresources | where type =~ 'microsoft.alertsmanagement/alerts' | where properties.essentials.severity in~ ('Sev1')";
     let graph = async |who: &world::Person| {
@@ -413,8 +424,14 @@ async fn lists_have_pages_and_filters_and_resource_graph_knows_alerts() {
     assert_eq!((first.names().len(), second.names().len()), (1, 1));
     assert_ne!(first.names(), second.names());
     assert_eq!(second.body["nextLink"], Value::Null, "{second:?}");
-    assert_eq!(critical.body["value"].as_array().unwrap().iter().map(rule).collect::<Vec<_>>(), ["Scheduled Backups Stopped"]);
+    assert_eq!(
+        critical.body["value"].as_array().unwrap().iter().map(rule).collect::<Vec<_>>(),
+        ["Scheduled Backups Stopped"]
+    );
     assert_eq!(of_instance.names().len(), 2);
-    assert_eq!(found.body["data"].as_array().unwrap().iter().map(rule).collect::<Vec<_>>(), ["Backup Failure"]);
+    assert_eq!(
+        found.body["data"].as_array().unwrap().iter().map(rule).collect::<Vec<_>>(),
+        ["Backup Failure"]
+    );
     assert_eq!(unseen.body["data"], json!([]));
 }

@@ -40,7 +40,7 @@ pub enum AlertState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Modification {
-    /// `AlertCreated`, `MonitorConditionChange`, `StateChange` or `Repeated`.
+    /// `AlertCreated`, `MonitorConditionChange`, `StateChange` or `ActionsTriggered`.
     pub event: String,
     /// What was.
     pub before: String,
@@ -153,7 +153,7 @@ impl AlertRecord {
         let is_time = now.duration_since(self.told_at) >= self.rule.silence();
         if is_time {
             self.told_at = now;
-            self.note("Repeated", "", &self.occurrences.to_string(), VAULT, "", now);
+            self.note("ActionsTriggered", "", &self.occurrences.to_string(), VAULT, "", now);
         }
         is_time
     }

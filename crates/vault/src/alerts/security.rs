@@ -15,7 +15,13 @@ use std::collections::BTreeMap;
 
 impl Event {
     /// Something that a call does.
-    pub fn of_call(call: &Call<'_>, rule: Rule, vault: &ResourceId, about: &ResourceId, text: String) -> Self {
+    pub fn of_call(
+        call: &Call<'_>,
+        rule: Rule,
+        vault: &ResourceId,
+        about: &ResourceId,
+        text: String,
+    ) -> Self {
         let context = BTreeMap::from([
             ("callerObjectId".to_owned(), call.caller.object_id.clone()),
             ("callerClientId".to_owned(), call.caller.client_id.clone()),

@@ -117,11 +117,8 @@ mod tests {
     #[test]
     fn what_is_over_goes_after_a_month_and_what_is_open_stays() {
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(100 * 24);
-        let all = vec![
-            fact("old", true, true, 60),
-            fact("young", true, false, 80),
-            fact("open", false, true, 1),
-        ];
+        let all =
+            vec![fact("old", true, true, 60), fact("young", true, false, 80), fact("open", false, true, 1)];
 
         assert_eq!(names(&leaving(all, now, 10)), ["old"]);
     }

@@ -243,7 +243,8 @@ fn schemas() -> Map<String, Value> {
     let vault = tracked(identity, json!({"allOf": [settings, state]}));
     all.insert("BackupVaultResource".to_owned(), vault);
     all.insert("BackupPolicyResource".to_owned(), base(json!({"$ref": format!("{REFERENCE}BackupPolicy")})));
-    let essentials = ["severity", "alertState", "monitorCondition", "targetResource", "alertRule", "startDateTime"];
+    let essentials =
+        ["severity", "alertState", "monitorCondition", "targetResource", "alertRule", "startDateTime"];
     all.insert(
         "AlertResource".to_owned(),
         base(json!({"type": "object", "required": ["essentials"], "properties": {"essentials": {

@@ -17,8 +17,8 @@ pub const KIND: &str = "webhook";
 const TRIED_FOR: SignedDuration = SignedDuration::from_hours(24);
 const FIRST_REST: i64 = 5;
 const LONGEST_REST: i64 = 60 * 60;
-/// Until there is a place for one more attempt.
-const QUEUE: SignedDuration = SignedDuration::from_secs(1);
+/// Until a receiver is asked again whether it has a place for one more attempt.
+const QUEUE: SignedDuration = SignedDuration::from_secs(30);
 
 /// One attempt.
 pub fn step<'c>(app: &'c Arc<App>, work: &'c Work) -> Answered<'c> {
@@ -53,7 +53,12 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
         }
         None => {
             app.metrics.webhook(&name, "undelivered");
-            tracing::error!(receiver = name, message = message.id, why, "an alert could not be told for a day; giving up");
+            tracing::error!(
+                receiver = name,
+                message = message.id,
+                why,
+                "an alert could not be told for a day; giving up"
+            );
             give_up(app, work, message, why, now).await
         }
     }

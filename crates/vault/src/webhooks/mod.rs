@@ -24,7 +24,10 @@ impl Webhooks {
         let mut receivers: Vec<Receiver> = Vec::new();
         for one in settings {
             if receivers.iter().any(|known| known.name() == one.name) {
-                return Err(WebhookError::wrong(&one.name, "is named twice; give each receiver its own name"));
+                return Err(WebhookError::wrong(
+                    &one.name,
+                    "is named twice; give each receiver its own name",
+                ));
             }
             receivers.push(Receiver::open(one)?);
         }

@@ -7,14 +7,20 @@ use super::{
 use crate::alerts::Severity;
 use http::header;
 use jiff::Timestamp;
-use std::{error::Error, sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
+use std::{
+    error::Error,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+use tokio::{sync::Semaphore, time::timeout};
 
 /// For a whole attempt.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(5);
 /// Attempts at a time: a receiver that hangs must not hold up jobs.
 const AT_ONCE: usize = 4;
+/// For so long a message waits for its turn at a receiver that took the one before.
+const TURN: Duration = Duration::from_secs(2);
 const AGENT: &str = concat!("cofferdam-vault/", env!("CARGO_PKG_VERSION"));
 
 /// A receiver.
@@ -22,7 +28,9 @@ const AGENT: &str = concat!("cofferdam-vault/", env!("CARGO_PKG_VERSION"));
 pub struct Receiver {
     settings: ReceiverSettings,
     http: reqwest::Client,
-    places: Arc<Semaphore>,
+    places: Semaphore,
+    /// The last attempt failed.
+    is_failing: AtomicBool,
 }
 
 /// Why a message did not arrive. Never with the URL, which may be a secret itself.
@@ -67,8 +75,8 @@ impl Receiver {
             builder = builder.tls_certs_only(found);
         }
         let http = builder.build().map_err(|error| wrong(format!("cannot be reached: {}", told(error))))?;
-        let places = Arc::new(Semaphore::new(AT_ONCE));
-        let receiver = Self { settings: settings.clone(), http, places };
+        let places = Semaphore::new(AT_ONCE);
+        let receiver = Self { settings: settings.clone(), http, places, is_failing: AtomicBool::new(false) };
         receiver.keys()?;
         Ok(receiver)
     }
@@ -83,9 +91,17 @@ impl Receiver {
         self.settings.severities.is_empty() || self.settings.severities.contains(&severity)
     }
 
-    /// One attempt. What the receiver answers besides a status is not read.
+    /// One attempt.
     pub async fn send(&self, message: &Message, now: Timestamp) -> Result<(), SendError> {
-        let Ok(_place) = self.places.try_acquire() else { return Err(SendError::Busy) };
+        let turn = if self.is_failing.load(Ordering::Relaxed) { Duration::ZERO } else { TURN };
+        let Ok(Ok(_place)) = timeout(turn, self.places.acquire()).await else { return Err(SendError::Busy) };
+        let sent = self.attempt(message, now).await;
+        self.is_failing.store(sent.is_err(), Ordering::Relaxed);
+        sent
+    }
+
+    /// What the receiver answers besides a status is not read.
+    async fn attempt(&self, message: &Message, now: Timestamp) -> Result<(), SendError> {
         let (body, seconds) = (message.body.to_string(), now.as_second());
         let signature = sign::signature(&self.keys()?, &message.id, seconds, &body);
         let request = self

@@ -54,7 +54,9 @@ impl ReceiverSettings {
         let wrong = |reason: &str| Err(WebhookError::wrong(&self.name, reason));
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if self.name.is_empty() || self.name.len() > LONGEST_NAME || !self.name.bytes().all(fits) {
-            return wrong("has a name that cannot be one; write 1 to 40 lower-case letters, digits or hyphens");
+            return wrong(
+                "has a name that cannot be one; write 1 to 40 lower-case letters, digits or hyphens",
+            );
         }
         if !self.url.username().is_empty() || self.url.password().is_some() {
             return wrong("has a URL with a user or password; messages are signed instead");
@@ -134,8 +136,7 @@ mod tests {
 
         let file = settings(json!({"name": "ops", "url": url, "secret-file": path, "severities": ["Sev0"]}));
         let none = settings(json!({"name": "ops", "url": url}));
-        let both =
-            settings(json!({"name": "ops", "url": url, "secret-file": path, "secret-variable": "X"}));
+        let both = settings(json!({"name": "ops", "url": url, "secret-file": path, "secret-variable": "X"}));
         let unset = settings(json!({"name": "ops", "url": url, "secret-variable": "NO_SUCH_VARIABLE_HERE"}));
 
         assert_eq!(*file.secret().unwrap(), "s".repeat(24));

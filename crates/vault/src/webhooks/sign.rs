@@ -18,9 +18,10 @@ pub fn keys(text: &str) -> Result<Keys, String> {
     let mut keys = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let bytes = match line.strip_prefix(PREFIX) {
-            Some(encoded) => STANDARD.decode(encoded).map(Zeroizing::new).map_err(|_| {
-                format!("has a secret that begins with {PREFIX} and is not base64 behind it")
-            })?,
+            Some(encoded) => STANDARD
+                .decode(encoded)
+                .map(Zeroizing::new)
+                .map_err(|_| format!("has a secret that begins with {PREFIX} and is not base64 behind it"))?,
             None => Zeroizing::new(line.as_bytes().to_vec()),
         };
         if bytes.len() < SHORTEST {

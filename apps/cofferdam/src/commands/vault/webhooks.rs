@@ -14,8 +14,7 @@ pub fn receivers(path: &Path) -> Result<Vec<ReceiverSettings>, Failure> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
-    let receivers: Vec<ReceiverSettings> =
-        serde_saphyr::from_str(&text).map_err(|error| failed(&error))?;
+    let receivers: Vec<ReceiverSettings> = serde_saphyr::from_str(&text).map_err(|error| failed(&error))?;
     // Looked at here too, so that the error names the file.
     Webhooks::open(&receivers).map_err(|error| failed(&error))?;
     Ok(receivers)
@@ -36,7 +35,8 @@ mod tests {
 
     #[test]
     fn a_file_names_receivers_and_what_is_wrong_with_one_is_told_with_the_file() {
-        let one = "- name: ops\n  url: https://hooks.example/x\n  secret-file: SECRET\n  severities: [Sev0]\n";
+        let one =
+            "- name: ops\n  url: https://hooks.example/x\n  secret-file: SECRET\n  severities: [Sev0]\n";
 
         assert_eq!(told(one), Ok(1));
         assert_eq!(told(""), Ok(0));

@@ -73,7 +73,8 @@ fn comments(call: &Call<'_>) -> Result<String, ArmError> {
 async fn existing(call: &Call<'_>) -> Result<Loaded<AlertRecord>, Failure> {
     let (scope, name) = (call.scope()?, call.params.get("alert"));
     let missing = || {
-        let message = format!("There is no alert '{name}' about '{scope}'. List those that there are: GET …/alerts.");
+        let message =
+            format!("There is no alert '{name}' about '{scope}'. List those that there are: GET …/alerts.");
         ArmError::new(404, "AlertNotFound", message).about(name)
     };
     let id = id_of(scope.subscription_id(), name).map_err(|_| missing())?;

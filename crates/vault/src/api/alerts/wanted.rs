@@ -27,8 +27,7 @@ impl Wanted {
     pub fn read(address: &Address, now: Timestamp) -> Result<Self, ArmError> {
         let text = |name: &str| address.parameter(name).filter(|text| !text.is_empty());
         let target = text("targetResource").map(str::parse).transpose();
-        let target =
-            target.map_err(|error: arm::IdError| wrong("targetResource", &error.to_string()))?;
+        let target = target.map_err(|error: arm::IdError| wrong("targetResource", &error.to_string()))?;
         // Newest first is how alerts are kept; the original's default is the same.
         for (name, only) in [("sortBy", "startDateTime"), ("sortOrder", "desc")] {
             if text(name).is_some_and(|given| !given.eq_ignore_ascii_case(only)) {
@@ -40,9 +39,12 @@ impl Wanted {
             target_type: text("targetResourceType").map(str::to_owned),
             group: text("targetResourceGroup").map(str::to_owned),
             service: text("monitorService").map(str::to_owned),
-            condition: one_of(address, "monitorCondition", &[Condition::Fired, Condition::Resolved], |one| {
-                one.text()
-            })?,
+            condition: one_of(
+                address,
+                "monitorCondition",
+                &[Condition::Fired, Condition::Resolved],
+                |one| one.text(),
+            )?,
             severity: one_of(address, "severity", &Severity::ALL, |one| one.text())?,
             state: one_of(address, "alertState", &AlertState::ALL, |one| one.text())?,
             rule: text("alertRule").map(str::to_owned),
@@ -71,8 +73,9 @@ impl Wanted {
 
     /// Whether an alert is asked for.
     pub fn fits(&self, alert: &AlertRecord) -> bool {
-        let same =
-            |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(is));
+        let same = |wanted: &Option<String>, is: &str| {
+            wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(is))
+        };
         self.target.as_ref().is_none_or(|target| *target == alert.vault || *target == alert.about)
             && same(&self.target_type, alert.vault.kind().as_str())
             && same(&self.group, alert.vault.resource_group().unwrap_or_default())
@@ -113,7 +116,9 @@ mod tests {
 
     fn alert() -> AlertRecord {
         let vault: ResourceId =
-            "/subscriptions/s/resourceGroups/g/providers/Microsoft.DataProtection/backupVaults/v".parse().unwrap();
+            "/subscriptions/s/resourceGroups/g/providers/Microsoft.DataProtection/backupVaults/v"
+                .parse()
+                .unwrap();
         let event = Event {
             rule: Rule::BackupFailure,
             about: vault.child("backupInstances", "i").unwrap(),
