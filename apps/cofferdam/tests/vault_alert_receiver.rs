@@ -76,8 +76,8 @@ impl World {
     fn weaken(&self) {
         self.done(&["group", "create", "-n", "g", "-l", "local"]);
         self.done(&["provider", "register", "-n", "Microsoft.DataProtection", "--wait"]);
-        self.done(&["vault", "create", "--vault-name", "v", "-g", "g", "-l", "local"]);
-        self.done(&["vault", "update", "--vault-name", "v", "-g", "g", "--soft-delete-state", "Off"]);
+        self.done(&["vault", "create", "--vault-name", "vault1", "-g", "g", "-l", "local"]);
+        self.done(&["vault", "update", "--vault-name", "vault1", "-g", "g", "--soft-delete-state", "Off"]);
     }
 }
 
@@ -177,7 +177,7 @@ fn the_receiver_of_the_page_refuses_what_is_forged_and_what_is_old() {
 fn a_person_lists_shows_acknowledges_and_closes_an_alert_on_the_command_line() {
     let world = World::start();
     world.weaken();
-    let of_vault = ["alert", "list", "--vault-name", "v", "-g", "g"];
+    let of_vault = ["alert", "list", "--vault-name", "vault1", "-g", "g"];
 
     let listed = world.json(&of_vault);
     let name = listed[0]["name"].as_str().unwrap().to_owned();
