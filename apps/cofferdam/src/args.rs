@@ -88,6 +88,8 @@ pub enum Command {
     Instance(commands::instance::InstanceArgs),
     /// List, watch and cancel the jobs of a vault
     Job(commands::job::JobArgs),
+    /// See what went wrong or weakens protection, and say that somebody is at it
+    Alert(commands::alert::AlertArgs),
     /// Give and take roles
     Role(commands::role::RoleArgs),
     /// Make user-assigned identities

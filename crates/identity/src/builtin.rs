@@ -5,6 +5,7 @@ use crate::role::{Permission, RoleDefinition, RoleId};
 
 const VAULTS: &str = "Microsoft.DataProtection/backupVaults";
 const BLOBS: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs";
+const ALERTS: &str = "Microsoft.AlertsManagement/alerts";
 const GUARD_OPERATIONS: &str = "Microsoft.DataProtection/resourceGuards";
 
 /// All built-in roles.
@@ -62,6 +63,7 @@ fn backup() -> Vec<RoleDefinition> {
         "Microsoft.ContainerService/managedClusters/read".to_owned(),
         "Microsoft.ContainerService/managedClusters/trustedAccessRoleBindings/*".to_owned(),
         "Microsoft.KubernetesConfiguration/extensions/read".to_owned(),
+        format!("{ALERTS}/*"),
     ]);
     let operator = with(
         &[
@@ -78,11 +80,17 @@ fn backup() -> Vec<RoleDefinition> {
                 "backupInstances/sync/action",
                 "exportBackupJobs/action",
             ]),
-            vec![locations],
+            vec![locations, format!("{ALERTS}/read")],
         ]
         .concat(),
     );
-    let reader = with(&on_vaults(&["read", "*/read", "backupInstances/findRestorableTimeRanges/action"]));
+    let reader = with(
+        &[
+            on_vaults(&["read", "*/read", "backupInstances/findRestorableTimeRanges/action"]),
+            vec![format!("{ALERTS}/read")],
+        ]
+        .concat(),
+    );
     let mua_admin = with(&[format!("{GUARD_OPERATIONS}/*"), "Microsoft.DataProtection/*/read".to_owned()]);
     let mua_operator = with(&[
         format!("{GUARD_OPERATIONS}/*/read"),
@@ -307,7 +315,9 @@ mod tests {
     }
 
     /// A short word, the action, whether it is about data.
-    const ACTIONS: [(&str, &str, bool); 12] = [
+    const ACTIONS: [(&str, &str, bool); 14] = [
+        ("see-alert", "Microsoft.AlertsManagement/alerts/read", false),
+        ("close-alert", "Microsoft.AlertsManagement/alerts/changestate/action", false),
         ("see-vault", "Microsoft.DataProtection/backupVaults/read", false),
         ("make-vault", "Microsoft.DataProtection/backupVaults/write", false),
         ("make-policy", "Microsoft.DataProtection/backupVaults/backupPolicies/write", false),
@@ -336,6 +346,8 @@ mod tests {
                     "stop",
                     "back-up",
                     "restore",
+                    "see-alert",
+                    "close-alert",
                     "assign",
                     "keys",
                 ],
@@ -351,11 +363,13 @@ mod tests {
                     "stop",
                     "back-up",
                     "restore",
+                    "see-alert",
+                    "close-alert",
                     "keys",
                 ],
             ),
-            ("Reader", &["see-vault"]),
-            ("User Access Administrator", &["see-vault", "assign"]),
+            ("Reader", &["see-vault", "see-alert"]),
+            ("User Access Administrator", &["see-vault", "see-alert", "assign"]),
             (
                 "Backup Contributor",
                 &[
@@ -367,16 +381,18 @@ mod tests {
                     "stop",
                     "back-up",
                     "restore",
+                    "see-alert",
+                    "close-alert",
                 ],
             ),
-            ("Backup Operator", &["see-vault", "protect", "back-up", "restore"]),
-            ("Backup Reader", &["see-vault"]),
+            ("Backup Operator", &["see-vault", "protect", "back-up", "restore", "see-alert"]),
+            ("Backup Reader", &["see-vault", "see-alert"]),
             ("Backup MUA Operator", &[]),
             ("Storage Blob Data Owner", &["read-blob", "write-blob"]),
             ("Storage Blob Data Contributor", &["read-blob", "write-blob"]),
             ("Storage Blob Data Reader", &["read-blob"]),
             ("Storage Account Contributor", &["keys"]),
-            ("Role Based Access Control Administrator", &["see-vault", "assign"]),
+            ("Role Based Access Control Administrator", &["see-vault", "see-alert", "assign"]),
             ("Managed Identity Contributor", &[]),
             ("Managed Identity Operator", &[]),
         ];

@@ -16,6 +16,8 @@ pub const DATA_PROTECTION: &str = "2025-07-01";
 pub const STORAGE: &str = "2023-05-01";
 /// User-assigned identities.
 pub const IDENTITIES: &str = "2023-01-31";
+/// Alerts.
+pub const ALERTS: &str = "2023-07-12-preview";
 /// The description of the cloud.
 pub const METADATA: &str = "2022-09-01";
 
@@ -29,6 +31,7 @@ pub fn of(kind: &str) -> &'static str {
         "microsoft.dataprotection" => DATA_PROTECTION,
         "microsoft.storage" => STORAGE,
         "microsoft.managedidentity" => IDENTITIES,
+        "microsoft.alertsmanagement" => ALERTS,
         _ => RESOURCES,
     }
 }

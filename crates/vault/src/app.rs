@@ -5,7 +5,7 @@ use crate::{
     links::Links, manifests::ConnectManifests, metrics::Metrics, public_url::PublicUrl, seal::Wrapping,
     store::Store, tokens::Issuer, trust::Trust, work::Kinds,
 };
-use crate::{api::extensions::Catalogue, protect::quotas::Quotas, self_backup};
+use crate::{api::extensions::Catalogue, protect::quotas::Quotas, self_backup, webhooks::Webhooks};
 use identity::RoleDefinition;
 use jiff::SignedDuration;
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -67,6 +67,8 @@ pub struct App {
     pub lease: Duration,
     /// How the vault backs itself up.
     pub self_backup: Option<self_backup::work::Running>,
+    /// Who is told of alerts.
+    pub webhooks: Webhooks,
     /// What is counted.
     pub metrics: Metrics,
     /// Wakes the background tasks.

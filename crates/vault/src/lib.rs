@@ -11,6 +11,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod alerts;
 pub mod api;
 pub mod app;
 pub mod bearer;
@@ -46,4 +47,5 @@ pub mod stores;
 mod tasks;
 pub mod tokens;
 pub mod trust;
+pub mod webhooks;
 pub mod work;

@@ -37,6 +37,15 @@ pub struct Kind {
     pub kind: String,
 }
 
+/// Labels of a message to a receiver of webhooks.
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct Webhook {
+    /// Its name, as the operator chose it.
+    pub receiver: String,
+    /// How it ended.
+    pub outcome: &'static str,
+}
+
 /// All metrics of the vault.
 #[derive(Debug)]
 pub struct Metrics {
@@ -49,6 +58,7 @@ pub struct Metrics {
     pub slots_skipped: Counter,
     claimed: Family<Kind, Counter>,
     failed: Family<Kind, Counter>,
+    webhooks: Family<Webhook, Counter>,
     backed_up_at: Gauge,
     backup_bytes: Gauge,
     backup_failures: Gauge,
@@ -67,6 +77,9 @@ impl Default for Metrics {
         registry.register("connections", "Connections that are open", connections.clone());
         registry.register("work_claimed", "Work that this replica claimed", claimed.clone());
         registry.register("work_failed", "Steps of work that are tried again", failed.clone());
+        let webhooks = Family::default();
+        let help = "Attempts to tell a receiver of an alert, by how they ended";
+        registry.register("webhooks", help, webhooks.clone());
         let slots_skipped = Counter::default();
         registry.register(
             "slots_skipped",
@@ -88,6 +101,7 @@ impl Default for Metrics {
             slots_skipped,
             claimed,
             failed,
+            webhooks,
             backed_up_at,
             backup_bytes,
             backup_failures,
@@ -110,6 +124,11 @@ impl Metrics {
     /// A step of a kind of work failed.
     pub fn failed(&self, kind: &str) {
         self.failed.get_or_create(&Kind { kind: kind.to_owned() }).inc();
+    }
+
+    /// A receiver was told, or not.
+    pub fn webhook(&self, receiver: &str, outcome: &'static str) {
+        self.webhooks.get_or_create(&Webhook { receiver: receiver.to_owned(), outcome }).inc();
     }
 
     /// How self-backups went, as the database says it: the same on every replica.

@@ -43,6 +43,11 @@ impl Address {
         self.query.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// All parameters of the query, as they were written.
+    pub fn query(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The path, decoded.
     pub fn path(&self) -> String {
         format!("/{}", self.parts.join("/"))

@@ -2,6 +2,7 @@
 //! on a poke.
 
 use crate::{
+    alerts,
     api::{DELETE_GROUP, administrators, clusters, last_administrator, storage, vaults},
     app::App,
     store::{
@@ -15,12 +16,15 @@ use tokio_util::sync::CancellationToken;
 
 const SWEEP: Duration = Duration::from_secs(30);
 const KEYS: Duration = Duration::from_secs(60 * 60);
+const ALERTS: Duration = Duration::from_secs(60 * 60);
 
 /// Runs all tasks until it is told to stop.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let (mut sweep, mut keys) = (tokio::time::interval(SWEEP), tokio::time::interval(KEYS));
-    // The keys were looked at when the vault opened.
+    let mut old_alerts = tokio::time::interval(ALERTS);
+    // The keys were looked at when the vault opened; old alerts can wait until everything has started.
     keys.reset();
+    old_alerts.reset();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -29,6 +33,12 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
             _ = keys.tick() => {
                 if let Err(error) = app.issuer.rotate().await {
                     tracing::error!(%error, "could not rotate the signing keys; trying again in an hour");
+                }
+                continue;
+            }
+            _ = old_alerts.tick() => {
+                if let Err(error) = alerts::sweep(&app).await {
+                    tracing::error!(%error, "could not let old alerts go; trying again in an hour");
                 }
                 continue;
             }

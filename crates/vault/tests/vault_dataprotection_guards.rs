@@ -176,7 +176,14 @@ async fn a_guard_goes_only_after_it_was_unlocked_and_a_guard_in_use_stays() {
     let removed = all.call(None, Method::DELETE, &proxy, None).await;
     let again = all.call(None, Method::DELETE, &proxy, None).await;
     let vault = all.world.get(&all.backup, &all.vault).await;
+    let alerts = format!("{}/providers/Microsoft.AlertsManagement/alerts", all.vault);
+    let alerts = all.world.get(&all.backup, &alerts).await;
 
+    let told = &alerts.body["value"][0]["properties"];
+    assert_eq!(
+        (&told["essentials"]["alertRule"], &told["context"]["callerObjectId"], alerts.names().len()),
+        (&json!("MUA Disabled"), &json!(all.backup.object_id), 1)
+    );
     assert_eq!((in_use.status, in_use.code()), (409, "UserErrorResourceGuardInUse"));
     assert_eq!((vault_stays.status, vault_stays.code()), (409, "UserErrorBackupVaultGuarded"));
     assert_eq!((group_stays.status, group_stays.code()), (409, "ResourceGroupDeletionBlocked"));

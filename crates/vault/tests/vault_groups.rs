@@ -154,7 +154,7 @@ async fn a_namespace_is_registered_and_unregistered() {
     assert_eq!((registered.status, again.status), (200, 200));
     assert_eq!(registered.body["namespace"], "Microsoft.DataProtection");
     let all = world.get(admin, &format!("{}/providers", world.root())).await;
-    assert_eq!(all.body["value"].as_array().unwrap().len(), 7);
+    assert_eq!(all.body["value"].as_array().unwrap().len(), 8);
     let unknown = world.get(admin, &format!("{}/providers/Microsoft.Nothing", world.root())).await;
     assert_eq!((unknown.status, unknown.code()), (404, "InvalidResourceNamespace"));
 }

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod agent;
+pub mod alert;
 pub mod backup;
 pub mod cluster;
 pub mod completion;
@@ -68,6 +69,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::TrustedAccess(args) => trusted_access::run(args, &cluster, output).await,
         Command::Policy(args) => policy::run(args, &cluster, output).await,
         Command::Instance(args) => instance::run(args, &cluster, output).await,
+        Command::Alert(args) => alert::run(args, &cluster, output).await,
         Command::Job(args) => job::run(args, &cluster, output).await,
         Command::Role(args) => role::run(args, &cluster, output).await,
         Command::Identity(args) => identity::run(args, &cluster, output).await,

@@ -66,6 +66,12 @@ kinds! {
     JOB: "job", DATA_PROTECTION,
         [NAME, ("operation", "/properties/operation"), ("status", "/properties/status"), ("instance", "/properties/backupInstanceFriendlyName"),
          ("started", "/properties/startTime"), ("took", "/properties/duration")];
+    /// Alerts.
+    ALERT: "alert", ALERTS,
+        [NAME, ("severity", "/properties/essentials/severity"), ("alert", "/properties/essentials/alertRule"),
+         ("condition", "/properties/essentials/monitorCondition"), ("state", "/properties/essentials/alertState"),
+         ("vault", "/properties/essentials/targetResourceName"), ("fired", "/properties/essentials/startDateTime"),
+         ("times", "/properties/cofferdam/occurrences"), ("what", "/properties/essentials/description")];
     /// Guards.
     GUARD: "resource guard", DATA_PROTECTION, [NAME, GROUP, LOCATION, STATE];
     /// Vaults' links to guards.

@@ -1,6 +1,6 @@
 //! The OpenAPI document: every operation of the table, with schemas where wire types exist and free-form objects else.
 
-use super::{Needs, Operation, operations};
+use super::{Needs, Operation, alerts, operations};
 use arm::dataprotection::{BackupPolicy, VaultSettings};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -89,12 +89,29 @@ fn one(operation: &Operation, name: &str) -> Value {
     if let Some(group) = operation.name.split('_').next() {
         one.insert("tags".to_owned(), json!([group]));
     }
+    let queries = queries(operation.name);
+    if !queries.is_empty() {
+        one.insert("parameters".to_owned(), json!(queries));
+    }
     if matches!(operation.method.as_str(), "PUT" | "PATCH" | "POST") {
         let schema = request(operation.name);
         one.insert("requestBody".to_owned(), json!({"content": {"application/json": {"schema": schema}}}));
     }
     one.insert("responses".to_owned(), responses(operation));
     Value::Object(one)
+}
+
+/// What an operation takes in its query besides the `api-version`.
+fn queries(name: &str) -> Vec<Value> {
+    let of = |(name, about): (&str, &str), required: bool| {
+        json!({"name": name, "in": "query", "required": required, "description": about,
+            "schema": {"type": "string"}})
+    };
+    match name {
+        "Alerts_GetAll" => alerts::LIST_PARAMETERS.map(|one| of(one, false)).to_vec(),
+        "Alerts_ChangeState" => vec![of(("newState", "New, Acknowledged or Closed."), true)],
+        _ => Vec::new(),
+    }
 }
 
 /// Answers per status. Errors of every status have one shape.
@@ -161,6 +178,8 @@ fn answer(operation: &Operation) -> Value {
         "ResourceGuards_GetResourcesInSubscription" | "ResourceGuards_GetResourcesInResourceGroup" => {
             list(of("ResourceGuardResource"))
         }
+        "Alerts_GetById" | "Alerts_ChangeState" => of("AlertResource"),
+        "Alerts_GetAll" => list(of("AlertResource")),
         name if name.contains("_List") && operation.method == http::Method::GET => {
             list(json!({"type": "object"}))
         }
@@ -187,6 +206,9 @@ fn request(name: &str) -> Value {
         "ResourceGuards_Put" | "ResourceGuards_Patch" => tracked(json!({"type": "object", "properties": {
             "vaultCriticalOperationExclusionList": {"type": "array", "items": {"type": "string"}},
             "description": {"type": "string"}}})),
+        "Alerts_ChangeState" => {
+            json!({"type": "object", "properties": {"comments": {"type": "string"}}})
+        }
         "ResourceGroups_CreateOrUpdate" | "ResourceGroups_Update" => tracked(json!({"type": "object"})),
         _ => json!({"type": "object"}),
     }
@@ -221,6 +243,14 @@ fn schemas() -> Map<String, Value> {
     let vault = tracked(identity, json!({"allOf": [settings, state]}));
     all.insert("BackupVaultResource".to_owned(), vault);
     all.insert("BackupPolicyResource".to_owned(), base(json!({"$ref": format!("{REFERENCE}BackupPolicy")})));
+    let essentials =
+        ["severity", "alertState", "monitorCondition", "targetResource", "alertRule", "startDateTime"];
+    all.insert(
+        "AlertResource".to_owned(),
+        base(json!({"type": "object", "required": ["essentials"], "properties": {"essentials": {
+            "type": "object", "required": essentials,
+            "properties": essentials.iter().map(|name| ((*name).to_owned(), text.clone())).collect::<Map<_, _>>()}}})),
+    );
     all.insert("ResourceGuardResource".to_owned(), tracked(json!({}), json!({"type": "object"})));
     all.insert(
         "ErrorResponse".to_owned(),

@@ -109,6 +109,7 @@ const TABLES: &[&[Operation]] = &[
     super::instances::OPERATIONS,
     super::points::OPERATIONS,
     super::jobs::OPERATIONS,
+    super::alerts::OPERATIONS,
     super::vaults::OPERATIONS,
     super::policies::OPERATIONS,
     super::guards::OPERATIONS,

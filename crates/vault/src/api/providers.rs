@@ -47,7 +47,8 @@ struct Provider {
     types: &'static [&'static str],
 }
 
-const PROVIDERS: [Provider; 7] = [
+const PROVIDERS: [Provider; 8] = [
+    Provider { namespace: "Microsoft.AlertsManagement", always: true, types: &["alerts"] },
     Provider {
         namespace: "Microsoft.Authorization",
         always: true,
@@ -103,7 +104,8 @@ const PROVIDERS: [Provider; 7] = [
 ];
 
 /// The newest version that an official client is known to send.
-const NEWEST: [(&str, &str); 7] = [
+const NEWEST: [(&str, &str); 8] = [
+    ("Microsoft.AlertsManagement", "2023-07-12-preview"),
     ("Microsoft.Authorization", "2022-04-01"),
     ("Microsoft.ContainerService", "2026-08-01"),
     ("Microsoft.DataProtection", "2026-07-01"),

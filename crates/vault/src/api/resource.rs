@@ -174,7 +174,8 @@ pub async fn page_of_kinds(
 }
 
 fn top(call: &Call<'_>) -> Result<u32, ArmError> {
-    match call.address.parameter("$top").or_else(|| call.address.parameter("$maxpagesize")) {
+    let names = ["$top", "$maxpagesize", "pageCount"];
+    match names.iter().find_map(|name| call.address.parameter(name)) {
         None | Some("") => Ok(PAGE),
         Some(text) => match text.parse::<u32>() {
             Ok(most) if most > 0 => Ok(most.min(PAGE)),
@@ -189,8 +190,9 @@ fn top(call: &Call<'_>) -> Result<u32, ArmError> {
 /// The same list from behind a key, with all that the client asked for.
 fn next_link(call: &Call<'_>, last: &str) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for name in ["$top", "$maxpagesize", "$filter"] {
-        if let Some(value) = call.address.parameter(name) {
+    let own = ["api-version", "$skiptoken"];
+    for (name, value) in call.address.query() {
+        if !own.iter().any(|own| name.eq_ignore_ascii_case(own)) {
             query.append_pair(name, value);
         }
     }

@@ -3,11 +3,12 @@
 use arm::{ApiVersion, ArmError};
 
 /// Namespaces and their oldest versions.
-const OLDEST: [(&str, &str); 8] = [
+const OLDEST: [(&str, &str); 9] = [
     ("Microsoft.DataProtection", "2022-11-01-preview"),
     ("Microsoft.KubernetesConfiguration", "2021-09-01"),
     ("Microsoft.ContainerService", "2022-04-02-preview"),
     ("Microsoft.Storage", "2019-06-01"),
+    ("Microsoft.AlertsManagement", "2018-05-05"),
     ("Microsoft.ManagedIdentity", "2018-11-30"),
     ("Microsoft.Authorization", "2015-07-01"),
     ("Microsoft.Resources", "2014-04-01"),
@@ -51,6 +52,8 @@ mod tests {
             ("Microsoft.ContainerService", "2024-10-02-preview"),
             ("Microsoft.KubernetesConfiguration", "2023-05-01"),
             ("Microsoft.Storage", "2026-09-01"),
+            ("Microsoft.AlertsManagement", "2019-05-05-preview"),
+            ("Microsoft.AlertsManagement", "2023-07-12-preview"),
             ("Microsoft.ManagedIdentity", "2025-05-31-preview"),
         ];
 

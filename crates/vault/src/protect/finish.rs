@@ -2,6 +2,7 @@
 
 use super::{custom_resource::Status, expire};
 use crate::{
+    alerts,
     api::{
         Loaded,
         instances::{InstanceRecord, ProtectionState},
@@ -49,6 +50,7 @@ pub async fn finish(
             }
         }
     }
+    changes.extend(alerts::ended(app, &job.id, &job.document).await?);
     changes.push(job.write()?);
     Ok(changes)
 }

@@ -218,7 +218,7 @@ async fn begin(
     let cluster = &instance.document.instance.source.resource;
     match extensions::backup_extension(app.store.as_ref(), cluster).await? {
         Some(extension) => start::backup(instance, &extension, occasion),
-        None => start::failed(instance, no_extension(cluster), occasion),
+        None => start::failed(app, instance, no_extension(cluster), occasion).await,
     }
 }
 

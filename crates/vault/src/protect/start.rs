@@ -2,6 +2,7 @@
 
 use super::job;
 use crate::{
+    alerts,
     api::{
         Loaded,
         extensions::ExtensionRecord,
@@ -10,6 +11,7 @@ use crate::{
         points::PointRecord,
         put,
     },
+    app::App,
     store::{Change, Expected, StoreError, Work},
 };
 use arm::{ResourceId, restore::RestoreRequest};
@@ -83,8 +85,9 @@ pub fn restore(
     Ok((id, changes))
 }
 
-/// A backup that cannot begin: a job that failed, so that its owner sees it among the others.
-pub fn failed(
+/// A backup that cannot begin: a job that failed, so that its owner sees it among the others, and is told.
+pub async fn failed(
+    app: &App,
     instance: &Loaded<InstanceRecord>,
     problem: Problem,
     occasion: Occasion,
@@ -107,6 +110,7 @@ pub fn failed(
             record.status = JobStatus::Failed;
             record.ended_at = Some(now);
             record.errors = vec![problem.clone()];
+            kept.extend(alerts::ended(app, &id, &record).await?);
             kept.push(put(&id, &record, expected)?);
         }
     }

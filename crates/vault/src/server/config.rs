@@ -13,6 +13,7 @@ use crate::{
     store::postgres::DatabaseUrl,
     stores::StoreSpec,
     trust::TrustedIssuer,
+    webhooks::ReceiverSettings,
     work::Kinds,
 };
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -61,6 +62,8 @@ pub struct Config {
     pub agent_image: Option<String>,
     /// How people sign in.
     pub people: People,
+    /// Who is told of alerts.
+    pub webhooks: Vec<ReceiverSettings>,
     /// How it backs itself up; not at all when absent.
     pub self_backup: Option<self_backup::Settings>,
     /// Where metrics are served, without TLS and without a token; nowhere when absent.
@@ -91,6 +94,7 @@ impl Config {
             package_directory: None,
             people: People::default(),
             stores: Vec::new(),
+            webhooks: Vec::new(),
             self_backup: None,
             metrics: None,
         }

@@ -37,6 +37,7 @@ use crate::{
     tasks,
     tokens::{Issuer, KeyError},
     trust::{Trust, TrustError},
+    webhooks::{WebhookError, Webhooks},
     work,
 };
 use certificate::Shown;
@@ -84,6 +85,9 @@ pub enum ServeError {
     /// Issuers outside.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// Who is told of alerts.
+    #[error(transparent)]
+    Webhooks(#[from] WebhookError),
     /// The first start.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
@@ -126,6 +130,7 @@ impl Vault {
     pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
         let directory = DataDirectory::open(&config.data)?;
         let lock = directory.lock()?;
+        let webhooks = Webhooks::open(&config.webhooks)?;
         let (listener, address) = listen_on(config.listen).await?;
         let scrape = match config.metrics {
             Some(address) => Some(listen_on(address).await?.0),
@@ -204,6 +209,7 @@ impl Vault {
             kinds: config.kinds,
             lease: config.limits.lease,
             self_backup,
+            webhooks,
             metrics: Metrics::default(),
             poke: tokio::sync::Notify::new(),
             poke_work: tokio::sync::Notify::new(),

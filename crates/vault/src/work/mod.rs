@@ -11,6 +11,7 @@ use crate::{
     app::App,
     data_plane, protect, self_backup,
     store::{AuditEntry, AuditOutcome, Change, StoreError, Work},
+    webhooks,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -49,6 +50,7 @@ const KINDS: Kinds = &[
     (protect::purge::KIND, protect::purge::step),
     (data_plane::remove::KIND, data_plane::remove::step),
     (self_backup::work::KIND, self_backup::work::step),
+    (webhooks::KIND, webhooks::step),
     (crate::api::vaults::PURGE, crate::api::vaults::purge),
 ];
 /// Kinds of work and their steps.

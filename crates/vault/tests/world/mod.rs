@@ -4,6 +4,7 @@
 
 pub mod fault_cluster;
 pub mod protected;
+pub mod receiver;
 pub mod stored;
 
 use reqwest::{Certificate, Method, Response, header::HeaderMap};
@@ -24,6 +25,7 @@ use vault::{
     self_backup::Settings,
     server::{Config, Limits, People, ServeError, Vault},
     store::postgres::DatabaseUrl,
+    webhooks::ReceiverSettings,
 };
 
 pub const VERSION: &str = "2024-11-01";
@@ -55,6 +57,8 @@ pub struct Choices {
     pub self_backup: Option<Settings>,
     /// The usual ones unless said.
     pub quotas: Quotas,
+    /// Who is told of alerts.
+    pub webhooks: Vec<ReceiverSettings>,
 }
 
 /// A vault that was ended, and what it left behind.
@@ -408,6 +412,7 @@ fn config(folder: &TempDir, limits: Limits, people: People, choices: &Choices) -
         manifests: Arc::new(FakeManifests),
         database: choices.database.clone(),
         self_backup: choices.self_backup.clone(),
+        webhooks: choices.webhooks.clone(),
         agent_image: Some("registry.example/cofferdam:test".to_owned()),
         trusted_proxies: vec!["127.0.0.9/32".parse().unwrap()],
         packages: Catalogue { packages: vec![offer()] },

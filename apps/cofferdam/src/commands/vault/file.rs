@@ -31,6 +31,7 @@ pub struct FileSettings {
     pub backup_recipients: Option<Vec<PathBuf>>,
     pub schedule_spread: Option<u64>,
     pub packages: Option<PathBuf>,
+    pub webhooks: Option<PathBuf>,
     pub trusted_issuer: Option<String>,
     pub trusted_audiences: Option<Vec<String>>,
     pub trusted_ca: Option<PathBuf>,

@@ -14,6 +14,7 @@ mod recover;
 mod rotate;
 mod serve;
 mod sign_in;
+mod webhooks;
 
 use crate::{cluster::ClusterArgs, exit::Outcome, output::Format};
 use clap::Subcommand;

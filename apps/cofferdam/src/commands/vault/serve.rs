@@ -8,6 +8,7 @@ use super::{
     place::{Place, PlaceArgs},
     quotas::QuotaArgs,
     sign_in::SignInArgs,
+    webhooks,
 };
 use crate::{
     commands::extension::stop_on_signals,
@@ -78,6 +79,9 @@ pub struct ServeArgs {
     /// Directory of the extension packages that are offered and served, as `cofferdam extension-package build` writes it
     #[arg(long, env = "COFFERDAM_VAULT_PACKAGES", value_name = "DIR")]
     packages: Option<PathBuf>,
+    /// File with the receivers of webhooks, to which alerts are told (YAML: a list of `name`, `url`, `secret-file`, …)
+    #[arg(long, env = "COFFERDAM_VAULT_WEBHOOKS", value_name = "FILE")]
+    webhooks: Option<PathBuf>,
     #[command(flatten)]
     backups: ScheduleArgs,
     #[command(flatten)]
@@ -107,6 +111,7 @@ impl ServeArgs {
             stores,
             schedule_spread,
             packages: offered,
+            webhooks,
             ..
         } = file;
         let defaults = Config::at(data);
@@ -142,7 +147,12 @@ impl ServeArgs {
             packages = offered.catalogue();
             manifests = Arc::new(offered);
         }
+        let webhooks = match self.webhooks.or(webhooks) {
+            Some(path) => webhooks::receivers(&path)?,
+            None => Vec::new(),
+        };
         Ok(Config {
+            webhooks,
             listen,
             replica_address: self.replica_address.or(parsed("replica-address", replica_address)?),
             public,
@@ -192,6 +202,7 @@ pub fn failure(error: ServeError) -> Failure {
         | ServeError::Rewrap(_)
         | ServeError::Pki(_)
         | ServeError::Trust(_)
+        | ServeError::Webhooks(_)
         | ServeError::Seal(_) => Failure::precondition(error),
         error => Failure::failed(error),
     }

@@ -2,7 +2,7 @@
 
 use super::query::{self, Condition, Query};
 use crate::{
-    api::{Call, Failure, Needs, clusters, instances, jobs, policies, resource::PAGE, vaults},
+    api::{Call, Failure, Needs, alerts, clusters, instances, jobs, policies, resource::PAGE, vaults},
     reply::Reply,
     store::{StoreError, Stored},
 };
@@ -18,15 +18,19 @@ struct Source {
     kind: &'static str,
     read: Needs,
     shown: fn(&Call<'_>, Stored) -> Result<Value, StoreError>,
+    /// What the right is looked up for, where that is not the resource itself.
+    on: Option<fn(&Stored) -> Option<ResourceId>>,
 }
 
 /// What can be asked for; each module of the API adds its types. Of others there are no rows.
 const SOURCES: &[Source] = &[
-    Source { kind: vaults::KIND, read: vaults::READ, shown: vault },
-    Source { kind: clusters::KIND, read: clusters::READ, shown: clusters::graph_row },
-    Source { kind: policies::KIND, read: policies::READ, shown: policy },
-    Source { kind: instances::KIND, read: instances::READ, shown: instance },
-    Source { kind: jobs::KIND, read: jobs::READ, shown: job },
+    Source { kind: vaults::KIND, read: vaults::READ, shown: vault, on: None },
+    Source { kind: clusters::KIND, read: clusters::READ, shown: clusters::graph_row, on: None },
+    Source { kind: policies::KIND, read: policies::READ, shown: policy, on: None },
+    Source { kind: instances::KIND, read: instances::READ, shown: instance, on: None },
+    Source { kind: jobs::KIND, read: jobs::READ, shown: job, on: None },
+    // An alert is kept at its subscription and belongs to its vault.
+    Source { kind: crate::alerts::KIND, read: alerts::READ, shown: alert, on: Some(vault_of_alert) },
 ];
 
 fn vault(call: &Call<'_>, stored: Stored) -> Result<Value, StoreError> {
@@ -46,6 +50,14 @@ fn instance(_: &Call<'_>, stored: Stored) -> Result<Value, StoreError> {
 fn job(call: &Call<'_>, stored: Stored) -> Result<Value, StoreError> {
     let job = crate::api::resource::read::<jobs::JobRecord>(stored)?;
     Ok(jobs::shown(&job.id, &job.document, &job.etag(), call.now))
+}
+
+fn alert(_: &Call<'_>, stored: Stored) -> Result<Value, StoreError> {
+    Ok(alerts::shown(&crate::api::resource::read(stored)?))
+}
+
+fn vault_of_alert(stored: &Stored) -> Option<ResourceId> {
+    stored.document.get("vault")?.as_str()?.parse().ok()
 }
 
 /// Answers a query.
@@ -108,7 +120,8 @@ async fn rows(call: &Call<'_>, query: &Query, subscriptions: &[ResourceId]) -> R
             let Some(last) = page.last() else { break };
             after = Some(last.id.folded().to_owned());
             for stored in page {
-                if call.may(source.read, &stored.id) {
+                let on = source.on.map_or_else(|| Some(stored.id.clone()), |on| on(&stored));
+                if on.is_some_and(|on| call.may(source.read, &on)) {
                     let id = stored.id.clone();
                     let row = row(call, &id, (source.shown)(call, stored)?);
                     if query.conditions.iter().all(|condition| holds(condition, &row)) {

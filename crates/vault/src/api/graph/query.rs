@@ -5,6 +5,7 @@
 use arm::ArmError;
 use jiff::Timestamp;
 
+const TABLES: [&str; 3] = ["resources", "RecoveryServicesResources", "alertsmanagementresources"];
 /// The longest query, in bytes.
 pub const LONGEST: usize = 16_384;
 
@@ -38,10 +39,9 @@ pub fn read(text: &str) -> Result<Query, ArmError> {
     }
     let mut stages = stages(text).into_iter();
     let table = stages.next().unwrap_or_default();
-    if !["resources", "recoveryservicesresources"].iter().any(|known| table.eq_ignore_ascii_case(known)) {
-        return Err(refused(&format!(
-            "the table '{table}' is not known; known are resources and RecoveryServicesResources"
-        )));
+    if !TABLES.iter().any(|known| table.eq_ignore_ascii_case(known)) {
+        let known = TABLES.join(", ");
+        return Err(refused(&format!("the table '{table}' is not known; known are {known}")));
     }
     let mut query = Query { kind: String::new(), conditions: Vec::new() };
     for stage in stages {

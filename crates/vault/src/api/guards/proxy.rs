@@ -2,6 +2,7 @@
 
 use super::{Critical, GuardRecord, PROXY_KIND, READ, check};
 use crate::{
+    alerts::{self, Event, Rule},
     api::{
         Call, Failure,
         resource::{Loaded, TRIES, check_conditions, load, put as write, read},
@@ -167,9 +168,19 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
         let mut vault = vaults::of_path(call).await?;
         check::check_delete(call, &vault.id, Critical::RemoveGuard, &found.id).await?;
         vault.document.guard = None;
-        let changes = [Change::Remove(found.id, Expected::Version(found.version)), vault.write()?];
+        let text = format!(
+            "The vault '{}' is not under the Resource Guard '{}' any more.",
+            vault.id.name(),
+            found.document.guard.name()
+        );
+        let event = Event::of_call(call, Rule::GuardRemoved, &vault.id, &vault.id, text);
+        let mut changes = alerts::fire(call.app, event, call.now).await?;
+        changes.extend([Change::Remove(found.id, Expected::Version(found.version)), vault.write()?]);
         match call.commit(&changes).await {
-            Ok(()) => return Ok(Reply::empty(200)),
+            Ok(()) => {
+                call.app.poke_work.notify_one();
+                return Ok(Reply::empty(200));
+            }
             Err(StoreError::Conflict(_)) => {}
             Err(error) => return Err(error.into()),
         }

@@ -2,6 +2,7 @@
 
 use super::{InstanceRecord, ProtectionState, deleted, guard::approvals, live, moved, vault_of_path};
 use crate::{
+    alerts::{self, Event, Rule},
     api::{
         Call, Failure, Loaded, extensions,
         guards::{self, Critical},
@@ -209,6 +210,18 @@ async fn change(
         let ended = operation::finished(call, &call.operation.needs.action(""), &moved.id);
         let mut changes = vec![put, Change::Begin(ended.clone())];
         if state.is_scheduled() {
+            changes
+                .extend(alerts::instance_returns(call.app, Rule::BackupsStopped, &moved.id, call.now).await?);
+        } else if instance.document.state.is_scheduled() {
+            let text = format!(
+                "Scheduled backups of '{}' were stopped: {}.",
+                moved.document.instance.friendly_name,
+                state.text()
+            );
+            let event = Event::of_call(call, Rule::BackupsStopped, &vault_of_path(call)?, &moved.id, text);
+            changes.extend(alerts::fire(call.app, event, call.now).await?);
+        }
+        if state.is_scheduled() {
             changes.push(Change::AddWork(schedule::work(&moved.id, call.now)));
             changes.push(Change::AddWork(expire::work(&moved.id, call.now)));
         } else {
@@ -262,8 +275,10 @@ pub async fn undelete(call: &Call<'_>) -> Result<Reply, Failure> {
         instance.document.state = ProtectionState::ProtectionStopped;
         instance.document.deletion = None;
         let ended = operation::finished(call, &call.operation.needs.action(""), &instance.id);
-        let changes =
-            [instance.write()?, Change::Drop(purge::work_id(&instance.id)), Change::Begin(ended.clone())];
+        let mut changes =
+            vec![instance.write()?, Change::Drop(purge::work_id(&instance.id)), Change::Begin(ended.clone())];
+        changes
+            .extend(alerts::instance_returns(call.app, Rule::UpcomingPurge, &instance.id, call.now).await?);
         match call.commit(&changes).await {
             Ok(()) => return Ok(operation::accepted(call, &ended)),
             Err(StoreError::Conflict(_)) => {}

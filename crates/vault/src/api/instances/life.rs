@@ -8,10 +8,11 @@ use super::{
     vault_of_path,
 };
 use crate::{
+    alerts::{self, Event, Rule},
     api::{
         Call, Failure, Loaded,
         guards::{self, Critical},
-        operation, points,
+        operation, points, policies,
         resource::{self, TRIES},
     },
     protect::{checks, purge, schedule, validate, vault},
@@ -69,6 +70,7 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
     for _ in 0..TRIES {
         let found: Option<Loaded<InstanceRecord>> = resource::load(call.app.store.as_ref(), given).await?;
         resource::check_conditions(call, found.as_ref().map(|one| one.version))?;
+        let mut more = Vec::new();
         let (id, record, expected, status) = match found {
             Some(before) => {
                 let expected = Expected::Version(before.version);
@@ -81,6 +83,7 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
                         &properties.text_list(APPROVALS)?,
                     )
                     .await?;
+                    more = shortened(call, &owner.id, &before, &wanted.policy).await?;
                 }
                 (before.id, record, expected, 200)
             }
@@ -95,11 +98,12 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
         };
         let begun =
             operation::begin(call, "Microsoft.DataProtection/backupVaults/backupInstances/write", &id);
-        let changes = [
+        let mut changes = vec![
             resource::put(&id, &record, expected)?,
             Change::Begin(begun.clone()),
             validate::configure(&id, &begun.id, call.now),
         ];
+        changes.extend(more);
         match call.commit(&changes).await {
             Ok(()) => {
                 call.app.poke_work.notify_one();
@@ -111,6 +115,30 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
         }
     }
     Err(StoreError::Conflict(given.to_string()).into())
+}
+
+/// The alert of an instance whose new policy keeps for a shorter time.
+async fn shortened(
+    call: &Call<'_>,
+    vault: &ResourceId,
+    before: &Loaded<InstanceRecord>,
+    policy: &ResourceId,
+) -> Result<Vec<Change>, Failure> {
+    let store = call.app.store.as_ref();
+    let was = &before.document.instance.policy;
+    let (Some(is), Some(will)) = (policies::plan(store, was).await?, policies::plan(store, policy).await?)
+    else {
+        return Ok(Vec::new());
+    };
+    let Some(tag) = will.shortens(&is) else { return Ok(Vec::new()) };
+    let text = format!(
+        "The backup instance '{}' has the policy '{}' instead of '{}'; recovery points with the tag '{tag}' live shorter.",
+        before.document.instance.friendly_name,
+        policy.name(),
+        was.name()
+    );
+    let event = Event::of_call(call, Rule::ProtectionShortened, vault, &before.id, text);
+    Ok(alerts::fire(call.app, event, call.now).await?)
 }
 
 fn new(instance: BackupInstance, tags: std::collections::BTreeMap<String, String>) -> InstanceRecord {
@@ -243,12 +271,20 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
             if days > 0 { ProtectionState::SoftDeleted } else { ProtectionState::SoftDeleting };
         instance.document.deletion =
             Some(Deletion { deleted_at: call.now, purge_at, activity: ended.id.clone() });
-        let changes = [
+        let mut changes = vec![
             instance.write()?,
             Change::Drop(schedule::work_id(&instance.id)),
             purge::change(&instance.id, purge_at),
             Change::Begin(ended.clone()),
         ];
+        let until = if days > 0 { format!("goes for good on {purge_at}") } else { "goes at once".to_owned() };
+        let text = format!(
+            "The backup instance '{}' was deleted; its backup data {until}.",
+            instance.document.instance.friendly_name
+        );
+        let deleted = Event::of_call(call, Rule::DeleteBackupData, &owner.id, &instance.id, text);
+        changes.extend(alerts::fire(call.app, deleted, call.now).await?);
+        changes.extend(alerts::instance_resting(call.app, &instance.id, call.now).await?);
         match call.commit(&changes).await {
             Ok(()) => {
                 call.app.poke_work.notify_one();

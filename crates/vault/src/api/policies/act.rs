@@ -2,6 +2,7 @@
 
 use super::{KIND, decide, shown, used};
 use crate::{
+    alerts::{self, Event, Rule},
     api::{
         Call, Failure, guards,
         resource::{self, Loaded, TRIES, check_conditions, load, put as write},
@@ -36,19 +37,30 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
         let vault = vaults::of_path(call).await?;
         let found: Option<Policy> = load(call.app.store.as_ref(), call.scope()?).await?;
         check_conditions(call, found.as_ref().map(|found| found.version))?;
+        let mut changes = Vec::new();
         let (id, expected) = match &found {
             Some(found) => {
                 let immutability = vault.document.settings.security_settings.immutability_settings.state;
                 if decide::shortens(&found.document, &wanted.plan, immutability)? {
                     guards::check(call, &vault.id, guards::Critical::UpdatePolicy, &wanted.guard_requests)
                         .await?;
+                    let text = format!(
+                        "The policy '{}' keeps later recovery points for a shorter time.",
+                        found.id.name()
+                    );
+                    let event = Event::of_call(call, Rule::PolicyShortened, &vault.id, &found.id, text);
+                    changes = alerts::fire(call.app, event, call.now).await?;
                 }
                 (found.id.clone(), Expected::Version(found.version))
             }
             None => (new_id(call, &vault.id).await?, Expected::Absent),
         };
-        match call.commit(&[write(&id, &wanted.properties, expected)?]).await {
-            Ok(()) => return Ok(Reply::json(200, shown(&id, &wanted.properties))),
+        changes.push(write(&id, &wanted.properties, expected)?);
+        match call.commit(&changes).await {
+            Ok(()) => {
+                call.app.poke_work.notify_one();
+                return Ok(Reply::json(200, shown(&id, &wanted.properties)));
+            }
             Err(StoreError::Conflict(_)) => {}
             Err(error) => return Err(error.into()),
         }

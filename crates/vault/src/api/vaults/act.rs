@@ -6,6 +6,7 @@ use super::{
     record::{VaultRecord, shown},
 };
 use crate::{
+    alerts,
     api::{
         Call, Failure, finished, guards,
         operation::{accepted, followed},
@@ -110,7 +111,10 @@ pub async fn patch(call: &Call<'_>) -> Result<Reply, Failure> {
         let vault = Loaded { id: found.id.clone(), document: record, version: found.version + 1 };
         changes.insert(0, write(&vault.id, &vault.document, Expected::Version(found.version))?);
         match call.commit(&changes).await {
-            Ok(()) => return Ok(answer(call, 200, &vault)),
+            Ok(()) => {
+                call.app.poke_work.notify_one();
+                return Ok(answer(call, 200, &vault));
+            }
             Err(StoreError::Conflict(_)) => {}
             Err(error) => return Err(error.into()),
         }
@@ -155,6 +159,7 @@ async fn changed(
         for operation in decide::critical(&before.settings, &settings) {
             guards::check(call, id, operation, &given.settings.guard_requests).await?;
         }
+        changes.extend(alerts::vault_weakened(call, id, &before.settings, &settings).await?);
     }
     let none = Default::default();
     let is = before.map_or(&none, |one| &one.identity);

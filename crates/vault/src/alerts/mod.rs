@@ -1,0 +1,17 @@
+//! Alerts: what somebody should know of a vault without having asked. An alert is committed together with the change that
+//! causes it. While it stands open, the same thing happening again is counted in it, so that a cluster that fails every
+//! hour, or a client in a loop, makes one alert and not a thousand.
+
+mod change;
+mod jobs;
+mod record;
+mod rule;
+mod security;
+mod sweep;
+
+pub use change::{Event, change_state, fire, resolve};
+pub use jobs::ended;
+pub use record::{AlertRecord, AlertState, Condition, KIND, Modification, Undelivered, id_of, shown_id};
+pub use rule::{Rule, Severity};
+pub use security::{instance_resting, instance_returns, vault_weakened};
+pub use sweep::sweep;
