@@ -20,7 +20,7 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 const PREFIX: &str = "repository key ";
 const LENGTH: usize = 32;
 /// No subscription can have this id; what each key is for is kept there.
-const EVERYWHERE: &str = "/subscriptions/00000000-0000-0000-0000-000000000000";
+pub(crate) const EVERYWHERE: &str = "/subscriptions/00000000-0000-0000-0000-000000000000";
 const KIND: &str = "Cofferdam.Vault/repositoryKeys";
 
 /// What a key is for.
@@ -176,7 +176,8 @@ pub async fn opened(
     std::str::from_utf8(&opened).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| damaged())
 }
 
-fn record_id(id: &str) -> Result<ResourceId, StoreError> {
+/// The resource under which a key is kept; no call shows it.
+pub(crate) fn record_id(id: &str) -> Result<ResourceId, StoreError> {
     let made = EVERYWHERE.parse::<ResourceId>().and_then(|above| above.with(KIND, id));
     made.map_err(|error| StoreError::Damaged(error.to_string()))
 }
@@ -258,6 +259,15 @@ pub struct KeyedLocation {
     pub settings: BTreeMap<String, String>,
     /// The cluster that writes there.
     pub owner: Option<ResourceId>,
+}
+
+/// The location of a key.
+pub async fn location(store: &dyn Store, id: &str) -> Result<Option<KeyedLocation>, StoreError> {
+    let found: Option<Loaded<KeyRecord>> = load(store, &record_id(id)?).await?;
+    Ok(found.map(|record| {
+        let KeyRecord { settings, owner, .. } = record.document;
+        KeyedLocation { id: id.to_owned(), settings, owner }
+    }))
 }
 
 /// All locations that have a key.

@@ -6,6 +6,7 @@ pub mod decide;
 pub mod expire;
 mod finish;
 pub mod forget;
+pub mod gone;
 pub mod job;
 pub mod purge;
 pub mod quotas;

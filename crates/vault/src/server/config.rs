@@ -15,8 +15,12 @@ use crate::{
     trust::TrustedIssuer,
     work::Kinds,
 };
+use jiff::SignedDuration;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use uuid::Uuid;
+
+/// How long a cluster may be silent, unless the operator says otherwise.
+pub const CLUSTER_GONE_AFTER: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The choices.
 #[derive(Debug, Clone)]
@@ -61,6 +65,8 @@ pub struct Config {
     pub agent_image: Option<String>,
     /// How people sign in.
     pub people: People,
+    /// A cluster that was not heard of for longer than this is gone: the vault deletes its recovery points itself.
+    pub cluster_gone_after: SignedDuration,
     /// How it backs itself up; not at all when absent.
     pub self_backup: Option<self_backup::Settings>,
     /// Where metrics are served, without TLS and without a token; nowhere when absent.
@@ -91,6 +97,7 @@ impl Config {
             package_directory: None,
             people: People::default(),
             stores: Vec::new(),
+            cluster_gone_after: CLUSTER_GONE_AFTER,
             self_backup: None,
             metrics: None,
         }

@@ -32,6 +32,8 @@ pub enum Step {
         /// What changed.
         changes: Vec<Change>,
     },
+    /// One of these, of which the audit log says more than the kind of the work.
+    Told(String, Box<Self>),
 }
 
 /// What a step gives back.
@@ -45,6 +47,7 @@ const KINDS: Kinds = &[
     (protect::schedule::KIND, protect::schedule::step),
     (protect::expire::KIND, protect::expire::step),
     (protect::forget::KIND, protect::forget::step),
+    (protect::gone::prune::KIND, protect::gone::prune::step),
     (protect::validate::KIND, protect::validate::step),
     (protect::purge::KIND, protect::purge::step),
     (data_plane::remove::KIND, data_plane::remove::step),

@@ -30,6 +30,7 @@ pub struct FileSettings {
     pub backup_keep: Option<usize>,
     pub backup_recipients: Option<Vec<PathBuf>>,
     pub schedule_spread: Option<u64>,
+    pub cluster_gone_after: Option<String>,
     pub packages: Option<PathBuf>,
     pub trusted_issuer: Option<String>,
     pub trusted_audiences: Option<Vec<String>>,

@@ -4,6 +4,7 @@ use super::{
     backups::ScheduleArgs,
     credential::hand_over,
     file::{FileSettings, parsed},
+    left::GoneAfter,
     packages::Offered,
     place::{Place, PlaceArgs},
     quotas::QuotaArgs,
@@ -53,6 +54,10 @@ pub struct ServeArgs {
     /// Seconds over which scheduled backups begin after their slot, each instance always at its own; 120 when absent
     #[arg(long, env = "COFFERDAM_VAULT_SCHEDULE_SPREAD", value_name = "SECONDS")]
     schedule_spread: Option<u64>,
+    /// How long a cluster may be silent before it is gone and the vault deletes its recovery points itself, where they lie in
+    /// a storage account of the vault, such as 30d or 720h; 30d when absent
+    #[arg(long, env = "COFFERDAM_VAULT_CLUSTER_GONE_AFTER", value_name = "DURATION")]
+    cluster_gone_after: Option<GoneAfter>,
     /// Seconds that calls under way may take to end after SIGTERM; 20 when absent
     #[arg(long, env = "COFFERDAM_VAULT_GRACE", value_name = "SECONDS")]
     grace: Option<u64>,
@@ -106,6 +111,7 @@ impl ServeArgs {
             agent_image,
             stores,
             schedule_spread,
+            cluster_gone_after,
             packages: offered,
             ..
         } = file;
@@ -158,6 +164,10 @@ impl ServeArgs {
             certificate,
             trusted_proxies: proxies,
             people,
+            cluster_gone_after: self
+                .cluster_gone_after
+                .or(parsed("cluster-gone-after", cluster_gone_after)?)
+                .map_or(defaults.cluster_gone_after, |after| after.0),
             quotas,
             stores: specs,
             self_backup: Some(self_backup),
