@@ -36,7 +36,7 @@ mod turns;
 pub mod validate;
 mod work;
 
-pub use background::READY;
 pub use ::points;
+pub use background::READY;
 pub use run::{RunError, run};
 pub use volumes::files::{MoverReport, PASSWORD_FILE, SETTINGS_FILE};

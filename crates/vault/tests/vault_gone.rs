@@ -6,7 +6,9 @@ mod world;
 
 use arm::ResourceId;
 use engine::{Lock, Repo};
-use gone::{PASSWORD, audited, doomed, folder, handle, held, keep_location, repository, settings, write_point};
+use gone::{
+    PASSWORD, audited, doomed, folder, handle, held, keep_location, repository, settings, write_point,
+};
 use jiff::SignedDuration;
 use repository::{FileKind, LockMode};
 use reqwest::Method;
@@ -15,9 +17,7 @@ use std::{sync::Arc, time::SystemTime};
 use storage::LocalStore;
 use telemetry::Clock;
 use vault::{
-    api::{
-        Loaded, clusters::ClusterRecord, extensions::ExtensionRecord, load, points::PointRecord, put,
-    },
+    api::{Loaded, clusters::ClusterRecord, extensions::ExtensionRecord, load, points::PointRecord},
     keys::location_key,
     protect::{forget, gone::left},
     store::{Change, Expected},
@@ -78,16 +78,13 @@ impl Scene {
     }
 
     async fn record(&self, point: &ResourceId) -> Option<PointRecord> {
-        let found: Option<Loaded<PointRecord>> =
-            load(self.it.world.app.store.as_ref(), point).await.unwrap();
+        let found: Option<Loaded<PointRecord>> = load(self.it.world.app.store.as_ref(), point).await.unwrap();
         found.map(|point| point.document)
     }
 
     /// Until the recovery point says that it is kept for a reason that holds some words.
     async fn kept(&self, point: &ResourceId, words: &str) -> String {
-        self.it
-            .until(async || self.record(point).await?.kept_because.filter(|why| why.contains(words)))
-            .await
+        self.it.until(async || self.record(point).await?.kept_because.filter(|why| why.contains(words))).await
     }
 
     async fn forgotten(&self, point: &ResourceId) {
@@ -152,7 +149,8 @@ async fn what_a_deleted_cluster_left_expires_and_its_snapshots_are_named() {
     assert_eq!(listed.names(), ["p1"]);
     assert_eq!(scene.handles_left().await, [handle("p0")]);
     let told = audited(store, point.as_str()).await.join("\n");
-    for words in ["forget: the cluster 'one' was deleted", "deleted the recovery point itself", &handle("p0")] {
+    for words in ["forget: the cluster 'one' was deleted", "deleted the recovery point itself", &handle("p0")]
+    {
         assert!(told.contains(words), "{words}: {told}");
     }
     assert_eq!(scene.it.cluster.made("deletebackups").len(), 0);
@@ -164,8 +162,7 @@ async fn what_a_deleted_cluster_left_expires_and_its_snapshots_are_named() {
 #[tokio::test]
 async fn a_vault_that_dies_between_the_repository_and_the_catalogue_goes_on_and_still_knows_the_snapshots() {
     let scene = Scene::start().await;
-    let writing =
-        Lock::acquire(&scene.repo, LockMode::Shared, scene.it.world.clock.clone()).await.unwrap();
+    let writing = Lock::acquire(&scene.repo, LockMode::Shared, scene.it.world.clock.clone()).await.unwrap();
     scene.delete_cluster().await;
     let point = scene.doomed("p0").await;
     scene.kept(&point, "locked by").await;
@@ -187,8 +184,7 @@ async fn a_vault_that_dies_between_the_repository_and_the_catalogue_goes_on_and_
 #[tokio::test]
 async fn nothing_is_deleted_under_a_writer_and_its_end_is_waited_for() {
     let mut scene = Scene::start().await;
-    let writing =
-        Lock::acquire(&scene.repo, LockMode::Shared, scene.it.world.clock.clone()).await.unwrap();
+    let writing = Lock::acquire(&scene.repo, LockMode::Shared, scene.it.world.clock.clone()).await.unwrap();
     scene.delete_cluster().await;
     let point = scene.doomed("p0").await;
 
@@ -198,7 +194,10 @@ async fn nothing_is_deleted_under_a_writer_and_its_end_is_waited_for() {
     scene.it.later(SignedDuration::from_mins(2)).await;
     scene.forgotten(&point).await;
 
-    assert!(kept.starts_with("the cluster 'one' was deleted, and the repository is locked by process"), "{kept}");
+    assert!(
+        kept.starts_with("the cluster 'one' was deleted, and the repository is locked by process"),
+        "{kept}"
+    );
     assert_eq!(while_locked, ["p0"]);
     assert_eq!(held(&scene.repo).await, [""; 0]);
     let locks = std::fs::read_dir(folder(&scene.it.world.data().join("blobs")).join("locks"));
@@ -234,8 +233,7 @@ async fn a_cluster_that_is_back_when_the_vault_has_begun_goes_on_with_it() {
     let point = scene.doomed("p0").await;
     scene.kept(&point, "unless that changes").await;
     scene.hours(&point, 20).await;
-    let writing =
-        Lock::acquire(&scene.repo, LockMode::Shared, scene.it.world.clock.clone()).await.unwrap();
+    let writing = Lock::acquire(&scene.repo, LockMode::Shared, scene.it.world.clock.clone()).await.unwrap();
 
     scene.it.later(SignedDuration::from_hours(5)).await;
     scene.kept(&point, "locked by").await;
@@ -362,7 +360,8 @@ async fn a_restore_gets_the_data_that_it_was_accepted_for() {
     let store = scene.it.world.app.store.clone();
     let point_id: ResourceId = format!("{}/recoveryPoints/p0", scene.it.instance).parse().unwrap();
     let source = json!({"resource": scene.it.managed, "location": "local", "name": "one"});
-    let request = json!({"recoveryPoint": "p0", "target": source, "withVolumeData": true, "conflictPolicy": "Skip"});
+    let request =
+        json!({"recoveryPoint": "p0", "target": source, "withVolumeData": true, "conflictPolicy": "Skip"});
     let restore = |status: &str| {
         json!({"task": {"do": "restore", "request": request, "location": "default", "point": point_id},
             "status": status, "isUserTriggered": true, "startedAt": scene.it.world.clock.now(),

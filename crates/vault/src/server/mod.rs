@@ -281,7 +281,9 @@ impl Vault {
         let ended =
             listen::run(self.app, self.listener, self.shown, self.limits, self.trusted, stop.clone()).await;
         stop.cancel();
-        for task in [stopper, background, worker, renewal, keeper, listener, sweeper].into_iter().chain(scrape) {
+        for task in
+            [stopper, background, worker, renewal, keeper, listener, sweeper].into_iter().chain(scrape)
+        {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task ended badly");
             }

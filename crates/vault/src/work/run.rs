@@ -145,12 +145,7 @@ async fn one(app: &Arc<App>, work: &Work, owner: &str) {
 }
 
 /// Steps that change something, or have something to tell, are audited; a step that only waits is not.
-async fn commit(
-    app: &App,
-    work: &Work,
-    told: Option<String>,
-    changes: &[Change],
-) -> Result<(), StoreError> {
+async fn commit(app: &App, work: &Work, told: Option<String>, changes: &[Change]) -> Result<(), StoreError> {
     let own = |change: &Change| matches!(change, Change::PutDown { .. } | Change::Done(..));
     if told.is_none() && changes.iter().all(own) {
         return app.store.commit_unaudited(changes).await;

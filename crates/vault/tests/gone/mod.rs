@@ -38,10 +38,17 @@ pub fn settings() -> BTreeMap<String, String> {
 }
 
 /// The location in a vault's catalogue: account, container, repository key.
-pub async fn keep_location(store: &dyn Store, wrapping: &Wrapping, group: &str, now: Timestamp) -> ResourceId {
-    let account: ResourceId = format!("{group}/providers/Microsoft.Storage/storageAccounts/acct").parse().unwrap();
+pub async fn keep_location(
+    store: &dyn Store,
+    wrapping: &Wrapping,
+    group: &str,
+    now: Timestamp,
+) -> ResourceId {
+    let account: ResourceId =
+        format!("{group}/providers/Microsoft.Storage/storageAccounts/acct").parse().unwrap();
     let container = container_id(&account, "backups").unwrap();
-    let put = |id: &ResourceId, document| Change::Put { id: id.clone(), document, expected: Expected::Absent };
+    let put =
+        |id: &ResourceId, document| Change::Put { id: id.clone(), document, expected: Expected::Absent };
     let changes = [
         put(
             &account,

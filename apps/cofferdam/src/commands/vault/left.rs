@@ -75,9 +75,11 @@ async fn struck(store: &dyn Store, ids: &[String]) -> Result<Vec<Left>, Failure>
 
 fn shown(left: &Left) -> Vec<String> {
     let Left { id, record } = left;
-    let mut lines = vec![format!("{id}  {}  {}", record.deleted_at, record.point), format!("  {}", record.because)];
+    let mut lines =
+        vec![format!("{id}  {}  {}", record.deleted_at, record.point), format!("  {}", record.because)];
     lines.extend(record.snapshots.iter().map(|one| format!("  {one}")));
-    lines.extend(record.unread.as_ref().map(|why| format!("  which snapshots there are is not known: {why}")));
+    lines
+        .extend(record.unread.as_ref().map(|why| format!("  which snapshots there are is not known: {why}")));
     lines
 }
 

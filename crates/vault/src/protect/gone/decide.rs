@@ -142,11 +142,21 @@ mod tests {
             ("off for a month", Some(off(well())), 30 * 24, Standing::There),
             ("off for longer", Some(off(well())), month_and_more, Standing::Gone(Gone::Silent)),
             ("its agent is dead, its tunnel stands", Some(well()), month_and_more, Standing::There),
-            ("not yet enrolled", Some(off(Seen { heard_at: None, ..well() })), 1, Standing::Gone(Gone::NeverHeard)),
+            (
+                "not yet enrolled",
+                Some(off(Seen { heard_at: None, ..well() })),
+                1,
+                Standing::Gone(Gone::NeverHeard),
+            ),
             ("only its tunnel came", Some(Seen { heard_at: None, ..well() }), 1, Standing::There),
             ("moved", Some(Seen { writes_to: Some("other".to_owned()), ..well() }), 1, Standing::Elsewhere),
             ("uninstalled", Some(Seen { writes_to: None, ..well() }), 1, Standing::Gone(Gone::Uninstalled)),
-            ("disconnected", Some(Seen { has_connection: false, ..well() }), 1, Standing::Gone(Gone::Disconnected)),
+            (
+                "disconnected",
+                Some(Seen { has_connection: false, ..well() }),
+                1,
+                Standing::Gone(Gone::Disconnected),
+            ),
             ("deleted", None, 1, Standing::Gone(Gone::Deleted)),
         ];
 

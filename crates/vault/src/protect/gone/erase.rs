@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 /// When another piece of work of this vault is at work in the repository.
 const BUSY: SignedDuration = SignedDuration::from_secs(1);
 /// When somebody else holds a lock there, and a little more for each, so that replicas do not meet again.
-const LOCKED: SignedDuration = SignedDuration::from_secs(60);
+const LOCKED: SignedDuration = SignedDuration::from_secs(20);
 /// Until the store is asked again whether its retention is over.
 const RETAINED: SignedDuration = SignedDuration::from_hours(1);
 /// At the next moment.
@@ -41,7 +41,9 @@ pub async fn erase(
     state.watch = Some(watch);
     let kept = |why: &str| format!("{because}, and {why}");
     if now < acts_from {
-        let why = format!("{because}; unless that changes, the vault deletes the recovery point itself from {acts_from} on");
+        let why = format!(
+            "{because}; unless that changes, the vault deletes the recovery point itself from {acts_from} on"
+        );
         return forget::rest(app, point, state, forget::REST.min(acts_from.duration_since(now)), &why);
     }
     if let Some(job) = restoring(app, vault, &point.id).await? {
@@ -52,20 +54,21 @@ pub async fn erase(
     let repo = match open(app, vault, &point.document.key, &point.document.location).await? {
         Ok(repo) => repo,
         Err(Closed::Removed(why)) => {
-            let found = state.found.unwrap_or_else(|| Found { unread: Some(why.clone()), ..Found::default() });
-            return done(app, vault, &point, &because, &found);
+            let found =
+                state.found.unwrap_or_else(|| Found { unread: Some(why.clone()), ..Found::default() });
+            return done(app, vault, &point, &because, Some(&found));
         }
         Err(Closed::Kept(why)) => return forget::rest(app, point, state, forget::REST, &kept(&why)),
     };
     match delete(app, &repo, point.id.name(), &mut state).await {
         Ok(Deleted::Found) => forget::later(app, SOON, &state),
-        Ok(Deleted::Gone) => done(app, vault, &point, &because, &state.found.unwrap_or_default()),
+        Ok(Deleted::Gone) => done(app, vault, &point, &because, state.found.as_ref()),
         Ok(Deleted::Retained) => {
             let why = "the retention of its store keeps it; it is deleted when that ends";
             forget::rest(app, point, state, RETAINED, &kept(why))
         }
         Err(error @ EngineError::Locked { .. }) => {
-            let spread = point.id.folded().bytes().fold(0_u8, u8::wrapping_add) % 30;
+            let spread = point.id.folded().bytes().fold(0_u8, u8::wrapping_add) % 20;
             let pause = LOCKED + SignedDuration::from_secs(spread.into());
             forget::rest(app, point, state, pause, &kept(&error.to_string()))
         }
@@ -96,19 +99,27 @@ async fn delete(app: &App, repo: &Repo, id: &str, state: &mut State) -> Result<D
     })
 }
 
-/// The catalogue forgets it, what is left in a storage system is written down, and the space is freed by and by.
+/// The catalogue forgets it, what is left in a storage system is written down, and the space is freed by and by. Where nothing
+/// was found, somebody else had deleted it before: in the cluster, or by hand.
 fn done(
     app: &App,
     vault: &ResourceId,
     point: &Loaded<PointRecord>,
     because: &str,
-    found: &Found,
+    found: Option<&Found>,
 ) -> Result<Step, StoreError> {
     let (now, PointRecord { cluster, key, .. }) = (app.clock.now(), &point.document);
     let mut changes = vec![Change::Remove(point.id.clone(), Expected::Version(point.version))];
-    changes.extend(left::change(&point.id, cluster, because, found, now)?);
     changes.extend(prune::changes(key, vault, now)?);
-    let told = format!("{because}, the vault deleted the recovery point itself from the repository {key}; {found}");
+    let Some(found) = found else {
+        let told = format!(
+            "{because}; the recovery point was in the repository {key} no more, and which snapshots of it are left is not known"
+        );
+        return Ok(Step::Told(told, Box::new(Step::Done(changes))));
+    };
+    changes.extend(left::change(&point.id, cluster, because, found, now)?);
+    let told =
+        format!("{because}, the vault deleted the recovery point itself from the repository {key}; {found}");
     if found.leaves() {
         tracing::warn!(point = %point.id, because, %found, "a recovery point was deleted without its snapshots");
     }

@@ -60,9 +60,10 @@ impl Found {
         let manifest = async { OpenPoint::open(repo, point).await.map_err(|error| error.to_string()) };
         match manifest.await {
             Ok(open) => match open.manifest().await {
-                Ok(manifest) => {
-                    Self { snapshots: manifest.volumes.iter().filter_map(LeftSnapshot::of).collect(), unread: None }
-                }
+                Ok(manifest) => Self {
+                    snapshots: manifest.volumes.iter().filter_map(LeftSnapshot::of).collect(),
+                    unread: None,
+                },
                 Err(error) => Self { snapshots: Vec::new(), unread: Some(error.to_string()) },
             },
             Err(error) => Self { snapshots: Vec::new(), unread: Some(error) },

@@ -36,7 +36,8 @@ pub async fn restoring(
         after = page.last().map(|last| last.id.folded().to_owned());
         for stored in page {
             let job: Loaded<jobs::JobRecord> = read(stored)?;
-            let reads = matches!(&job.document.task, jobs::Task::Restore { point: read, .. } if read == point);
+            let reads =
+                matches!(&job.document.task, jobs::Task::Restore { point: read, .. } if read == point);
             if reads && !job.document.status.is_over() {
                 return Ok(Some(job.id));
             }

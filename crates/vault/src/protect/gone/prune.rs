@@ -1,7 +1,10 @@
 //! Frees the space of recovery points that the vault deleted itself: no cluster is left that would. The engine does it in two
 //! phases, days apart, so this looks again until nothing is left to free.
 
-use super::{erase::{Closed, open}, observe::writer};
+use super::{
+    erase::{Closed, open},
+    observe::writer,
+};
 use crate::{
     app::App,
     keys::{location, record_id},
