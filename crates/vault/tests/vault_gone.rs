@@ -15,7 +15,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::SystemTime};
 use storage::LocalStore;
-use telemetry::Clock;
+use telemetry::{Clock, SystemClock};
 use vault::{
     api::{Loaded, clusters::ClusterRecord, extensions::ExtensionRecord, load, points::PointRecord},
     keys::location_key,
@@ -419,8 +419,8 @@ async fn the_space_of_what_the_vault_deleted_is_freed() {
 }
 
 /// Makes all files of a folder older.
-fn age(folder: &std::path::Path, hours: u64) {
-    let then = SystemTime::now() - std::time::Duration::from_secs(hours * 3_600);
+fn age(folder: &std::path::Path, hours: i64) {
+    let then = SystemTime::from(SystemClock.now() - SignedDuration::from_hours(hours));
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
