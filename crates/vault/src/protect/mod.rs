@@ -11,6 +11,7 @@ pub mod job;
 pub mod purge;
 pub mod quotas;
 pub mod reach;
+pub mod rekey;
 pub mod schedule;
 pub mod start;
 pub mod validate;

@@ -8,7 +8,7 @@ use crate::{
     manifests::{ConnectManifests, NoManifests},
     protect::quotas::Quotas,
     public_url::PublicUrl,
-    seal::KeySource,
+    seal::{CustomerKeys, KeySource},
     self_backup,
     store::postgres::DatabaseUrl,
     stores::StoreSpec,
@@ -49,6 +49,8 @@ pub struct Config {
     pub database: Option<DatabaseUrl>,
     /// Where the key comes from that seals secrets at rest.
     pub wrapping_key: KeySource,
+    /// Keys of customers, which Backup vaults name.
+    pub customer_keys: CustomerKeys,
     /// The operator's certificate; the vault's own authority makes one when absent.
     pub certificate: Option<CertificateFiles>,
     /// Reverse proxies whose word about the client's address counts.
@@ -86,6 +88,7 @@ impl Config {
             replica_address: None,
             database: None,
             wrapping_key: KeySource::default(),
+            customer_keys: CustomerKeys::default(),
             certificate: None,
             trusted_proxies: Vec::new(),
             kinds: &[],

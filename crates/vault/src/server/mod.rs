@@ -134,7 +134,7 @@ impl Vault {
         };
         let public = config.public.unwrap_or_else(|| PublicUrl::localhost(address.port()));
         let store = open_database(&directory, config.database.as_ref()).await?;
-        let mut wrapping = config.wrapping_key.open(&directory)?;
+        let mut wrapping = config.wrapping_key.open(&directory)?.with_customers(config.customer_keys.clone());
         rewrap::settle(store.as_ref(), &mut wrapping, clock.now()).await?;
         if config.database.is_some() {
             shared::share_authority(store.as_ref(), &wrapping, &directory, clock.now()).await?;

@@ -48,6 +48,7 @@ const KINDS: Kinds = &[
     (protect::expire::KIND, protect::expire::step),
     (protect::forget::KIND, protect::forget::step),
     (protect::gone::prune::KIND, protect::gone::prune::step),
+    (protect::rekey::KIND, protect::rekey::step),
     (protect::validate::KIND, protect::validate::step),
     (protect::purge::KIND, protect::purge::step),
     (data_plane::remove::KIND, data_plane::remove::step),

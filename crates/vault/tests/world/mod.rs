@@ -20,7 +20,7 @@ use vault::{
     cluster_link::{ClusterLink, NoClusters},
     manifests::{ConnectManifests, ConnectSettings},
     protect::quotas::Quotas,
-    seal::KeySource,
+    seal::{CustomerKeys, KeySource},
     self_backup::Settings,
     server::{Config, Limits, People, ServeError, Vault},
     store::postgres::DatabaseUrl,
@@ -55,6 +55,8 @@ pub struct Choices {
     pub self_backup: Option<Settings>,
     /// The usual ones unless said.
     pub quotas: Quotas,
+    /// None unless said.
+    pub customer_keys: CustomerKeys,
 }
 
 /// A vault that was ended, and what it left behind.
@@ -405,6 +407,7 @@ fn config(folder: &TempDir, limits: Limits, people: People, choices: &Choices) -
         limits,
         people,
         quotas: choices.quotas,
+        customer_keys: choices.customer_keys.clone(),
         manifests: Arc::new(FakeManifests),
         database: choices.database.clone(),
         self_backup: choices.self_backup.clone(),

@@ -13,6 +13,7 @@ pub struct FileSettings {
     pub database: Option<String>,
     pub database_file: Option<PathBuf>,
     pub wrapping_key_file: Option<PathBuf>,
+    pub customer_key_files: Option<Vec<String>>,
     pub listen: Option<String>,
     pub replica_address: Option<String>,
     pub public_url: Option<String>,

@@ -93,7 +93,7 @@ pub struct ServeArgs {
 
 impl ServeArgs {
     fn config(self) -> Result<Config, Failure> {
-        let (Place { data, database, wrapping_key }, mut file) = self.place.resolve()?;
+        let (Place { data, database, wrapping_key, customer_keys }, mut file) = self.place.resolve()?;
         let self_backup = self.backups.resolve(&mut file)?;
         let people = self.sign_in.resolve(&mut file)?;
         let quotas = self.quotas.resolve(&file)?;
@@ -161,6 +161,7 @@ impl ServeArgs {
             spread: self.schedule_spread.or(schedule_spread).map_or(defaults.spread, Duration::from_secs),
             database,
             wrapping_key,
+            customer_keys,
             certificate,
             trusted_proxies: proxies,
             people,
