@@ -7,7 +7,9 @@ use engine::{InitOptions, Job, Node, Repo, RepositorySecret, SnapshotDraft, Writ
 use jiff::Timestamp;
 use protection::{
     BackupUid, ClusterUid, RecoveryPointId,
-    point::{BackupIdentity, ClusterIdentity, FORMAT_VERSION, MANIFEST, Manifest},
+    point::{
+        BackupIdentity, ClusterIdentity, FORMAT_VERSION, MANIFEST, Manifest, VolumeProtection, VolumeRecord,
+    },
 };
 use serde_json::{Value, json};
 use served::{PROGRAM, Served};
@@ -20,7 +22,7 @@ use storage::LocalStore;
 use telemetry::{Clock, SystemClock};
 use vault::{
     api::{
-        Loaded, load,
+        Loaded, load, points,
         storage::{AccountRecord, ContainerRecord, container_id},
     },
     directory::DataDirectory,
@@ -202,6 +204,26 @@ async fn repository(location: &Path) -> Repo {
     }
 }
 
+/// A volume of a recovery point that its storage system keeps a snapshot of.
+fn snapshot(id: &str) -> VolumeRecord {
+    VolumeRecord {
+        namespace: "shop".to_owned(),
+        claim: "data".to_owned(),
+        persistent_volume: None,
+        driver: Some("csi.example".to_owned()),
+        storage_class: None,
+        block: false,
+        capacity: 1,
+        protection: VolumeProtection::Snapshot {
+            handle: format!("handle-{id}"),
+            cut: SystemClock.now(),
+            restore_size: None,
+            content: format!("anchor-{id}"),
+            group: None,
+        },
+    }
+}
+
 /// A recovery point as an extension commits it.
 async fn write_point(repo: &Repo, id: &str, instance: &str) {
     let (now, uid) = (SystemClock.now(), format!("{id}-uid"));
@@ -219,7 +241,7 @@ async fn write_point(repo: &Repo, id: &str, instance: &str) {
         lists: Vec::new(),
         counts: Default::default(),
         bytes: 0,
-        volumes: Vec::new(),
+        volumes: vec![snapshot(id)],
         problems: Vec::new(),
     };
     let writer = Writer::start(repo, Job::new(Arc::new(SystemClock))).await.unwrap();
@@ -364,6 +386,49 @@ async fn without_any_backup_the_exported_keys_and_the_repositories_tell_what_the
     let password =
         std::fs::read_to_string(world.at("opened").join(format!("{}.password", location_key(&settings()))));
     assert_eq!(password.unwrap(), PASSWORD);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vault_deletes_what_a_cluster_that_is_gone_left_and_lists_its_snapshots_until_they_are_struck_off()
+{
+    let mut world = World::start();
+    let location = set_up(&mut world).await;
+    let store = open_store(&DataDirectory::open(&world.at("vault")).unwrap(), None).await.unwrap();
+    let now = SystemClock.now();
+    let instances =
+        store.resources(points::KIND, &subscription(store.as_ref()).await, None, 10).await.unwrap();
+    let known = instances.into_iter().find(|stored| stored.id.name() == "known").unwrap();
+    let mut point: Loaded<points::PointRecord> = vault::api::read(known).unwrap();
+    point.document.deleting = true;
+    let changes = [point.write().unwrap(), vault::protect::forget::change(&point.id, now)];
+    store.commit(&changes, &audit(now)).await.unwrap();
+    store.close().await;
+    let repo = repository(&location).await;
+
+    world.serve("vault");
+    let begun = std::time::Instant::now();
+    while !extension::points::list(&repo).await.unwrap().is_empty() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it is still in the repository");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    world.stop();
+    let list = ["vault", "list-left-snapshots", "--data", "vault", "-o", "json"];
+    let listed = world.run(&list);
+    let told: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let id = told["left"][0]["id"].as_str().unwrap().to_owned();
+    let unknown = world.refused(&[list.as_slice(), &["--strike-off", "no-such-id"]].concat());
+    let struck = world.done(&[list.as_slice(), &["--strike-off", &id]].concat());
+
+    assert_eq!(listed.status.code(), Some(3), "{told}");
+    let snapshot = &told["left"][0]["snapshots"][0];
+    assert_eq!((&snapshot["handle"], &snapshot["driver"]), (&json!("handle-known"), &json!("csi.example")));
+    assert_eq!(told["left"][0]["because"], "the cluster 'one' was deleted");
+    assert!(unknown.0 == 5 && unknown.1.contains("no-such-id"), "{unknown:?}");
+    assert_eq!(serde_json::from_str::<Value>(&struck).unwrap()["left"], json!([]));
+}
+
+async fn subscription(store: &dyn Store) -> arm::ResourceId {
+    store.subscriptions().await.unwrap().remove(0).id
 }
 
 /// The commands of a section of `docs/vault.md`, in their order.

@@ -14,9 +14,10 @@ pub use policy::{
     TargetCopySetting, Trigger,
 };
 pub use vault::{
-    AlertSettings, CostManagementSettings, CrossRegionRestore, CrossSubscriptionRestore, EncryptionSettings,
-    FeatureSettings, ImmutabilitySettings, MonitoringSettings, SecuritySettings, SettingsGiven,
-    SoftDeleteSettings, StorageSetting, VaultGiven, VaultSettings,
+    AlertSettings, CostManagementSettings, CrossRegionRestore, CrossSubscriptionRestore, EncryptionGiven,
+    EncryptionSettings, FeatureSettings, ImmutabilitySettings, KekIdentity, KeyVaultProperties,
+    MonitoringSettings, SecuritySettings, SettingsGiven, SoftDeleteSettings, StorageSetting, VaultGiven,
+    VaultSettings,
 };
 pub use words::*;
 

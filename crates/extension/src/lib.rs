@@ -26,7 +26,6 @@ pub mod locations;
 pub mod manifests;
 pub mod metrics;
 pub mod movers;
-pub mod points;
 pub mod restore;
 pub mod results;
 mod run;
@@ -37,6 +36,7 @@ mod turns;
 pub mod validate;
 mod work;
 
+pub use ::points;
 pub use background::READY;
 pub use run::{RunError, run};
 pub use volumes::files::{MoverReport, PASSWORD_FILE, SETTINGS_FILE};

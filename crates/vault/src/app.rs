@@ -5,12 +5,18 @@ use crate::{
     links::Links, manifests::ConnectManifests, metrics::Metrics, public_url::PublicUrl, seal::Wrapping,
     store::Store, tokens::Issuer, trust::Trust, work::Kinds,
 };
-use crate::{api::extensions::Catalogue, protect::quotas::Quotas, self_backup, webhooks::Webhooks};
+use crate::{
+    api::extensions::Catalogue,
+    protect::{gone::Turns, quotas::Quotas},
+    self_backup,
+    webhooks::Webhooks,
+};
 use identity::RoleDefinition;
 use jiff::SignedDuration;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use telemetry::Clock;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 /// The parts of a running vault.
 #[derive(Debug)]
@@ -69,6 +75,12 @@ pub struct App {
     pub self_backup: Option<self_backup::work::Running>,
     /// Who is told of alerts.
     pub webhooks: Webhooks,
+    /// A cluster that was not heard of for longer than this is gone.
+    pub gone_after: SignedDuration,
+    /// Who of this replica works in which repository.
+    pub turns: Turns,
+    /// Ends what takes long when the vault is told to stop.
+    pub stopping: CancellationToken,
     /// What is counted.
     pub metrics: Metrics,
     /// Wakes the background tasks.

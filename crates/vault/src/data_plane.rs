@@ -5,12 +5,14 @@ mod access;
 mod accounts;
 mod gate;
 mod known;
+mod located;
 pub mod remove;
 mod rights;
 mod sweep;
 
 pub use access::{NotAdmitted, vault_may_access};
 pub use known::{Known, StoredData};
+pub use located::{Located, NotLocated, located};
 pub use sweep::run as sweep;
 
 use crate::{api::storage::is_account_name, app::App};

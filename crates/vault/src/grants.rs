@@ -9,11 +9,13 @@ use crate::{
         load,
         points::PointRecord,
         read,
+        vaults::VaultRecord,
     },
     app::App,
-    keys::{RepositoryKeyError, location_key, own_key, source_key},
-    protect::{checks, expire, start::location_settings, validate},
+    keys::{RepositoryKeyError, location_key, own_key, seal_for_customer, source_key},
+    protect::{checks, expire, rekey, start::location_settings, validate},
     reply::Reply,
+    seal::SealError,
     store::{AuditEntry, AuditOutcome},
     tokens::Caller,
 };
@@ -24,6 +26,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 const HOLDS: SignedDuration = SignedDuration::from_mins(60);
+/// The code of a grant that is refused because a customer took their key away.
+const NO_CUSTOMER_KEY: &str = "UserErrorEncryptionKeyNotAvailable";
 const OWN: &str = "default";
 /// How the names of the settings end that say where an account is reached, and whom to believe there; folded.
 const SAYS_WHERE: [&str; 2] = [".config.storageaccounturi", ".cacert"];
@@ -76,9 +80,16 @@ pub async fn grant(app: &App, caller: &Caller, body: &[u8], correlation: &str) -
     } else {
         source_key(app, &place.key).await
     };
+    let key = match key {
+        Ok(password) if place.is_own => sealed(app, &cluster, &place.key).await?.map(|()| password),
+        key => key,
+    };
     let password = match key {
         Err(error @ RepositoryKeyError::OfAnother(_)) => {
             return denied(app, caller, &asked, correlation, &error.to_string()).await;
+        }
+        Err(RepositoryKeyError::Seal(error @ SealError::Customer { .. })) => {
+            return denied(app, caller, &asked, correlation, &format!("{NO_CUSTOMER_KEY}: {error}")).await;
         }
         other => other.map_err(failed)?,
     };
@@ -100,6 +111,24 @@ pub async fn grant(app: &App, caller: &Caller, body: &[u8], correlation: &str) -
             "expiresAt": ends,
         }),
     ))
+}
+
+/// Sees to it that a repository key is sealed with the customers' keys of the vaults that the cluster's owner lets in.
+async fn sealed(
+    app: &App,
+    cluster: &ResourceId,
+    key: &str,
+) -> Result<Result<(), RepositoryKeyError>, Failure> {
+    for vault in bound_vaults(app, cluster).await? {
+        let found: Option<Loaded<VaultRecord>> = load(app.store.as_ref(), &vault).await?;
+        let Some(uri) = found.map(|vault| rekey::named(&vault.document)).transpose()?.flatten() else {
+            continue;
+        };
+        if let Err(error) = seal_for_customer(app, key, &vault, &uri).await {
+            return Ok(Err(error));
+        }
+    }
+    Ok(Ok(()))
 }
 
 fn asked(body: &[u8]) -> Result<Asked, ArmError> {

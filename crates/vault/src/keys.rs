@@ -2,12 +2,12 @@
 //! memory only; the operator can export all of them, sealed to a key of their own.
 
 use crate::{
-    api::{Loaded, load, put, read},
+    api::{Loaded, TRIES, load, put, read},
     app::App,
     protect::checks::container_of,
-    seal::{SealError, Wrapping},
+    seal::{KeyUri, SealError, Wrapping},
     sealed_file::{self, Recipient, SealedFileError},
-    store::{AuditEntry, AuditOutcome, Change, Expected, Store, StoreError},
+    store::{AuditEntry, AuditOutcome, Change, Expected, Place, Store, StoreError},
 };
 use arm::ResourceId;
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 const PREFIX: &str = "repository key ";
 const LENGTH: usize = 32;
 /// No subscription can have this id; what each key is for is kept there.
-const EVERYWHERE: &str = "/subscriptions/00000000-0000-0000-0000-000000000000";
+pub(crate) const EVERYWHERE: &str = "/subscriptions/00000000-0000-0000-0000-000000000000";
 const KIND: &str = "Cofferdam.Vault/repositoryKeys";
 
 /// What a key is for.
@@ -32,6 +32,9 @@ struct KeyRecord {
     /// The cluster that writes there. Others read it for a restore alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     owner: Option<ResourceId>,
+    /// The Backup vault whose customer's key seals it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    customer: Option<ResourceId>,
 }
 
 /// Why there is no key.
@@ -140,7 +143,7 @@ async fn make(
     let keep = Change::Keep(name.clone(), app.wrapping.seal(&name, key.as_bytes())?);
     let audit = audit(app, "make repository key", id);
     let owner = Some(cluster.clone());
-    let record = KeyRecord { settings: settings.clone(), created_at: audit.at, owner };
+    let record = KeyRecord { settings: settings.clone(), created_at: audit.at, owner, customer: None };
     let record = put(&record_id(id)?, &record, Expected::Absent)?;
     match app.store.commit(&[app.wrapping.guard(), keep, record], &audit).await {
         Ok(()) | Err(StoreError::Conflict(_)) => Ok(()),
@@ -172,11 +175,52 @@ pub async fn opened(
     let name = secret_name(id);
     let damaged = || RepositoryKeyError::Damaged(id.to_owned());
     let sealed = store.secret(&name).await?.ok_or_else(damaged)?;
-    let opened = wrapping.open_secret(&name, &sealed)?;
+    let opened = wrapping.open_through(&name, &sealed)?;
     std::str::from_utf8(&opened).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| damaged())
 }
 
-fn record_id(id: &str) -> Result<ResourceId, StoreError> {
+/// Sees to it that a repository key is sealed with the customer's key that a Backup vault names, in its newest version where
+/// the vault names none. Of several such vaults the first one's key seals it; the others' must be there all the same, so that
+/// each can take its own away.
+pub async fn seal_for_customer(
+    app: &App,
+    id: &str,
+    vault: &ResourceId,
+    uri: &KeyUri,
+) -> Result<(), RepositoryKeyError> {
+    let (store, name) = (app.store.as_ref(), secret_name(id));
+    let wanted = app.wrapping.customers().usable(uri)?;
+    for _ in 0..TRIES {
+        // There is none before the first grant.
+        let Some(sealed) = store.secret(&name).await? else { return Ok(()) };
+        let is = app.wrapping.customer_of(&name, &sealed)?;
+        let record: Option<Loaded<KeyRecord>> = load(store, &record_id(id)?).await?;
+        let mut record = record.ok_or_else(|| RepositoryKeyError::Damaged(id.to_owned()))?;
+        if is.as_ref() == Some(&wanted) {
+            return Ok(());
+        }
+        if let (Some(_), Some(other)) = (&is, &record.document.customer)
+            && other != vault
+            && store.resource(other).await?.is_some()
+        {
+            return Ok(());
+        }
+        let secret = app.wrapping.open_through(&name, &sealed)?;
+        let anew = app.wrapping.seal_for_customer(&wanted, &name, &secret)?;
+        record.document.customer = Some(vault.clone());
+        let reseal = Change::Reseal { place: Place::Secret, id: name.clone(), before: sealed, sealed: anew };
+        let audit = audit(app, &format!("seal repository key with the customer's key {wanted}"), id);
+        match store.commit(&[app.wrapping.guard(), reseal, record.write()?], &audit).await {
+            // Somebody else sealed it meanwhile.
+            Err(StoreError::Conflict(_)) => {}
+            other => return Ok(other?),
+        }
+    }
+    Err(StoreError::Conflict(name).into())
+}
+
+/// The resource under which a key is kept; no call shows it.
+pub(crate) fn record_id(id: &str) -> Result<ResourceId, StoreError> {
     let made = EVERYWHERE.parse::<ResourceId>().and_then(|above| above.with(KIND, id));
     made.map_err(|error| StoreError::Damaged(error.to_string()))
 }
@@ -188,6 +232,8 @@ pub struct Exported {
     pub file: Vec<u8>,
     /// How many keys it holds.
     pub keys: usize,
+    /// Those that it does not, and why.
+    pub left_out: Vec<(String, String)>,
 }
 
 /// One key of an export.
@@ -229,9 +275,17 @@ pub async fn export(
     recipient: &Recipient,
     now: Timestamp,
 ) -> Result<Exported, RepositoryKeyError> {
-    let mut keys = Vec::new();
+    let (mut keys, mut left_out) = (Vec::new(), Vec::new());
     for KeyedLocation { id, settings, owner } in locations(store).await? {
-        let repository_password = opened(store, wrapping, &id).await?.to_string();
+        let repository_password = match opened(store, wrapping, &id).await {
+            Ok(password) => password.to_string(),
+            // One customer's key that is away must not keep the others' repositories from being exported.
+            Err(RepositoryKeyError::Seal(error @ SealError::Customer { .. })) => {
+                left_out.push((id, error.to_string()));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         keys.push(ExportedKey { id, settings, owner, repository_password });
     }
     let audit = AuditEntry {
@@ -246,7 +300,7 @@ pub async fn export(
     let export = Export { exported_at: now, keys };
     let text = serde_json::to_vec(&export).map_err(|error| StoreError::Damaged(error.to_string()))?;
     let text = Zeroizing::new(text);
-    Ok(Exported { file: sealed_file::seal(recipient, &text)?, keys: export.keys.len() })
+    Ok(Exported { file: sealed_file::seal(recipient, &text)?, keys: export.keys.len(), left_out })
 }
 
 /// A location that has a key.
@@ -258,6 +312,15 @@ pub struct KeyedLocation {
     pub settings: BTreeMap<String, String>,
     /// The cluster that writes there.
     pub owner: Option<ResourceId>,
+}
+
+/// The location of a key.
+pub async fn location(store: &dyn Store, id: &str) -> Result<Option<KeyedLocation>, StoreError> {
+    let found: Option<Loaded<KeyRecord>> = load(store, &record_id(id)?).await?;
+    Ok(found.map(|record| {
+        let KeyRecord { settings, owner, .. } = record.document;
+        KeyedLocation { id: id.to_owned(), settings, owner }
+    }))
 }
 
 /// All locations that have a key.
@@ -295,7 +358,8 @@ pub async fn import(
         if store.secret(&name).await?.is_some() {
             continue;
         }
-        let record = KeyRecord { settings: key.settings.clone(), created_at: now, owner: key.owner.clone() };
+        let (settings, owner) = (key.settings.clone(), key.owner.clone());
+        let record = KeyRecord { settings, created_at: now, owner, customer: None };
         let sealed = wrapping.seal(&name, key.repository_password.as_bytes())?;
         changes.push(Change::Keep(name, sealed));
         changes.push(put(&record_id(&key.id)?, &record, Expected::Absent)?);

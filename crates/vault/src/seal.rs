@@ -1,8 +1,10 @@
 //! Secrets at rest are sealed with the wrapping key, which the operator controls: a file in the data directory, a file
 //! elsewhere, or a variable of the environment. While keys are exchanged there are several.
 
+mod customer;
 mod source;
 
+pub use customer::{CustomerKey, CustomerKeyError, CustomerKeys, KeyUri};
 pub use source::{KeySource, make as make_key};
 
 use crate::{
@@ -28,6 +30,7 @@ pub struct Wrapping {
     // Never empty.
     keys: Vec<Key>,
     seals: usize,
+    customers: CustomerKeys,
 }
 
 struct Key {
@@ -59,6 +62,16 @@ pub enum SealError {
         /// The fingerprints of the keys here.
         given: String,
     },
+    /// The customer's key is not there.
+    #[error(
+        "it is sealed with the customer's key {uri}, which cannot be used: {why}; give it again with --customer-key-file {uri}=FILE"
+    )]
+    Customer {
+        /// Which.
+        uri: String,
+        /// Why not.
+        why: String,
+    },
     /// The library refused.
     #[error("{0} could not be sealed; try again")]
     Seal(String),
@@ -80,7 +93,32 @@ impl Wrapping {
         if keys.is_empty() {
             return Err(SealError::Key(place.to_owned()));
         }
-        Ok(Self { keys, seals: 0 })
+        Ok(Self { keys, seals: 0, customers: CustomerKeys::default() })
+    }
+
+    /// With the keys of customers.
+    pub fn with_customers(self, customers: CustomerKeys) -> Self {
+        Self { customers, ..self }
+    }
+
+    /// The keys of customers.
+    pub fn customers(&self) -> &CustomerKeys {
+        &self.customers
+    }
+
+    /// Seals a secret with a customer's key, and that with the wrapping key.
+    pub fn seal_for_customer(&self, uri: &KeyUri, name: &str, secret: &[u8]) -> Result<Vec<u8>, SealError> {
+        self.seal(name, &self.customers.seal(uri, name, secret)?)
+    }
+
+    /// Opens what was sealed under this name by the wrapping key, and by a customer's key where one did.
+    pub fn open_through(&self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        self.customers.open(name, self.open_secret(name, sealed)?)
+    }
+
+    /// The customer's key with which this is sealed.
+    pub fn customer_of(&self, name: &str, sealed: &[u8]) -> Result<Option<KeyUri>, SealError> {
+        Ok(customer::sealed_with(&self.open_secret(name, sealed)?))
     }
 
     /// Seals with the key of this fingerprint from now on.

@@ -86,6 +86,34 @@ pub struct ImmutabilitySettings {
 pub struct EncryptionSettings {
     /// Whether.
     pub state: EncryptionState,
+    /// Which key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_vault_properties: Option<KeyVaultProperties>,
+    /// Who reaches the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kek_identity: Option<KekIdentity>,
+    /// Whether the store encrypts once more by itself; kept and shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub infrastructure_encryption: Option<InfrastructureEncryptionState>,
+}
+
+/// Which key of the customer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyVaultProperties {
+    /// `https://HOST/keys/NAME`, with or without `/VERSION`.
+    pub key_uri: String,
+}
+
+/// Who reaches the key of the customer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KekIdentity {
+    /// What kind of identity.
+    pub identity_type: KekIdentityType,
+    /// The resource whose identity it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_id: Option<String>,
 }
 
 /// Redundancy of a store.
@@ -151,8 +179,8 @@ pub struct SettingsGiven {
     pub soft_delete_days: Option<i64>,
     /// `immutabilitySettings.state`
     pub immutability: Option<ImmutabilityState>,
-    /// `encryptionSettings.state`
-    pub encryption: Option<EncryptionState>,
+    /// `encryptionSettings`
+    pub encryption: Option<EncryptionGiven>,
     /// `storageSettings`
     pub storage: Option<Vec<StorageSetting>>,
     /// `crossSubscriptionRestoreSettings.state`
@@ -163,6 +191,35 @@ pub struct SettingsGiven {
     pub replicated_regions: Option<Vec<String>>,
     /// `resourceGuardOperationRequests`
     pub guard_requests: Vec<String>,
+}
+
+/// What a request says of keys of the customer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EncryptionGiven {
+    /// `state`
+    pub state: Option<EncryptionState>,
+    /// `keyVaultProperties.keyUri`
+    pub key_uri: Option<String>,
+    /// `kekIdentity`
+    pub identity: Option<KekIdentity>,
+    /// `infrastructureEncryption`
+    pub infrastructure: Option<InfrastructureEncryptionState>,
+}
+
+impl EncryptionGiven {
+    fn read(fields: &Fields<'_>, faults: &mut Faults) -> Self {
+        let key = faults.get(fields.object("keyVaultProperties"));
+        let identity = faults.get(fields.object("kekIdentity"));
+        Self {
+            state: faults.get(fields.word("state")),
+            key_uri: key.and_then(|key| faults.get(key.text("keyUri"))).map(str::to_owned),
+            identity: identity.map(|identity| KekIdentity {
+                identity_type: faults.get(identity.required_word("identityType")),
+                identity_id: faults.get(identity.text("identityId")).map(str::to_owned),
+            }),
+            infrastructure: faults.get(fields.word("infrastructureEncryption")),
+        }
+    }
 }
 
 impl VaultGiven {
@@ -210,11 +267,7 @@ impl SettingsGiven {
             given.immutability = faults.get(immutability.word("state"));
         }
         if let Some(encryption) = below(fields, &["securitySettings", "encryptionSettings"], faults) {
-            given.encryption = faults.get(encryption.word("state"));
-            let key = faults.get(encryption.object("keyVaultProperties"));
-            if given.encryption.is_none() && key.is_some() {
-                given.encryption = Some(EncryptionState::Enabled);
-            }
+            given.encryption = Some(EncryptionGiven::read(&encryption, faults));
         }
         if let Some(cross) = below(fields, &["featureSettings", "crossSubscriptionRestoreSettings"], faults) {
             given.cross_subscription = faults.get(cross.word("state"));

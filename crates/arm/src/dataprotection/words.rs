@@ -49,6 +49,22 @@ crate::words! {
         Inconsistent,
     }
 
+    /// What kind of identity reaches the customer's key.
+    pub enum KekIdentityType {
+        /// The vault's own.
+        SystemAssigned,
+        /// A resource's.
+        UserAssigned,
+    }
+
+    /// Whether the store encrypts once more by itself.
+    pub enum InfrastructureEncryptionState {
+        /// It does not.
+        Disabled,
+        /// It does.
+        Enabled,
+    }
+
     /// Whether recovery points can be restored in the paired region.
     pub enum CrossRegionRestoreState {
         /// They cannot.

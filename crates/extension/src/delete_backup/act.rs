@@ -8,11 +8,10 @@ use crate::{
     grants::GrantPurpose,
     locations::{Access, OpenLocation, Role},
     metrics::Ended,
-    points::{self, OpenPoint},
+    points::{self, Forgotten, OpenPoint},
     status::{set_condition, summarise},
     step::StepError,
 };
-use engine::{Job, forget};
 use futures::{FutureExt, future::BoxFuture};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Api, Resource, ResourceExt, api::ListParams};
@@ -146,15 +145,12 @@ impl Run {
     async fn forget(&mut self) -> Result<(), StepError> {
         let location = self.location().await?;
         let Some(point) = &self.point else { return self.set(Point::Forgotten) };
-        let only = vec![(point.snapshot_id(), point.snapshot_file().clone())];
-        let plan = forget::plan_ids(only, &[point.snapshot_id()])?;
-        let job = Job::new(self.context.clock.clone());
-        let report = forget::execute(&location.repo, &plan, &job).await?;
-        if report.later.is_empty() {
-            self.context.prune.notify_one();
-            self.set(Point::Forgotten)
-        } else {
-            self.set(Point::Retained)
+        match points::forget(&location.repo, point, self.context.clock.clone()).await? {
+            Forgotten::Gone => {
+                self.context.prune.notify_one();
+                self.set(Point::Forgotten)
+            }
+            Forgotten::Retained => self.set(Point::Retained),
         }
     }
 

@@ -1,17 +1,17 @@
-//! Has a recovery point deleted by the cluster that wrote it, and then forgets it. While that cannot be, the recovery
-//! point stays, hidden, and is tried again.
+//! Has a recovery point deleted by the cluster that wrote it, or deletes it in that cluster's stead, and then forgets it.
+//! While neither can be, the recovery point stays, hidden, and is tried again.
 
 use super::{
     custom_resource,
     decide::Seen,
+    gone::{self, Found, Standing, Watch, standing},
     reach::{Reach, reach},
-    start::{location_settings, vault_of},
+    start::vault_of,
 };
 use crate::{
-    api::{Loaded, extensions, load, points::PointRecord},
+    api::{Loaded, load, points::PointRecord},
     app::App,
     cluster_link::ClusterRequest,
-    keys::location_key,
     recover::adopt,
     store::{Change, Expected, StoreError, Work},
     work::{Answered, Step},
@@ -19,7 +19,8 @@ use crate::{
 use arm::ResourceId;
 use jiff::{SignedDuration, Timestamp};
 use protection::code;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -30,17 +31,31 @@ const POLL: SignedDuration = SignedDuration::from_secs(2);
 const ELSEWHERE: &str = "the extension writes to another location now; it deletes this recovery point once its settings name \
                          the location again";
 /// After a failure, so that a cluster that is being mended is met again the same day.
-const REST: SignedDuration = SignedDuration::from_mins(30);
+pub const REST: SignedDuration = SignedDuration::from_mins(30);
+
+/// What is kept of a deletion.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct State {
+    /// Tries in the cluster that have ended: each is another object there.
+    #[serde(rename = "try")]
+    tries: u64,
+    /// For how long the cluster has been gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Watch>,
+    /// What the vault found in the repository before it deletes the recovery point itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
+}
 
 /// The change that has a recovery point forgotten.
 pub fn change(point: &ResourceId, now: Timestamp) -> Change {
-    Change::AddWork(Work::new(
-        format!("forget {}", point.folded()),
-        KIND,
-        point.clone(),
-        now,
-        json!({"try": 0}),
-    ))
+    Change::AddWork(Work::new(work_id(point), KIND, point.clone(), now, json!({"try": 0})))
+}
+
+/// The id of this work.
+pub fn work_id(point: &ResourceId) -> String {
+    format!("forget {}", point.folded())
 }
 
 /// One step.
@@ -54,30 +69,48 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     };
     let Some(instance) = point.id.parent() else { return Ok(Step::Done(Vec::new())) };
     let vault = vault_of(&instance)?;
-    let number = work.document.get("try").and_then(Value::as_u64).unwrap_or(0);
-    let name = name(&point.id, number);
-    let way = match reach(app, &vault, &point.document.cluster).await? {
-        Ok(way) => way,
+    let state: State = serde_json::from_value(work.document.clone())
+        .map_err(|error| StoreError::Damaged(format!("{}: {error}", work.id)))?;
+    let seen = gone::look(app, &point.document.cluster).await?;
+    match standing(seen.as_ref(), &point.document.key, app.gone_after, app.clock.now()) {
         // The cluster of what a recovery adopted is known by its UID alone: nobody can be asked. It leaves the catalogue, and
         // another look at the repositories finds it again.
-        Err(_) if adopt::is_adopted(&instance) => return Ok(forgotten(&point)),
-        Err(problem) => return rest(app, point, number, &problem.message),
+        Standing::Gone(_) if adopt::is_adopted(&instance) => Ok(forgotten(&point)),
+        Standing::Gone(gone) => gone::erase(app, &vault, point, state, gone).await,
+        // It is back, if it was gone: it has the snapshots too.
+        standing => {
+            let state = State { tries: state.tries, ..State::default() };
+            in_cluster(app, &vault, point, state, standing).await
+        }
+    }
+}
+
+/// The cluster deletes it, with its snapshots.
+async fn in_cluster(
+    app: &App,
+    vault: &ResourceId,
+    point: Loaded<PointRecord>,
+    mut state: State,
+    standing: Standing,
+) -> Result<Step, StoreError> {
+    let way = match reach(app, vault, &point.document.cluster).await? {
+        Ok(way) => way,
+        Err(problem) => return rest(app, point, state, REST, &problem.message),
     };
-    let extension = extensions::backup_extension(app.store.as_ref(), &point.document.cluster).await?;
-    let writes_to = extension.map(|one| location_key(&location_settings(&one.document.settings)));
-    if writes_to.as_ref() != Some(&point.document.key) {
+    if standing == Standing::Elsewhere {
         // Asked about its own location, the extension would rightly say that there is no such recovery point.
-        return rest(app, point, number, ELSEWHERE);
+        return rest(app, point, state, REST, ELSEWHERE);
     }
     let namespace = point.document.namespace.clone();
+    let name = name(&point.id, state.tries);
     let path = custom_resource::path(&namespace, PLURAL, &name);
     match way.look(app, &namespace, PLURAL, &name).await {
         Seen::Absent => {
             let spec = json!({"recoveryPoint": {"location": "default", "id": point.id.name()}});
             let object = custom_resource::object("DeleteBackup", &namespace, &name, &spec);
             match way.make(app, PLURAL, &namespace, &object).await {
-                Ok(()) => later(app, POLL, number, Vec::new()),
-                Err(seen) => rest(app, point, number, &why(&seen)),
+                Ok(()) => later(app, POLL, &state),
+                Err(seen) => rest(app, point, state, REST, &why(&seen)),
             }
         }
         Seen::There(status) if status.phase == "Completed" || status.phase == "CompletedWithWarnings" => {
@@ -93,10 +126,11 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
             }
             let said = failed.map_or("without a reason", |problem| problem.message.as_str());
             // The next try is another object: this one has ended.
-            rest(app, point, number + 1, &format!("BackupPluginDeleteBackupOperationFailed: {said}"))
+            state.tries += 1;
+            rest(app, point, state, REST, &format!("BackupPluginDeleteBackupOperationFailed: {said}"))
         }
-        Seen::There(_) => later(app, POLL, number, Vec::new()),
-        seen => rest(app, point, number, &why(&seen)),
+        Seen::There(_) => later(app, POLL, &state),
+        seen => rest(app, point, state, REST, &why(&seen)),
     }
 }
 
@@ -122,17 +156,19 @@ fn why(seen: &Seen) -> String {
     }
 }
 
-fn later(app: &App, pause: SignedDuration, number: u64, changes: Vec<Change>) -> Result<Step, StoreError> {
-    let now = app.clock.now();
-    Ok(Step::Later {
-        due_at: now.checked_add(pause).unwrap_or(now),
-        advanced: true,
-        document: json!({"try": number}),
-        changes,
-    })
+/// It goes on after a pause.
+pub fn later(app: &App, pause: SignedDuration, state: &State) -> Result<Step, StoreError> {
+    put_off(app, pause, state, Vec::new())
 }
 
-fn rest(app: &App, mut point: Loaded<PointRecord>, number: u64, why: &str) -> Result<Step, StoreError> {
+/// It stays for now, with the reason.
+pub fn rest(
+    app: &App,
+    mut point: Loaded<PointRecord>,
+    state: State,
+    pause: SignedDuration,
+    why: &str,
+) -> Result<Step, StoreError> {
     tracing::warn!(point = %point.id, why, "a recovery point could not be deleted yet");
     let changes = if point.document.kept_because.as_deref() == Some(why) {
         Vec::new()
@@ -140,7 +176,22 @@ fn rest(app: &App, mut point: Loaded<PointRecord>, number: u64, why: &str) -> Re
         point.document.kept_because = Some(why.to_owned());
         vec![point.write()?]
     };
-    later(app, REST, number, changes)
+    put_off(app, pause, &state, changes)
+}
+
+fn put_off(
+    app: &App,
+    pause: SignedDuration,
+    state: &State,
+    changes: Vec<Change>,
+) -> Result<Step, StoreError> {
+    let now = app.clock.now();
+    Ok(Step::Later {
+        due_at: now.checked_add(pause).unwrap_or(now),
+        advanced: true,
+        document: serde_json::to_value(state).map_err(|error| StoreError::Damaged(error.to_string()))?,
+        changes,
+    })
 }
 
 fn name(point: &ResourceId, number: u64) -> String {

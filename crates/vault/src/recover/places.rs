@@ -1,12 +1,9 @@
 //! Where the repositories are whose keys the vault has: in accounts of its own, or where the operator says.
 
 use crate::{
-    api::{
-        Loaded, load, read,
-        storage::{ACCOUNT, AccountRecord, ContainerRecord, container_id},
-    },
+    data_plane::{NotLocated, located},
     directory::DataDirectory,
-    keys::{KeyedLocation, locations, setting},
+    keys::{KeyedLocation, locations},
     store::{Store, StoreError},
     stores::{DEFAULT, DEFAULT_FOLDER, StoreSpec, files_of},
 };
@@ -58,26 +55,18 @@ async fn place(
     key: &str,
     settings: &BTreeMap<String, String>,
 ) -> Result<Result<(StoreSpec, StorePath), String>, StoreError> {
-    let folder = |text: &str| StorePath::parse(text).map_err(|bad| format!("the folder {text:?}: {bad}"));
     if let Some(named) = reach.locations.iter().find(|spec| spec.name == key) {
-        return Ok(folder(REPOSITORY_FOLDER).map(|folder| (named.clone(), folder)));
+        let folder = StorePath::parse(REPOSITORY_FOLDER).map_err(|bad| bad.to_string());
+        return Ok(folder.map(|folder| (named.clone(), folder)));
     }
-    let outside = || format!("it lies outside the vault; say where with --repository {key}=URL");
-    let (Some(account), Some(bucket)) =
-        (setting(settings, ".config.storageAccount"), setting(settings, ".bucket"))
-    else {
-        return Ok(Err(outside()));
+    let found = match located(store, settings).await? {
+        Ok(found) => found,
+        Err(error @ NotLocated::Outside) => {
+            return Ok(Err(format!("{error}; say where with --repository {key}=URL")));
+        }
+        Err(error) => return Ok(Err(error.to_string())),
     };
-    let Some(account) = account_named(store, account).await? else { return Ok(Err(outside())) };
-    let id = container_id(&account.id, bucket).map_err(|error| StoreError::Damaged(error.to_string()))?;
-    let container: Option<Loaded<ContainerRecord>> = load(store, &id).await?;
-    let Some(container) = container else {
-        return Ok(Err(format!(
-            "its container {bucket} is gone from the storage account {}",
-            account.id.name()
-        )));
-    };
-    let named = &account.document.store;
+    let named = &found.store;
     let spec = match reach.stores.iter().find(|spec| spec.name == *named) {
         Some(spec) => spec.clone(),
         None if named == DEFAULT => StoreSpec::directory(DEFAULT, reach.directory.path(DEFAULT_FOLDER)),
@@ -88,27 +77,5 @@ async fn place(
             )));
         }
     };
-    let prefix = setting(settings, ".prefix").map(|prefix| prefix.trim_matches('/'));
-    let parts = [Some(container.document.folder.as_str()), prefix, Some(REPOSITORY_FOLDER)];
-    let path = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
-    Ok(folder(&path).map(|folder| (spec, folder)))
-}
-
-/// Names of accounts are unique in the vault.
-async fn account_named(store: &dyn Store, name: &str) -> Result<Option<Loaded<AccountRecord>>, StoreError> {
-    for subscription in store.subscriptions().await? {
-        let mut after: Option<String> = None;
-        loop {
-            let page = store.resources(ACCOUNT, &subscription.id, after.as_deref(), 1_000).await?;
-            let whole = page.len() == 1_000;
-            after = page.last().map(|last| last.id.folded().to_owned());
-            if let Some(found) = page.into_iter().find(|stored| stored.id.name().eq_ignore_ascii_case(name)) {
-                return read(found).map(Some);
-            }
-            if !whole {
-                break;
-            }
-        }
-    }
-    Ok(None)
+    Ok(Ok((spec, found.folder)))
 }

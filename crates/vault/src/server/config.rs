@@ -8,7 +8,7 @@ use crate::{
     manifests::{ConnectManifests, NoManifests},
     protect::quotas::Quotas,
     public_url::PublicUrl,
-    seal::KeySource,
+    seal::{CustomerKeys, KeySource},
     self_backup,
     store::postgres::DatabaseUrl,
     stores::StoreSpec,
@@ -16,8 +16,12 @@ use crate::{
     webhooks::ReceiverSettings,
     work::Kinds,
 };
+use jiff::SignedDuration;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use uuid::Uuid;
+
+/// How long a cluster may be silent, unless the operator says otherwise.
+pub const CLUSTER_GONE_AFTER: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The choices.
 #[derive(Debug, Clone)]
@@ -46,6 +50,8 @@ pub struct Config {
     pub database: Option<DatabaseUrl>,
     /// Where the key comes from that seals secrets at rest.
     pub wrapping_key: KeySource,
+    /// Keys of customers, which Backup vaults name.
+    pub customer_keys: CustomerKeys,
     /// The operator's certificate; the vault's own authority makes one when absent.
     pub certificate: Option<CertificateFiles>,
     /// Reverse proxies whose word about the client's address counts.
@@ -64,6 +70,8 @@ pub struct Config {
     pub people: People,
     /// Who is told of alerts.
     pub webhooks: Vec<ReceiverSettings>,
+    /// A cluster that was not heard of for longer than this is gone: the vault deletes its recovery points itself.
+    pub cluster_gone_after: SignedDuration,
     /// How it backs itself up; not at all when absent.
     pub self_backup: Option<self_backup::Settings>,
     /// Where metrics are served, without TLS and without a token; nowhere when absent.
@@ -83,6 +91,7 @@ impl Config {
             replica_address: None,
             database: None,
             wrapping_key: KeySource::default(),
+            customer_keys: CustomerKeys::default(),
             certificate: None,
             trusted_proxies: Vec::new(),
             kinds: &[],
@@ -95,6 +104,7 @@ impl Config {
             people: People::default(),
             stores: Vec::new(),
             webhooks: Vec::new(),
+            cluster_gone_after: CLUSTER_GONE_AFTER,
             self_backup: None,
             metrics: None,
         }

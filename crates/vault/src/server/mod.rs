@@ -7,7 +7,7 @@ mod listen;
 mod scrape;
 
 pub use certificate::CertificateFiles;
-pub use config::{Config, Limits, People};
+pub use config::{CLUSTER_GONE_AFTER, Config, Limits, People};
 pub use dispatch::Client;
 
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     links::{self, AuthorityFailure, Links, ReplicaAddress, Replicas},
     metrics::Metrics,
     pki::PkiError,
+    protect::gone::Turns,
     public_url::PublicUrl,
     rewrap::{self, RewrapError},
     seal::SealError,
@@ -138,7 +139,7 @@ impl Vault {
         };
         let public = config.public.unwrap_or_else(|| PublicUrl::localhost(address.port()));
         let store = open_database(&directory, config.database.as_ref()).await?;
-        let mut wrapping = config.wrapping_key.open(&directory)?;
+        let mut wrapping = config.wrapping_key.open(&directory)?.with_customers(config.customer_keys.clone());
         rewrap::settle(store.as_ref(), &mut wrapping, clock.now()).await?;
         if config.database.is_some() {
             shared::share_authority(store.as_ref(), &wrapping, &directory, clock.now()).await?;
@@ -208,6 +209,9 @@ impl Vault {
             replica: id.to_string(),
             kinds: config.kinds,
             lease: config.limits.lease,
+            gone_after: config.cluster_gone_after,
+            turns: Turns::default(),
+            stopping: CancellationToken::new(),
             self_backup,
             webhooks,
             metrics: Metrics::default(),
@@ -263,6 +267,11 @@ impl Vault {
 
     /// Answers until it is told to stop, then lets what is under way end.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), ServeError> {
+        let (stopping, halted) = (self.app.stopping.clone(), stop.clone());
+        let stopper = tokio::spawn(async move {
+            halted.cancelled().await;
+            stopping.cancel();
+        });
         let background = tokio::spawn(tasks::run(self.app.clone(), stop.clone()));
         let worker = tokio::spawn(work::run(self.app.clone(), stop.clone()));
         let renewal = tokio::spawn(certificate::renew(self.shown.clone(), self.app.clone(), stop.clone()));
@@ -278,7 +287,9 @@ impl Vault {
         let ended =
             listen::run(self.app, self.listener, self.shown, self.limits, self.trusted, stop.clone()).await;
         stop.cancel();
-        for task in [background, worker, renewal, keeper, listener, sweeper].into_iter().chain(scrape) {
+        for task in
+            [stopper, background, worker, renewal, keeper, listener, sweeper].into_iter().chain(scrape)
+        {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task ended badly");
             }

@@ -50,9 +50,9 @@ enum Opened {
     Objects { client: ObjectClient, prefix: String },
 }
 
-/// All stores, by name.
+/// All stores, by name, each with what it was opened from.
 #[derive(Debug, Clone, Default)]
-pub struct Stores(BTreeMap<String, Opened>);
+pub struct Stores(BTreeMap<String, (StoreSpec, Opened)>);
 
 impl Stores {
     /// Opens what the operator configured, and the default one where that names none. Object stores are not contacted.
@@ -63,7 +63,7 @@ impl Stores {
     ) -> Result<Self, StoresError> {
         let mut stores = BTreeMap::new();
         for spec in specs {
-            if stores.insert(spec.name.clone(), open(spec, clock)?).is_some() {
+            if stores.insert(spec.name.clone(), (spec.clone(), open(spec, clock)?)).is_some() {
                 return Err(StoresError::Twice(spec.name.clone()));
             }
         }
@@ -72,7 +72,8 @@ impl Stores {
             let failed =
                 |source| StoresError::Directory { name: DEFAULT.to_owned(), path: path.clone(), source };
             fs::create_dir_all(&path).map_err(failed)?;
-            stores.insert(DEFAULT.to_owned(), Opened::Directory(path));
+            let spec = StoreSpec::directory(DEFAULT, path.clone());
+            stores.insert(DEFAULT.to_owned(), (spec, Opened::Directory(path)));
         }
         Ok(Self(stores))
     }
@@ -85,6 +86,22 @@ impl Stores {
     /// Whether there is one of this name.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
+    }
+
+    /// A folder of a store as write-once files, for what clusters wrote there; or why it cannot be reached.
+    pub async fn files(
+        &self,
+        name: &str,
+        folder: &StorePath,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Arc<dyn storage::Store>, String> {
+        match self.0.get(name) {
+            Some((spec, _)) => files_of(spec, folder, clock).await,
+            None => Err(format!(
+                "its storage account lies in the store {name}, which is not configured any more; start the vault with \
+                 --store {name}=URL again"
+            )),
+        }
     }
 
     /// Makes a folder for a container; in object stores there is nothing to make.
@@ -132,7 +149,7 @@ impl Stores {
     }
 
     fn get(&self, name: &str) -> Result<&Opened, BlobError> {
-        self.0.get(name).ok_or_else(|| {
+        self.0.get(name).map(|(_, opened)| opened).ok_or_else(|| {
             tracing::error!(store = name, "an account lies in a store that is not configured any more");
             BlobError::unreachable()
         })
@@ -160,7 +177,7 @@ pub fn backing_of(spec: &StoreSpec, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Ba
     })
 }
 
-/// A folder of a store as write-once files, for reading what clusters wrote there. Nothing is contacted yet.
+/// A folder of a store as write-once files, for what clusters wrote there. Nothing is contacted yet.
 pub async fn files_of(
     spec: &StoreSpec,
     folder: &StorePath,

@@ -33,6 +33,8 @@ pub enum Step {
         /// What changed.
         changes: Vec<Change>,
     },
+    /// One of these, of which the audit log says more than the kind of the work.
+    Told(String, Box<Self>),
 }
 
 /// What a step gives back.
@@ -46,6 +48,8 @@ const KINDS: Kinds = &[
     (protect::schedule::KIND, protect::schedule::step),
     (protect::expire::KIND, protect::expire::step),
     (protect::forget::KIND, protect::forget::step),
+    (protect::gone::prune::KIND, protect::gone::prune::step),
+    (protect::rekey::KIND, protect::rekey::step),
     (protect::validate::KIND, protect::validate::step),
     (protect::purge::KIND, protect::purge::step),
     (data_plane::remove::KIND, data_plane::remove::step),

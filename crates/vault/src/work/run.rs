@@ -118,15 +118,20 @@ async fn one(app: &Arc<App>, work: &Work, owner: &str) {
     };
     let connection = needed.or_else(|| work.connection.clone());
     let (id, owner_text) = (work.id.clone(), owner.to_owned());
+    let (ended, told) = match ended {
+        Ok(Step::Told(told, step)) => (Ok(*step), Some(told)),
+        ended => (ended, None),
+    };
     let committed = match ended {
         Ok(Step::Done(mut changes)) => {
             changes.push(Change::Done(id, owner_text));
-            commit(app, work, &changes).await
+            commit(app, work, told, &changes).await
         }
         Ok(Step::Later { due_at, advanced, document, mut changes }) => {
             changes.push(Change::PutDown { id, owner: owner_text, due_at, advanced, document, connection });
-            commit(app, work, &changes).await
+            commit(app, work, told, &changes).await
         }
+        Ok(Step::Told(..)) => Err(StoreError::Damaged("a step was told twice".to_owned())),
         Err(error) => Err(error),
     };
     match committed {
@@ -139,13 +144,14 @@ async fn one(app: &Arc<App>, work: &Work, owner: &str) {
     }
 }
 
-/// Steps that change something are audited; a step that only waits is not.
-async fn commit(app: &App, work: &Work, changes: &[Change]) -> Result<(), StoreError> {
+/// Steps that change something, or have something to tell, are audited; a step that only waits is not.
+async fn commit(app: &App, work: &Work, told: Option<String>, changes: &[Change]) -> Result<(), StoreError> {
     let own = |change: &Change| matches!(change, Change::PutDown { .. } | Change::Done(..));
-    if changes.iter().all(own) {
+    if told.is_none() && changes.iter().all(own) {
         return app.store.commit_unaudited(changes).await;
     }
-    app.store.commit(changes, &audit(&work.kind, work, app.clock.now())).await
+    let action = told.map_or_else(|| work.kind.clone(), |told| format!("{}: {told}", work.kind));
+    app.store.commit(changes, &audit(&action, work, app.clock.now())).await
 }
 
 /// Leaves it for later, longer with each attempt.

@@ -126,7 +126,7 @@ impl FaultCluster {
 #[async_trait]
 impl ClusterLink for FaultCluster {
     fn connected(&self) -> Vec<String> {
-        vec![CONNECTION.to_owned()]
+        if self.inner.lock().is_away { Vec::new() } else { vec![CONNECTION.to_owned()] }
     }
 
     async fn call(

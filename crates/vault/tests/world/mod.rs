@@ -21,7 +21,7 @@ use vault::{
     cluster_link::{ClusterLink, NoClusters},
     manifests::{ConnectManifests, ConnectSettings},
     protect::quotas::Quotas,
-    seal::KeySource,
+    seal::{CustomerKeys, KeySource},
     self_backup::Settings,
     server::{Config, Limits, People, ServeError, Vault},
     store::postgres::DatabaseUrl,
@@ -59,6 +59,8 @@ pub struct Choices {
     pub quotas: Quotas,
     /// Who is told of alerts.
     pub webhooks: Vec<ReceiverSettings>,
+    /// None unless said.
+    pub customer_keys: CustomerKeys,
 }
 
 /// A vault that was ended, and what it left behind.
@@ -409,6 +411,7 @@ fn config(folder: &TempDir, limits: Limits, people: People, choices: &Choices) -
         limits,
         people,
         quotas: choices.quotas,
+        customer_keys: choices.customer_keys.clone(),
         manifests: Arc::new(FakeManifests),
         database: choices.database.clone(),
         self_backup: choices.self_backup.clone(),

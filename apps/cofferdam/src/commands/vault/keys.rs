@@ -78,14 +78,18 @@ pub async fn export(args: ExportArgs, format: Format) -> Outcome {
     store.close().await;
     let exported = exported?;
     write_new(&args.out, &exported.file)?;
-    let text =
-        format!("{} repository keys are in {}, sealed to {recipient}", exported.keys, args.out.display());
-    output::tell(
-        format,
-        &text,
-        serde_json::json!({"keys": exported.keys, "recipient": recipient.to_string()}),
-    )?;
-    Ok(Exit::Done)
+    let mut lines = vec![format!(
+        "{} repository keys are in {}, sealed to {recipient}",
+        exported.keys,
+        args.out.display()
+    )];
+    lines.extend(exported.left_out.iter().map(|(id, why)| format!("left out {id}: {why}")));
+    let left_out: Vec<_> =
+        exported.left_out.iter().map(|(id, why)| serde_json::json!({"id": id, "why": why})).collect();
+    let facts =
+        serde_json::json!({"keys": exported.keys, "recipient": recipient.to_string(), "leftOut": left_out});
+    output::tell(format, &lines.join("\n"), facts)?;
+    Ok(if exported.left_out.is_empty() { Exit::Done } else { Exit::Warnings })
 }
 
 async fn sealed(
@@ -95,7 +99,8 @@ async fn sealed(
     recipient: &Recipient,
 ) -> Result<keys::Exported, Failure> {
     let now = SystemClock.now();
-    let mut wrapping = place.wrapping_key.open(directory).map_err(|error| failure(error.into()))?;
+    let wrapping = place.wrapping_key.open(directory).map_err(|error| failure(error.into()))?;
+    let mut wrapping = wrapping.with_customers(place.customer_keys.clone());
     rewrap::settle(store, &mut wrapping, now).await.map_err(|error| failure(error.into()))?;
     keys::export(store, &wrapping, recipient, now).await.map_err(Failure::failed)
 }

@@ -4,6 +4,7 @@ mod backups;
 mod credential;
 mod file;
 mod keys;
+mod left;
 mod manage;
 mod packages;
 mod people;
@@ -39,6 +40,8 @@ pub enum VaultCommand {
     ListSelfBackups(backups::ListArgs),
     /// Bring the vault back after its database is lost
     Recover(recover::RecoverArgs),
+    /// List the snapshots that were left behind with recovery points whose cluster is gone
+    ListLeftSnapshots(left::LeftArgs),
     /// Make a person who signs in with a password
     AddUser(people::AddUserArgs),
     /// Give a person another password
@@ -62,6 +65,7 @@ pub async fn run(command: VaultCommand, cluster: &ClusterArgs, format: Format) -
         VaultCommand::SelfBackup(args) => backups::take(args, format).await,
         VaultCommand::ListSelfBackups(args) => backups::list(args, format).await,
         VaultCommand::Recover(args) => recover::run(args, format).await,
+        VaultCommand::ListLeftSnapshots(args) => left::list(args, format).await,
         VaultCommand::AddUser(args) => people::add_user(args, format).await,
         VaultCommand::SetPassword(args) => people::set_password(args, format).await,
         VaultCommand::AddExternal(args) => people::add_external(args, format).await,

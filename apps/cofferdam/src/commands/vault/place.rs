@@ -1,11 +1,14 @@
 //! Where a vault keeps what it knows, as all its commands are told: data directory, database, wrapping key. Flags come
 //! before the environment, and that before the file of `--config`.
 
-use super::file::FileSettings;
+use super::file::{FileSettings, parsed};
 use crate::{exit::Failure, secret::read_file};
 use clap::Args;
 use std::path::PathBuf;
-use vault::{seal::KeySource, store::postgres::DatabaseUrl};
+use vault::{
+    seal::{CustomerKey, CustomerKeys, KeySource},
+    store::postgres::DatabaseUrl,
+};
 
 const DATA: &str = "cofferdam-vault";
 const WRAPPING_KEY: &str = "COFFERDAM_WRAPPING_KEY";
@@ -28,6 +31,10 @@ pub struct PlaceArgs {
     /// File that holds the wrapping key, or the variable COFFERDAM_WRAPPING_KEY; one in the data directory when absent
     #[arg(long, env = "COFFERDAM_WRAPPING_KEY_FILE", value_name = "FILE")]
     wrapping_key_file: Option<PathBuf>,
+    /// Key of a customer that Backup vaults name in their encryption settings, https://HOST/keys/NAME/VERSION=FILE, with 64
+    /// hexadecimal digits in the file; may be given several times, the newest version of a key last
+    #[arg(long, env = "COFFERDAM_VAULT_CUSTOMER_KEY_FILES", value_name = "URI=FILE", value_delimiter = ' ')]
+    customer_key_file: Vec<CustomerKey>,
 }
 
 /// Where a vault keeps what it knows.
@@ -36,6 +43,7 @@ pub struct Place {
     pub data: PathBuf,
     pub database: Option<DatabaseUrl>,
     pub wrapping_key: KeySource,
+    pub customer_keys: CustomerKeys,
 }
 
 impl PlaceArgs {
@@ -65,7 +73,13 @@ impl PlaceArgs {
             (None, Some(text)) => KeySource::Given(text.into()),
             (None, None) => file.wrapping_key_file.take().map_or(KeySource::Directory, KeySource::File),
         };
-        Ok((Place { data, database, wrapping_key }, file))
+        let mut customer_keys = self.customer_key_file;
+        if customer_keys.is_empty() {
+            for one in file.customer_key_files.take().unwrap_or_default() {
+                customer_keys.extend(parsed::<CustomerKey>("customer-key-files", Some(one))?);
+            }
+        }
+        Ok((Place { data, database, wrapping_key, customer_keys: customer_keys.into() }, file))
     }
 }
 

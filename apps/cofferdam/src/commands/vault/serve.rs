@@ -4,6 +4,7 @@ use super::{
     backups::ScheduleArgs,
     credential::hand_over,
     file::{FileSettings, parsed},
+    left::GoneAfter,
     packages::Offered,
     place::{Place, PlaceArgs},
     quotas::QuotaArgs,
@@ -54,6 +55,10 @@ pub struct ServeArgs {
     /// Seconds over which scheduled backups begin after their slot, each instance always at its own; 120 when absent
     #[arg(long, env = "COFFERDAM_VAULT_SCHEDULE_SPREAD", value_name = "SECONDS")]
     schedule_spread: Option<u64>,
+    /// How long a cluster may be silent before it is gone and the vault deletes its recovery points itself, where they lie in
+    /// a storage account of the vault, such as 30d or 720h; 30d when absent
+    #[arg(long, env = "COFFERDAM_VAULT_CLUSTER_GONE_AFTER", value_name = "DURATION")]
+    cluster_gone_after: Option<GoneAfter>,
     /// Seconds that calls under way may take to end after SIGTERM; 20 when absent
     #[arg(long, env = "COFFERDAM_VAULT_GRACE", value_name = "SECONDS")]
     grace: Option<u64>,
@@ -92,7 +97,7 @@ pub struct ServeArgs {
 
 impl ServeArgs {
     fn config(self) -> Result<Config, Failure> {
-        let (Place { data, database, wrapping_key }, mut file) = self.place.resolve()?;
+        let (Place { data, database, wrapping_key, customer_keys }, mut file) = self.place.resolve()?;
         let self_backup = self.backups.resolve(&mut file)?;
         let people = self.sign_in.resolve(&mut file)?;
         let quotas = self.quotas.resolve(&file)?;
@@ -110,6 +115,7 @@ impl ServeArgs {
             agent_image,
             stores,
             schedule_spread,
+            cluster_gone_after,
             packages: offered,
             webhooks,
             ..
@@ -165,9 +171,14 @@ impl ServeArgs {
             spread: self.schedule_spread.or(schedule_spread).map_or(defaults.spread, Duration::from_secs),
             database,
             wrapping_key,
+            customer_keys,
             certificate,
             trusted_proxies: proxies,
             people,
+            cluster_gone_after: self
+                .cluster_gone_after
+                .or(parsed("cluster-gone-after", cluster_gone_after)?)
+                .map_or(defaults.cluster_gone_after, |after| after.0),
             quotas,
             stores: specs,
             self_backup: Some(self_backup),

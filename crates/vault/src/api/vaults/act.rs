@@ -16,10 +16,14 @@ use crate::{
         },
         tracked,
     },
+    protect::rekey,
     reply::Reply,
     store::{Change, Expected, StoreError},
 };
-use arm::{ArmError, ResourceId, dataprotection::VaultGiven};
+use arm::{
+    ArmError, ResourceId,
+    dataprotection::{VaultGiven, VaultSettings},
+};
 use http::header;
 
 type Vault = Loaded<VaultRecord>;
@@ -166,9 +170,26 @@ async fn changed(
     let steps = identity::decide(is, given.identity.as_ref(), says)?;
     let (identity, more) = identity::apply(call, id, is, steps).await?;
     changes.extend(more);
+    let encryption = &settings.security_settings.encryption_settings;
+    if before.map(|one| &one.settings.security_settings.encryption_settings) != Some(encryption) {
+        decide::check_kek_identity(&settings, &identity)?;
+        changes.extend(rekeyed(call, id, &settings)?);
+    }
     let kept = || before.filter(|_| says == Says::Changes).map(|one| one.tags.clone());
     let tags = given.tags.clone().or_else(kept).unwrap_or_default();
     Ok(VaultRecord { location, tags, identity, settings, guard: before.and_then(|one| one.guard.clone()) })
+}
+
+/// The changes by which the repository keys of a vault are sealed with the customer's key that it names now. That key must be
+/// there: else the vault would lock itself out.
+fn rekeyed(call: &Call<'_>, id: &ResourceId, settings: &VaultSettings) -> Result<Vec<Change>, Failure> {
+    let Some(uri) = rekey::named_by(settings)? else { return Ok(Vec::new()) };
+    call.app.wrapping.customers().usable(&uri).map_err(|error| {
+        let message = format!("The customer's key '{uri}' cannot be used: {error}.");
+        ArmError::new(400, "UserErrorEncryptionKeyNotAvailable", message)
+            .about("properties.securitySettings.encryptionSettings.keyVaultProperties.keyUri")
+    })?;
+    Ok(rekey::changes(id, call.now).into())
 }
 
 /// Deletes an empty vault. Where soft delete is on, it can come back for a while.

@@ -1,20 +1,26 @@
 //! What a vault may be, and what a call makes of it. Source of the rules: the documented properties of Backup vaults;
 //! whatever is called irreversible there never goes back here, whoever asks.
 
-use crate::api::{
-    guards::Critical,
-    limits::{SOFT_DELETE_DAYS_LEAST, SOFT_DELETE_DAYS_MOST},
+use super::record::VaultIdentity;
+use crate::{
+    api::{
+        guards::Critical,
+        limits::{SOFT_DELETE_DAYS_LEAST, SOFT_DELETE_DAYS_MOST},
+    },
+    seal::KeyUri,
 };
 use arm::{
     ArmError, Faults, Word,
     dataprotection::{
         AlertSettings, CostManagementSettings, CrossRegionRestore, CrossRegionRestoreState,
-        CrossSubscriptionRestore, CrossSubscriptionRestoreState, EncryptionState, FeatureSettings,
-        ImmutabilitySettings, ImmutabilityState, MonitoringSettings, Redundancy, SecuritySettings,
-        SettingsGiven, SoftDeleteSettings, SoftDeleteState, StorageSetting, VaultSettings,
+        CrossSubscriptionRestore, CrossSubscriptionRestoreState, EncryptionGiven, EncryptionSettings,
+        EncryptionState, FeatureSettings, ImmutabilitySettings, ImmutabilityState, KekIdentityType,
+        KeyVaultProperties, MonitoringSettings, Redundancy, SecuritySettings, SettingsGiven,
+        SoftDeleteSettings, SoftDeleteState, StorageSetting, VaultSettings,
     },
 };
 
+const ENCRYPTION: &str = "properties.securitySettings.encryptionSettings";
 const SOFT_DELETE: &str = "properties.securitySettings.softDeleteSettings";
 #[allow(clippy::cast_precision_loss, reason = "14 fits")]
 const DEFAULT_DAYS: f64 = SOFT_DELETE_DAYS_LEAST as f64;
@@ -64,7 +70,10 @@ pub fn settings(
             immutability_settings: ImmutabilitySettings {
                 state: immutability(is.security_settings.immutability_settings.state, given.immutability)?,
             },
-            encryption_settings: None,
+            encryption_settings: encryption(
+                is.security_settings.encryption_settings.as_ref(),
+                given.encryption.as_ref(),
+            )?,
         },
         feature_settings: FeatureSettings {
             cross_subscription_restore_settings: CrossSubscriptionRestore {
@@ -132,14 +141,72 @@ fn check_form(exists: bool, given: &SettingsGiven) -> Result<(), ArmError> {
         }
         None => {}
     }
-    if given.encryption.is_some_and(|state| state != EncryptionState::Disabled) {
-        let message = "This vault does not encrypt with keys of a key vault. Its repositories are always encrypted, and \
-                       their keys are wrapped by the operator's key. Leave encryptionSettings out, or set its state to \
-                       Disabled.";
-        let error = ArmError::new(400, "UserErrorEncryptionSettingsNotSupported", message);
-        faults.note(error.about("properties.securitySettings.encryptionSettings"));
-    }
     faults.end()
+}
+
+/// With which key of the customer; once there is one, there always is.
+fn encryption(
+    is: Option<&EncryptionSettings>,
+    given: Option<&EncryptionGiven>,
+) -> Result<Option<EncryptionSettings>, ArmError> {
+    let Some(given) = given else { return Ok(is.cloned()) };
+    let implied = if is.is_some() || given.key_uri.is_some() {
+        EncryptionState::Enabled
+    } else {
+        EncryptionState::Disabled
+    };
+    let wanted = given.state.unwrap_or(implied);
+    match (is, wanted) {
+        (None, EncryptionState::Disabled) => return Ok(None),
+        (Some(_), EncryptionState::Disabled) => {
+            let message = "This vault encrypts with a key of the customer, and that cannot be taken back.";
+            let target = format!("{ENCRYPTION}.state");
+            return Err(refused("UserErrorEncryptionSettingsAreIrreversible", &target, message));
+        }
+        (_, EncryptionState::Inconsistent) => {
+            return Err(ArmError::invalid_field(
+                &format!("{ENCRYPTION}.state"),
+                "must be Enabled or Disabled",
+            ));
+        }
+        (_, EncryptionState::Enabled) => {}
+    }
+    let target = format!("{ENCRYPTION}.keyVaultProperties.keyUri");
+    let before = is.and_then(|is| is.key_vault_properties.as_ref()).map(|key| key.key_uri.clone());
+    let uri = given.key_uri.clone().or(before);
+    let uri = uri.ok_or_else(|| ArmError::invalid_field(&target, "is required"))?;
+    uri.parse::<KeyUri>().map_err(|why| ArmError::invalid_field(&target, format!("is '{uri}'; {why}")))?;
+    let identity = given.identity.clone().or_else(|| is.and_then(|is| is.kek_identity.clone()));
+    let identity = identity.ok_or_else(|| {
+        let reason = "is required: the identity of the vault that reaches the key, for example {\"identityType\": \"SystemAssigned\"}";
+        ArmError::invalid_field(&format!("{ENCRYPTION}.kekIdentity"), reason)
+    })?;
+    Ok(Some(EncryptionSettings {
+        state: EncryptionState::Enabled,
+        key_vault_properties: Some(KeyVaultProperties { key_uri: uri }),
+        kek_identity: Some(identity),
+        infrastructure_encryption: given
+            .infrastructure
+            .or_else(|| is.and_then(|is| is.infrastructure_encryption)),
+    }))
+}
+
+/// Whether the identity that shall reach the customer's key is one of the vault's.
+pub fn check_kek_identity(settings: &VaultSettings, identity: &VaultIdentity) -> Result<(), ArmError> {
+    let encryption = settings.security_settings.encryption_settings.as_ref();
+    let Some(kek) = encryption.and_then(|encryption| encryption.kek_identity.as_ref()) else { return Ok(()) };
+    let has = match kek.identity_type {
+        KekIdentityType::SystemAssigned => identity.system.is_some(),
+        KekIdentityType::UserAssigned => {
+            let wanted = kek.identity_id.as_deref().unwrap_or_default();
+            identity.user.keys().any(|id| id.eq_ignore_ascii_case(wanted))
+        }
+    };
+    if has {
+        return Ok(());
+    }
+    let reason = "is not an identity of this vault: give it to the vault first";
+    Err(ArmError::invalid_field(&format!("{ENCRYPTION}.kekIdentity"), reason))
 }
 
 fn storage(

@@ -270,8 +270,8 @@ impl All<'_> {
     /// The wrapping key, and the repository keys of an export.
     async fn keys(&self, told: &mut Told) -> Result<vault::seal::Wrapping, Failure> {
         let (store, now) = (self.store.as_ref(), self.clock.now());
-        let mut wrapping =
-            self.place.wrapping_key.open(self.directory).map_err(|error| failure(error.into()))?;
+        let wrapping = self.place.wrapping_key.open(self.directory).map_err(|error| failure(error.into()))?;
+        let mut wrapping = wrapping.with_customers(self.place.customer_keys.clone());
         rewrap::settle(store, &mut wrapping, now).await.map_err(|error| failure(error.into()))?;
         if let (Some(path), Some(identity)) = (&self.repository_keys, &self.identity) {
             let wrong = |error: &dyn std::fmt::Display| {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::api::vaults::SystemIdentity;
 use arm::dataprotection::VaultGiven;
 use serde_json::{Value, json};
 
@@ -153,15 +154,61 @@ fn what_is_missing_twice_or_not_offered_is_named_at_once() {
     let twice =
         json!([{"datastoreType": "VaultStore", "type": "LocallyRedundant"}, {"type": "GeoRedundant"}]);
     let both = given(json!({"storageSettings": twice,
-        "securitySettings": {"encryptionSettings": {"keyVaultProperties": {"keyUri": "https://kv/keys/k"}}}}));
+        "securitySettings": {"softDeleteSettings": {"retentionDurationInDays": 1}}}));
     let several = settings(None, &both, false).unwrap_err();
 
     assert_eq!(none.target.as_deref(), Some("properties.storageSettings"));
     let codes: Vec<&str> = several.details.iter().map(|one| one.code.as_str()).collect();
-    assert_eq!(codes, ["InvalidRequestContent", "UserErrorEncryptionSettingsNotSupported"]);
+    assert_eq!(codes, ["InvalidRequestContent", "InvalidRequestContent"]);
     let off = given(json!({"storageSettings": stored("LocallyRedundant"),
         "securitySettings": {"encryptionSettings": {"state": "Disabled", "infrastructureEncryption": "Disabled"}}}));
     assert!(settings(None, &off, false).is_ok());
+}
+
+#[test]
+fn a_key_of_the_customer_is_named_with_its_identity_and_never_taken_back() {
+    let encryption = |settings: Value| {
+        given(
+            json!({"storageSettings": stored("LocallyRedundant"), "securitySettings": {"encryptionSettings": settings}}),
+        )
+    };
+    let key = |uri: &str| json!({"keyUri": uri});
+    let system = json!({"identityType": "SystemAssigned"});
+    let first =
+        encryption(json!({"keyVaultProperties": key("https://kv.example/keys/k/v1"), "kekIdentity": system}));
+    let enabled = settings(None, &first, false).unwrap();
+    let change = |wanted: Value| settings(Some(&enabled), &encryption(wanted), true);
+
+    let kept = settings(Some(&enabled), &given(json!({})), true).unwrap();
+    let rotated = change(json!({"keyVaultProperties": key("https://kv.example/keys/k/v2")})).unwrap();
+    let refused = [
+        (change(json!({"state": "Disabled"})).unwrap_err(), "state"),
+        (change(json!({"state": "Inconsistent"})).unwrap_err(), "state"),
+        (change(json!({"keyVaultProperties": key("http://kv/k")})).unwrap_err(), "keyVaultProperties.keyUri"),
+        (
+            settings(None, &encryption(json!({"state": "Enabled"})), false).unwrap_err(),
+            "keyVaultProperties.keyUri",
+        ),
+        (
+            settings(None, &encryption(json!({"keyVaultProperties": key("https://kv/keys/k")})), false)
+                .unwrap_err(),
+            "kekIdentity",
+        ),
+    ];
+
+    let of = |settings: &VaultSettings| settings.security_settings.encryption_settings.clone().unwrap();
+    assert_eq!(of(&kept), of(&enabled), "no protection ends by being forgotten in a request");
+    assert_eq!(of(&rotated).key_vault_properties.unwrap().key_uri, "https://kv.example/keys/k/v2");
+    assert_eq!(of(&rotated).kek_identity, of(&enabled).kek_identity);
+    for (error, field) in &refused {
+        let target = format!("properties.securitySettings.encryptionSettings.{field}");
+        assert_eq!(error.target.as_deref(), Some(target.as_str()), "{error:?}");
+    }
+    assert_eq!(refused[0].0.code, "UserErrorEncryptionSettingsAreIrreversible");
+    let mut identity = VaultIdentity::default();
+    assert!(check_kek_identity(&enabled, &identity).is_err(), "the vault has no identity");
+    identity.system = Some(SystemIdentity { principal_id: "p".to_owned() });
+    assert!(check_kek_identity(&enabled, &identity).is_ok());
 }
 
 #[test]

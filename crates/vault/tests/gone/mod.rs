@@ -1,0 +1,179 @@
+//! A repository in a storage account of a vault, as a cluster leaves it behind, and recovery points that are to be forgotten.
+
+#![allow(dead_code, reason = "each suite uses its part of it")]
+
+use arm::ResourceId;
+use engine::{InitOptions, Job, Node, Repo, RepositorySecret, SnapshotDraft, Writer};
+use jiff::Timestamp;
+use protection::{
+    BackupUid, ClusterUid, RecoveryPointId,
+    point::{
+        BackupIdentity, ClusterIdentity, FORMAT_VERSION, MANIFEST, Manifest, VolumeProtection, VolumeRecord,
+    },
+};
+use repository::ScryptParams;
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use storage::LocalStore;
+use telemetry::Clock;
+use vault::{
+    api::{points::PointRecord, put, storage::container_id},
+    keys::{ExportedKey, import, location_key},
+    protect::forget,
+    seal::Wrapping,
+    store::{AuditEntry, AuditOutcome, Change, Expected, Store},
+};
+
+pub const PASSWORD: &str = "0123456789abcdef";
+const FOLDER: &str = "acct-1/backups-1";
+
+/// The location's settings, as an extension has them.
+pub fn settings() -> BTreeMap<String, String> {
+    let name = |name: &str| format!("configuration.backupStorageLocation.{name}");
+    [(name("bucket"), "backups".to_owned()), (name("config.storageAccount"), "acct".to_owned())].into()
+}
+
+/// The location in a vault's catalogue: account, container, repository key.
+pub async fn keep_location(
+    store: &dyn Store,
+    wrapping: &Wrapping,
+    group: &str,
+    now: Timestamp,
+) -> ResourceId {
+    let account: ResourceId =
+        format!("{group}/providers/Microsoft.Storage/storageAccounts/acct").parse().unwrap();
+    let container = container_id(&account, "backups").unwrap();
+    let put =
+        |id: &ResourceId, document| Change::Put { id: id.clone(), document, expected: Expected::Absent };
+    let changes = [
+        put(
+            &account,
+            json!({"location": "local", "sku": "Standard_LRS", "kind": "StorageV2", "accessTier": "Hot",
+                "store": "default", "folder": "acct-1", "createdAt": now}),
+        ),
+        put(&container, json!({"modified": now, "folder": FOLDER})),
+    ];
+    store.commit(&changes, &audit(now)).await.unwrap();
+    let key = ExportedKey {
+        id: location_key(&settings()),
+        settings: settings(),
+        owner: None,
+        repository_password: PASSWORD.to_owned(),
+    };
+    assert_eq!(import(store, wrapping, &[key], now).await.unwrap(), 1);
+    account
+}
+
+/// Where the repository of the location is, in the store of a vault.
+pub fn folder(blobs: &Path) -> PathBuf {
+    blobs.join(FOLDER).join("cofferdam")
+}
+
+/// The repository of the location, made with a password.
+pub async fn repository(blobs: &Path, password: &str, now: Timestamp) -> Repo {
+    let folder = folder(blobs);
+    std::fs::create_dir_all(&folder).unwrap();
+    let store = Arc::new(LocalStore::open(&folder).await.unwrap());
+    let options = InitOptions { scrypt: ScryptParams { n: 1 << 4, r: 1, p: 1 }, ..InitOptions::new(now) };
+    Repo::init(store, &RepositorySecret::new(password), options).await.unwrap()
+}
+
+/// A recovery point as an extension commits it, with one snapshot in the storage system and content of its own.
+pub async fn write_point(repo: &Repo, id: &str, clock: Arc<dyn Clock>) {
+    let now = clock.now();
+    let snapshot = VolumeRecord {
+        namespace: "shop".to_owned(),
+        claim: "data".to_owned(),
+        persistent_volume: None,
+        driver: Some("csi.example".to_owned()),
+        storage_class: None,
+        block: false,
+        capacity: 1,
+        protection: VolumeProtection::Snapshot {
+            handle: handle(id),
+            cut: now,
+            restore_size: None,
+            content: format!("anchor-{id}"),
+            group: None,
+        },
+    };
+    let manifest = Manifest {
+        format_version: FORMAT_VERSION.to_owned(),
+        recovery_point: RecoveryPointId::new(id),
+        backup: BackupIdentity { name: format!("job-{id}"), uid: BackupUid::new(id) },
+        instance: "i1".to_owned(),
+        started: now,
+        completed: now,
+        cluster: ClusterIdentity { uid: ClusterUid::new("c1"), kubernetes_version: "v1.33.0".to_owned() },
+        writer: "cofferdam test".to_owned(),
+        selection: json!({}),
+        lists: Vec::new(),
+        counts: Default::default(),
+        bytes: 0,
+        volumes: vec![snapshot],
+        problems: Vec::new(),
+    };
+    let writer = Writer::start(repo, Job::new(clock)).await.unwrap();
+    let mut file = writer.file();
+    file.write_slice(&serde_json::to_vec(&manifest).unwrap()).await.unwrap();
+    let content = file.finish().await.unwrap();
+    let root = writer.tree(vec![Node::file(MANIFEST, &content, now)]).await.unwrap();
+    let tags = [("recovery-point", id), ("backup-uid", id), ("cluster", "c1"), ("instance", "i1")];
+    let tags = tags.map(|(name, value)| format!("{name}={value}")).to_vec();
+    writer.commit(SnapshotDraft { tags, ..SnapshotDraft::new(root, now) }).await.unwrap();
+}
+
+/// The storage system's handle of the snapshot of a recovery point.
+pub fn handle(id: &str) -> String {
+    format!("handle-{id}")
+}
+
+/// The recovery points that a repository holds.
+pub async fn held(repo: &Repo) -> Vec<String> {
+    let mut ids: Vec<String> = points::list(repo).await.unwrap().into_iter().map(|point| point.id).collect();
+    ids.sort();
+    ids
+}
+
+/// The changes that have a recovery point of an instance forgotten, which lies in the location.
+pub fn doomed(instance: &str, cluster: &ResourceId, id: &str, now: Timestamp) -> (ResourceId, Vec<Change>) {
+    let point: ResourceId = format!("{instance}/recoveryPoints/{id}").parse().unwrap();
+    let record = PointRecord {
+        time: now,
+        job: format!("{instance}/jobs/job-{id}").parse().unwrap(),
+        cluster: cluster.clone(),
+        namespace: "extension".to_owned(),
+        location: settings(),
+        key: location_key(&settings()),
+        is_partial: false,
+        tag: "Default".to_owned(),
+        policy: "policy1".to_owned(),
+        expires_at: now,
+        deleting: true,
+        kept_because: None,
+    };
+    let changes = vec![put(&point, &record, Expected::Absent).unwrap(), forget::change(&point, now)];
+    (point, changes)
+}
+
+/// What the audit log says of something.
+pub async fn audited(store: &dyn Store, of: &str) -> Vec<String> {
+    let rows = store.audit(0, 1_000_000).await.unwrap();
+    let entries = rows.iter().map(|row| serde_json::from_str::<AuditEntry>(&row.record).unwrap());
+    entries.filter(|entry| entry.scope == of).map(|entry| entry.action).collect()
+}
+
+pub fn audit(at: Timestamp) -> AuditEntry {
+    AuditEntry {
+        at,
+        principal: "test".into(),
+        action: "set up".into(),
+        scope: "/".into(),
+        outcome: AuditOutcome::Changed,
+        correlation: "c".into(),
+    }
+}
