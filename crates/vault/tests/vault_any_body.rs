@@ -19,7 +19,7 @@ use world::{
 };
 
 /// Bodies for each operation; more of them by a variable of the environment.
-const BODIES: u32 = 8;
+const BODIES: u32 = 40;
 const MORE: &str = "COFFERDAM_TEST_BODIES";
 const ROLE_NAME: &str = "3f3f3f3f-3f3f-4f3f-8f3f-3f3f3f3f3f3f";
 /// What ends the world for others comes last.
@@ -69,13 +69,13 @@ async fn everything() -> Everything {
         ("name", ROLE_NAME.to_owned()),
         ("account", account.rsplit('/').next().unwrap().to_owned()),
         ("container", "backups".to_owned()),
-        ("identity", "me".to_owned()),
+        ("identity", "mine".to_owned()),
         ("credential", "fic".to_owned()),
         ("deleted", "none".to_owned()),
     ]);
     for (path, operation) in [
         ("Microsoft.DataProtection/resourceGuards/guard", "ResourceGuards_Put"),
-        ("Microsoft.ManagedIdentity/userAssignedIdentities/me", "UserAssignedIdentities_CreateOrUpdate"),
+        ("Microsoft.ManagedIdentity/userAssignedIdentities/mine", "UserAssignedIdentities_CreateOrUpdate"),
     ] {
         let path = format!("{}/providers/{path}", it.group);
         let made = it.call(Method::PUT, &path, Some(bodies[operation].clone())).await;
@@ -385,7 +385,7 @@ async fn the_documents_from_which_others_are_made_are_taken() {
         (Method::POST, format!("{}/validateForBackup", all.it.vault), "BackupInstances_ValidateForBackup"),
         (Method::PUT, all.it.managed.to_string(), "ManagedClusters_CreateOrUpdate"),
         (Method::PUT, format!("{}/trustedAccessRoleBindings/other", all.it.managed), "TrustedAccessRoleBindings_CreateOrUpdate"),
-        (Method::PUT, format!("{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/me/federatedIdentityCredentials/fic", all.it.group), "FederatedIdentityCredentials_CreateOrUpdate"),
+        (Method::PUT, format!("{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/mine/federatedIdentityCredentials/fic", all.it.group), "FederatedIdentityCredentials_CreateOrUpdate"),
         (Method::POST, "/providers/Microsoft.ResourceGraph/resources".to_owned(), "ResourceGraph_Resources"),
     ] {
         let answer = call(method, path, operation).await;

@@ -328,7 +328,8 @@ async fn a_database_that_is_lost_and_back_interrupts_calls_and_work_and_ends_nei
     server.crash();
     let read = it.get(&it.vault).await;
     let written = put_group(&it.world, "during").await;
-    let sign_in = it.world.ask_with(&it.world.administrator.client_id, &it.world.administrator.secret, "x").await;
+    let (who, scope) = (&it.world.administrator, format!("{}//.default", it.world.url));
+    let sign_in = it.world.ask_with(&who.client_id, &who.secret, &scope).await;
     let lost = (health("/healthz").await, health("/readyz").await);
     // Work goes on trying meanwhile.
     it.world.clock.advance(SignedDuration::from_mins(2));

@@ -147,7 +147,7 @@ async fn a_target_that_cannot_take_a_restore_is_refused_before_anything_begins()
     let nowhere = format!("{}/providers/Microsoft.ContainerService/managedClusters/none", it.group);
     let table = [
         (to(&nowhere), 400, "UserErrorKubernetesBackupExtensionNotFoundError"),
-        (to(&it.group), 400, "UserErrorKubernetesBackupExtensionNotFoundError"),
+        (to(&it.group), 400, "InvalidRequestContent"),
         (sources(&nowhere), 400, "InvalidRequestContent"),
         (other("/recoveryPointId", json!("none")), 404, "UserErrorRecoveryPointNotFound"),
         (other("/recoveryPointId", json!("../../x")), 400, "InvalidRequestContent"),

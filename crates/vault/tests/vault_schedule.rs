@@ -169,6 +169,7 @@ async fn a_backup_that_waited_a_day_for_its_cluster_fails_and_the_next_slot_has_
     let nearly = (it.get(&first).await, jobs(&it).await.len());
     it.later(SignedDuration::from_mins(61)).await;
     let ended = it.ended(&first).await;
+    it.later(SignedDuration::from_secs(90)).await;
     it.until(async || (jobs(&it).await.len() == 2).then_some(())).await;
     it.cluster.is_away(false);
     it.later(SignedDuration::from_secs(90)).await;
