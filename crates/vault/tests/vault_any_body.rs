@@ -23,7 +23,8 @@ const BODIES: u32 = 40;
 const MORE: &str = "COFFERDAM_TEST_BODIES";
 const ROLE_NAME: &str = "3f3f3f3f-3f3f-4f3f-8f3f-3f3f3f3f3f3f";
 /// What ends the world for others comes last.
-const ENDS: [&str; 3] = ["Providers_Unregister", "ManagedClusters_Disconnect", "BackupInstances_StopProtection"];
+const ENDS: [&str; 3] =
+    ["Providers_Unregister", "ManagedClusters_Disconnect", "BackupInstances_StopProtection"];
 
 /// Something that an operation may find: the names for the parts of its path.
 struct Everything {
@@ -155,7 +156,10 @@ fn bodies(it: &Protected, principal: &str) -> BTreeMap<&'static str, Value> {
             "RestorableTimeRanges_Find",
             json!({"sourceDataStoreType": "OperationalStore", "startTime": "2026-01-01T00:00:00Z", "endTime": "2026-02-01T00:00:00Z"}),
         ),
-        ("DppResourceGuardProxy_CreateOrUpdate", json!({"properties": {"resourceGuardResourceId": format!("{guard_id}2")}})),
+        (
+            "DppResourceGuardProxy_CreateOrUpdate",
+            json!({"properties": {"resourceGuardResourceId": format!("{guard_id}2")}}),
+        ),
         (
             "DppResourceGuardProxy_UnlockDelete",
             json!({"resourceGuardOperationRequests": [guard_id], "resourceToBeDeleted": it.instance}),
@@ -174,7 +178,10 @@ fn bodies(it: &Protected, principal: &str) -> BTreeMap<&'static str, Value> {
         ("StorageAccounts_Update", account),
         ("StorageAccounts_CheckNameAvailability", name_of("Microsoft.Storage/storageAccounts")),
         ("BackupVaults_CheckNameAvailability", name_of("Microsoft.DataProtection/BackupVaults")),
-        ("DataProtection_CheckFeatureSupport", json!({"objectType": "FeatureValidationRequest", "featureName": "x"})),
+        (
+            "DataProtection_CheckFeatureSupport",
+            json!({"objectType": "FeatureValidationRequest", "featureName": "x"}),
+        ),
         ("BlobContainers_Create", json!({"properties": {"publicAccess": "None", "metadata": {"a": "b"}}})),
         ("BlobContainers_Update", json!({"properties": {"metadata": {"a": "b"}}})),
         ("BlobServices_SetServiceProperties", json!({"properties": {"cors": {"corsRules": []}}})),
@@ -207,9 +214,20 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<f64>().prop_map(Value::from),
         ".{0,12}".prop_map(Value::from),
         prop::sample::select(vec![
-            "", "\0", "../..", "P99999999999D", "PT0S", "R/2024-05-05T08:00:00+00:00/PT0S", "9999-12-31T23:59:59Z",
-            "-9999-01-01T00:00:00Z", "R/9999-12-31T23:59:59+00:00/P9999D", "Pacific Standard Time", "SystemAssigned",
-            "/subscriptions/s/providers/Microsoft.Authorization/roleDefinitions/x", "Locked", "\u{202e}",
+            "",
+            "\0",
+            "../..",
+            "P99999999999D",
+            "PT0S",
+            "R/2024-05-05T08:00:00+00:00/PT0S",
+            "9999-12-31T23:59:59Z",
+            "-9999-01-01T00:00:00Z",
+            "R/9999-12-31T23:59:59+00:00/P9999D",
+            "Pacific Standard Time",
+            "SystemAssigned",
+            "/subscriptions/s/providers/Microsoft.Authorization/roleDefinitions/x",
+            "Locked",
+            "\u{202e}",
         ])
         .prop_map(Value::from),
         Just(Value::from("x".repeat(9_000))),
@@ -324,16 +342,22 @@ fn no_body_makes_the_server_fail() {
     let world = &all.it.world;
     let bodies = std::env::var(MORE).ok().and_then(|text| text.parse().ok()).unwrap_or(BODIES);
     let mut table: Vec<_> = operations().collect();
-    table.sort_by_key(|one| (one.method.as_str() == "DELETE" || ENDS.contains(&one.name), one.name == "ResourceGroups_Delete"));
+    table.sort_by_key(|one| {
+        (one.method.as_str() == "DELETE" || ENDS.contains(&one.name), one.name == "ResourceGroups_Delete")
+    });
 
     for operation in &table {
         let scope = match operation.name {
-            name if name.starts_with("Extension") || name.starts_with("BackupInstancesExt") => all.it.managed.as_str(),
+            name if name.starts_with("Extension") || name.starts_with("BackupInstancesExt") => {
+                all.it.managed.as_str()
+            }
             _ => all.it.group.as_str(),
         };
         let filled = |part: &str| match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
             Some("scope") => scope.trim_start_matches('/').to_owned(),
-            Some(name) => all.names.get(name).unwrap_or_else(|| panic!("{name}: no such thing is made")).clone(),
+            Some(name) => {
+                all.names.get(name).unwrap_or_else(|| panic!("{name}: no such thing is made")).clone()
+            }
             None => part.to_owned(),
         };
         let path = operation.path.split('/').map(filled).collect::<Vec<_>>().join("/");
@@ -352,7 +376,8 @@ fn no_body_makes_the_server_fail() {
                 Some(tag) => request.header("if-match", tag),
                 None => request,
             };
-            let answer = runtime.block_on(async { Answer::of(request.body(bytes).send().await.unwrap()).await });
+            let answer =
+                runtime.block_on(async { Answer::of(request.body(bytes).send().await.unwrap()).await });
             prop_assert!(answer.status < 500, "{method} {path} {text}: {answer:?}");
             prop_assert!(
                 answer.status < 400 || method == Method::HEAD || !answer.code().is_empty(),
@@ -364,7 +389,8 @@ fn no_body_makes_the_server_fail() {
     }
 
     assert!(table.len() > 150, "{}", table.len());
-    let ready = runtime.block_on(async { world.http.get(format!("{}/readyz", world.url)).send().await.unwrap() });
+    let ready =
+        runtime.block_on(async { world.http.get(format!("{}/readyz", world.url)).send().await.unwrap() });
     assert_eq!(ready.status(), 200);
 }
 
@@ -384,8 +410,19 @@ async fn the_documents_from_which_others_are_made_are_taken() {
         (Method::POST, format!("{}/validateRestore", all.it.instance), "BackupInstances_ValidateForRestore"),
         (Method::POST, format!("{}/validateForBackup", all.it.vault), "BackupInstances_ValidateForBackup"),
         (Method::PUT, all.it.managed.to_string(), "ManagedClusters_CreateOrUpdate"),
-        (Method::PUT, format!("{}/trustedAccessRoleBindings/other", all.it.managed), "TrustedAccessRoleBindings_CreateOrUpdate"),
-        (Method::PUT, format!("{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/mine/federatedIdentityCredentials/fic", all.it.group), "FederatedIdentityCredentials_CreateOrUpdate"),
+        (
+            Method::PUT,
+            format!("{}/trustedAccessRoleBindings/other", all.it.managed),
+            "TrustedAccessRoleBindings_CreateOrUpdate",
+        ),
+        (
+            Method::PUT,
+            format!(
+                "{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/mine/federatedIdentityCredentials/fic",
+                all.it.group
+            ),
+            "FederatedIdentityCredentials_CreateOrUpdate",
+        ),
         (Method::POST, "/providers/Microsoft.ResourceGraph/resources".to_owned(), "ResourceGraph_Resources"),
     ] {
         let answer = call(method, path, operation).await;

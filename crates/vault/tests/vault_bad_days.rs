@@ -12,7 +12,10 @@ use dataprotection::{cli_vault, make_vault, ready};
 use futures::{StreamExt, future::join_all};
 use jiff::SignedDuration;
 use reqwest::Method;
-use rustls::{ClientConfig, RootCertStore, pki_types::{CertificateDer, ServerName, pem::PemObject}};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
 use serde_json::json;
 use small::Small;
 use sqlx::Executor;
@@ -103,7 +106,8 @@ async fn dialled(world: &World) -> TlsStream<TcpStream> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_say_half_a_word_are_let_go_and_keep_nobody_else_waiting() {
-    let limits = Limits { head: Duration::from_secs(3), body_time: Duration::from_secs(3), ..Limits::default() };
+    let limits =
+        Limits { head: Duration::from_secs(3), body_time: Duration::from_secs(3), ..Limits::default() };
     let world = World::with(limits).await;
     let mut slow = Vec::new();
     for number in 0..40 {
@@ -132,7 +136,8 @@ async fn clients_that_say_half_a_word_are_let_go_and_keep_nobody_else_waiting() 
     assert_eq!(meanwhile.status, 200);
     for (number, (ended, said)) in ends.iter().enumerate() {
         assert!(ended, "client {number} still hangs: {said}");
-        let wanted = if number % 2 == 0 { said.is_empty() || said.contains(" 408 ") } else { said.contains(" 408 ") };
+        let wanted =
+            if number % 2 == 0 { said.is_empty() || said.contains(" 408 ") } else { said.contains(" 408 ") };
         assert!(wanted, "client {number}: {said}");
     }
 }
@@ -142,7 +147,8 @@ async fn of_writers_that_read_the_same_version_one_succeeds() {
     let world = ready().await;
     let vault = make_vault(&world, "v1").await;
     let guard = format!("{}/providers/Microsoft.DataProtection/resourceGuards/guard", world.group("g"));
-    let made = world.call(&world.administrator, Method::PUT, &guard, Some(json!({"location": "local"}))).await;
+    let made =
+        world.call(&world.administrator, Method::PUT, &guard, Some(json!({"location": "local"}))).await;
     assert_eq!(made.status, 201, "{made:?}");
 
     for path in [&vault, &guard] {
@@ -219,10 +225,57 @@ async fn a_vault_and_a_group_that_hold_an_instance_stay() {
     it.operation(&gone).await;
     let soft_deleted = it.call(Method::DELETE, &it.vault, None).await;
 
-    assert_eq!((vault.status, vault.code()), (409, "UserErrorBackupVaultContainsBackupInstances"), "{vault:?}");
+    assert_eq!(
+        (vault.status, vault.code()),
+        (409, "UserErrorBackupVaultContainsBackupInstances"),
+        "{vault:?}"
+    );
     assert_eq!((group.status, group.code()), (409, "ResourceGroupDeletionBlocked"), "{group:?}");
     assert_eq!(soft_deleted.status, 409, "it can be brought back yet: {soft_deleted:?}");
     assert_eq!(it.get(&it.vault).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_an_immutable_vault_nothing_of_an_instance_is_kept_shorter_and_it_does_not_go_with_its_data() {
+    let it = Protected::start().await;
+    it.protect().await;
+    it.cluster.says("Backup", json!({"phase": "Completed", "recoveryPoint": {"id": POINT}}));
+    it.ended(&it.job_of(&it.back_up().await).await).await;
+    let policy = it.get(&format!("{}/backupPolicies/policy1", it.vault)).await.body;
+    let keeping = async |name: &str, duration: &str| {
+        let mut body = json!({"properties": policy["properties"]});
+        body["properties"]["policyRules"][1]["lifecycles"][0]["deleteAfter"]["duration"] = json!(duration);
+        let put = it.call(Method::PUT, &format!("{}/backupPolicies/{name}", it.vault), Some(body)).await;
+        (put.status, put.code().to_owned())
+    };
+    let with = async |policy: &str| {
+        let mut wanted = it.wanted();
+        wanted["policyInfo"]["policyId"] = json!(format!("{}/backupPolicies/{policy}", it.vault));
+        it.call(Method::PUT, &it.instance, Some(json!({"properties": wanted}))).await
+    };
+    let made = (keeping("short", "P6D").await, keeping("long", "P9D").await);
+    let body = json!({"properties": {"securitySettings": {"immutabilitySettings": {"state": "Unlocked"}}}});
+    let immutable = it.call(Method::PATCH, &it.vault, Some(body)).await;
+
+    let shortened = keeping("policy1", "P6D").await;
+    let to_short = with("short").await;
+    let to_long = with("long").await;
+    it.operation(&to_long).await;
+    let back = with("policy1").await;
+    let deleted = it.call(Method::DELETE, &it.instance, None).await;
+
+    assert_eq!((made.0.0, made.1.0, immutable.status), (200, 200, 200));
+    let code = "UserErrorRetentionReductionBlockedByImmutability";
+    assert_eq!(shortened, (400, code.to_owned()));
+    for refused in [&to_short, &back] {
+        assert_eq!((refused.status, refused.code()), (400, code), "{refused:?}");
+    }
+    assert_eq!(to_long.status, 200, "{to_long:?}");
+    assert_eq!(
+        (deleted.status, deleted.code()),
+        (409, "UserErrorImmutableVaultDeleteNotAllowed"),
+        "{deleted:?}"
+    );
 }
 
 async fn put_group(world: &World, name: &str) -> Answer {
@@ -234,7 +287,10 @@ async fn put_group(world: &World, name: &str) -> Answer {
 fn is_told(answer: &Answer) {
     assert_eq!((answer.status, answer.code()), (503, "ServiceUnavailable"), "{answer:?}");
     assert_eq!(answer.header("retry-after"), "5");
-    assert!(!answer.body.to_string().to_lowercase().contains("sql"), "what went wrong inside is in the log: {answer:?}");
+    assert!(
+        !answer.body.to_string().to_lowercase().contains("sql"),
+        "what went wrong inside is in the log: {answer:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -346,7 +402,10 @@ async fn a_database_that_is_lost_and_back_interrupts_calls_and_work_and_ends_nei
 
     is_told(&read);
     is_told(&written);
-    assert!(sign_in.status >= 500 && sign_in.status < 504, "nobody is told that the secret is wrong: {sign_in:?}");
+    assert!(
+        sign_in.status >= 500 && sign_in.status < 504,
+        "nobody is told that the secret is wrong: {sign_in:?}"
+    );
     assert_eq!(lost, (200, 503), "it lives, and is not ready");
     assert_eq!(back.body["name"], "vault1");
     assert_eq!(ended["properties"]["status"], "Completed", "{ended}");
@@ -397,5 +456,8 @@ async fn how_an_operation_ended_is_told_for_a_week_and_then_forgotten() {
 
     assert_eq!(within.0, 200);
     assert_eq!(after, (404, "OperationNotFound".to_owned()));
-    assert_eq!(it.get(&it.instance).await.body["properties"]["currentProtectionState"], json!("ProtectionConfigured"));
+    assert_eq!(
+        it.get(&it.instance).await.body["properties"]["currentProtectionState"],
+        json!("ProtectionConfigured")
+    );
 }

@@ -86,7 +86,10 @@ async fn a_patch_merges_and_is_over_when_the_agent_has_done_it_and_not_when_it_s
     all.says(all.generation().await, "Installed").await;
     let same = all.patch(json!({"configurationSettings": {"resources.limits.memory": "1Gi"}})).await;
 
-    assert_eq!((changed.status, changed.body["properties"]["provisioningState"].as_str()), (200, Some("Updating")));
+    assert_eq!(
+        (changed.status, changed.body["properties"]["provisioningState"].as_str()),
+        (200, Some("Updating"))
+    );
     assert_eq!(lied, (json!("Inprogress"), json!("Updating")));
     let mut merged = before;
     merged["resources.limits.memory"] = json!("1Gi");
@@ -141,9 +144,15 @@ async fn of_two_changes_the_later_one_counts_and_the_earlier_one_says_that_it_wa
     all.says(all.generation().await, "Failed").await;
     let failed = (all.stands(&second).await, all.shown().await);
 
-    assert_eq!((&between.0["status"], &between.0["error"]["code"]), (&json!("Failed"), &json!("OperationSuperseded")));
+    assert_eq!(
+        (&between.0["status"], &between.0["error"]["code"]),
+        (&json!("Failed"), &json!("OperationSuperseded"))
+    );
     assert_eq!(between.1, "Inprogress");
-    assert_eq!((&failed.0["status"], &failed.0["error"]["code"]), (&json!("Failed"), &json!("ExtensionOperationFailed")));
+    assert_eq!(
+        (&failed.0["status"], &failed.0["error"]["code"]),
+        (&json!("Failed"), &json!("ExtensionOperationFailed"))
+    );
     assert_eq!(failed.1["provisioningState"], "Failed");
     assert_eq!(failed.1["errorInfo"]["code"], "ExtensionOperationFailed");
 }
@@ -182,7 +191,8 @@ async fn an_extension_goes_when_its_agent_has_removed_it_and_its_identity_goes_w
 }
 
 #[tokio::test]
-async fn where_no_agent_can_remove_it_an_extension_is_forgotten_when_that_is_forced_or_its_cluster_disconnected() {
+async fn where_no_agent_can_remove_it_an_extension_is_forgotten_when_that_is_forced_or_its_cluster_disconnected()
+ {
     for is_forced in [true, false] {
         let all = Installed::start().await;
         let waits = all.delete("").await;

@@ -250,7 +250,8 @@ async fn a_binding_that_was_made_a_moment_ago_counts_at_every_replica_before_the
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_that_is_killed_between_making_a_backup_and_writing_that_down_leaves_one_backup_and_one_job() {
+async fn a_replica_that_is_killed_between_making_a_backup_and_writing_that_down_leaves_one_backup_and_one_job()
+ {
     let set = Set::start().await;
     let folder = tempfile::tempdir().unwrap();
     let (database, key, public) = (set.database.clone(), set.key.clone(), set.it.world.url.clone());

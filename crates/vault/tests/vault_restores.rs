@@ -104,7 +104,8 @@ async fn a_restore_to_another_subscription_is_refused_where_the_vault_does_not_a
     let owner = AssignmentRecord { name: Uuid::new_v4().to_string(), assignment: owner, document: json!({}) };
     let changes = [Change::AddSubscription(added), Change::Assign(owner)];
     it.world.app.store.commit(&changes, &audit()).await.unwrap();
-    let target = format!("{subscription}/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/two");
+    let target =
+        format!("{subscription}/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/two");
     let switch = async |state: &str| {
         let body = json!({"properties": {"featureSettings": {"crossSubscriptionRestoreSettings": {"state": state}}}});
         let changed = it.call(Method::PATCH, &it.vault, Some(body)).await;
@@ -194,7 +195,13 @@ impl Guarded {
         Self { it, guard, backup, approver }
     }
 
-    async fn send(&self, consent: Option<&Person>, method: Method, path: &str, body: Option<Value>) -> Answer {
+    async fn send(
+        &self,
+        consent: Option<&Person>,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
         let url = format!("{}{path}?api-version=2026-06-01", self.it.world.url);
         let mut request = self.it.world.http.request(method, url).bearer_auth(&self.backup.token);
         if let Some(person) = consent {
@@ -227,7 +234,8 @@ async fn nobody_restores_suspends_or_stops_a_guarded_instance_without_consent() 
         let send = async |consent, body: Value| all.send(consent, Method::POST, &path, Some(body)).await;
         let bare = send(None, body.clone()).await;
         let alone = send(None, all.approvals(body.clone(), kind)).await;
-        let other = send(Some(&all.approver), all.approvals(body.clone(), "deleteBackupInstanceRequests")).await;
+        let other =
+            send(Some(&all.approver), all.approvals(body.clone(), "deleteBackupInstanceRequests")).await;
         let unchanged = it.state().await;
         let agreed = send(Some(&all.approver), all.approvals(body, kind)).await;
 

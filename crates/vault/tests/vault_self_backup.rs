@@ -274,7 +274,8 @@ async fn a_full_disk_refuses_a_backup_and_leaves_no_part_of_it_and_neither_does_
     let (data, small) = (directory(&world, "data"), Small::of(4));
     let wrapping = filled(&world, &data).await;
     let noise = |n: u64| {
-        let words = (0..8_000).map(|m: u64| format!("{:016x}", (n * 8_000 + m).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        let words =
+            (0..8_000).map(|m: u64| format!("{:016x}", (n * 8_000 + m).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
         words.collect::<String>()
     };
     let large = |n: u64| Change::Put {

@@ -13,8 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 use vault::store::{
-    AuditEntry, AuditOutcome, Change, Expected, Store, StoreError, postgres::Postgres,
-    sqlite::Sqlite,
+    AuditEntry, AuditOutcome, Change, Expected, Store, StoreError, postgres::Postgres, sqlite::Sqlite,
 };
 
 mod chain;

@@ -270,7 +270,10 @@ mod tests {
     fn what_is_called_stands_behind_an_id_of_the_pattern() {
         for (pattern, expected) in [
             ("/subscriptions/{subscription}/resourceGroups/{group}/providers/N.M/vaults/{vault}/jobs", 1),
-            ("/subscriptions/{subscription}/resourceGroups/{group}/providers/N.M/vaults/{vault}/jobs/{job}/cancel", 1),
+            (
+                "/subscriptions/{subscription}/resourceGroups/{group}/providers/N.M/vaults/{vault}/jobs/{job}/cancel",
+                1,
+            ),
             ("/subscriptions/{subscription}/resourceGroups/{group}/providers/N.M/vaults", 3),
             ("/subscriptions/{subscription}/providers/{namespace}/register", 3),
             ("/{scope}/providers/N.M/things", 3),

@@ -15,7 +15,9 @@ impl Links {
     pub(super) async fn tell_again(&self, id: ConnectionId, binding: &str) {
         let Some(list) = self.bindings_with(id, binding).await else { return };
         match self.tunnels.push_bindings(id, list).await {
-            Ok(()) => tracing::debug!(connection = %id, binding, "a gateway was told of a binding that it refused"),
+            Ok(()) => {
+                tracing::debug!(connection = %id, binding, "a gateway was told of a binding that it refused")
+            }
             Err(error) => tracing::info!(%error, connection = %id, "bindings are pushed again later"),
         }
     }

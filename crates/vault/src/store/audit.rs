@@ -62,13 +62,13 @@ mod tests {
 
     #[test]
     fn a_hash_depends_on_every_record_and_on_where_each_ends() {
-        let chain = |records: &[&str]| {
-            records.iter().fold(Vec::new(), |before, record| chained(&before, record))
-        };
+        let chain =
+            |records: &[&str]| records.iter().fold(Vec::new(), |before, record| chained(&before, record));
 
         let whole = chain(&["a", "b", "c"]);
 
-        for other in [&["a", "B", "c"][..], &["a", "c"], &["b", "a", "c"], &["a", "b", "c", ""], &["ab", "c"]] {
+        for other in [&["a", "B", "c"][..], &["a", "c"], &["b", "a", "c"], &["a", "b", "c", ""], &["ab", "c"]]
+        {
             assert_ne!(chain(other), whole, "{other:?}");
         }
         assert_eq!(chain(&["a", "b", "c"]), whole);

@@ -195,8 +195,7 @@ impl Gateway {
             let list = body.collect().await.unwrap().to_bytes();
             let list: serde_json::Value = serde_json::from_slice(&list).unwrap();
             let names = list["bindings"].as_array().unwrap().iter();
-            *self.bindings.lock() =
-                names.map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+            *self.bindings.lock() = names.map(|one| one["name"].as_str().unwrap().to_owned()).collect();
             return Response::builder().status(204).body(empty()).unwrap();
         }
         if head.uri.path() == "/slow" {
