@@ -10,33 +10,33 @@ use crate::{
     },
 };
 use arm::{OperationStatus, ResourceId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 const SWEEP: Duration = Duration::from_secs(30);
-const KEYS: Duration = Duration::from_secs(60 * 60);
-const ALERTS: Duration = Duration::from_secs(60 * 60);
+const HOURLY: Duration = Duration::from_secs(60 * 60);
+/// For so long clients may ask how an operation ended.
+const OPERATIONS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// At a time; what is left goes an hour later.
+const MOST_FORGOTTEN: u32 = 10_000;
 
 /// Runs all tasks until it is told to stop.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
-    let (mut sweep, mut keys) = (tokio::time::interval(SWEEP), tokio::time::interval(KEYS));
-    let mut old_alerts = tokio::time::interval(ALERTS);
-    // The keys were looked at when the vault opened; old alerts can wait until everything has started.
-    keys.reset();
-    old_alerts.reset();
+    let (mut sweep, mut hourly) = (tokio::time::interval(SWEEP), tokio::time::interval(HOURLY));
+    // The keys were looked at when the vault opened.
+    hourly.reset();
+    forget_operations(&app).await;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = app.poke.notified() => {}
             _ = sweep.tick() => {}
-            _ = keys.tick() => {
+            _ = hourly.tick() => {
+                forget_operations(&app).await;
                 if let Err(error) = app.issuer.rotate().await {
                     tracing::error!(%error, "could not rotate the signing keys; trying again in an hour");
                 }
-                continue;
-            }
-            _ = old_alerts.tick() => {
                 if let Err(error) = alerts::sweep(&app).await {
                     tracing::error!(%error, "could not let old alerts go; trying again in an hour");
                 }
@@ -61,6 +61,16 @@ async fn tidy_sign_in(app: &App) -> Result<(), StoreError> {
     let now = app.clock.now();
     app.denials.flush(app.store.as_ref(), now).await?;
     app.store.commit_unaudited(&[Change::RemoveGrants(Grants::EndedBy(now))]).await
+}
+
+/// Drops operations that ended so long ago that nobody asks any more how.
+async fn forget_operations(app: &App) {
+    let now = app.clock.now();
+    let ended_by = now.checked_sub(OPERATIONS_KEPT).unwrap_or(Timestamp::MIN);
+    let forget = Change::ForgetOperations { ended_by, most: MOST_FORGOTTEN };
+    if let Err(error) = app.store.commit_unaudited(&[forget]).await {
+        tracing::error!(%error, "could not drop old operations; trying again in an hour");
+    }
 }
 
 /// Deletes every resource group whose deletion was asked for.

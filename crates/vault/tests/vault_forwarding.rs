@@ -1,10 +1,12 @@
 //! Three replicas on one PostgreSQL and a cluster on a real tunnel: the cluster is reached through every replica, whichever
 //! its gateway dialled, also after that one was killed.
 
+mod chain;
 mod databases;
 mod forwarding;
 mod world;
 
+use chain::first_broken;
 use forwarding::{Gateway, LEASE, Process, Relay, database, get, until};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
@@ -42,7 +44,7 @@ use vault::{
     cluster_link::{ClusterRequest, LinkError},
     links::open_of_replicas,
     seal::make_key,
-    store::{AuditEntry, Holding, first_broken},
+    store::{AuditEntry, Holding},
 };
 use world::{
     World,
@@ -222,6 +224,78 @@ async fn an_older_tunnel_gives_way_to_a_newer_one_at_another_replica_and_work_fo
     assert!(by_others <= 2, "the replica that holds the tunnel does the work: {by_others}");
     assert_eq!(held.address, format!("127.0.0.1:{}", other.port()), "the older one took nothing back");
     assert_eq!(set.call(one).await, Err(LinkError::NotConnected));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_binding_that_was_made_a_moment_ago_counts_at_every_replica_before_the_gateway_has_heard_of_it() {
+    let set = Set::start().await;
+    let (one, other) = (&set.it.world, &set.other);
+    let gateway = set.gateway(one.port());
+    gateway.keep(&one.ca, &set.token, CancellationToken::new());
+    set.held_by(one.port()).await;
+    set.it.remove(&set.it.binding()).await;
+    one.app.links.look_again();
+    until("the gateway forgets it", async || gateway.bindings.lock().is_empty().then_some(())).await;
+
+    let without = (set.call(one).await, set.call(other).await);
+    // Nobody is told that it was made.
+    set.it.bind().await;
+    let forwarded = set.call(other).await;
+    let again = (set.call(one).await, set.call(other).await);
+
+    assert_eq!(without, (Err(LinkError::Refused), Err(LinkError::Refused)));
+    assert_eq!(forwarded, Ok(404), "the API server's answer");
+    assert_eq!(again, (Ok(404), Ok(404)));
+    assert_eq!(*gateway.bindings.lock(), ["backuprb"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_killed_between_making_a_backup_and_writing_that_down_leaves_one_backup_and_one_job()
+ {
+    let set = Set::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (database, key, public) = (set.database.clone(), set.key.clone(), set.it.world.url.clone());
+    let start = async |name: &str| {
+        let test = "a_replica_runs_here_when_a_test_beside_starts_it";
+        Process::start(test, &folder.path().join(name), &database, &key, &public).await
+    };
+    let (killed, port) = start("one").await;
+    let relay = Relay::to(port).await;
+    let gateway = set.gateway(relay.port);
+    gateway.keep(&set.it.world.ca, &set.token, CancellationToken::new());
+    set.held_by(port).await;
+    set.it.protect().await;
+    // Of the three replicas only the process is left, so that it does the work.
+    let Set { mut it, other, .. } = set;
+    other.stop().await;
+    it.world.stop_signal().cancel();
+    let health = format!("{}/healthz", it.world.url);
+    until("the first replica ends", async || it.world.http.get(&health).send().await.is_err().then_some(()))
+        .await;
+    it.world.url = format!("https://localhost:{port}");
+
+    it.cluster.hangs_after("POST");
+    let begun = it.back_up().await;
+    until("the cluster has made it", async || it.cluster.object("backups")).await;
+    relay.turn(1);
+    drop(killed);
+    let (_second, port) = start("two").await;
+    relay.turn(port);
+    it.world.url = format!("https://localhost:{port}");
+    it.cluster.says("Backup", done());
+    let jobs = until("the job ends", async || {
+        let listed = it.get(&format!("{}/backupJobs", it.vault)).await;
+        let jobs = listed.body["value"].as_array()?.clone();
+        jobs.iter().all(|job| job["properties"]["status"] != "InProgress").then_some(jobs)
+    })
+    .await;
+    let points = it.get(&format!("{}/recoveryPoints", it.instance)).await;
+
+    assert_eq!(begun.status, 202, "{begun:?}");
+    assert_eq!(jobs.len(), 1, "{jobs:?}");
+    assert_eq!(jobs[0]["properties"]["status"], "Completed", "{jobs:?}");
+    assert_eq!(it.cluster.made("backups").len(), 1, "no second backup");
+    assert_eq!(points.names(), [POINT]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,6 @@
 //! Resource groups, subscriptions and providers of a running vault.
 
+mod chain;
 mod world;
 
 use reqwest::Method;
@@ -172,7 +173,7 @@ async fn every_change_and_every_denied_call_is_in_the_audit_log_in_an_unbroken_c
     let records: Vec<serde_json::Value> =
         rows.iter().map(|row| serde_json::from_str(&row.record).unwrap()).collect();
     let last = records.last().unwrap();
-    assert_eq!(vault::store::first_broken(&rows), None);
+    assert_eq!(chain::first_broken(&rows), None);
     assert_eq!((&last["outcome"], &last["principal"]), (&json!("Denied"), &json!(nobody.object_id)));
     assert_eq!(last["action"], "Microsoft.Resources/subscriptions/resourceGroups/delete");
     assert_eq!(records[records.len() - 2]["outcome"], "Changed");

@@ -1,5 +1,6 @@
 //! Managed identities of a running vault: their life, the tokens that are exchanged for theirs, and their end.
 
+mod chain;
 mod world;
 
 use jiff::SignedDuration;
@@ -454,7 +455,7 @@ async fn a_flood_of_denied_calls_is_counted_and_nothing_of_it_is_lost() {
         of_nobody.map(|record| record["outcome"]["DeniedAgain"]["times"].as_u64().unwrap_or(1)).collect();
     assert_eq!(counted.iter().sum::<u64>(), 100, "{counted:?}");
     assert!(counted.len() <= 32, "{}", counted.len());
-    assert_eq!(vault::store::first_broken(&rows), None);
+    assert_eq!(chain::first_broken(&rows), None);
 }
 
 #[tokio::test]

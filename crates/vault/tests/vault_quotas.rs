@@ -74,6 +74,38 @@ async fn an_export_that_would_be_too_large_is_refused_and_a_filter_makes_it_smal
 }
 
 #[tokio::test]
+async fn an_export_of_few_jobs_that_say_very_much_is_refused_too_and_kept_nowhere() {
+    let it = with_jobs(Quotas::default(), 0).await;
+    let store = &it.world.app.store;
+    let listed = it.get(&format!("{}/backupJobs", it.vault)).await;
+    let kept = listed.body["value"][0]["id"].as_str().unwrap().parse().unwrap();
+    let document = store.resource(&kept).await.unwrap().unwrap().document;
+    let copy = |number: usize, bytes: usize| {
+        let id: ResourceId = format!("{}/backupJobs/loud-{number}", it.vault).parse().unwrap();
+        let mut document = document.clone();
+        document["details"]["Loud"] = json!("x".repeat(bytes));
+        Change::Put { id, document, expected: Expected::Absent }
+    };
+    // A little under 16 MiB together, then a little above.
+    let under: Vec<Change> = (0..15).map(|number| copy(number, 1024 * 1024)).collect();
+    store.commit_unaudited(&under).await.unwrap();
+
+    let fits = export(&it, "").await;
+    let fits = exported(&it, &fits).await.len();
+    store.commit_unaudited(&[copy(15, 1024 * 1024)]).await.unwrap();
+    let operations = async || store.operations(arm::OperationStatus::Succeeded).await.unwrap().len();
+    let before = operations().await;
+    let refused = export(&it, "").await;
+    let filtered = export(&it, "?$filter=status eq 'Failed'").await;
+
+    assert_eq!(fits, 16);
+    assert_eq!((refused.status, refused.code()), (400, "UserErrorTooManyJobsToExport"), "{refused:?}");
+    assert!(refused.body.to_string().contains("$filter"), "{refused:?}");
+    assert_eq!(exported(&it, &filtered).await, Vec::<Value>::new());
+    assert_eq!(operations().await, before + 1, "only the export that was made");
+}
+
+#[tokio::test]
 async fn the_operator_s_limits_are_those_that_hold() {
     let quotas = Quotas {
         policies: 1,

@@ -67,6 +67,7 @@ async fn the_api_answers_the_same_once_a_lost_database_was_recovered(database: O
     protected.until(async || (last(world).await > taken_before).then_some(())).await;
     let before = answers(world, &paths).await;
 
+    let protected_now = protected.world.clock.now();
     let halted = protected.world.halt().await;
     let data = halted.data();
     let lost = std::fs::read_to_string(data.join("tls/ca.crt")).unwrap();
@@ -86,7 +87,9 @@ async fn the_api_answers_the_same_once_a_lost_database_was_recovered(database: O
     let directory = DataDirectory::open(&data).unwrap();
     let clock: Arc<dyn Clock> = Arc::new(telemetry::SystemClock);
     let place = Place::open(None, &directory, &clock).unwrap();
-    let Newest::One(name) = place.newest(None).await.unwrap() else { panic!("there should be one") };
+    let Newest::One { name, .. } = place.newest(None, protected_now).await.unwrap() else {
+        panic!("there should be one")
+    };
     let store = create_store(&directory, choices.database.as_ref()).await.unwrap();
     let from = (name.as_str(), place.get(&name).await.unwrap());
     let done =
@@ -176,4 +179,67 @@ async fn a_repository_tells_of_its_own_instances_and_one_of_another_cluster_is_n
     let adopted: Vec<&str> = done.adopted.iter().map(|id| id.name()).collect();
     assert_eq!((done.added.len(), adopted), (1, vec!["planted"]));
     assert_eq!((again.added.len(), again.adopted.len()), (0, 0), "again adds nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recovered_points_get_the_tags_that_they_would_have_got_whatever_their_order_in_the_repository() {
+    let protected = Protected::start().await;
+    let mut policy = protected.get(&format!("{}/backupPolicies/policy1", protected.vault)).await.body;
+    let criteria = json!([{"objectType": "ScheduleBasedBackupCriteria", "absoluteCriteria": ["FirstOfDay"]}]);
+    let daily = json!({"isDefault": false, "taggingPriority": 25, "criteria": criteria,
+        "tagInfo": {"tagName": "Daily", "id": "Daily_"}});
+    let rules = policy["properties"]["policyRules"].as_array_mut().unwrap();
+    rules[0]["trigger"]["taggingCriteria"].as_array_mut().unwrap().push(daily);
+    let mut kept = rules[1].clone();
+    (kept["name"], kept["isDefault"]) = (json!("Daily"), json!(false));
+    kept["lifecycles"][0]["deleteAfter"]["duration"] = json!("P30D");
+    rules.push(kept);
+    let path = format!("{}/backupPolicies/policy1", protected.vault);
+    let changed = protected.call(Method::PUT, &path, Some(json!({"properties": policy["properties"]}))).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    protected.protect().await;
+    let store = protected.world.app.store.as_ref();
+    let stored = store.resource(&protected.instance.parse().unwrap()).await.unwrap().unwrap();
+    let label = stored.document["label"].as_str().unwrap().to_owned();
+    let now = protected.world.clock.now();
+    // Noon of a day that is over, so that no two of a day fall on two days.
+    let noon = now.as_second() / 86_400 * 86_400 - 86_400 + 43_200;
+    let point = |id: &str, hours: i64, spec: Value| FoundPoint {
+        id: id.to_owned(),
+        instance: label.clone(),
+        cluster: "cluster-uid".to_owned(),
+        backup: format!("backup-{id}"),
+        completed: jiff::Timestamp::from_second(noon + hours * 3_600).unwrap(),
+        is_partial: false,
+        spec,
+    };
+    let settings: BTreeMap<String, String> =
+        [("configuration.backupStorageLocation.bucket".to_owned(), "backups".to_owned())].into();
+    // As a repository lists them: by their ids, which say nothing about time.
+    let points = vec![
+        point("a-second", 4, Value::Null),
+        point("b-asked", 5, json!({"retentionTag": "Default"})),
+        point("c-first", 0, Value::Null),
+        point("d-day-before-second", -20, Value::Null),
+        point("e-day-before-first", -22, Value::Null),
+    ];
+    let scanned = [Scanned { key: location_key(&settings), settings, points }];
+
+    reconcile(store, &scanned, &BTreeMap::new(), now).await.unwrap();
+    let listed = protected.get(&format!("{}/recoveryPoints", protected.instance)).await;
+
+    let tags: BTreeMap<&str, &str> = listed.body["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["name"].as_str().unwrap(), one["properties"]["retentionTagName"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("a-second", "Default"),
+        ("b-asked", "Default"),
+        ("c-first", "Daily"),
+        ("d-day-before-second", "Default"),
+        ("e-day-before-first", "Daily"),
+    ];
+    assert_eq!(tags, expected.into());
 }

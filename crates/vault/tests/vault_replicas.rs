@@ -16,12 +16,14 @@ use vault::{
     app::App,
     seal::{KeySource, make_key},
     server::{Config, Limits, Vault},
-    store::{AuditEntry, AuditOutcome, Change, Store, StoreError, Work, first_broken},
+    store::{AuditEntry, AuditOutcome, Change, Store, StoreError, Work},
     work::{Kinds, Step},
 };
 
+mod chain;
 mod databases;
 
+use chain::first_broken;
 use databases::{Database, World};
 
 const ITEMS: usize = 120;

@@ -126,6 +126,65 @@ async fn a_backup_that_waits_for_its_cluster_ends_when_backups_are_suspended() {
     assert!(it.cluster.made("backups").is_empty());
 }
 
+#[tokio::test]
+async fn a_backup_that_may_have_reached_its_cluster_is_stopped_there_when_backups_are_suspended() {
+    let mut it = Protected::start().await;
+    it.protect().await;
+    it.cluster.says("Backup", json!({"phase": "InProgress", "stage": "copying"}));
+    // The vault sees that there is none, asks for one, and hears nothing of it; then the cluster is off.
+    it.cluster.answers_nothing_after("POST");
+    let job = next_slot(&mut it).await;
+    it.until(async || it.cluster.object("backups")).await;
+
+    act(&it, "suspendBackups").await;
+    it.later(SignedDuration::from_secs(90)).await;
+    a_while().await;
+    let off = it.get(&job).await;
+    it.cluster.is_away(false);
+    it.later(SignedDuration::from_secs(90)).await;
+    it.until(async || {
+        it.world.clock.advance(SignedDuration::from_secs(1));
+        it.cluster.object("backups").filter(|object| object["spec"]["cancel"] == true)
+    })
+    .await;
+    it.cluster.says("Backup", json!({"phase": "Cancelled"}));
+    it.later(SignedDuration::from_secs(30)).await;
+    let ended = it.ended(&job).await;
+
+    assert_eq!(off.body["properties"]["status"], "InProgress", "it may run in the cluster: {off:?}");
+    assert_eq!(ended["properties"]["status"], "Cancelled", "{ended}");
+    assert_eq!(it.cluster.made("backups").len(), 1);
+}
+
+#[tokio::test]
+async fn a_backup_that_waited_a_day_for_its_cluster_fails_and_the_next_slot_has_one_of_its_own() {
+    let mut it = Protected::start().await;
+    it.protect().await;
+    it.cluster.says("Backup", done());
+    it.cluster.is_away(true);
+    let first = next_slot(&mut it).await;
+
+    it.later(SignedDuration::from_hours(23)).await;
+    a_while().await;
+    let nearly = (it.get(&first).await, jobs(&it).await.len());
+    it.later(SignedDuration::from_mins(61)).await;
+    let ended = it.ended(&first).await;
+    it.later(SignedDuration::from_secs(90)).await;
+    it.until(async || (jobs(&it).await.len() == 2).then_some(())).await;
+    it.cluster.is_away(false);
+    it.later(SignedDuration::from_secs(90)).await;
+    let second = jobs(&it).await.into_iter().find(|job| job["id"] != first.as_str()).unwrap();
+    let second = it.ended(second["id"].as_str().unwrap()).await;
+    a_while().await;
+
+    assert_eq!(nearly.0.body["properties"]["status"], "InProgress", "{nearly:?}");
+    assert_eq!(nearly.1, 1, "the slots of a day wait with it");
+    let error = &ended["properties"]["errorDetails"][0]["code"];
+    assert_eq!(error, "KubernetesBackupCustomResourcesTrackingTimeOutError", "{ended}");
+    assert_eq!(second["properties"]["status"], "Completed", "{second}");
+    assert_eq!((jobs(&it).await.len(), it.cluster.made("backups").len()), (2, 1));
+}
+
 /// A change is found wrong, for the cluster's owner took the vault's binding away.
 async fn in_error() -> Protected {
     let it = Protected::start().await;

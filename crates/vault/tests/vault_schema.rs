@@ -3,10 +3,12 @@
 
 use sqlx::{Connection, Executor, PgConnection, Row, SqliteConnection};
 use std::{collections::BTreeSet, path::Path};
-use vault::store::{OperationRecord, first_broken};
+use vault::store::OperationRecord;
 
+mod chain;
 mod databases;
 
+use chain::first_broken;
 use databases::{Database, World, sqlite};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,14 +21,17 @@ use vault::{
     server::{Config, Vault},
     store::{
         AuditEntry, AuditOutcome, Change, Expected, OAuthGrant, SealedKey, Store, StoreError, Work,
-        first_broken,
         whole::{Cells, LEFT_OUT, TABLES},
     },
 };
 
+mod chain;
 mod databases;
+mod small;
 
+use chain::first_broken;
 use databases::{Database, World};
+use small::Small;
 
 const RESOURCES: usize = 250;
 
@@ -238,6 +241,101 @@ async fn a_key_of_the_operator_opens_a_backup_without_any_other(world: World) {
     assert_eq!(opened.open_secret("secret", &secret).unwrap().as_slice(), b"secret");
 }
 
+async fn the_key_that_was_there_is_kept_beside_the_one_that_came_with_the_backup(world: World) {
+    let (data, new) = (directory(&world, "data"), directory(&world, "new"));
+    let wrapping = filled(&world, &data).await;
+    let mine = Identity::make();
+    let settings = Settings { recipients: vec![mine.recipient().unwrap()], ..Settings::default() };
+    let file = taken(world.store.as_ref(), &wrapping, &data, &settings).await.unwrap();
+    let there = make_key();
+    new.write(KEY_FILE, &format!("{}\n", there.as_str()), Readers::Owner).unwrap();
+    let sealed_before = KeySource::Directory.open(&new).unwrap().seal("other", b"other").unwrap();
+    let target = other(&world).await;
+    let recovered = async || {
+        let from = ("file", content(&file).await);
+        recover(target.store.as_ref(), &new, &KeySource::Directory, Some(mine.clone()), from, now()).await
+    };
+
+    let done = recovered().await.unwrap();
+    let again = recovered().await;
+
+    let own = data.read(KEY_FILE).unwrap().unwrap();
+    let lines = new.read(KEY_FILE).unwrap().unwrap();
+    assert!(done.key_written);
+    assert!(matches!(again, Err(RecoverError::Store(StoreError::NotEmpty(_)))));
+    assert_eq!(lines.lines().collect::<Vec<_>>(), [own.trim(), there.trim()], "the first one seals");
+    let opened = KeySource::Directory.open(&new).unwrap();
+    let secret = target.store.secret("secret").await.unwrap().unwrap();
+    assert_eq!(opened.open_secret("secret", &secret).unwrap().as_slice(), b"secret");
+    assert_eq!(opened.open_secret("other", &sealed_before).unwrap().as_slice(), b"other");
+}
+
+async fn a_full_disk_refuses_a_backup_and_leaves_no_part_of_it_and_neither_does_a_recovery(world: World) {
+    let (data, small) = (directory(&world, "data"), Small::of(4));
+    let wrapping = filled(&world, &data).await;
+    let noise = |n: u64| {
+        let words =
+            (0..8_000).map(|m: u64| format!("{:016x}", (n * 8_000 + m).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        words.collect::<String>()
+    };
+    let large = |n: u64| Change::Put {
+        id: format!("/subscriptions/S/resourceGroups/noise-{n}").parse().unwrap(),
+        document: json!({"text": noise(n)}),
+        expected: Expected::Absent,
+    };
+    let large: Vec<Change> = (0..16).map(large).collect();
+    world.store.commit(&large, &audit("large")).await.unwrap();
+    let whole = taken(world.store.as_ref(), &wrapping, &data, &Settings::default()).await.unwrap();
+    let reserve = small.path().join("reserve");
+    std::fs::write(&reserve, vec![0; 3_000_000]).unwrap();
+    std::fs::create_dir(small.path().join("store")).unwrap();
+    let spec = format!("backups=file://{}", small.path().join("store").display());
+    let settings = Settings { store: Some(spec.parse().unwrap()), ..Settings::default() };
+
+    let refused = taken(world.store.as_ref(), &wrapping, &data, &settings).await;
+    let left = files(&small.path().join("store"));
+    let told = state(world.store.as_ref()).await.unwrap();
+    std::fs::remove_file(&reserve).unwrap();
+    let later = now() + SignedDuration::from_mins(5);
+    let taken_later = taken_at(world.store.as_ref(), &wrapping, &data, &settings, later).await;
+    // The other way: a database whose disk fills up while it is filled is left empty.
+    for file in files(&small.path().join("store")) {
+        std::fs::remove_file(file).unwrap();
+    }
+    std::fs::write(&reserve, vec![0; 2_500_000]).unwrap();
+    let (new, path) = (directory(&world, "new"), small.path().join("vault.db"));
+    copy_key(&data, &new);
+    let store = Database::Sqlite(path.clone()).open().await.unwrap();
+    let from = async || ("file", content(&whole).await);
+    let source = KeySource::Directory;
+    let full = recover(store.as_ref(), &new, &source, None, from().await, now()).await;
+    let empty = rows(store.as_ref()).await;
+    std::fs::remove_file(&reserve).unwrap();
+    let room = Small::of(24);
+    let second = Database::Sqlite(room.path().join("vault.db")).open().await.unwrap();
+    recover(second.as_ref(), &new, &source, None, from().await, now()).await.unwrap();
+
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(left, Vec::<PathBuf>::new(), "nothing of it is left");
+    assert_eq!(told.failed.map(|failed| failed.times), Some(1));
+    assert_eq!(told.last.map(|last| last.at), Some(now()), "the one before is known on");
+    assert!(taken_later.is_ok(), "{taken_later:?}");
+    assert!(matches!(&full, Err(RecoverError::Store(StoreError::Unavailable(_)))), "{full:?}");
+    assert!(empty.is_empty(), "all of it or nothing");
+    assert!(rows(second.as_ref()).await.len() > RESOURCES);
+    store.close().await;
+    second.close().await;
+}
+
+/// All files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.path().is_dir() { found.extend(files(&entry.path())) } else { found.push(entry.path()) }
+    }
+    found
+}
+
 async fn what_cannot_be_recovered_is_refused_with_the_reason_and_leaves_nothing_behind(world: World) {
     let (data, new) = (directory(&world, "data"), directory(&world, "new"));
     let wrapping = filled(&world, &data).await;
@@ -344,6 +442,8 @@ on_each_database!(
     what_one_database_held_is_in_the_other_kind_row_by_row,
     a_backup_is_of_one_moment_whatever_is_written_meanwhile,
     a_key_of_the_operator_opens_a_backup_without_any_other,
+    the_key_that_was_there_is_kept_beside_the_one_that_came_with_the_backup,
+    a_full_disk_refuses_a_backup_and_leaves_no_part_of_it_and_neither_does_a_recovery,
     what_cannot_be_recovered_is_refused_with_the_reason_and_leaves_nothing_behind,
     a_place_that_cannot_be_written_is_told_and_counted_until_a_backup_succeeds,
 );
@@ -417,12 +517,39 @@ async fn vaults_that_share_a_place_leave_each_others_backups_alone() {
     let mut tenants = Vec::new();
     for (place, world) in &places {
         let tenant = world.store.setting("tenant").await.unwrap().unwrap();
-        let Newest::One(name) = place.newest(Some(&tenant)).await.unwrap() else { panic!("{tenant}") };
+        let Newest::One { name, .. } = place.newest(Some(&tenant), now()).await.unwrap() else {
+            panic!("{tenant}")
+        };
         assert!(name.contains(&tenant), "{name}");
         tenants.push(tenant);
     }
     tenants.sort();
-    assert_eq!(places[0].0.newest(None).await.unwrap(), Newest::OfSeveral(tenants));
+    assert_eq!(places[0].0.newest(None, now()).await.unwrap(), Newest::OfSeveral(tenants));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_newest_backup_is_none_of_a_clock_that_was_ahead() {
+    let world = World::sqlite().await;
+    let data = directory(&world, "data");
+    let wrapping = filled(&world, &data).await;
+    let settings = Settings::default();
+    let mut names = Vec::new();
+    for hours in [-24, 0, 48] {
+        let at = now() + SignedDuration::from_hours(hours);
+        let path = taken_at(world.store.as_ref(), &wrapping, &data, &settings, at).await.unwrap();
+        names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let place = Place::open(None, &data, &clock).unwrap();
+    let newest = async |hours| place.newest(None, now() + SignedDuration::from_hours(hours)).await.unwrap();
+    let one = |name: &String, passed_over: &[&String]| Newest::One {
+        name: name.clone(),
+        passed_over: passed_over.iter().map(|name| (*name).clone()).collect(),
+    };
+
+    assert_eq!(newest(3).await, one(&names[1], &[&names[2]]));
+    assert_eq!(newest(48).await, one(&names[2], &[]), "its time has come");
+    assert_eq!(newest(-2_000).await, one(&names[2], &[]), "this machine's clock is behind");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

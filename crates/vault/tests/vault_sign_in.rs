@@ -2,8 +2,11 @@
 
 mod world;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, ToSpan};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use reqwest::Method;
+use serde_json::Value;
 use telemetry::Clock;
 use world::{Answer, World};
 
@@ -142,10 +145,21 @@ async fn forged_tokens_and_those_for_something_else_are_refused() {
     let storage = storage.body["access_token"].as_str().unwrap();
     // A token that another vault signed for the same names.
     let stranger = World::start().await;
+    // The public key of the vault, taken for a secret that is shared.
+    let keys = format!("{}/{}/discovery/v2.0/keys", world.url, world.tenant);
+    let key = Answer::of(world.http.get(keys).send().await.unwrap()).await.body["keys"][0].clone();
+    let header = Header { kid: key["kid"].as_str().map(str::to_owned), ..Header::new(Algorithm::HS256) };
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
+    let confused = |secret: &[u8]| encode(&header, &claims, &EncodingKey::from_secret(secret)).unwrap();
+    let modulus = key["n"].as_str().unwrap();
+    let (as_text, as_bytes) =
+        (confused(modulus.as_bytes()), confused(&URL_SAFE_NO_PAD.decode(modulus).unwrap()));
 
     let table = [
         (none.as_str(), "InvalidAuthenticationToken"),
         (&altered, "InvalidAuthenticationToken"),
+        (&as_text, "InvalidAuthenticationToken"),
+        (&as_bytes, "InvalidAuthenticationToken"),
         ("x", "InvalidAuthenticationToken"),
         ("", "InvalidAuthenticationToken"),
         (&stranger.administrator.token, "InvalidAuthenticationToken"),

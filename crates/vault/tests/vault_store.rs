@@ -8,11 +8,13 @@ use std::{collections::BTreeSet, time::Duration};
 use vault::store::{
     AssignmentRecord, AuditEntry, AuditOutcome, Change, Claim, ClientSecret, Ending, Expected, Grants,
     Holding, OAuthGrant, OperationRecord, Place, Principal, PrincipalKind, Sealed, SealedKey, StoreError,
-    Subscription, Work, first_broken,
+    Subscription, Work,
 };
 
+mod chain;
 mod databases;
 
+use chain::first_broken;
 use databases::{Database, World};
 
 fn audit(action: &str) -> AuditEntry {
@@ -141,6 +143,49 @@ async fn an_operation_is_found_until_it_ends(world: World) {
     let ended = store.operation("op").await.unwrap().unwrap();
     assert_eq!((ended.ended_at, ended.result), (Some(Timestamp::UNIX_EPOCH), Some(json!({"a": 1}))));
     assert!(matches!(twice, Err(StoreError::Conflict(_))), "an operation ends once");
+}
+
+async fn operations_that_ended_long_ago_go_the_oldest_first_and_so_many_at_a_time(world: World) {
+    let store = &world.store;
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let operation = |name: &str, ended: Option<i64>| {
+        Change::Begin(OperationRecord {
+            id: name.into(),
+            kind: "k".into(),
+            target: id(GROUP),
+            principal: "p".into(),
+            status: ended.map_or(OperationStatus::Inprogress, |_| OperationStatus::Failed),
+            started_at: at(0),
+            ended_at: ended.map(at),
+            result: None,
+            error: None,
+        })
+    };
+    let begun = [
+        operation("running", None),
+        operation("c", Some(30)),
+        operation("a", Some(10)),
+        operation("b", Some(20)),
+        operation("late", Some(101)),
+    ];
+    store.commit(&begun, &audit("begin")).await.unwrap();
+    let left = async || {
+        let mut left = Vec::new();
+        for name in ["a", "b", "c", "late", "running"] {
+            left.extend(store.operation(name).await.unwrap().map(|found| found.id));
+        }
+        left
+    };
+    let forget = async |most| {
+        store.commit_unaudited(&[Change::ForgetOperations { ended_by: at(100), most }]).await.unwrap();
+        left().await
+    };
+
+    let (first, then, again) = (forget(2).await, forget(2).await, forget(2).await);
+
+    assert_eq!(first, ["c", "late", "running"]);
+    assert_eq!(then, ["late", "running"]);
+    assert_eq!(again, ["late", "running"], "what is under way is never forgotten");
 }
 
 fn work(id: &str, due: i64, connection: Option<&str>) -> Work {
@@ -587,6 +632,7 @@ on_each_database! {
     lists_are_of_one_kind_below_one_id_in_order_and_in_pages,
     what_goes_takes_what_is_below_and_the_roles_there,
     an_operation_is_found_until_it_ends,
+    operations_that_ended_long_ago_go_the_oldest_first_and_so_many_at_a_time,
     due_work_is_claimed_by_one_and_comes_back_when_the_claim_ends,
     a_tunnel_is_its_last_takers_and_an_older_one_changes_nothing,
     only_who_claimed_work_puts_it_down_or_ends_it,

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use serde_json::json;
 use std::{
     path::Path,
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -14,13 +13,16 @@ use std::{
     time::{Duration, Instant},
 };
 use vault::store::{
-    AuditEntry, AuditOutcome, Change, Expected, Store, StoreError, first_broken, postgres::Postgres,
-    sqlite::Sqlite,
+    AuditEntry, AuditOutcome, Change, Expected, Store, StoreError, postgres::Postgres, sqlite::Sqlite,
 };
 
+mod chain;
 mod databases;
+mod small;
 
+use chain::first_broken;
 use databases::{Server, new_database, own, shared};
+use small::Small;
 
 fn audit(action: &str) -> AuditEntry {
     AuditEntry {
@@ -110,30 +112,6 @@ async fn a_database_that_crashes_in_the_middle_of_commits_loses_nothing_that_was
     assert_eq!(first_broken(&rows), None);
     assert_eq!(rows.len(), names.len() / 2 + 1, "one record for each commit that happened");
     assert_eq!(rows.last().unwrap().number, i64::try_from(rows.len()).unwrap(), "no gaps");
-}
-
-/// A small file system in memory, gone with this value.
-struct Small(tempfile::TempDir);
-
-impl Small {
-    fn of(megabytes: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let size = format!("size={megabytes}m");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).status();
-        assert!(mounted.unwrap().success(), "this test mounts a small file system; it needs root");
-        Self(folder)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg("-l").arg(self.path()).status());
-    }
 }
 
 /// Fills the disk, makes room again, and looks at what is left.

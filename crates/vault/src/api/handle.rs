@@ -155,30 +155,35 @@ fn scope(operation: &Operation, params: &Params, address: &Address) -> Result<Op
             format!("/subscriptions/{}/resourceGroups/{}", params.get("subscription"), params.get("group"))
         }
         At::Path => address.path(),
-        At::Above => return Ok(Some(above(address)?)),
+        At::Above => return above(operation, address).map(Some),
         At::Scope => params.get("scope").to_owned(),
     };
-    let wrong = |error: arm::IdError| {
-        ArmError::new(400, "InvalidResourceId", format!("The path is no resource id: {error}."))
-    };
-    text.parse().map(Some).map_err(wrong)
+    text.parse().map(Some).map_err(wrong_id)
 }
 
-/// The longest beginning of the path, short of all of it, that is an id.
-fn above(address: &Address) -> Result<ResourceId, ArmError> {
-    let path = address.path();
-    let mut end = path.len();
-    while let Some(at) = path.get(..end).and_then(|path| path.rfind('/')).filter(|at| *at > 0) {
-        if let Some(Ok(id)) = path.get(..at).map(str::parse) {
-            return Ok(id);
-        }
-        end = at;
-    }
-    Err(ArmError::new(
-        400,
-        "InvalidResourceId",
-        "The path names no resource; begin it with /subscriptions/<id>.",
-    ))
+fn wrong_id(error: arm::IdError) -> ArmError {
+    ArmError::new(400, "InvalidResourceId", format!("The path is no resource id: {error}."))
+}
+
+/// The id above what is called: so many parts of the path as the operation's pattern has up to the last id in it. A name
+/// in it that cannot be one makes the call wrong, and not one on what is further above.
+fn above(operation: &Operation, address: &Address) -> Result<ResourceId, ArmError> {
+    let behind = behind(operation.path);
+    let parts = address.parts();
+    let own = parts.get(..parts.len().saturating_sub(behind)).unwrap_or_default();
+    format!("/{}", own.join("/")).parse().map_err(wrong_id)
+}
+
+/// How many parts of a pattern stand behind the last id in it.
+fn behind(pattern: &str) -> usize {
+    let pattern = pattern.replace("{scope}", "subscriptions/s/resourceGroups/g");
+    let parts = pattern.trim_matches('/').split('/');
+    let filled: Vec<&str> = parts.map(|part| if part.starts_with('{') { "x" } else { part }).collect();
+    let is_id = |behind: &usize| {
+        let own = filled.get(..filled.len().saturating_sub(*behind)).unwrap_or_default();
+        format!("/{}", own.join("/")).parse::<ResourceId>().is_ok()
+    };
+    (1..filled.len()).find(is_id).unwrap_or(0)
 }
 
 async fn subscription(app: &App, scope: &ResourceId) -> Result<Subscription, Failure> {
@@ -252,6 +257,47 @@ pub fn of_store(error: &StoreError, correlation: &str) -> Reply {
                 (500, "InternalServerError")
             };
             Reply::error(&ArmError::new(code.0, code.1, message)).with(header::RETRY_AFTER, "5")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::operations;
+
+    #[test]
+    fn what_is_called_stands_behind_an_id_of_the_pattern() {
+        for (pattern, expected) in [
+            ("/subscriptions/{subscription}/resourceGroups/{group}/providers/N.M/vaults/{vault}/jobs", 1),
+            (
+                "/subscriptions/{subscription}/resourceGroups/{group}/providers/N.M/vaults/{vault}/jobs/{job}/cancel",
+                1,
+            ),
+            ("/subscriptions/{subscription}/resourceGroups/{group}/providers/N.M/vaults", 3),
+            ("/subscriptions/{subscription}/providers/{namespace}/register", 3),
+            ("/{scope}/providers/N.M/things", 3),
+        ] {
+            assert_eq!(behind(pattern), expected, "{pattern}");
+        }
+        let table = operations().filter(|one| matches!(one.at, At::Above));
+        assert!(table.map(|one| behind(one.path)).all(|behind| (1..=3).contains(&behind)));
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_one_does_not_make_a_call_one_on_what_is_above_it() {
+        let of = |name: &str| operations().find(|one| one.name == name).unwrap();
+        let at = |identity: &str| {
+            let path = format!(
+                "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{identity}/federatedIdentityCredentials"
+            );
+            above(of("FederatedIdentityCredentials_List"), &Address::read(&path, None).unwrap())
+        };
+
+        assert_eq!(at("me").unwrap().name(), "me");
+        for wrong in ["%C2%B16%3D%23", "%20x", &"y".repeat(400)] {
+            let refused = at(wrong).unwrap_err();
+            assert_eq!((refused.status, refused.code.as_str()), (400, "InvalidResourceId"), "{wrong}");
         }
     }
 }

@@ -55,8 +55,12 @@ async fn carry(app: &App, request: Request) -> Result<Response<Body>, LinkError>
     let response = timeout(patience.min(PATIENCE), sent)
         .await
         .map_err(|_| LinkError::Cut("no answer came in time".to_owned()))?
-        .map_err(link_error)?;
-    Ok(handed_back(response, place))
+        .map_err(link_error);
+    if matches!(response, Err(LinkError::Refused)) {
+        // Whoever forwarded it asks once more.
+        app.links.tell_again(ConnectionId(connection), &binding).await;
+    }
+    Ok(handed_back(response?, place))
 }
 
 /// The answer, which keeps its place here until it has been read or dropped.

@@ -27,7 +27,11 @@ impl Links {
     ) -> Result<Response<Body>, LinkError> {
         let sent = async {
             if self.tunnels.is_connected(id) {
-                return self.tunnels.send(id, binding, request).await.map_err(link_error);
+                let sent = self.tunnels.send(id, binding, request).await.map_err(link_error);
+                if matches!(sent, Err(LinkError::Refused)) {
+                    self.tell_again(id, binding).await;
+                }
+                return sent;
             }
             self.forward(id, binding, request, patience).await
         };

@@ -78,7 +78,8 @@ impl ClusterLink for Links {
         known
     }
 
-    /// A call that was not carried out, as the tunnel is at another place than was thought, is made once more.
+    /// A call that was not carried out is made once more: when the tunnel is at another place than was thought, and when
+    /// the gateway refused a binding that there is.
     async fn call(
         &self,
         connection: &str,
@@ -89,6 +90,9 @@ impl ClusterLink for Links {
         let carried = async {
             match carry(self, id, binding, request.clone()).await {
                 Err(LinkError::NotConnected) => carry(self, id, binding, request).await,
+                Err(LinkError::Refused) if self.is_bound(id, binding).await => {
+                    carry(self, id, binding, request).await
+                }
                 other => other,
             }
         };

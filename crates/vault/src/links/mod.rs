@@ -8,6 +8,7 @@ mod carry;
 mod enrol;
 mod forward;
 mod keep;
+mod learn;
 mod link;
 mod replicas;
 mod tls;

@@ -29,6 +29,15 @@ pub fn outlived(mut names: Vec<String>, keep: usize, made: &str) -> Vec<String> 
     names
 }
 
+/// The newest, and what is passed over, of what is in the order of its times: what was made by now, and what says that it
+/// is of the future. A clock was ahead that made the latter; when all of it is of the future, this clock is behind.
+pub fn newest<T>(mut past: Vec<T>, mut future: Vec<T>) -> Option<(T, Vec<T>)> {
+    match past.pop() {
+        Some(newest) => Some((newest, future)),
+        None => future.pop().map(|newest| (newest, Vec::new())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +63,14 @@ mod tests {
 
         assert_eq!([0, 1, 2, 9, 4_000_000].map(|n| rest(n, day)), [300, 600, 1_200, 3_600, 3_600]);
         assert_eq!(rest(9, SignedDuration::from_secs(30)), 30);
+    }
+
+    #[test]
+    fn the_newest_is_of_now_and_not_of_a_clock_that_was_ahead() {
+        assert_eq!(newest(vec!["a", "b"], vec!["y", "z"]), Some(("b", vec!["y", "z"])));
+        assert_eq!(newest(vec!["a"], vec![]), Some(("a", vec![])));
+        assert_eq!(newest(vec![], vec!["y", "z"]), Some(("z", vec![])), "this clock is behind");
+        assert_eq!(newest::<&str>(vec![], vec![]), None);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Where backups are kept: a folder of the data directory, or a store of the operator.
 
-use super::{SelfBackupError, spool::Spool};
+use super::{SelfBackupError, decide, spool::Spool};
 use crate::{
     directory::DataDirectory,
     stores::{StoreSpec, StoresError, backing_of},
 };
 use blobs::{Backing, BlobError, Conditions, Content, Disk, Item, Key, Listing, Properties, Write};
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use std::{collections::BTreeSet, fs::DirBuilder, os::unix::fs::DirBuilderExt, sync::Arc};
 use telemetry::Clock;
 
@@ -15,6 +15,10 @@ const FOLDER: &str = "backups";
 const BEGIN: &str = "vault-";
 const END: &str = ".age";
 const PAGE: usize = 1_000;
+/// The length of a tenant's id.
+const TENANT: usize = 36;
+/// By so much the clock of the machine that recovers may be behind the one that backed up.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_hours(1);
 
 /// A place for backups; several vaults can share one.
 #[derive(Debug, Clone)]
@@ -37,8 +41,13 @@ pub struct Kept {
 pub enum Newest {
     /// The place holds no backup.
     None,
-    /// Its name.
-    One(String),
+    /// This one.
+    One {
+        /// Its name.
+        name: String,
+        /// Those whose time is yet to come: a clock was ahead when they were made, and what they hold may be older.
+        passed_over: Vec<String>,
+    },
     /// The place holds backups of vaults of these tenants.
     OfSeveral(Vec<String>),
 }
@@ -46,7 +55,13 @@ pub enum Newest {
 impl Kept {
     /// The tenant of the vault that it is of.
     pub fn tenant(&self) -> Option<&str> {
-        self.name.strip_prefix(BEGIN)?.get(..36)
+        self.name.strip_prefix(BEGIN)?.get(..TENANT)
+    }
+
+    /// When it was made, as its name says; texts of times are ordered as the times are.
+    fn time(&self) -> &str {
+        let rest = self.name.strip_prefix(BEGIN).and_then(|rest| rest.get(TENANT..)).unwrap_or_default();
+        rest.trim_start_matches('-').split('-').next().unwrap_or_default()
     }
 }
 
@@ -75,7 +90,7 @@ impl Place {
 
     /// The name of what is taken at a time. The last part keeps two apart that are taken at once.
     pub fn name(tenant: &str, taken_at: Timestamp) -> String {
-        let time = taken_at.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%S.%3fZ");
+        let time = time_text(taken_at);
         let unique = uuid::Uuid::new_v4().simple().to_string();
         format!("{BEGIN}{tenant}-{time}-{}{END}", unique.get(..8).unwrap_or(&unique))
     }
@@ -100,14 +115,21 @@ impl Place {
         Ok(found)
     }
 
-    /// The newest one; of several vaults that share the place none is chosen.
-    pub async fn newest(&self, tenant: Option<&str>) -> Result<Newest, SelfBackupError> {
+    /// The newest one that was made by now; of several vaults that share the place none is chosen.
+    pub async fn newest(&self, tenant: Option<&str>, now: Timestamp) -> Result<Newest, SelfBackupError> {
         let kept = self.list(tenant).await?;
         let tenants: BTreeSet<String> = kept.iter().filter_map(Kept::tenant).map(str::to_owned).collect();
-        Ok(match kept.last() {
+        if tenants.len() > 1 {
+            return Ok(Newest::OfSeveral(tenants.into_iter().collect()));
+        }
+        let latest = time_text(now.checked_add(CLOCKS_DIFFER).unwrap_or(now));
+        let (past, future) = kept.into_iter().partition(|one| one.time() <= latest.as_str());
+        Ok(match decide::newest(past, future) {
             None => Newest::None,
-            Some(_) if tenants.len() > 1 => Newest::OfSeveral(tenants.into_iter().collect()),
-            Some(last) => Newest::One(last.name.clone()),
+            Some((newest, later)) => Newest::One {
+                name: newest.name,
+                passed_over: later.into_iter().map(|one: Kept| one.name).collect(),
+            },
         })
     }
 
@@ -148,4 +170,9 @@ impl Place {
         let (name, place) = (name.to_owned(), self.text.clone());
         move |source| SelfBackupError::Place { tried, name, place, source }
     }
+}
+
+/// A time as it stands in names.
+fn time_text(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%S.%3fZ").to_string()
 }

@@ -8,7 +8,7 @@ mod sql;
 pub mod sqlite;
 pub mod whole;
 
-pub use audit::{AuditEntry, AuditOutcome, AuditRow, chained, first_broken};
+pub use audit::{AuditEntry, AuditOutcome, AuditRow, chained};
 pub use records::{
     AssignmentRecord, Change, Claim, ClientSecret, Ending, Expected, FailedSignIns, Grants, Holding,
     OAuthGrant, OperationRecord, Place, Principal, PrincipalKind, Sealed, SealedKey, Stored, Subscription,

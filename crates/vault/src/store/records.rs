@@ -333,6 +333,13 @@ pub enum Change {
     Begin(OperationRecord),
     /// An operation ends; one that has ended stays as it is, and the whole commit is a conflict.
     End(String, Ending, Timestamp),
+    /// Operations that had ended by a time go, so many at most, the oldest first.
+    ForgetOperations {
+        /// By when they had ended.
+        ended_by: Timestamp,
+        /// How many.
+        most: u32,
+    },
     /// New work; the same again changes nothing.
     AddWork(Work),
     /// Claimed work is put down until a time, with what is now kept of it. It must be claimed by this owner.

@@ -50,6 +50,11 @@ impl Server {
         format!("postgres://vault@{}/{database}", self.folder.display().to_string().replace('/', "%2F"))
     }
 
+    /// Makes an empty database.
+    pub fn make(&self, database: &str) {
+        run(self.command("createdb").args(["-U", "vault", "-h"]).arg(&self.folder).arg(database));
+    }
+
     /// Where its socket is.
     pub fn folder(&self) -> &Path {
         &self.folder

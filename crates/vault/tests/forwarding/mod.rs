@@ -34,7 +34,7 @@ use tunnel::{
     link::{Link, TokenSource},
     serve,
     tls::{GATEWAY, Trust},
-    wire::{BINDING_HEADER, BINDINGS_PATH},
+    wire::{BINDING_HEADER, BINDINGS_PATH, REFUSED_BINDING, REFUSED_HEADER},
 };
 use vault::{
     cluster_link::{ClusterLink, ClusterRequest},
@@ -98,6 +98,8 @@ pub struct Gateway {
     cluster: Arc<FaultCluster>,
     dialler: Arc<Dialler>,
     kept: Arc<Kept>,
+    /// The names of the bindings that it knows; calls in another name are refused.
+    pub bindings: Arc<Mutex<Vec<String>>>,
     /// Of each watch, where its events are said.
     pub watches: Arc<Mutex<Vec<UnboundedSender<Event>>>>,
     /// Whether a request without an answer was broken off.
@@ -143,8 +145,9 @@ impl TokenSource for Token {
 impl Gateway {
     pub fn new(port: u16, ca: &Path, cluster: Arc<FaultCluster>) -> Self {
         let dialler = Arc::new(dialler(port, ca));
-        let (kept, watches, broken_off) = (Arc::default(), Arc::default(), Arc::default());
-        Self { cluster, dialler, kept, watches, broken_off }
+        let (kept, bindings) = (Arc::default(), Arc::default());
+        let (watches, broken_off) = (Arc::default(), Arc::default());
+        Self { cluster, dialler, kept, bindings, watches, broken_off }
     }
 
     pub fn credential(&self) -> Credential {
@@ -189,6 +192,10 @@ impl Gateway {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
         if head.uri.path() == BINDINGS_PATH {
+            let list = body.collect().await.unwrap().to_bytes();
+            let list: serde_json::Value = serde_json::from_slice(&list).unwrap();
+            let names = list["bindings"].as_array().unwrap().iter();
+            *self.bindings.lock() = names.map(|one| one["name"].as_str().unwrap().to_owned()).collect();
             return Response::builder().status(204).body(empty()).unwrap();
         }
         if head.uri.path() == "/slow" {
@@ -201,6 +208,10 @@ impl Gateway {
             return Response::new(boxed(StreamBody::new(events)));
         }
         let binding = head.headers[BINDING_HEADER].to_str().unwrap().to_owned();
+        if !self.bindings.lock().contains(&binding) {
+            let refused = Response::builder().status(403).header(REFUSED_HEADER, REFUSED_BINDING);
+            return refused.body(empty()).unwrap();
+        }
         let path = head.uri.path_and_query().unwrap().to_string();
         let body = body.collect().await.unwrap().to_bytes();
         let request = ClusterRequest { method: head.method, path, content_type: "application/json", body };

@@ -40,6 +40,10 @@ struct Inner {
     bindings: Vec<String>,
     /// Nothing arrives for as long as this holds.
     is_away: bool,
+    /// After the next request of this method, which is carried out, the cluster is away.
+    last: Option<Method>,
+    /// The next request of this method is carried out and never answered.
+    hangs: Option<Method>,
 }
 
 impl FaultCluster {
@@ -55,6 +59,27 @@ impl FaultCluster {
     /// The cluster is switched off, or back.
     pub fn is_away(&self, away: bool) {
         self.inner.lock().is_away = away;
+    }
+
+    /// The next request of this method is carried out, its answer is lost, and the cluster is off from then on.
+    pub fn answers_nothing_after(&self, method: &str) {
+        self.inner.lock().last = Some(method.parse().unwrap());
+    }
+
+    /// The next request of this method is carried out, and whoever sent it waits for ever.
+    pub fn hangs_after(&self, method: &str) {
+        self.inner.lock().hangs = Some(method.parse().unwrap());
+    }
+
+    /// Whether it hangs.
+    fn hangs(&self, request: &ClusterRequest) -> bool {
+        let mut inner = self.inner.lock();
+        let hangs = inner.hangs.as_ref() == Some(&request.method);
+        if hangs {
+            inner.hangs = None;
+            Self::carry_out(&mut inner, request);
+        }
+        hangs
     }
 
     pub fn meets(&self, faults: &[Fault]) {
@@ -136,10 +161,19 @@ impl ClusterLink for FaultCluster {
         request: ClusterRequest,
     ) -> Result<ClusterAnswer, LinkError> {
         assert_eq!(connection, CONNECTION);
+        if self.hangs(&request) {
+            return std::future::pending().await;
+        }
         let mut inner = self.inner.lock();
         inner.bindings.push(binding.to_owned());
         if inner.is_away {
             return Err(LinkError::NotConnected);
+        }
+        if inner.last.as_ref() == Some(&request.method) {
+            inner.last = None;
+            inner.is_away = true;
+            Self::carry_out(&mut inner, &request);
+            return Err(LinkError::Cut("the answer was lost".to_owned()));
         }
         match inner.faults.pop_front() {
             None => Ok(Self::carry_out(&mut inner, &request)),

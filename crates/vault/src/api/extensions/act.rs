@@ -17,7 +17,7 @@ use crate::{
     },
     app::App,
     reply::Reply,
-    store::{Change, Expected, StoreError},
+    store::{Change, Expected, OperationRecord, StoreError},
 };
 use arm::{ArmError, ResourceId};
 use jiff::Timestamp;
@@ -196,11 +196,19 @@ async fn change(
 
 /// The operation that a new one overtakes ends: nobody will bring it about any more.
 async fn superseded(call: &Call<'_>, before: &ExtensionRecord) -> Result<Option<Change>, StoreError> {
-    let Some(id) = &before.operation else { return Ok(None) };
-    let found = call.app.store.operation(id).await?;
-    let running = found.filter(|one| one.status == arm::OperationStatus::Inprogress);
     let error = ArmError::new(409, "OperationSuperseded", "Another change of the extension took its place.");
+    let running = running(call, before).await?;
     Ok(running.map(|one| Change::End(one.id, operation::failed(&error), call.now)))
+}
+
+/// The operation that the agent is at.
+async fn running(
+    call: &Call<'_>,
+    extension: &ExtensionRecord,
+) -> Result<Option<OperationRecord>, StoreError> {
+    let Some(id) = &extension.operation else { return Ok(None) };
+    let found = call.app.store.operation(id).await?;
+    Ok(found.filter(|one| one.status == arm::OperationStatus::Inprogress))
 }
 
 /// Has the agent remove it. Where no agent is left to do so, `forceDelete=true` forgets it.
@@ -212,9 +220,16 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
         let cluster = cluster(call, &parent).await?;
         let forced =
             call.address.parameter("forceDelete").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        let is_left_to_agent = !forced && cluster.document.connection.is_some();
+        if found.document.state == ExtensionState::Deleting
+            && is_left_to_agent
+            && let Some(running) = running(call, &found.document).await?
+        {
+            return Ok(operation::accepted(call, &running));
+        }
         let mut begun = operation::begin(call, &call.operation.needs.action(""), &found.id);
         let mut changes = superseded(call, &found.document).await?.into_iter().collect::<Vec<_>>();
-        if forced || cluster.document.connection.is_none() {
+        if !is_left_to_agent {
             begun = operation::finished(call, &call.operation.needs.action(""), &found.id);
             let store = call.app.store.as_ref();
             changes.extend(remove_extension_identity(store, &cluster, found.id.name()).await?);

@@ -76,6 +76,9 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
                 let expected = Expected::Version(before.version);
                 let record = changed(&before, wanted.clone(), tags.clone())?;
                 if before.document.instance.policy != wanted.policy {
+                    if owner.facts.is_immutable {
+                        check_retention(call, &before.document.instance.policy, &wanted.policy).await?;
+                    }
                     guards::check(
                         call,
                         &owner.id,
@@ -229,6 +232,25 @@ fn check_policy(vault: &ResourceId, wanted: &BackupInstance) -> Result<(), ArmEr
     }
     let reason = format!("is '{}', which is no policy of the vault '{}'", wanted.policy, vault.name());
     Err(ArmError::invalid_field("properties.policyInfo.policyId", reason))
+}
+
+/// In an immutable vault an instance's recovery points to come must not live shorter than those that it has.
+async fn check_retention(call: &Call<'_>, before: &ResourceId, after: &ResourceId) -> Result<(), Failure> {
+    let store = call.app.store.as_ref();
+    let (Some(was), Some(is)) = (policies::plan(store, before).await?, policies::plan(store, after).await?)
+    else {
+        return Ok(());
+    };
+    let Some(tag) = is.shortens(&was) else { return Ok(()) };
+    let message = format!(
+        "The vault is immutable: under the policy '{}' recovery points with the tag '{tag}' would live shorter than under \
+         '{}'. Choose one that keeps each of its tags as long.",
+        after.name(),
+        before.name()
+    );
+    Err(ArmError::new(400, "UserErrorRetentionReductionBlockedByImmutability", message)
+        .about("properties.policyInfo.policyId")
+        .into())
 }
 
 async fn check_quota(call: &Call<'_>, vault: &ResourceId) -> Result<(), Failure> {

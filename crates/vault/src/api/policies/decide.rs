@@ -65,7 +65,7 @@ pub fn shortens(before: &Kept, after: &Plan, immutability: ImmutabilityState) ->
     }
     let message = format!(
         "The vault is immutable: recovery points with the tag '{tag}' must not live shorter than they do. \
-         Make a new policy, or keep the duration."
+         Make a new policy for other instances, or keep the duration."
     );
     Err(ArmError::new(400, "UserErrorRetentionReductionBlockedByImmutability", message))
 }

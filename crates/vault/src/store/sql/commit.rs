@@ -155,6 +155,16 @@ fn simple(change: &Change) -> Option<(Query, Option<String>)> {
             .bind(ending.error.map(|error| error.to_string())),
             Some(id),
         ),
+        Change::ForgetOperations { ended_by, most } => (
+            query(
+                "DELETE FROM operations WHERE id IN (
+                   SELECT id FROM operations WHERE status <> 'Inprogress' AND ended_at <= ?1
+                   ORDER BY ended_at, id LIMIT ?2)",
+            )
+            .bind(rows::to_column(ended_by))
+            .bind(most),
+            None,
+        ),
         Change::AddWork(new) => (
             query(
                 "INSERT INTO work (id, kind, target, connection, due_at, attempts, document)

@@ -87,6 +87,7 @@ pub async fn run(args: RecoverArgs, format: Format) -> Outcome {
         true => None,
         false => Some(directory.lock().map_err(Failure::precondition)?),
     };
+    let mut told = Told::default();
     let content = match (&args.file, args.without_backup || args.scan_only) {
         (_, true) => None,
         (Some(path), false) => {
@@ -97,7 +98,7 @@ pub async fn run(args: RecoverArgs, format: Format) -> Outcome {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             Some((name, self_backup::content_of(opened)))
         }
-        (None, false) => Some(of_store(spec.as_ref(), args.name, &directory, &clock).await?),
+        (None, false) => Some(of_store(spec.as_ref(), args.name, &directory, &clock, &mut told).await?),
     };
     let database = place.database.as_ref();
     let store = match args.scan_only {
@@ -116,7 +117,6 @@ pub async fn run(args: RecoverArgs, format: Format) -> Outcome {
     let reach =
         Reach { stores: &stores, locations: &args.repositories, directory: &directory, clock: &clock };
     let done = async {
-        let mut told = Told::default();
         match content {
             Some((name, content)) => {
                 let done = all.load(&name, content).await?;
@@ -143,12 +143,21 @@ async fn of_store(
     name: Option<String>,
     directory: &DataDirectory,
     clock: &Arc<dyn Clock>,
+    told: &mut Told,
 ) -> Result<(String, self_backup::Content), Failure> {
     let at = self_backup::Place::open(spec, directory, clock).map_err(|error| failure(error.into()))?;
     let name = match name {
         Some(name) => name,
-        None => match at.newest(None).await.map_err(Failure::failed)? {
-            Newest::One(name) => name,
+        None => match at.newest(None, clock.now()).await.map_err(Failure::failed)? {
+            Newest::One { name, passed_over } => {
+                for later in passed_over {
+                    told.warned = true;
+                    told.line(format!(
+                        "passed over {later}: its time is yet to come, so a clock was ahead when it was made; to take it: `--name {later}`"
+                    ));
+                }
+                name
+            }
             Newest::None => {
                 return Err(Failure::precondition(format!("there is no backup in {}", at.text())).next(
                     "Name where they are with `--backup-store URL`, or one with `--file FILE`. When there is none at all: `--without-backup --repository-keys FILE --identity FILE`.",

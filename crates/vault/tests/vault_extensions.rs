@@ -1,0 +1,211 @@
+//! Extensions after they were made: changed, overtaken, deleted; what their agent says of it, and what it cannot claim.
+
+mod world;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tunnel::ConnectionId;
+use vault::api::{
+    Loaded,
+    extensions::{ExtensionRecord, report},
+    load,
+};
+use world::{Answer, protected::Protected};
+
+/// A connected cluster with an installed extension.
+struct Installed {
+    it: Protected,
+    id: arm::ResourceId,
+    connection: ConnectionId,
+}
+
+impl Installed {
+    async fn start() -> Self {
+        let it = Protected::start().await;
+        let connection = it.joined().await;
+        let id = it.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
+        Self { it, id, connection }
+    }
+
+    async fn record(&self) -> Option<Loaded<ExtensionRecord>> {
+        load(self.it.world.app.store.as_ref(), &self.id).await.unwrap()
+    }
+
+    async fn patch(&self, properties: Value) -> Answer {
+        let body = json!({"properties": properties});
+        self.it.call(Method::PATCH, self.id.as_str(), Some(body)).await
+    }
+
+    async fn delete(&self, query: &str) -> Answer {
+        self.it.call(Method::DELETE, &format!("{}{query}", self.id), None).await
+    }
+
+    async fn shown(&self) -> Value {
+        self.it.get(self.id.as_str()).await.body["properties"].clone()
+    }
+
+    /// What the agent says of a generation.
+    async fn says(&self, generation: u64, state: &str) {
+        let body = json!({"agentVersion": "0.1.0", "cluster": {}, "extensions": [
+            {"name": "backup", "generation": generation, "state": state, "version": "0.1.0"}]});
+        let body = body.to_string();
+        let said = report(&self.it.world.app, &self.it.managed, self.connection, body.as_bytes()).await;
+        assert_eq!(said.unwrap().status, 204);
+    }
+
+    async fn generation(&self) -> u64 {
+        self.record().await.unwrap().document.generation
+    }
+
+    /// How the operation stands that a call began.
+    async fn stands(&self, begun: &Answer) -> Value {
+        let url = begun.header("azure-asyncoperation");
+        let answer = self.it.world.get_url(&self.it.world.administrator, url).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    }
+}
+
+#[tokio::test]
+async fn a_patch_merges_and_is_over_when_the_agent_has_done_it_and_not_when_it_says_so_of_something_else() {
+    let all = Installed::start().await;
+    let before = all.shown().await["configurationSettings"].clone();
+
+    let changed = all
+        .patch(json!({"configurationSettings": {"resources.limits.memory": "1Gi", "mine": "1"},
+            "configurationProtectedSettings": {"password": "hunter2"}}))
+        .await;
+    let generation = all.generation().await;
+    all.says(generation - 1, "Installed").await;
+    all.says(generation + 1, "Installed").await;
+    all.says(generation, "Removed").await;
+    let lied = (all.stands(&changed).await["status"].clone(), all.shown().await["provisioningState"].clone());
+    all.says(generation, "Installed").await;
+    let done = (all.stands(&changed).await["status"].clone(), all.shown().await);
+    let taken_away = all.patch(json!({"configurationSettings": {"MINE": ""}})).await;
+    all.says(all.generation().await, "Installed").await;
+    let same = all.patch(json!({"configurationSettings": {"resources.limits.memory": "1Gi"}})).await;
+
+    assert_eq!(
+        (changed.status, changed.body["properties"]["provisioningState"].as_str()),
+        (200, Some("Updating"))
+    );
+    assert_eq!(lied, (json!("Inprogress"), json!("Updating")));
+    let mut merged = before;
+    merged["resources.limits.memory"] = json!("1Gi");
+    assert_eq!(all.shown().await["configurationSettings"], merged);
+    merged["mine"] = json!("1");
+    assert_eq!((done.0, &done.1["configurationSettings"]), (json!("Succeeded"), &merged));
+    assert_eq!(done.1["configurationProtectedSettings"], json!({"password": ""}), "its value is never shown");
+    assert!(!changed.body.to_string().contains("hunter2"));
+    assert_eq!(all.stands(&taken_away).await["status"], "Succeeded");
+    assert_eq!((same.status, same.header("azure-asyncoperation")), (200, ""), "nothing is to be done");
+}
+
+#[tokio::test]
+async fn what_cannot_change_is_refused_with_the_name_of_the_field_and_changes_nothing() {
+    let all = Installed::start().await;
+    let before = all.record().await.unwrap();
+    let bucket = "configuration.backupStorageLocation.bucket";
+
+    let table = [
+        (json!({"extensionType": "somebody.elses"}), "properties.extensionType"),
+        (json!({"scope": {"cluster": {"releaseNamespace": "elsewhere"}}}), "releaseNamespace"),
+        (json!({"scope": {"namespace": {"targetNamespace": "x"}}}), "properties.scope.namespace"),
+        (json!({"configurationSettings": {bucket: ""}}), bucket),
+        (json!({"configurationSettings": {"a": "x".repeat(20_000)}}), "properties.configurationSettings"),
+        (json!({"configurationSettings": []}), "properties.configurationSettings"),
+        (json!({"autoUpgradeMinorVersion": "often"}), "properties.autoUpgradeMinorVersion"),
+        (json!({"version": "9.9.9"}), "9.9.9"),
+        (json!({"releaseTrain": "nightly"}), "nightly"),
+    ];
+    for (properties, named) in table {
+        let refused = all.patch(properties).await;
+        assert_eq!(refused.status, 400, "{named}: {refused:?}");
+        assert!(refused.body.to_string().contains(named), "{named}: {refused:?}");
+    }
+    let nowhere = format!("{}2", all.id);
+    let absent = all.it.call(Method::PATCH, &nowhere, Some(json!({"properties": {}}))).await;
+
+    assert_eq!((absent.status, absent.code()), (404, "ResourceNotFound"));
+    let after = all.record().await.unwrap();
+    assert_eq!((after.version, after.document), (before.version, before.document));
+}
+
+#[tokio::test]
+async fn of_two_changes_the_later_one_counts_and_the_earlier_one_says_that_it_was_overtaken() {
+    let all = Installed::start().await;
+
+    let first = all.patch(json!({"configurationSettings": {"mine": "1"}})).await;
+    let earlier = all.generation().await;
+    let second = all.patch(json!({"configurationSettings": {"mine": "2"}})).await;
+    all.says(earlier, "Installed").await;
+    let between = (all.stands(&first).await, all.stands(&second).await["status"].clone());
+    all.says(all.generation().await, "Failed").await;
+    let failed = (all.stands(&second).await, all.shown().await);
+
+    assert_eq!(
+        (&between.0["status"], &between.0["error"]["code"]),
+        (&json!("Failed"), &json!("OperationSuperseded"))
+    );
+    assert_eq!(between.1, "Inprogress");
+    assert_eq!(
+        (&failed.0["status"], &failed.0["error"]["code"]),
+        (&json!("Failed"), &json!("ExtensionOperationFailed"))
+    );
+    assert_eq!(failed.1["provisioningState"], "Failed");
+    assert_eq!(failed.1["errorInfo"]["code"], "ExtensionOperationFailed");
+}
+
+#[tokio::test]
+async fn an_extension_goes_when_its_agent_has_removed_it_and_its_identity_goes_with_it() {
+    let all = Installed::start().await;
+    let store = all.it.world.app.store.clone();
+    let identity = all.record().await.unwrap().document.identity.unwrap().principal_id;
+    assert!(store.principal(&identity).await.unwrap().is_some());
+
+    let begun = all.delete("").await;
+    let again = all.delete("?forceDelete=false").await;
+    let changed = all.patch(json!({"configurationSettings": {"mine": "1"}})).await;
+    let deleting = all.shown().await["provisioningState"].clone();
+    let generation = all.generation().await;
+    all.says(generation - 1, "Removed").await;
+    all.says(generation, "Installed").await;
+    let lied = (all.stands(&begun).await["status"].clone(), all.record().await.is_some());
+    all.says(generation, "Removed").await;
+    let gone = all.it.get(all.id.as_str()).await;
+    let absent = all.delete("").await;
+
+    assert_eq!((begun.status, again.status, absent.status), (202, 202, 204));
+    assert_eq!(
+        again.header("azure-asyncoperation"),
+        begun.header("azure-asyncoperation"),
+        "who asks twice follows the same"
+    );
+    assert_eq!((changed.status, changed.code()), (409, "ExtensionBeingDeleted"));
+    assert_eq!((deleting, lied), (json!("Deleting"), (json!("Inprogress"), true)));
+    assert_eq!((all.stands(&begun).await["status"].as_str(), gone.status), (Some("Succeeded"), 404));
+    // The identity of this test lies behind the API's back, and is the principal of no resource.
+    let resource = store.principal(&identity).await.unwrap().and_then(|left| left.resource);
+    assert_eq!(resource.filter(|resource| *resource == all.id), None);
+}
+
+#[tokio::test]
+async fn where_no_agent_can_remove_it_an_extension_is_forgotten_when_that_is_forced_or_its_cluster_disconnected()
+ {
+    for is_forced in [true, false] {
+        let all = Installed::start().await;
+        let waits = all.delete("").await;
+        if !is_forced {
+            let path = format!("{}/disconnect", all.it.managed);
+            assert_eq!(all.it.call(Method::POST, &path, None).await.status, 200);
+        }
+
+        let gone = all.delete(if is_forced { "?forceDelete=true" } else { "" }).await;
+
+        assert_eq!((waits.status, gone.status), (202, 202), "forced: {is_forced}");
+        assert_eq!(all.stands(&gone).await["status"], "Succeeded");
+        assert_eq!(all.stands(&waits).await["error"]["code"], "OperationSuperseded");
+        assert!(all.record().await.is_none(), "forced: {is_forced}");
+    }
+}
