@@ -179,6 +179,16 @@ impl Places {
         self.run.join("kubeconfig")
     }
 
+    /// The administrator's token, where certificates are refused.
+    pub fn administrator_token(&self) -> PathBuf {
+        self.run.join("administrator.token")
+    }
+
+    /// The file that says: certificates of administrators are refused from now on.
+    pub fn certificates_refused(&self) -> PathBuf {
+        self.run.join("certificates-refused")
+    }
+
     /// Keys and certificates.
     pub fn pki(&self) -> PathBuf {
         self.data.join("pki")
