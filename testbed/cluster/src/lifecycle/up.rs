@@ -89,21 +89,18 @@ struct Settling {
 impl Settling {
     async fn run(self) -> Result<(), Error> {
         let Self { places, state, addresses, .. } = &self;
-        let client = api::client(&places.kubeconfig()).await?;
+        let client = api::client(&places.own_kubeconfig()).await?;
         api::ready(&client, PATIENCE, &places.logs()).await?;
         self.step("API server ready");
         if let Some(crds) = &self.crds {
-            // A person's token is the person's; what it would apply is there already.
-            if state.doors.issuer.is_none() || !places.certificates_refused().exists() {
-                let objects = manifests::full_cluster(*addresses, crds)?;
-                api::apply(&client, &objects, PATIENCE).await?;
-                api::served(&client, &objects, PATIENCE, &places.logs()).await?;
-                state::write(&components::manifests_applied(places), b"")?;
-                self.step("storage classes, snapshot types and name service applied");
-                images::load_pause(places).await?;
-                api::node_ready(&client, &state.node(), DRIVERS, PATIENCE, &places.logs()).await?;
-                self.step("node ready, CSI drivers registered");
-            }
+            let objects = manifests::full_cluster(*addresses, crds)?;
+            api::apply(&client, &objects, PATIENCE).await?;
+            api::served(&client, &objects, PATIENCE, &places.logs()).await?;
+            state::write(&components::manifests_applied(places), b"")?;
+            self.step("storage classes, snapshot types and name service applied");
+            images::load_pause(places).await?;
+            api::node_ready(&client, &state.node(), DRIVERS, PATIENCE, &places.logs()).await?;
+            self.step("node ready, CSI drivers registered");
         }
         if state.doors.refuse_certificates() {
             sign_in::refuse_certificates(&client, places, *addresses, &state.doors, PATIENCE).await?;

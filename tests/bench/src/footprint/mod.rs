@@ -36,8 +36,9 @@ pub async fn measure(plan: &Plan, objects: usize, environment: &Environment) -> 
     let vault = place.vault()?;
     let connecting = Instant::now();
     connect(&place, &cluster)?;
-    let watched = Watched::find(&cluster).await?;
     let instance = protect(&place)?;
+    // Both containers run by now; what they used before counts too.
+    let watched = Watched::find(&cluster).await?;
     let mut pods = watched.pods.iter().map(|pod| pod.used.clone()).collect::<Vec<_>>();
     let mut note = |what: &str, before: &[Counters], began: Instant| -> Result<()> {
         let after = watched.read()?;
