@@ -5,7 +5,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cofferdam
 export COFFERDAM_CACHE := $(CACHE)
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
-.PHONY: help demo test test-all bench bench-all packages build down
+.PHONY: help demo test test-all bench bench-all bench-footprint packages build down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ bench: packages ## measure speed and memory beside Velero; writes docs/benchmark
 
 bench-all: packages ## the same with 300,000 objects too
 	@./tests/bench/run --capture 2000,20000,100000,300000
+
+bench-footprint: packages ## what agent and gateway use in a cluster, idle and during a backup
+	@./tests/bench/run --only footprint --without-velero
 
 packages: ## install the Debian packages that demo and tests need
 	@./tests/packages

@@ -21,6 +21,7 @@ impl Hub {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressPlan {
     number: u8,
+    private: bool,
 }
 
 impl AddressPlan {
@@ -29,10 +30,25 @@ impl AddressPlan {
 
     /// The plan of cluster `number`; `None` outside `1..=LAST`.
     pub fn new(number: u8) -> Option<Self> {
-        (1..=Self::LAST).contains(&number).then_some(Self { number })
+        (1..=Self::LAST).contains(&number).then_some(Self { number, private: false })
     }
 
-    /// The node's address, where the API server listens too.
+    /// The same with an API server on an address that no other network has a way to.
+    pub fn with_private_api(self, private: bool) -> Self {
+        Self { private, ..self }
+    }
+
+    /// The address that exists inside the cluster's own network alone, where it has a private API server.
+    pub fn private_api(self) -> Option<Ipv4Addr> {
+        self.private.then_some(Ipv4Addr::new(10, 215, self.number, 1))
+    }
+
+    /// The API server's address.
+    pub fn api_address(self) -> Ipv4Addr {
+        self.private_api().unwrap_or_else(|| self.node())
+    }
+
+    /// The node's address, where the API server listens too unless it is private.
     pub fn node(self) -> Ipv4Addr {
         Ipv4Addr::new(10, 213, self.number, 1)
     }
@@ -57,9 +73,9 @@ impl AddressPlan {
         Ipv4Addr::new(10, 96, 0, 10)
     }
 
-    /// Where the API server answers, reachable from the machine's shell.
+    /// Where the API server answers; unless it is private, reachable from the machine's shell.
     pub fn api_server(self) -> String {
-        format!("https://{}:6443", self.node())
+        format!("https://{}:6443", self.api_address())
     }
 
     /// The name of this cluster's cable in the hub; interface names end at 15 characters.

@@ -23,6 +23,7 @@ struct Subject {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Authority {
     Cluster,
+    Administrators,
     FrontProxy,
 }
 
@@ -40,10 +41,13 @@ pub fn write(directory: &Path, addresses: AddressPlan, node: &str) -> Result<(),
     }
     std::fs::create_dir_all(directory).map_err(Error::file("create", directory))?;
     let cluster = authority("cofferdam-testbed", directory, "ca")?;
+    // Of its own, so that an API server can do without administrators' certificates.
+    let administrators = authority("cofferdam-testbed-administrators", directory, "administrators-ca")?;
     let front_proxy = authority("cofferdam-testbed-front-proxy", directory, "front-proxy-ca")?;
     for subject in subjects(addresses, node)? {
         let issuer = match subject.authority {
             Authority::Cluster => &cluster,
+            Authority::Administrators => &administrators,
             Authority::FrontProxy => &front_proxy,
         };
         sign(&subject, issuer, directory)?;
@@ -67,6 +71,7 @@ fn subjects(addresses: AddressPlan, node: &str) -> Result<Vec<Subject>, Error> {
     let address = |ip: Ipv4Addr| SanType::IpAddress(IpAddr::V4(ip));
     let mut api_server = vec![
         address(addresses.node()),
+        address(addresses.api_address()),
         address(addresses.kubernetes_service()),
         address(Ipv4Addr::LOCALHOST),
     ];
@@ -90,8 +95,15 @@ fn subjects(addresses: AddressPlan, node: &str) -> Result<Vec<Subject>, Error> {
             authority: Authority::FrontProxy,
             ..client("front-proxy-client", "front-proxy-client", &[])
         },
-        client("admin", "testbed-admin", &["system:masters"]),
-        client("apiserver-kubelet", "kube-apiserver-kubelet", &["system:masters"]),
+        Subject {
+            authority: Authority::Administrators,
+            ..client("admin", "testbed-admin", &["system:masters"])
+        },
+        Subject {
+            authority: Authority::Administrators,
+            ..client("apiserver-kubelet", "kube-apiserver-kubelet", &["system:masters"])
+        },
+        client("components", "testbed-components", &[]),
         client("controller-manager", "system:kube-controller-manager", &[]),
         client("scheduler", "system:kube-scheduler", &[]),
         client("proxy", "system:kube-proxy", &[]),

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::build::NodeBinaries;
+use crate::doors::Doors;
 use crate::layout::Places;
 use crate::supervisor::{Gate, Process};
 use crate::{AddressPlan, Invocation};
@@ -24,6 +25,8 @@ pub struct Parts<'a> {
     pub places: &'a Places,
     /// Its addresses.
     pub addresses: AddressPlan,
+    /// Which ways into it are shut.
+    pub doors: &'a Doors,
     /// The name of its node.
     pub node: &'a str,
     /// The program that holds etcd and Kubernetes.
@@ -53,13 +56,13 @@ pub fn node(parts: &Parts<'_>, programs: &NodeBinaries) -> Vec<Process> {
             vec![Gate::Exists(places.containerd_socket()), parts.api_ready()],
         ),
         parts.component("kube-proxy", proxy(parts), vec![parts.api_ready()]),
-        process("coredns", coredns, vec![parts.api_ready()]),
+        process("coredns", coredns, parts.rights_given().to_vec()),
     ]
 }
 
 /// Both CSI drivers and their sidecars.
 pub fn storage(parts: &Parts<'_>, programs: &NodeBinaries, driver: &Path, pool: &Path) -> Vec<Process> {
-    let served = parts.snapshot_api();
+    let served = parts.rights_given();
     let controller = parts
         .sidecar(&programs.snapshot_controller)
         .args(["--worker-threads=20", "--retry-interval-max=10s"]);
@@ -101,7 +104,8 @@ pub fn faults_file(places: &Places, driver: &str) -> PathBuf {
     places.run.join(format!("{driver}.faults.json"))
 }
 
-/// The file that says: the API types of the storage sidecars are there.
+/// The file that says: the API types of the storage sidecars are there, and so are the rights of all that runs
+/// beside Kubernetes.
 pub fn manifests_applied(places: &Places) -> PathBuf {
     places.run.join("manifests-applied")
 }
@@ -122,7 +126,7 @@ impl Parts<'_> {
 
     /// The server answers and `up` has seen it serve the types. The file alone would not do: the server may be
     /// starting again.
-    fn snapshot_api(&self) -> [Gate; 2] {
+    fn rights_given(&self) -> [Gate; 2] {
         [Gate::Exists(manifests_applied(self.places)), self.api_ready()]
     }
 
@@ -130,7 +134,7 @@ impl Parts<'_> {
     /// allow five requests a second.
     fn sidecar(&self, program: &Path) -> Invocation {
         Invocation::new(program)
-            .arg(flag("--kubeconfig", &self.places.kubeconfig()))
+            .arg(flag("--kubeconfig", &self.config("components.kubeconfig")))
             .args(["--kube-api-qps=300", "--kube-api-burst=600"])
     }
 
@@ -161,7 +165,6 @@ fn api_server(parts: &Parts<'_>) -> Vec<OsString> {
     let (pki, addresses) = (parts.places.pki(), parts.addresses);
     let mut arguments = words(&[
         "--secure-port=6443",
-        "--bind-address=0.0.0.0",
         "--allow-privileged=true",
         "--authorization-mode=Node,RBAC",
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
@@ -175,12 +178,14 @@ fn api_server(parts: &Parts<'_>) -> Vec<OsString> {
         "--max-mutating-requests-inflight=800",
     ]);
     arguments.push(format!("--etcd-servers=http://{ETCD}").into());
-    arguments.push(format!("--advertise-address={}", addresses.node()).into());
+    let listen = addresses.private_api().unwrap_or(Ipv4Addr::UNSPECIFIED);
+    arguments.push(format!("--bind-address={listen}").into());
+    arguments.push(format!("--advertise-address={}", addresses.api_address()).into());
     arguments.push(format!("--service-cluster-ip-range={}", addresses.services()).into());
     for (name, file) in [
         ("--tls-cert-file", "apiserver.crt"),
         ("--tls-private-key-file", "apiserver.key"),
-        ("--client-ca-file", "ca.crt"),
+        ("--client-ca-file", "clients.crt"),
         ("--kubelet-certificate-authority", "ca.crt"),
         ("--kubelet-client-certificate", "apiserver-kubelet.crt"),
         ("--kubelet-client-key", "apiserver-kubelet.key"),
@@ -193,6 +198,13 @@ fn api_server(parts: &Parts<'_>) -> Vec<OsString> {
         arguments.push(flag(name, &pki.join(file)));
     }
     arguments.push(flag("--cert-dir", &pki));
+    if parts.doors.issuer.is_some() {
+        arguments.push(flag("--authentication-config", &parts.config("authentication.json")));
+    }
+    if parts.doors.audit {
+        arguments.push(flag("--audit-policy-file", &parts.config("audit.json")));
+        arguments.push(flag("--audit-log-path", &parts.places.logs().join("audit.log")));
+    }
     arguments
 }
 
@@ -314,6 +326,7 @@ mod tests {
         check(&Parts {
             places: &places,
             addresses: AddressPlan::new(1).unwrap(),
+            doors: &Doors::default(),
             node: "node-one",
             kubernetes: Path::new("/b/kubernetes"),
         })

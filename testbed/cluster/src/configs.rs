@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
+use crate::doors::Doors;
 use crate::layout::Places;
 use crate::{AddressPlan, Error, Hub, state};
 
@@ -13,7 +14,7 @@ use crate::{AddressPlan, Error, Hub, state};
 pub const PAUSE_IMAGE: &str = "cofferdam.test/pause:1";
 
 /// Writes every configuration file of a cluster.
-pub fn write(places: &Places, addresses: AddressPlan) -> Result<(), Error> {
+pub fn write(places: &Places, addresses: AddressPlan, doors: &Doors) -> Result<(), Error> {
     let config = places.config();
     let save = |name: &str, text: String| state::write(&config.join(name), text.as_bytes());
     save("containerd.toml", containerd(places))?;
@@ -21,12 +22,48 @@ pub fn write(places: &Places, addresses: AddressPlan) -> Result<(), Error> {
     save("kubelet.json", pretty(&kubelet(places, addresses)))?;
     save("resolv.conf", format!("nameserver {}\n", addresses.node()))?;
     save("Corefile", corefile(places, addresses))?;
-    for user in ["controller-manager", "scheduler", "proxy", "kubelet"] {
+    for user in ["controller-manager", "scheduler", "proxy", "kubelet", "components"] {
         save(&format!("{user}.kubeconfig"), pretty(&kubeconfig(places, addresses, user)?))?;
     }
-    let admin = pretty(&kubeconfig(places, addresses, "admin")?);
-    state::write(&places.kubeconfig(), admin.as_bytes())?;
-    restrict(&places.kubeconfig())
+    let optional = [("authentication.json", doors.authentication()), ("audit.json", doors.audit_policy())];
+    for (name, content) in optional {
+        if let Some(content) = content {
+            save(name, pretty(&content))?;
+        }
+    }
+    if places.certificates_refused().exists() {
+        return Ok(());
+    }
+    write_client_authorities(places, true)?;
+    secret(&places.kubeconfig(), &pretty(&kubeconfig(places, addresses, "admin")?))
+}
+
+/// Whose certificates the API server accepts: those of the cluster's parts, and perhaps of administrators.
+pub fn write_client_authorities(places: &Places, administrators: bool) -> Result<(), Error> {
+    let pki = places.pki();
+    let mut bundle = String::new();
+    for file in ["ca.crt", "administrators-ca.crt"].into_iter().take(1 + usize::from(administrators)) {
+        let path = pki.join(file);
+        bundle += &std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+    }
+    state::write(&pki.join("clients.crt"), bundle.as_bytes())
+}
+
+/// The administrator's kubeconfig without a certificate: it names the file of a token.
+pub fn write_token_kubeconfig(places: &Places, addresses: AddressPlan) -> Result<(), Error> {
+    let mut config = kubeconfig(places, addresses, "admin")?;
+    config["users"][0]["user"] = json!({"tokenFile": places.administrator_token()});
+    secret(&places.kubeconfig(), &pretty(&config))
+}
+
+/// The token that this kubeconfig names.
+pub fn write_token(places: &Places, token: &str) -> Result<(), Error> {
+    secret(&places.administrator_token(), token)
+}
+
+fn secret(path: &Path, text: &str) -> Result<(), Error> {
+    state::write(path, text.as_bytes())?;
+    restrict(path)
 }
 
 fn pretty(value: &Value) -> String {
@@ -147,7 +184,8 @@ fn kubelet(places: &Places, addresses: AddressPlan) -> Value {
         "authentication": {
             "anonymous": {"enabled": false},
             "webhook": {"enabled": true},
-            "x509": {"clientCAFile": pki.join("ca.crt")},
+            // Only the API server comes here, with a certificate that the API server itself need not accept.
+            "x509": {"clientCAFile": pki.join("administrators-ca.crt")},
         },
         "authorization": {"mode": "Webhook"},
         "tlsCertFile": pki.join("kubelet-server.crt"),
@@ -208,7 +246,7 @@ cofferdam.test:53 {{
 }}
 "#,
         node = addresses.node(),
-        kubeconfig = places.kubeconfig().display(),
+        kubeconfig = places.config().join("components.kubeconfig").display(),
         hub = Hub::ADDRESS,
         host = Hub::HOST,
     )
@@ -263,7 +301,7 @@ mod tests {
         };
 
         crate::certificates::write(&places.pki(), addresses, "node-third").unwrap();
-        write(&places, addresses).unwrap();
+        write(&places, addresses, &Doors::default()).unwrap();
 
         let text = std::fs::read_to_string(places.kubeconfig()).unwrap();
         assert!(text.contains("https://10.213.3.1:6443"));

@@ -179,6 +179,24 @@ impl Places {
         self.run.join("kubeconfig")
     }
 
+    /// The kubeconfig that `up` itself uses: the administrator's, until administrators' certificates are refused.
+    pub fn own_kubeconfig(&self) -> PathBuf {
+        match self.certificates_refused().exists() {
+            true => self.config().join("components.kubeconfig"),
+            false => self.kubeconfig(),
+        }
+    }
+
+    /// The administrator's token, where certificates are refused.
+    pub fn administrator_token(&self) -> PathBuf {
+        self.run.join("administrator.token")
+    }
+
+    /// The file that says: certificates of administrators are refused from now on.
+    pub fn certificates_refused(&self) -> PathBuf {
+        self.run.join("certificates-refused")
+    }
+
     /// Keys and certificates.
     pub fn pki(&self) -> PathBuf {
         self.data.join("pki")

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use testbed::{
-    ClusterKind, ClusterName, Error, Invocation, KubernetesVersion, Layout, Mix, PoolKind, StoreKind,
-    UpOptions,
+    ClusterKind, ClusterName, Doors, Error, Invocation, KubernetesVersion, Layout, Mix, OidcIssuer, PoolKind,
+    StoreKind, UpOptions,
 };
 
 /// A real Kubernetes cluster from source, for the demo and the tests.
@@ -40,6 +40,8 @@ enum Verb {
         /// The Kubernetes version; others than the default are for control planes only.
         #[arg(long, default_value = "1.35")]
         kubernetes_version: KubernetesVersion,
+        #[command(flatten)]
+        shut: Shut,
     },
     /// Take a cluster down and remove everything that it made.
     Down {
@@ -127,6 +129,53 @@ enum StoreVerb {
     },
 }
 
+/// Ways into a cluster that are shut from its first moment.
+#[derive(clap::Args)]
+struct Shut {
+    /// The API server listens on an address that exists inside the cluster's own network alone.
+    #[arg(long)]
+    api_only_inside: bool,
+    /// Drop every new connection from outside, to whatever port.
+    #[arg(long, conflicts_with = "allow_from")]
+    no_inbound: bool,
+    /// Only this range of addresses may connect to the API server (repeatable).
+    #[arg(long, value_name = "CIDR")]
+    allow_from: Vec<String>,
+    /// Refuse administrators' certificates; the kubeconfig holds a ServiceAccount's token instead.
+    #[arg(long)]
+    no_client_certificates: bool,
+    /// People sign in with ID tokens of this OpenID Connect issuer, and in no other way.
+    #[arg(long, value_name = "URL", requires = "oidc_ca", conflicts_with = "no_client_certificates")]
+    oidc_issuer: Option<String>,
+    /// What signs the issuer's server certificate, a PEM file.
+    #[arg(long, value_name = "FILE", requires = "oidc_issuer")]
+    oidc_ca: Option<PathBuf>,
+    /// Write every request to the API server to logs/audit.log.
+    #[arg(long)]
+    audit: bool,
+}
+
+impl Shut {
+    fn doors(self) -> Result<Doors, Error> {
+        let issuer = match (self.oidc_issuer, self.oidc_ca) {
+            (Some(url), Some(file)) => {
+                let authority = std::fs::read_to_string(&file)
+                    .map_err(|error| Error::Usage(format!("cannot read {}: {error}", file.display())))?;
+                Some(OidcIssuer { url, authority })
+            }
+            _ => None,
+        };
+        Ok(Doors {
+            api_only_inside: self.api_only_inside,
+            no_inbound: self.no_inbound,
+            allow_from: self.allow_from,
+            no_client_certificates: self.no_client_certificates,
+            issuer,
+            audit: self.audit,
+        })
+    }
+}
+
 #[derive(clap::Args)]
 struct Cluster {
     /// The cluster's name.
@@ -156,11 +205,12 @@ async fn run(verb: Verb) -> Result<ExitCode, Error> {
                 println!("{name:24} {}", path.display());
             }
         }
-        Verb::Up { cluster, control_plane_only, foreign_pool, kubernetes_version } => {
+        Verb::Up { cluster, control_plane_only, foreign_pool, kubernetes_version, shut } => {
             let options = UpOptions {
                 name: cluster.name,
                 kind: kind(control_plane_only, foreign_pool),
                 version: kubernetes_version,
+                doors: shut.doors()?,
                 supervisor: this_program()?,
             };
             let kubeconfig = testbed::up(&layout, &options).await?;
@@ -170,12 +220,16 @@ async fn run(verb: Verb) -> Result<ExitCode, Error> {
         Verb::Down { cluster, .. } => testbed::down(&layout, &cluster.name).await?,
         Verb::Status { json } => print_status(&layout, json)?,
         Verb::Kubectl { cluster, arguments } => {
-            must_run(&layout, &cluster.name)?;
+            let doors = must_run(&layout, &cluster.name)?;
             let binaries = testbed::build(&layout, KubernetesVersion::default(), false).await?;
             let kubectl = Invocation::new(binaries.kubernetes)
                 .arg("kubectl")
                 .args(arguments)
                 .env("KUBECONFIG", layout.cluster(&cluster.name).kubeconfig());
+            let kubectl = match doors.shut_to_the_shell() {
+                true => kubectl.inside(&layout.cluster(&cluster.name).namespace_file()),
+                false => kubectl,
+            };
             return kubectl.attached().await.map(exit_code);
         }
         Verb::Kubeconfig { cluster } => {
@@ -199,7 +253,9 @@ async fn run(verb: Verb) -> Result<ExitCode, Error> {
             return inside.attached().await.map(exit_code);
         }
         Verb::Generate { cluster, objects, namespace_prefix } => {
-            must_run(&layout, &cluster.name)?;
+            if must_run(&layout, &cluster.name)?.shut_to_the_shell() {
+                return Err(Error::Usage(format!("cluster {} lets nobody in to fill it", cluster.name)));
+            }
             let client = testbed::client(&layout.cluster(&cluster.name).kubeconfig()).await?;
             let mix = Mix { objects, namespace_prefix };
             let summary = testbed::generate(&client, &mix).await?;
@@ -235,13 +291,13 @@ async fn store(layout: &Layout, verb: StoreVerb) -> Result<(), Error> {
     }
 }
 
-/// Refuses a cluster that does not run: without its kubeconfig, kubectl would speak to whatever it finds.
-fn must_run(layout: &Layout, name: &ClusterName) -> Result<(), Error> {
+/// Refuses a cluster that does not run: without its kubeconfig, kubectl would speak to whatever it finds. Says which
+/// ways into it are shut.
+fn must_run(layout: &Layout, name: &ClusterName) -> Result<Doors, Error> {
     let clusters = testbed::status(layout)?;
-    let runs = clusters.iter().any(|cluster| cluster.state.name == *name && cluster.runs());
-    match runs {
-        true => Ok(()),
-        false => {
+    match clusters.into_iter().find(|cluster| cluster.state.name == *name && cluster.runs()) {
+        Some(cluster) => Ok(cluster.state.doors),
+        None => {
             Err(Error::Usage(format!("cluster {name} is not up; bring it up with: testbed up --name {name}")))
         }
     }

@@ -6,12 +6,13 @@ use crate::{AddressPlan, Error};
 
 const STORAGE: &str = include_str!("../../manifests/storage.yaml");
 const SNAPSHOTS: &str = include_str!("../../manifests/snapshots.yaml");
+const RIGHTS: &str = include_str!("../../manifests/rights.yaml");
 const DNS: &str = include_str!("../../manifests/dns.yaml");
 
 /// The objects of a full cluster, in the order to apply them. `crds` are the
 /// types of the snapshot API.
 pub fn full_cluster(addresses: AddressPlan, crds: &[String]) -> Result<Vec<Value>, Error> {
-    let mut objects = Vec::new();
+    let mut objects = parse("rights.yaml", RIGHTS)?;
     for crd in crds {
         objects.extend(parse("the snapshot types", crd)?);
     }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::doors::Doors;
 use crate::layout::Places;
 use crate::{AddressPlan, Error, Hub, Invocation, Layout, state};
 
@@ -49,7 +50,12 @@ pub async fn ensure_hub(layout: &Layout) -> Result<(), Error> {
 }
 
 /// Makes the namespace of one cluster and plugs it into the hub; harmless when it is there.
-pub async fn ensure_cluster(layout: &Layout, places: &Places, addresses: AddressPlan) -> Result<(), Error> {
+pub async fn ensure_cluster(
+    layout: &Layout,
+    places: &Places,
+    addresses: AddressPlan,
+    doors: &Doors,
+) -> Result<(), Error> {
     if complete(places) {
         return Ok(());
     }
@@ -71,8 +77,55 @@ pub async fn ensure_cluster(layout: &Layout, places: &Places, addresses: Address
         ),
     )
     .await?;
+    if let Some(address) = addresses.private_api() {
+        inside(places, &format!("addr add {address}/32 dev lo\n")).await?;
+    }
     forward(places).await?;
+    shut(places, doors).await?;
     mark_complete(places)
+}
+
+/// Puts the packet filter in place, while nothing runs yet that could be reached.
+async fn shut(places: &Places, doors: &Doors) -> Result<(), Error> {
+    let filter = doors.filter();
+    if !filter.is_empty() {
+        // The filter is one for IPv4, so there is nothing else.
+        let shell = Invocation::new("sh").args(["-c", "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"]);
+        shell.inside(&places.namespace_file()).output().await?;
+    }
+    for rule in filter {
+        Invocation::new("iptables").args(rule).inside(&places.namespace_file()).output().await?;
+    }
+    Ok(())
+}
+
+/// Does something with this program's own connections inside a namespace, on a thread that enters it and ends.
+pub async fn from_inside<T, Fut>(
+    places: &Places,
+    act: impl FnOnce() -> Fut + Send + 'static,
+) -> Result<T, Error>
+where
+    T: Send + 'static,
+    Fut: Future<Output = Result<T, Error>>,
+{
+    let namespace = places.namespace_file();
+    let (done, outcome) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let entered = || {
+            let file = std::fs::File::open(&namespace)?;
+            nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET)?;
+            tokio::runtime::Builder::new_current_thread().enable_all().build()
+        };
+        let result = match entered() {
+            Ok(runtime) => runtime.block_on(act()),
+            Err(error) => Err(Error::file("enter", &namespace)(error)),
+        };
+        // Nobody waits any more when the command was interrupted.
+        done.send(result).ok();
+    });
+    outcome
+        .await
+        .unwrap_or_else(|_| Err(Error::Usage("the work inside the cluster's network broke off".to_owned())))
 }
 
 /// Removes a namespace with all its interfaces; harmless when there is none.

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::build::KubernetesVersion;
+use crate::doors::Doors;
 use crate::{AddressPlan, ClusterName, Error, Layout};
 
 /// How much of a cluster runs.
@@ -54,14 +55,18 @@ pub struct ClusterState {
     pub kind: ClusterKind,
     /// The Kubernetes version.
     pub version: KubernetesVersion,
+    /// Which ways in are shut.
+    #[serde(default)]
+    pub doors: Doors,
 }
 
 impl ClusterState {
     /// The cluster's addresses.
     pub fn addresses(&self) -> Result<AddressPlan, Error> {
-        AddressPlan::new(self.number).ok_or_else(|| {
+        let plan = AddressPlan::new(self.number).ok_or_else(|| {
             Error::Usage(format!("cluster {} has the impossible number {}", self.name, self.number))
-        })
+        })?;
+        Ok(plan.with_private_api(self.doors.api_only_inside))
     }
 
     /// The name of its only node.
@@ -267,6 +272,7 @@ mod tests {
             number: 1,
             kind: ClusterKind::Full(PoolKind::Foreign),
             version: KubernetesVersion::V1_35,
+            doors: Doors { no_inbound: true, ..Doors::default() },
         };
 
         save(&directory.path().join("state.json"), &state).unwrap();

@@ -6,6 +6,7 @@ mod bare;
 mod capture;
 mod cluster;
 mod environment;
+mod footprint;
 mod process;
 mod product;
 mod report;
@@ -37,6 +38,9 @@ struct Arguments {
     /// Volumes that are snapshot.
     #[arg(long, default_value_t = 50)]
     volumes: usize,
+    /// Objects in the cluster in which agent and gateway are measured.
+    #[arg(long, default_value_t = 5_000)]
+    footprint: usize,
     /// How often each is measured.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
@@ -69,6 +73,7 @@ enum Experiment {
     Capture,
     Restore,
     Snapshots,
+    Footprint,
 }
 
 /// How experiments are carried out.
@@ -111,6 +116,10 @@ async fn main() -> Result<()> {
     }
     if wanted(Experiment::Snapshots) {
         results.snapshots = Some(snapshots::measure(&plan, arguments.volumes, &environment).await?);
+        results.write(&arguments.results, &arguments.page)?;
+    }
+    if wanted(Experiment::Footprint) {
+        results.footprint = Some(footprint::measure(&plan, arguments.footprint, &environment).await?);
         results.write(&arguments.results, &arguments.page)?;
     }
     println!("{}", report::tables(&results));

@@ -1,5 +1,7 @@
 //! The tables of the results, on the screen and as a page. Pure.
 
+mod footprint;
+
 use crate::results::{Cut, Measured, Results};
 use crate::statistics::{Sample, number};
 
@@ -7,8 +9,8 @@ use crate::statistics::{Sample, number};
 pub fn page(results: &Results) -> String {
     format!(
         "# Benchmarks\n\n\
-         Written by `make bench` (`make bench-all` with 300,000 objects); the numbers behind it are in \
-         `benchmarks.json`.\n\n\
+         Written by `make bench` (`make bench-all` with 300,000 objects, `make bench-footprint` for that table alone); \
+         the numbers behind it are in `benchmarks.json`.\n\n\
          {}\n\n\
          ## How it is measured\n\n{METHOD}\n",
         tables(results)
@@ -26,6 +28,9 @@ pub fn tables(results: &Results) -> String {
     }
     if let Some(cut) = &results.snapshots {
         parts.push(format!("## Snapshots\n\n{}", snapshots(cut)));
+    }
+    if let Some(used) = &results.footprint {
+        parts.push(format!("## Footprint of agent and gateway\n\n{}", footprint::table(used)));
     }
     let judged = targets(results);
     if !judged.is_empty() {
@@ -171,6 +176,11 @@ const METHOD: &str = "\
   processes that run at the end.
 - Snapshots: from the request of a backup until the last content has a handle and a creation time, and the same for
   snapshots that are requested by hand, all at once.
+- Footprint: `cofferdam vault serve` beside the cluster, agent and gateway in it as `cofferdam cluster connect` puts them
+  there, and the extension as `enable-backup` installs it. Everything is read from the control groups of the two
+  containers. CPU is the processor time in thousandths of a second per second; a limit of 5m is half a millisecond in each
+  period of 100 ms. A period is throttled when the container wanted more of it than that, and the seconds of throttling are
+  added up over its threads. Memory is what counts towards the limit, page cache included.
 - The programs are built as `tests/bench/run` says: every crate that carries objects is optimised, without link-time
   optimisation.";
 

@@ -17,6 +17,8 @@ pub struct Results {
     pub restores: Vec<Measured>,
     /// Snapshots of many volumes.
     pub snapshots: Option<Cut>,
+    /// Agent and gateway in a cluster.
+    pub footprint: Option<Footprint>,
 }
 
 /// One size of a capture or a restore: ours, the API server's own and Velero's, measured in turn.
@@ -69,6 +71,65 @@ pub struct Cut {
     pub complete: Sample,
     /// Seconds from bare requests for the same snapshots until the last was cut.
     pub bare: Sample,
+}
+
+/// What agent and gateway use in a cluster.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Footprint {
+    /// When and where.
+    pub environment: Environment,
+    /// Objects that were made in the cluster.
+    pub objects: usize,
+    /// Containers that were started again.
+    pub restarts: u64,
+    /// One after the other.
+    pub pods: Vec<PodUse>,
+}
+
+/// One pod with its limits, as its manifest has them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodUse {
+    /// The name of its Deployment.
+    pub name: String,
+    /// Of a processor.
+    pub cpu_limit: String,
+    /// Of memory.
+    pub memory_limit: String,
+    /// What it did, in the order of the first time.
+    pub phases: Vec<Phase>,
+}
+
+/// What a pod used while something went on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Phase {
+    /// What went on.
+    pub what: String,
+    /// How long.
+    pub seconds: Sample,
+    /// Thousandths of a processor.
+    pub cpu: Sample,
+    /// Percent of the periods in which it ran that it was held back in.
+    pub throttled_periods: Sample,
+    /// Seconds that its threads were held back.
+    pub throttled_seconds: Sample,
+    /// MiB at the end.
+    pub memory: Sample,
+    /// MiB at most since it was started.
+    pub peak: Sample,
+}
+
+impl PodUse {
+    /// The phase of this name, new if there is none.
+    pub fn phase(&mut self, what: &str) -> &mut Phase {
+        let at = self.phases.iter().position(|phase| phase.what == what).unwrap_or(self.phases.len());
+        if at == self.phases.len() {
+            self.phases.push(Phase { what: what.to_owned(), ..Phase::default() });
+        }
+        &mut self.phases[at]
+    }
 }
 
 impl Results {

@@ -1,12 +1,15 @@
 //! End-to-end stories, named as sentences, played against the real clusters of the testbed by the same
 //! programs that a person uses: `cofferdam`, `kubectl`, `restic`.
 
+pub mod audit;
 pub mod azure;
 pub mod checks;
+mod closed;
 mod cluster;
 mod command;
 mod documents;
 mod installation;
+mod issuer;
 mod managed;
 mod objects;
 mod preflight;
@@ -14,18 +17,22 @@ mod process;
 mod restic;
 mod skewed;
 mod store;
+mod vault;
 pub mod volumes;
 mod world;
 
+pub use closed::Closed;
 pub use cluster::Cluster;
 pub use command::{Ran, binary, run, wait_until};
 pub use documents::shell_blocks;
 pub use installation::{IMAGE, Installation, NAMESPACE, load_product, load_workload};
+pub use issuer::Issuer;
 pub use managed::Managed;
 pub use preflight::Preflight;
 pub use process::{Extension, Hold, Start};
 pub use skewed::skewed_store;
 pub use store::Store;
+pub use vault::{Person, Vault};
 pub use world::{ENDED, LONG, World};
 
 /// Whether the long forms of the stories run (`make test-all`).

@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use crate::build::{self, BuiltBinaries, NodeBinaries};
 use crate::components::{self, Parts};
+use crate::doors::Doors;
 use crate::layout::Places;
 use crate::state::{self, ClusterKind, ClusterState, Lock, PoolKind};
 use crate::supervisor::{self, Process};
+use crate::{
+    AddressPlan, api, certificates, configs, driver, images, manifests, network, packages, pool, sign_in,
+};
 use crate::{ClusterName, Error, KubernetesVersion, Layout};
-use crate::{api, certificates, configs, driver, images, manifests, network, packages, pool};
 
 /// How long a cluster may take to become ready, on a machine busy with other builds.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -25,6 +28,8 @@ pub struct UpOptions {
     pub kind: ClusterKind,
     /// The Kubernetes version.
     pub version: KubernetesVersion,
+    /// Which ways in are shut, and who may sign in.
+    pub doors: Doors,
     /// The `testbed` program, which stays behind as the cluster's supervisor.
     pub supervisor: PathBuf,
 }
@@ -51,32 +56,62 @@ pub async fn up(layout: &Layout, options: &UpOptions) -> Result<PathBuf, Error> 
     let _one_change_at_a_time = Lock::take(&change_lock(layout, &options.name)).await?;
     let (state, pool) = reserve(layout, options).await?;
     let addresses = state.addresses()?;
-    network::ensure_cluster(layout, &places, addresses).await?;
+    network::ensure_cluster(layout, &places, addresses, &state.doors).await?;
     step("network namespace, plugged into the hub");
 
     let node = state.node();
     certificates::write(&places.pki(), addresses, &node)?;
-    configs::write(&places, addresses)?;
-    let parts = Parts { places: &places, addresses, node: &node, kubernetes: &binaries.kubernetes };
+    configs::write(&places, addresses, &state.doors)?;
+    let (doors, kubernetes) = (&state.doors, &binaries.kubernetes);
+    let parts = Parts { places: &places, addresses, doors, node: &node, kubernetes };
     let processes = processes(&parts, &binaries, pool).await?;
     let program = &options.supervisor;
     supervisor::launch(program, options.name.as_str(), &places, &processes).await?;
     step("processes started");
 
-    let client = api::client(&places.kubeconfig()).await?;
-    api::ready(&client, PATIENCE, &places.logs()).await?;
-    step("API server ready");
-    if full {
-        let objects = manifests::full_cluster(addresses, &crds)?;
-        api::apply(&client, &objects, PATIENCE).await?;
-        api::served(&client, &objects, PATIENCE, &places.logs()).await?;
-        state::write(&components::manifests_applied(&places), b"")?;
-        step("storage classes, snapshot types and name service applied");
-        images::load_pause(&places).await?;
-        api::node_ready(&client, &node, DRIVERS, PATIENCE, &places.logs()).await?;
-        step("node ready, CSI drivers registered");
-    }
+    let crds = full.then_some(crds);
+    let settling = Settling { places: places.clone(), state, addresses, crds, started };
+    // Whatever is shut, the API server can be reached from the cluster's own network.
+    network::from_inside(&places, || settling.run()).await?;
     Ok(places.kubeconfig())
+}
+
+/// What is left when the processes have been started.
+struct Settling {
+    places: Places,
+    state: ClusterState,
+    addresses: AddressPlan,
+    /// The types of the snapshot API, for a cluster with a node.
+    crds: Option<Vec<String>>,
+    started: Instant,
+}
+
+impl Settling {
+    async fn run(self) -> Result<(), Error> {
+        let Self { places, state, addresses, .. } = &self;
+        let client = api::client(&places.own_kubeconfig()).await?;
+        api::ready(&client, PATIENCE, &places.logs()).await?;
+        self.step("API server ready");
+        if let Some(crds) = &self.crds {
+            let objects = manifests::full_cluster(*addresses, crds)?;
+            api::apply(&client, &objects, PATIENCE).await?;
+            api::served(&client, &objects, PATIENCE, &places.logs()).await?;
+            state::write(&components::manifests_applied(places), b"")?;
+            self.step("storage classes, snapshot types and name service applied");
+            images::load_pause(places).await?;
+            api::node_ready(&client, &state.node(), DRIVERS, PATIENCE, &places.logs()).await?;
+            self.step("node ready, CSI drivers registered");
+        }
+        if state.doors.refuse_certificates() {
+            sign_in::refuse_certificates(&client, places, *addresses, &state.doors, PATIENCE).await?;
+            self.step("certificates of administrators refused");
+        }
+        Ok(())
+    }
+
+    fn step(&self, text: &str) {
+        println!("{:5.1} s  {text}", self.started.elapsed().as_secs_f32());
+    }
 }
 
 /// Held while one cluster goes up or down.
@@ -90,7 +125,13 @@ async fn reserve(layout: &Layout, options: &UpOptions) -> Result<(ClusterState, 
     let places = layout.cluster(&options.name);
     let known = state::clusters(layout)?;
     let state = match known.get(&options.name) {
-        Some(state) if state.kind == options.kind && state.version == options.version => state.clone(),
+        Some(state)
+            if state.kind == options.kind
+                && state.version == options.version
+                && state.doors == options.doors =>
+        {
+            state.clone()
+        }
         Some(_) => {
             return Err(Error::Usage(format!(
                 "cluster {0} runs as another kind; take it down first: testbed down --name {0}",
@@ -108,6 +149,7 @@ async fn reserve(layout: &Layout, options: &UpOptions) -> Result<(ClusterState, 
                 number,
                 kind: options.kind,
                 version: options.version,
+                doors: options.doors.clone(),
             };
             state::save(&places.state(), &new)?;
             new
