@@ -2,16 +2,19 @@
 
 use crate::results::{Cut, Measured, Results};
 use crate::statistics::{Sample, number};
+use crate::vaults;
 
 /// The page.
 pub fn page(results: &Results) -> String {
     format!(
         "# Benchmarks\n\n\
-         Written by `make bench` (`make bench-all` with 300,000 objects); the numbers behind it are in \
-         `benchmarks.json`.\n\n\
+         Written by `make bench` (`make bench-all` with 300,000 objects) and `make bench-vault`; the numbers behind it \
+         are in `benchmarks.json`.\n\n\
          {}\n\n\
-         ## How it is measured\n\n{METHOD}\n",
-        tables(results)
+         ## How it is measured\n\n{METHOD}\n\n\
+         ## How vaults are measured\n\n{}\n",
+        tables(results),
+        vaults::report::METHOD
     )
 }
 
@@ -27,6 +30,8 @@ pub fn tables(results: &Results) -> String {
     if let Some(cut) = &results.snapshots {
         parts.push(format!("## Snapshots\n\n{}", snapshots(cut)));
     }
+    let of_vaults = vaults::report::tables(&results.vaults, results.blobs.as_ref());
+    parts.extend(Some(of_vaults).filter(|tables| !tables.is_empty()));
     let judged = targets(results);
     if !judged.is_empty() {
         parts.push(format!("## Targets\n\n{}", judged.join("\n")));
@@ -78,6 +83,7 @@ fn targets(results: &Results) -> Vec<String> {
             });
         }
     }
+    rows.extend(vaults::report::targets(&results.vaults));
     if rows.is_empty() {
         return rows;
     }
@@ -145,7 +151,8 @@ fn snapshots(cut: &Cut) -> String {
     )
 }
 
-fn provenance(environment: &crate::environment::Environment) -> String {
+/// When, where and of what sources.
+pub fn provenance(environment: &crate::environment::Environment) -> String {
     format!("{} on {} at commit {}", environment.date, environment.machine, environment.commit)
 }
 
@@ -171,7 +178,7 @@ const METHOD: &str = "\
   processes that run at the end.
 - Snapshots: from the request of a backup until the last content has a handle and a creation time, and the same for
   snapshots that are requested by hand, all at once.
-- The programs are built as `tests/bench/run` says: every crate that carries objects is optimised, without link-time
+- The programs are built as `tests/bench/build` says: every crate that carries objects is optimised, without link-time
   optimisation.";
 
 #[cfg(test)]
