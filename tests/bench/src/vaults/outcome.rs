@@ -93,10 +93,12 @@ pub struct Vault {
     pub peak: f64,
     /// Connections that broke and were made anew.
     pub broken: u64,
-    /// The slot during which reads came at a rate.
+    /// Backups that began while reads came at a rate.
     pub steady: Lateness,
-    /// The slot during which 64 clients asked as fast as they could.
+    /// Backups that began while clients asked as fast as they could.
     pub loaded: Lateness,
+    /// All backups of the slot.
+    pub whole: Lateness,
     /// The loads.
     pub requests: Vec<Requests>,
 }

@@ -76,6 +76,7 @@ fn of_vaults(vaults: &[Vault]) -> String {
     for one in vaults {
         lines.push(late(one, "while reads come at a rate", &one.steady));
         lines.push(late(one, "while clients ask as fast as they can", &one.loaded));
+        lines.push(late(one, "all", &one.whole));
     }
     lines.push("\n| Database | Requests | from | answers/s | p50, ms | p99, ms | most, ms | failed | processors busy |".to_owned());
     lines.push("|---|---|---|---:|---:|---:|---:|---:|---|".to_owned());
@@ -149,12 +150,11 @@ fn of_blobs(blobs: &Blobs) -> String {
 /// How vaults are measured.
 pub const METHOD: &str = "\
 - The vault is `cofferdam vault serve` as a process, on loopback, with its defaults but for the time over which scheduled
-  backups begin (as the table says) and the shortest distance of backups (5 minutes instead of 4 hours, so that two slots
-  are seen). SQLite is a file in its data directory; PostgreSQL is a server on the same machine with `fsync` on.
+  backups begin, as the table says. SQLite is a file in its data directory; PostgreSQL is a server on the same machine with `fsync` on.
 - Agents are simulated, and their connections are real: each dials as a gateway does, with a certificate of its own that
   the vault's cluster authority signed, TLS 1.3 both ways, HTTP/2 reversed, a sign of life every 10 s from both ends. To each
   request for a custom resource they answer at once that it is done. They share one process beside the vault's.
-- No clock is moved. Backups that are due in one hour are compressed into less: all instances are due at one slot, and begin
+- No clock is moved. Backups that are due in one hour are compressed into less: all instances are due at one slot of one policy, and begin
   spread over the seconds in the table. 5,000 in 240 s are the load of 75,000 in an hour.
 - A backup is late by the time from its slot, plus the shift that its instance always has, until the vault began its
   job; and until the simulated cluster had been asked for it.

@@ -25,6 +25,8 @@ use tokio::time::sleep;
 const QUIET: Duration = Duration::from_secs(20);
 /// After the last slot, until all jobs are over.
 const DRAIN: Duration = Duration::from_secs(120);
+/// Kinds of requests that clients send as fast as they can.
+const LOADS: u32 = 4;
 /// Jobs in a list that a person looks at.
 const SHORT: &str = "$top=100";
 
@@ -70,27 +72,23 @@ pub async fn measure(
     outcome.connected = server.resident()?;
     say(&format!("{:.0} s until all were connected, {:.0} MiB", outcome.connecting, outcome.connected));
 
-    let minutes = (plan.spread.as_secs() + 60).div_ceil(60).max(5);
-    let period = whole_period(minutes);
     let slot = next_minute(SystemClock.now().checked_add(world::notice(plan.size.instances))?)?;
     let policy = format!("{vault}/backupPolicies/policy1");
-    api.call(Method::PUT, &policy, Some(world::policy(slot, period, 7))).await?;
+    api.call(Method::PUT, &policy, Some(world::policy(slot, 7))).await?;
     world::begin_schedules(&place, &instances).await?;
-    let measuring = Measuring::new(plan, &place, &server, &agents, postgres, &api, &vault, slot, period)?;
+    let measuring = Measuring::new(plan, &place, &server, &agents, postgres, &api, &vault, slot)?;
 
     wait_for(slot).await;
-    say("the first slot begins; reads come at a rate");
+    say("the slot begins; reads come at a rate");
     outcome.requests.push(measuring.reads_at_a_rate(&instances).await?);
-    let second = slot.checked_add(SignedDuration::from_mins(i64::try_from(period)?))?;
-    wait_for(second).await;
-    say("the second slot begins; clients ask as fast as they can");
+    say("clients ask as fast as they can");
     let begun = SystemClock.now();
     outcome.requests.extend(measuring.as_fast_as_they_can(&instances).await?);
     let ended = SystemClock.now();
     outcome.peak = server.peak()?;
     outcome.broken = agents.standing().ended;
-    settle(&agents, 2 * instances.len(), second.checked_add(SignedDuration::try_from(plan.spread + DRAIN)?)?)
-        .await;
+    let until = slot.checked_add(SignedDuration::try_from(plan.spread + DRAIN)?)?;
+    settle(&agents, instances.len(), until).await;
     say(&format!("done: {:?}", agents.standing()));
     drop(agents);
     drop(server);
@@ -99,9 +97,9 @@ pub async fn measure(
     let jobs = jobs(store.as_ref(), &vault.parse()?).await?;
     store.close().await;
     let spread = SignedDuration::try_from(plan.spread)?;
-    let whole = (slot, slot.checked_add(spread)?);
-    outcome.steady = of_slot(&jobs, &instances, slot, spread, whole);
-    outcome.loaded = of_slot(&jobs, &instances, second, spread, (begun, ended));
+    outcome.steady = of_slot(&jobs, &instances, slot, spread, (slot, begun));
+    outcome.loaded = of_slot(&jobs, &instances, slot, spread, (begun, ended));
+    outcome.whole = of_slot(&jobs, &instances, slot, spread, (slot, slot.checked_add(spread)?));
     Ok(outcome)
 }
 
@@ -113,7 +111,6 @@ struct Measuring<'a> {
     api: Api,
     vault: String,
     slot: Timestamp,
-    period: u64,
 }
 
 impl<'a> Measuring<'a> {
@@ -127,7 +124,6 @@ impl<'a> Measuring<'a> {
         api: &Api,
         vault: &str,
         slot: Timestamp,
-        period: u64,
     ) -> Result<Self> {
         let mut watched = vec![
             Watched::one("generator", std::process::id()),
@@ -140,7 +136,7 @@ impl<'a> Measuring<'a> {
         }
         watched.push(Watched::machine("machine"));
         let clients = (0..plan.clients).map(|_| client(place)).collect::<Result<_>>()?;
-        Ok(Self { plan, clients, watched, api: api.clone(), vault: vault.to_owned(), slot, period })
+        Ok(Self { plan, clients, watched, api: api.clone(), vault: vault.to_owned(), slot })
     }
 
     /// Nine of ten read an instance, one the newest jobs.
@@ -151,7 +147,10 @@ impl<'a> Measuring<'a> {
             _ => instance(http, number),
         });
         let meter = Meter::start(&self.watched);
-        let load = open(&self.clients, self.plan.rate, self.plan.spread, make).await?;
+        // The rest of the time in which backups begin is for the other loads.
+        let rest = self.plan.each.saturating_mul(LOADS + 1);
+        let lasts = self.plan.spread.saturating_sub(rest).max(self.plan.each);
+        let load = open(&self.clients, self.plan.rate, lasts, make).await?;
         let what = format!("reads: 9 of 10 GET instance, 1 of 10 list jobs with {SHORT}");
         Ok(Requests { clients: None, rate: Some(self.plan.rate), ..self.outcome(what, &load, meter.stop()) })
     }
@@ -189,7 +188,7 @@ impl<'a> Measuring<'a> {
     /// Each client has a policy of its own, and changes it each time.
     fn put_policy(&self) -> Make {
         let (api, vault, clients) = (self.api.clone(), self.vault.clone(), self.clients.len());
-        let bodies: Vec<Value> = (7..=30).map(|days| world::policy(self.slot, self.period, days)).collect();
+        let bodies: Vec<Value> = (7..=30).map(|days| world::policy(self.slot, days)).collect();
         Arc::new(move |http, number| {
             let (place, round) = (number % clients, number / clients);
             let path = format!("{vault}/backupPolicies/bench-{place:03}");
@@ -211,11 +210,6 @@ impl<'a> Measuring<'a> {
             used,
         }
     }
-}
-
-/// The next period that divides a day.
-fn whole_period(minutes: u64) -> u64 {
-    (minutes..=1_440).find(|period| 1_440 % period == 0).unwrap_or(1_440)
 }
 
 fn next_minute(after: Timestamp) -> Result<Timestamp> {
@@ -243,8 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_come_again_after_a_period_that_policies_may_have() {
-        assert_eq!([5, 7, 11, 2_000].map(whole_period), [5, 8, 12, 1_440]);
+    fn a_slot_is_at_a_whole_minute() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         assert_eq!(next_minute(at("2026-01-01T00:00:01Z")).unwrap(), at("2026-01-01T00:01:00Z"));
     }

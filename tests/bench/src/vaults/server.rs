@@ -81,8 +81,7 @@ impl Place {
             .args(["vault", "serve", "--data"])
             .arg(self.data())
             .args(["--listen", &self.address().to_string()])
-            .args(["--schedule-spread", &self.spread.as_secs().to_string()])
-            .args(["--quota-shortest-interval", "5"]);
+            .args(["--schedule-spread", &self.spread.as_secs().to_string()]);
         if let Some(database) = &self.database {
             command.env("COFFERDAM_DATABASE", database);
         }

@@ -70,7 +70,7 @@ pub async fn by_calls(api: &Api) -> Result<(String, String)> {
 }
 
 /// The body of a policy whose first slot is at `first`.
-pub fn policy(first: Timestamp, minutes: u64, days: u32) -> Value {
+pub fn policy(first: Timestamp, days: u32) -> Value {
     let store = json!({"objectType": "DataStoreInfoBase", "dataStoreType": "OperationalStore"});
     let first = first.to_string().replace('Z', "+00:00");
     json!({"properties": {"objectType": "BackupPolicy",
@@ -79,7 +79,7 @@ pub fn policy(first: Timestamp, minutes: u64, days: u32) -> Value {
             {"objectType": "AzureBackupRule", "name": "BackupHourly",
                 "backupParameters": {"objectType": "AzureBackupParams", "backupType": "Incremental"}, "dataStore": store,
                 "trigger": {"objectType": "ScheduleBasedTriggerContext",
-                    "schedule": {"repeatingTimeIntervals": [format!("R/{first}/PT{minutes}M")], "timeZone": "UTC"},
+                    "schedule": {"repeatingTimeIntervals": [format!("R/{first}/PT4H")], "timeZone": "UTC"},
                     "taggingCriteria": [{"isDefault": true, "taggingPriority": 99,
                         "tagInfo": {"tagName": "Default", "id": "Default_"}}]}},
             {"objectType": "AzureRetentionRule", "name": "Default", "isDefault": true, "lifecycles": [

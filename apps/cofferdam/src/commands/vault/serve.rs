@@ -241,3 +241,19 @@ pub fn failure(error: ServeError) -> Failure {
         error => Failure::failed(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vault_has_room_for_ten_thousand_agents_unless_its_operator_says_less() {
+        let usual = limits(GRACE, None).unwrap();
+        let chosen = limits(5, Some(2_000)).unwrap();
+        let none = limits(5, Some(0)).unwrap_err();
+
+        assert!(usual.connections > 10_000, "{usual:?}");
+        assert_eq!((chosen.connections, chosen.drain), (2_000, Duration::from_secs(5)));
+        assert!(none.message().contains("connections must be 16 to 1000000, not 0"), "{none}");
+    }
+}
