@@ -153,24 +153,11 @@ fn asked(body: &[u8]) -> Result<Asked, ArmError> {
 
 /// The cluster and extension whose identity this is.
 async fn extension_of(app: &App, principal: &str) -> Result<Option<(ResourceId, ExtensionRecord)>, Failure> {
-    for subscription in app.store.subscriptions().await? {
-        let mut after: Option<String> = None;
-        loop {
-            let page =
-                app.store.resources(extensions::KIND, &subscription.id, after.as_deref(), 1_000).await?;
-            let whole = page.len() == 1_000;
-            after = page.last().map(|last| last.id.folded().to_owned());
-            for stored in page {
-                let extension: Loaded<ExtensionRecord> = read(stored)?;
-                let is_it =
-                    extension.document.identity.as_ref().is_some_and(|one| one.principal_id == principal);
-                if let (true, Some(cluster)) = (is_it, extension.id.parent()) {
-                    return Ok(Some((cluster, extension.document)));
-                }
-            }
-            if !whole {
-                break;
-            }
+    for stored in app.store.resources_about(extensions::KIND, principal).await? {
+        let extension: Loaded<ExtensionRecord> = read(stored)?;
+        let is_it = extension.document.identity.as_ref().is_some_and(|one| one.principal_id == principal);
+        if let (true, Some(cluster)) = (is_it, extension.id.parent()) {
+            return Ok(Some((cluster, extension.document)));
         }
     }
     Ok(None)

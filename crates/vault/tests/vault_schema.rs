@@ -64,7 +64,7 @@ async fn all_databases_have_the_same_tables_and_the_store_knows_all_that_is_seal
     };
 
     let of_sqlite = "SELECT m.name AS t, p.name AS c, p.type = 'BLOB' AS b FROM sqlite_master m
-        JOIN pragma_table_info(m.name) p WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%'";
+        JOIN pragma_table_xinfo(m.name) p WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%'";
     let rows = sqlite(path).await.fetch_all(of_sqlite).await.unwrap();
     let in_sqlite: Columns = rows.iter().map(|row| (row.get("t"), row.get("c"), row.get("b"))).collect();
     let of_postgres = "SELECT table_name::text AS t, column_name::text AS c, data_type = 'bytea' AS b

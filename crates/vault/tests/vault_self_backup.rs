@@ -453,7 +453,7 @@ async fn every_column_is_copied_or_left_out_on_purpose() {
     let world = World::sqlite().await;
     let Database::Sqlite(path) = &world.database else { unreachable!() };
     let statement = "SELECT m.name AS t, p.name AS c FROM sqlite_master m
-        JOIN pragma_table_info(m.name) p WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%'";
+        JOIN pragma_table_xinfo(m.name) p WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%'";
 
     let found = sqlx::Executor::fetch_all(&mut databases::sqlite(path).await, statement).await.unwrap();
 

@@ -200,13 +200,13 @@ fn work(id: &str, due: i64, connection: Option<&str>) -> Work {
     }
 }
 
-fn claim(owner: &str, now: i64, connections: &[&str]) -> Claim {
+fn claim(owner: &str, now: i64, replica: &str) -> Claim {
     Claim {
         owner: owner.into(),
         now: Timestamp::from_second(now).unwrap(),
         until: Timestamp::from_second(now + 60).unwrap(),
         overdue: Timestamp::from_second(now - 5).unwrap(),
-        connections: connections.iter().map(|one| (*one).to_owned()).collect(),
+        replica: replica.into(),
         most: 10,
     }
 }
@@ -221,11 +221,11 @@ async fn due_work_is_claimed_by_one_and_comes_back_when_the_claim_ends(world: Wo
     let ids = |found: Vec<Work>| found.into_iter().map(|one| (one.id, one.attempts)).collect::<Vec<_>>();
     assert!(store.take_tunnel(&holding("c1", "s1", 1_000), None).await.unwrap());
 
-    let first = store.claim(&claim("one", 10, &["other"])).await.unwrap();
-    let second = store.claim(&claim("two", 10, &["c1"])).await.unwrap();
+    let first = store.claim(&claim("one", 10, "r2")).await.unwrap();
+    let second = store.claim(&claim("two", 10, "r1")).await.unwrap();
     let renewed = store.renew("a", "one", Timestamp::from_second(200).unwrap()).await.unwrap();
     let stolen = store.renew("a", "two", Timestamp::from_second(200).unwrap()).await.unwrap();
-    let after = store.claim(&claim("three", 90, &[])).await.unwrap();
+    let after = store.claim(&claim("three", 90, "r2")).await.unwrap();
 
     assert_eq!(ids(first), [("b".to_owned(), 1), ("a".to_owned(), 1)], "the longest due first");
     assert_eq!(ids(second), [("far".to_owned(), 1)]);
@@ -279,10 +279,80 @@ async fn a_tunnel_is_its_last_takers_and_an_older_one_changes_nothing(world: Wor
     assert_eq!(store.tunnel("c").await.unwrap(), None, "a day later it is forgotten");
 }
 
+async fn a_replica_that_ends_leaves_its_tunnels_and_those_of_no_other(world: World) {
+    let store = &world.store;
+    let second = Holding { replica: "r2".into(), ..holding("c2", "s2", 100) };
+    for one in [&holding("c0", "s0", 100), &holding("c1", "s1", 100), &second] {
+        assert!(store.take_tunnel(one, None).await.unwrap());
+    }
+
+    store.leave_tunnels("r1").await.unwrap();
+
+    let mut until = Vec::new();
+    for connection in ["c0", "c1", "c2"] {
+        until.push(store.tunnel(connection).await.unwrap().unwrap().held_until.as_second());
+    }
+    assert_eq!(until, [0, 0, 100]);
+}
+
+const JOBS: &str = "Microsoft.DataProtection/backupVaults/backupJobs";
+const EXTENSIONS: &str = "Microsoft.KubernetesConfiguration/extensions";
+
+fn job(name: &str) -> ResourceId {
+    id(&format!("{GROUP}/providers/Microsoft.DataProtection/backupVaults/v/backupJobs/{name}"))
+}
+
+/// Names of those that are about something.
+async fn about(world: &World, kind: &str, about: &str) -> Vec<String> {
+    let found = world.store.resources_about(kind, about).await.unwrap();
+    found.into_iter().map(|one| one.id.name().to_owned()).collect()
+}
+
+async fn jobs_are_found_by_their_instance_and_extensions_by_their_identity(world: World) {
+    let extension = id(&format!("{GROUP}/providers/{EXTENSIONS}/backup"));
+    let hostile = json!({"error": "\"principalId\":\"other\" \0", "identity": {"principalId": "Mine"}});
+    let changes = [
+        put(
+            &job("b"),
+            json!({"instance": "/i/One", "friendlyName": "\0", "other": "/i/two"}),
+            Expected::Absent,
+        ),
+        put(&job("a"), json!({"instance": "/i/one"}), Expected::Absent),
+        put(&job("c"), json!({"instance": "/i/two"}), Expected::Absent),
+        put(&id(GROUP), json!({"instance": "/i/one"}), Expected::Absent),
+        put(&extension, hostile, Expected::Absent),
+    ];
+    world.store.commit(&changes, &audit("add")).await.unwrap();
+
+    let change = put(&job("c"), json!({"instance": "/i/ONE", "status": "over"}), Expected::Version(1));
+    let before = about(&world, JOBS, "/I/one").await;
+    world.store.commit(&[change], &audit("change")).await.unwrap();
+
+    assert_eq!(before, ["a", "b"], "in order, whatever the case, and nothing of another kind");
+    assert_eq!(about(&world, JOBS, "/i/one").await, ["a", "b", "c"]);
+    assert!(about(&world, JOBS, "/i/two").await.is_empty());
+    assert_eq!(about(&world, EXTENSIONS, "mine").await, ["backup"]);
+    assert!(about(&world, EXTENSIONS, "other").await.is_empty());
+}
+
+async fn what_was_kept_before_there_was_an_index_is_found_by_it(world: World) {
+    let change = put(&job("a"), json!({"instance": "/i/one"}), Expected::Absent);
+    world.store.commit(&[change], &audit("add")).await.unwrap();
+    world.store.close().await;
+    let older = "DROP INDEX resources_about; ALTER TABLE resources DROP COLUMN about;
+                 DELETE FROM _sqlx_migrations WHERE description = 'about';";
+    world.past(older).await.unwrap();
+
+    let store = world.database.open().await.unwrap();
+
+    let found = store.resources_about(JOBS, "/i/one").await.unwrap();
+    assert_eq!(found.into_iter().map(|one| one.id).collect::<Vec<_>>(), [job("a")]);
+}
+
 async fn only_who_claimed_work_puts_it_down_or_ends_it(world: World) {
     let store = &world.store;
     store.commit(&[Change::AddWork(work("a", 0, None))], &audit("add")).await.unwrap();
-    store.claim(&claim("one", 0, &[])).await.unwrap();
+    store.claim(&claim("one", 0, "r1")).await.unwrap();
     let put_down = |owner: &str, due: i64| Change::PutDown {
         id: "a".into(),
         owner: owner.into(),
@@ -296,7 +366,7 @@ async fn only_who_claimed_work_puts_it_down_or_ends_it(world: World) {
     store.commit(&[put_down("one", 5)], &audit("put down")).await.unwrap();
     let too_late = store.commit(&[Change::Done("a".into(), "one".into())], &audit("done")).await;
     let next = store.next_due().await.unwrap();
-    let again = store.claim(&claim("three", 5, &[])).await.unwrap();
+    let again = store.claim(&claim("three", 5, "r1")).await.unwrap();
     store.commit(&[Change::Done("a".into(), "three".into())], &audit("done")).await.unwrap();
 
     assert!(matches!((strangers, too_late), (Err(StoreError::Conflict(_)), Err(StoreError::Conflict(_)))));
@@ -572,7 +642,7 @@ async fn many_who_claim_at_once_never_get_the_same(world: World) {
 
     let claims = (0..40).map(|n| {
         let store = if n % 2 == 0 { world.store.clone() } else { other.clone() };
-        tokio::spawn(async move { store.claim(&claim(&n.to_string(), 0, &[])).await.unwrap() })
+        tokio::spawn(async move { store.claim(&claim(&n.to_string(), 0, "r1")).await.unwrap() })
     });
     let mut got: Vec<String> = Vec::new();
     for claimed in claims.collect::<Vec<_>>() {
@@ -599,10 +669,10 @@ async fn a_claim_whose_owner_died_is_due_when_it_ends(world: World) {
     let store = &world.store;
     store.commit(&[Change::AddWork(work("a", 0, None))], &audit("add")).await.unwrap();
 
-    store.claim(&claim("dead", 0, &[])).await.unwrap();
+    store.claim(&claim("dead", 0, "r1")).await.unwrap();
     let next = store.next_due().await.unwrap();
     store.commit_unaudited(&[Change::Hurry("a".into(), Timestamp::from_second(-5).unwrap())]).await.unwrap();
-    let again = store.claim(&claim("next", 60, &[])).await.unwrap();
+    let again = store.claim(&claim("next", 60, "r1")).await.unwrap();
 
     assert_eq!(next, Some(Timestamp::from_second(60).unwrap()));
     assert_eq!((again[0].attempts, again[0].due_at), (2, Timestamp::from_second(-5).unwrap()));
@@ -635,6 +705,9 @@ on_each_database! {
     operations_that_ended_long_ago_go_the_oldest_first_and_so_many_at_a_time,
     due_work_is_claimed_by_one_and_comes_back_when_the_claim_ends,
     a_tunnel_is_its_last_takers_and_an_older_one_changes_nothing,
+    a_replica_that_ends_leaves_its_tunnels_and_those_of_no_other,
+    jobs_are_found_by_their_instance_and_extensions_by_their_identity,
+    what_was_kept_before_there_was_an_index_is_found_by_it,
     only_who_claimed_work_puts_it_down_or_ends_it,
     a_grant_is_written_as_it_was_read_and_goes_with_its_family_its_principal_or_its_time,
     the_principal_of_a_resource_goes_with_what_it_is_in,

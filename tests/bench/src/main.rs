@@ -1,5 +1,5 @@
-//! Measures the product beside a bare client and beside Velero, on real clusters of the testbed, and writes what
-//! was measured to `docs/benchmarks.md`.
+//! Measures the product beside a bare client and beside Velero, on real clusters of the testbed, and a vault with many
+//! simulated agents, and writes what was measured to `docs/benchmarks.md`.
 
 mod api;
 mod bare;
@@ -14,18 +14,41 @@ mod restore;
 mod results;
 mod snapshots;
 mod statistics;
+mod vaults;
 mod velero;
 
 use anyhow::Result;
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use environment::Environment;
 use results::Results;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Measures speed and memory on clusters of the testbed.
+/// Measures speed and memory.
 #[derive(Parser)]
-struct Arguments {
+struct Program {
+    #[command(subcommand)]
+    what: What,
+}
+
+/// What is measured.
+#[derive(Subcommand)]
+enum What {
+    /// Backups and restores of clusters of the testbed.
+    Clusters(ClusterArgs),
+    /// A vault with many agents.
+    Vault(vaults::VaultArgs),
+    /// The other end of the vault's tunnels; started by `vault`.
+    #[command(name = vaults::agents::COMMAND, hide = true)]
+    SimulateAgents {
+        /// Who simulates what.
+        file: PathBuf,
+    },
+}
+
+/// Measures speed and memory on clusters of the testbed.
+#[derive(Args)]
+struct ClusterArgs {
     /// What to measure; everything when absent.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Experiment>,
@@ -89,7 +112,14 @@ pub struct Plan {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+    match Program::parse().what {
+        What::Clusters(arguments) => clusters(arguments).await,
+        What::Vault(arguments) => vaults::measure(arguments).await,
+        What::SimulateAgents { file } => vaults::agents::simulate(&file).await,
+    }
+}
+
+async fn clusters(arguments: ClusterArgs) -> Result<()> {
     if arguments.page_only {
         return Results::read(&arguments.results)?.write(&arguments.results, &arguments.page);
     }

@@ -44,6 +44,21 @@ impl Running {
         Ok(Self(child))
     }
 
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// MiB that it holds in memory now.
+    pub fn resident(&self) -> Result<f64> {
+        Ok(field(self.0.id(), "VmRSS:").context("no resident memory is known")? / 1024.0)
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.0.try_wait(), Ok(None))
+    }
+
     /// MiB that it, and separately its children, held in memory at most. Children that have ended do not count.
     pub fn peak_memory(&self) -> Result<(f64, f64)> {
         let children = children(self.0.id()).into_iter().filter_map(|child| peak(child).ok()).sum();
@@ -77,7 +92,8 @@ impl Drop for Running {
     }
 }
 
-fn children(of: u32) -> Vec<u32> {
+/// The processes that a process started.
+pub fn children(of: u32) -> Vec<u32> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     processes
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())

@@ -4,16 +4,19 @@ mod footprint;
 
 use crate::results::{Cut, Measured, Results};
 use crate::statistics::{Sample, number};
+use crate::vaults;
 
 /// The page.
 pub fn page(results: &Results) -> String {
     format!(
         "# Benchmarks\n\n\
-         Written by `make bench` (`make bench-all` with 300,000 objects, `make bench-footprint` for that table alone); \
-         the numbers behind it are in `benchmarks.json`.\n\n\
+         Written by `make bench` (`make bench-all` with 300,000 objects, `make bench-footprint` for that table alone) and \
+         `make bench-vault`; the numbers behind it are in `benchmarks.json`.\n\n\
          {}\n\n\
-         ## How it is measured\n\n{METHOD}\n",
-        tables(results)
+         ## How it is measured\n\n{METHOD}\n\n\
+         ## How vaults are measured\n\n{}\n",
+        tables(results),
+        vaults::report::METHOD
     )
 }
 
@@ -32,6 +35,8 @@ pub fn tables(results: &Results) -> String {
     if let Some(used) = &results.footprint {
         parts.push(format!("## Footprint of agent and gateway\n\n{}", footprint::table(used)));
     }
+    let of_vaults = vaults::report::tables(&results.vaults, results.blobs.as_ref());
+    parts.extend(Some(of_vaults).filter(|tables| !tables.is_empty()));
     let judged = targets(results);
     if !judged.is_empty() {
         parts.push(format!("## Targets\n\n{}", judged.join("\n")));
@@ -83,6 +88,7 @@ fn targets(results: &Results) -> Vec<String> {
             });
         }
     }
+    rows.extend(vaults::report::targets(&results.vaults));
     if rows.is_empty() {
         return rows;
     }
@@ -150,7 +156,8 @@ fn snapshots(cut: &Cut) -> String {
     )
 }
 
-fn provenance(environment: &crate::environment::Environment) -> String {
+/// When, where and of what sources.
+pub fn provenance(environment: &crate::environment::Environment) -> String {
     format!("{} on {} at commit {}", environment.date, environment.machine, environment.commit)
 }
 
@@ -181,7 +188,7 @@ const METHOD: &str = "\
   containers. CPU is the processor time in thousandths of a second per second; a limit of 5m is half a millisecond in each
   period of 100 ms. A period is throttled when the container wanted more of it than that, and the seconds of throttling are
   added up over its threads. Memory is what counts towards the limit, page cache included.
-- The programs are built as `tests/bench/run` says: every crate that carries objects is optimised, without link-time
+- The programs are built as `tests/bench/build` says: every crate that carries objects is optimised, without link-time
   optimisation.";
 
 #[cfg(test)]

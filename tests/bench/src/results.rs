@@ -3,6 +3,7 @@
 use crate::environment::Environment;
 use crate::report;
 use crate::statistics::Sample;
+use crate::vaults::outcome::{Blobs, Vault};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -19,6 +20,10 @@ pub struct Results {
     pub snapshots: Option<Cut>,
     /// Agent and gateway in a cluster.
     pub footprint: Option<Footprint>,
+    /// Vaults, by database.
+    pub vaults: Vec<Vault>,
+    /// Stored data through a vault.
+    pub blobs: Option<Blobs>,
 }
 
 /// One size of a capture or a restore: ours, the API server's own and Velero's, measured in turn.
@@ -158,6 +163,13 @@ impl Results {
     /// Replaces the restore of the same size.
     pub fn add_restore(&mut self, measured: Measured) {
         replace(&mut self.restores, measured);
+    }
+
+    /// Replaces the vault of the same database.
+    pub fn add_vault(&mut self, measured: Vault) {
+        self.vaults.retain(|other| other.database != measured.database);
+        self.vaults.push(measured);
+        self.vaults.sort_by(|one, other| other.database.cmp(&one.database));
     }
 }
 

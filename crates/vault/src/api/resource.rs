@@ -143,11 +143,14 @@ pub async fn page_of_kinds(
     let mut after = last.clone();
     let mut value: Vec<Value> = Vec::new();
     let mut next = None;
+    // One more than fits tells whether there are others. Where much is passed over, more is read at a time.
+    let mut size = most.saturating_add(1);
     // What the caller may not see, or does not want, does not count.
     'kinds: for kind in kinds.iter().skip(begin) {
         loop {
-            let page = call.app.store.resources(kind, under, after.as_deref(), PAGE).await?;
-            let is_last = u32::try_from(page.len()).is_ok_and(|length| length < PAGE);
+            let page = call.app.store.resources(kind, under, after.as_deref(), size).await?;
+            let is_last = u32::try_from(page.len()).is_ok_and(|length| length < size);
+            size = PAGE;
             for stored in page {
                 let key = stored.id.folded().to_owned();
                 if let Some(document) = shown(stored)? {

@@ -3,7 +3,12 @@
 
 use crate::store::{Holding, Store, StoreError};
 use parking_lot::Mutex;
-use std::{collections::HashMap, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 use telemetry::Clock;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -150,11 +155,8 @@ impl Replicas {
                 () = tokio::time::sleep(self.lease / 3) => {}
             }
         }
-        let sessions: Vec<String> = self.sessions.lock().keys().cloned().collect();
-        for session in sessions {
-            if let Err(error) = self.store.leave_tunnel(&session).await {
-                tracing::info!(%error, "a tunnel's lease ends by itself");
-            }
+        if let Err(error) = self.store.leave_tunnels(&self.name()).await {
+            tracing::info!(%error, "the leases of tunnels end by themselves");
         }
     }
 
@@ -163,7 +165,9 @@ impl Replicas {
         let known = self.sessions.lock().clone();
         let now = self.clock.now();
         let until = now.checked_add(self.lease).unwrap_or(now);
-        let standing = self.store.keep_tunnels(&self.name(), until).await?;
+        // Looked up once for each of thousands.
+        let standing: HashSet<String> =
+            self.store.keep_tunnels(&self.name(), until).await?.into_iter().collect();
         for (id, session) in &known {
             if session.stands && !standing.contains(id) {
                 tracing::info!("another replica has taken a tunnel over");

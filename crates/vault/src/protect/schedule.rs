@@ -30,7 +30,6 @@ const REST: SignedDuration = SignedDuration::from_mins(60);
 const UNSURE: SignedDuration = SignedDuration::from_secs(5);
 /// The same while it waits for its cluster, which takes up to a day.
 const WAITING: SignedDuration = SignedDuration::from_secs(60);
-const PAGE: u32 = 1_000;
 /// How many slots a job made the schedule skip, in the job's details.
 const SKIPPED: &str = "SkippedSlots";
 /// The last of them.
@@ -152,22 +151,14 @@ async fn under_way(
         let job: Option<Loaded<JobRecord>> = load(app.store.as_ref(), id).await?;
         return Ok(job.filter(|job| !job.document.status.is_over()));
     }
-    let vault = start::vault_of(instance)?;
-    let mut after: Option<String> = None;
-    loop {
-        let page = app.store.resources(jobs::KIND, &vault, after.as_deref(), PAGE).await?;
-        after = page.last().filter(|_| page.len() == PAGE as usize).map(|last| last.id.folded().to_owned());
-        for stored in page {
-            let job: Loaded<JobRecord> = read(stored)?;
-            let is_mine = job.document.instance == *instance && job.document.slot.is_some();
-            if is_mine && !job.document.status.is_over() {
-                return Ok(Some(job));
-            }
-        }
-        if after.is_none() {
-            return Ok(None);
+    for stored in app.store.resources_about(jobs::KIND, instance.as_str()).await? {
+        let job: Loaded<JobRecord> = read(stored)?;
+        let is_mine = job.document.instance == *instance && job.document.slot.is_some();
+        if is_mine && !job.document.status.is_over() {
+            return Ok(Some(job));
         }
     }
+    Ok(None)
 }
 
 /// Whether the job of an earlier slot is known to have been under way when a slot came. What was not heard of since may

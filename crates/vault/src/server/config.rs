@@ -146,7 +146,7 @@ impl Default for Limits {
             head: Duration::from_secs(15),
             body_time: Duration::from_secs(30),
             answer: Duration::from_secs(60),
-            connections: 4_096,
+            connections: 16_384,
             lease: Duration::from_secs(60),
             drain: Duration::from_secs(20),
         }

@@ -70,6 +70,10 @@ pub trait Store: Send + Sync + fmt::Debug {
         most: u32,
     ) -> Stores<Vec<Stored>>;
 
+    /// Those of a kind that are about something, ordered by key: the jobs of an instance, by its id, and the extension
+    /// with an identity, by the identity's object id. Case does not count, of ASCII.
+    async fn resources_about(&self, kind: &str, about: &str) -> Stores<Vec<Stored>>;
+
     /// One role assignment, by its name.
     async fn assignment(&self, name: &str) -> Stores<Option<AssignmentRecord>>;
     /// What a principal was assigned, anywhere.
@@ -125,6 +129,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn keep_tunnels(&self, replica: &str, until: Timestamp) -> Stores<Vec<String>>;
     /// A tunnel is over. What stands there is not used any more; it stays a day, so that nobody takes it for new.
     async fn leave_tunnel(&self, session: &str) -> Stores<()>;
+    /// All tunnels that a replica holds are over, as it ends.
+    async fn leave_tunnels(&self, replica: &str) -> Stores<()>;
     /// The connections that other replicas than this one hold now.
     async fn tunnels_elsewhere(&self, replica: &str, now: Timestamp) -> Stores<Vec<String>>;
 

@@ -241,8 +241,8 @@ pub struct Claim {
     pub now: Timestamp,
     /// Until when the claim holds unless it is renewed.
     pub until: Timestamp,
-    /// Connections that this replica holds. Work for one that another replica holds is left to that one…
-    pub connections: Vec<String>,
+    /// The run of the replica that claims. Work for a cluster whose tunnel another one holds is left to that one…
+    pub replica: String,
     /// …unless it was due by then.
     pub overdue: Timestamp,
     /// At most so many.

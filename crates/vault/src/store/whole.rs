@@ -123,9 +123,10 @@ pub const TABLES: &[Table] = &[
 ];
 
 /// What is not copied, as table or `table.column`: claims and tunnels are of processes that are gone, failures to sign in
-/// count for a day, and a refresh token that was used up since must not count again.
+/// count for a day, and a refresh token that was used up since must not count again. What a resource is about the database
+/// finds in its document.
 pub const LEFT_OUT: &[&str] =
-    &["work.owner", "work.claimed_until", "tunnels", "failed_sign_ins", "oauth_grants"];
+    &["resources.about", "work.owner", "work.claimed_until", "tunnels", "failed_sign_ins", "oauth_grants"];
 
 /// A value of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -70,7 +70,7 @@ async fn claim(
             owner: owner.clone(),
             now,
             until: now.checked_add(app.lease).unwrap_or(now),
-            connections: app.clusters.connected(),
+            replica: app.replica.clone(),
             overdue: now.checked_sub(HOLDER_FIRST).unwrap_or(now),
             most: u32::try_from(free).unwrap_or(1),
         };

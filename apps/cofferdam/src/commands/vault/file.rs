@@ -20,6 +20,7 @@ pub struct FileSettings {
     pub subscription: Option<String>,
     pub location: Option<String>,
     pub grace: Option<u64>,
+    pub connections: Option<usize>,
     pub tls_certificate: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
     pub trusted_proxies: Option<Vec<String>>,

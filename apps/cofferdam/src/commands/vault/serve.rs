@@ -32,6 +32,10 @@ use vault::{
 /// Where the first administrator's credential goes when there is no terminal.
 const ADMINISTRATOR: &str = "administrator.json";
 const GRACE: u64 = 20;
+/// What makes sense as a number of connections.
+const MOST_CONNECTIONS: std::ops::RangeInclusive<usize> = 16..=1_000_000;
+/// Descriptors beside those of connections: databases, stores, files.
+const SPARE_DESCRIPTORS: u64 = 1_024;
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
@@ -62,6 +66,10 @@ pub struct ServeArgs {
     /// Seconds that calls under way may take to end after SIGTERM; 20 when absent
     #[arg(long, env = "COFFERDAM_VAULT_GRACE", value_name = "SECONDS")]
     grace: Option<u64>,
+    /// Connections at a time, of agents, gateways and clients together; 16384 when absent. Each needs a file descriptor, so
+    /// the limit of the process is raised as far as the system allows
+    #[arg(long, env = "COFFERDAM_VAULT_CONNECTIONS", value_name = "NUMBER")]
+    connections: Option<usize>,
     /// Certificate chain to show (PEM), read again when it changes; made by the vault's own authority when absent
     #[arg(long, env = "COFFERDAM_VAULT_TLS_CERTIFICATE", value_name = "FILE")]
     tls_certificate: Option<PathBuf>,
@@ -108,6 +116,7 @@ impl ServeArgs {
             subscription,
             location,
             grace,
+            connections,
             tls_certificate,
             tls_key,
             trusted_proxies,
@@ -167,7 +176,7 @@ impl ServeArgs {
             manifests,
             subscription: self.subscription.or(parsed("subscription", subscription)?),
             location: self.location.or(location).unwrap_or_else(|| defaults.location.clone()),
-            limits: Limits { drain: Duration::from_secs(grace), ..Limits::default() },
+            limits: limits(grace, self.connections.or(connections))?,
             spread: self.schedule_spread.or(schedule_spread).map_or(defaults.spread, Duration::from_secs),
             database,
             wrapping_key,
@@ -193,6 +202,7 @@ pub async fn run(args: ServeArgs) -> Outcome {
     let config = args.config()?;
     let data = config.data.clone();
     let stop = stop_on_signals()?;
+    raise_descriptors(config.limits.connections);
     let mut vault = Vault::open(config, Arc::new(SystemClock)).await.map_err(failure)?;
     if let Some(credential) = vault.take_first() {
         let directory = DataDirectory::open(&data).map_err(Failure::precondition)?;
@@ -201,6 +211,41 @@ pub async fn run(args: ServeArgs) -> Outcome {
     note!("the vault answers at {}; clients must trust {}", vault.public(), vault.ca().display());
     vault.serve(stop).await.map_err(failure)?;
     Ok(Exit::Done)
+}
+
+/// What one client, and all together, may take.
+fn limits(grace: u64, connections: Option<usize>) -> Result<Limits, Failure> {
+    let usual = Limits { drain: Duration::from_secs(grace), ..Limits::default() };
+    match connections {
+        None => Ok(usual),
+        Some(connections) if MOST_CONNECTIONS.contains(&connections) => Ok(Limits { connections, ..usual }),
+        Some(connections) => {
+            let (least, most) = (MOST_CONNECTIONS.start(), MOST_CONNECTIONS.end());
+            Err(Failure::usage(format!("connections must be {least} to {most}, not {connections}"))
+                .next("Choose another number with --connections."))
+        }
+    }
+}
+
+/// The usual limit of a session is 1,024 descriptors, which is less than a vault has connections.
+fn raise_descriptors(connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let is = getrlimit(Resource::Nofile);
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(SPARE_DESCRIPTORS);
+    let possible = is.maximum.map_or(wanted, |most| most.min(wanted));
+    if is.current.is_some_and(|current| current < possible)
+        && let Err(error) =
+            setrlimit(Resource::Nofile, Rlimit { current: Some(possible), maximum: is.maximum })
+    {
+        tracing::warn!(%error, "could not raise the limit of file descriptors");
+    }
+    if is.maximum.is_some_and(|most| most < wanted) {
+        tracing::warn!(
+            possible,
+            connections,
+            "the system allows fewer file descriptors than connections: raise LimitNOFILE= or ulimit -Hn"
+        );
+    }
 }
 
 /// What the operator must put right is a precondition; all else has failed.
@@ -216,5 +261,21 @@ pub fn failure(error: ServeError) -> Failure {
         | ServeError::Webhooks(_)
         | ServeError::Seal(_) => Failure::precondition(error),
         error => Failure::failed(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vault_has_room_for_ten_thousand_agents_unless_its_operator_says_less() {
+        let usual = limits(GRACE, None).unwrap();
+        let chosen = limits(5, Some(2_000)).unwrap();
+        let none = limits(5, Some(0)).unwrap_err();
+
+        assert!(usual.connections > 10_000, "{usual:?}");
+        assert_eq!((chosen.connections, chosen.drain), (2_000, Duration::from_secs(5)));
+        assert!(none.message().contains("connections must be 16 to 1000000, not 0"), "{none}");
     }
 }

@@ -134,7 +134,7 @@ pub async fn enrolment(
 }
 
 /// The changes that make a connection known, beside what is kept of the cluster.
-pub(super) fn keep(cluster: &ResourceId, new: &NewConnection) -> Result<Vec<Change>, StoreError> {
+pub fn keep(cluster: &ResourceId, new: &NewConnection) -> Result<Vec<Change>, StoreError> {
     let connection = new.id.to_string();
     Ok(vec![
         put(&place(cluster, &connection)?, &new.enrolment, Expected::Absent)?,

@@ -107,23 +107,13 @@ pub async fn check_rate(
     what: &str,
     counts: impl Fn(&JobRecord) -> bool,
 ) -> Result<(), Failure> {
-    let vault = vault_of_path(call)?;
     let since = call.now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(call.now);
     let mut number = 0_usize;
-    let mut after: Option<String> = None;
-    loop {
-        let page = call.app.store.resources(jobs::KIND, &vault, after.as_deref(), 1_000).await?;
-        let whole = page.len() == 1_000;
-        after = page.last().map(|last| last.id.folded().to_owned());
-        for stored in page {
-            let job: Loaded<JobRecord> = read(stored)?;
-            let job = job.document;
-            let mine = job.instance == *instance && job.is_user_triggered && job.started_at >= since;
-            number += usize::from(mine && counts(&job));
-        }
-        if !whole {
-            break;
-        }
+    for stored in call.app.store.resources_about(jobs::KIND, instance.as_str()).await? {
+        let job: Loaded<JobRecord> = read(stored)?;
+        let job = job.document;
+        let mine = job.instance == *instance && job.is_user_triggered && job.started_at >= since;
+        number += usize::from(mine && counts(&job));
     }
     if number < most {
         return Ok(());

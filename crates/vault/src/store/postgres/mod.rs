@@ -23,6 +23,7 @@ use std::time::Duration;
 const SCHEMA: &[Step] = &[
     (1, "first", include_str!("migrations/0001_first.sql")),
     (2, "tunnels", include_str!("migrations/0002_tunnels.sql")),
+    (3, "about", include_str!("migrations/0003_about.sql")),
 ];
 const CONNECTIONS: u32 = 16;
 const WAIT_FOR_A_CONNECTION: Duration = Duration::from_secs(10);
@@ -105,9 +106,9 @@ impl Database for Postgres {
         let query = sqlx::query(
             "WITH due AS MATERIALIZED (
                SELECT id FROM work WHERE due_at <= $3 AND claimed_until <= $3
-                 AND (connection IS NULL OR due_at <= $6 OR connection = ANY($4)
-                   OR NOT EXISTS (SELECT 1 FROM tunnels
-                     WHERE tunnels.connection = work.connection AND tunnels.held_until > $3))
+                 AND (connection IS NULL OR due_at <= $6
+                   OR NOT EXISTS (SELECT 1 FROM tunnels WHERE tunnels.connection = work.connection
+                     AND tunnels.held_until > $3 AND tunnels.replica <> $4))
                ORDER BY due_at, id LIMIT $5 FOR UPDATE SKIP LOCKED)
              UPDATE work SET owner = $1, claimed_until = $2, attempts = attempts + 1
              FROM due WHERE work.id = due.id
@@ -117,7 +118,7 @@ impl Database for Postgres {
         .bind(&claim.owner)
         .bind(rows::to_column(claim.until))
         .bind(rows::to_column(claim.now))
-        .bind(&claim.connections)
+        .bind(&claim.replica)
         .bind(i64::from(claim.most))
         .bind(rows::to_column(claim.overdue));
         query.fetch_all(&self.pool).await.map_err(store_error)

@@ -54,6 +54,13 @@ pub async fn resources(
     database.fetch(found).await?.iter().map(stored).collect()
 }
 
+pub async fn resources_about(database: &impl Database, kind: &str, about: &str) -> Stores<Vec<Stored>> {
+    let found =
+        query("SELECT id, document, version FROM resources WHERE kind = ?1 AND about = ?2 ORDER BY key");
+    let found = found.bind(kind.to_lowercase()).bind(about.to_ascii_lowercase());
+    database.fetch(found).await?.iter().map(stored).collect()
+}
+
 fn stored(row: &impl Columns) -> Stores<Stored> {
     Ok(Stored {
         id: rows::id(row, "id")?,

@@ -43,6 +43,10 @@ impl<D: Database> Store for D {
         read::resources(self, kind, under, after, most).await
     }
 
+    async fn resources_about(&self, kind: &str, about: &str) -> Stores<Vec<Stored>> {
+        read::resources_about(self, kind, about).await
+    }
+
     async fn assignment(&self, name: &str) -> Stores<Option<AssignmentRecord>> {
         accounts::assignment(self, name).await
     }
@@ -133,6 +137,10 @@ impl<D: Database> Store for D {
 
     async fn leave_tunnel(&self, session: &str) -> Stores<()> {
         tunnels::leave(self, session).await
+    }
+
+    async fn leave_tunnels(&self, replica: &str) -> Stores<()> {
+        tunnels::leave_all(self, replica).await
     }
 
     async fn tunnels_elsewhere(&self, replica: &str, now: Timestamp) -> Stores<Vec<String>> {

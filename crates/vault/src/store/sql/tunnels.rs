@@ -52,6 +52,13 @@ pub async fn leave(database: &impl Database, session: &str) -> Stores<()> {
     database.execute(left.bind(session)).await.map(drop)
 }
 
+pub async fn leave_all(database: &impl Database, replica: &str) -> Stores<()> {
+    let left = query(
+        "UPDATE tunnels SET held_until = 0, left_at = held_until WHERE replica = ?1 AND held_until > 0",
+    );
+    database.execute(left.bind(replica)).await.map(drop)
+}
+
 pub async fn elsewhere(database: &impl Database, replica: &str, now: Timestamp) -> Stores<Vec<String>> {
     let old = rows::to_column(now.checked_sub(FORGOTTEN).unwrap_or(now));
     let forgotten = query("DELETE FROM tunnels WHERE held_until < ?1 AND left_at < ?1");

@@ -24,6 +24,7 @@ const SCHEMA: &[Step] = &[
     (3, "identity", include_str!("migrations/0003_identity.sql")),
     (4, "sealed", include_str!("migrations/0004_sealed.sql")),
     (5, "tunnels", include_str!("migrations/0005_tunnels.sql")),
+    (6, "about", include_str!("migrations/0006_about.sql")),
 ];
 const READERS: u32 = 4;
 const BUSY: Duration = Duration::from_secs(5);
@@ -109,16 +110,16 @@ impl Database for Sqlite {
         let query = sqlx::query(
             "UPDATE work SET owner = ?1, claimed_until = ?2, attempts = attempts + 1 WHERE id IN (
                SELECT id FROM work WHERE due_at <= ?3 AND claimed_until <= ?3
-                 AND (connection IS NULL OR due_at <= ?6 OR connection IN (SELECT value FROM json_each(?4))
-                   OR NOT EXISTS (SELECT 1 FROM tunnels
-                     WHERE tunnels.connection = work.connection AND tunnels.held_until > ?3))
+                 AND (connection IS NULL OR due_at <= ?6
+                   OR NOT EXISTS (SELECT 1 FROM tunnels WHERE tunnels.connection = work.connection
+                     AND tunnels.held_until > ?3 AND tunnels.replica <> ?4))
                ORDER BY due_at, id LIMIT ?5)
              RETURNING *",
         )
         .bind(&claim.owner)
         .bind(rows::to_column(claim.until))
         .bind(rows::to_column(claim.now))
-        .bind(serde_json::json!(claim.connections).to_string())
+        .bind(&claim.replica)
         .bind(claim.most)
         .bind(rows::to_column(claim.overdue));
         query.fetch_all(&self.writer).await.map_err(unavailable)
