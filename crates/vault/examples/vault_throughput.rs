@@ -1,7 +1,7 @@
 //! Measures the data plane through the whole vault (TLS, token, roles, network rules, database) beside direct access to the
 //! same disk, in one run.
 //!
-//! `cargo run --release -p vault --example throughput -- [--folder DIR] [--rounds N] [--json]`
+//! `cargo run --release -p vault --example vault_throughput -- [--folder DIR] [--rounds N] [--json]`
 //!
 //! The data directory lies in the folder for temporary files, which `TMPDIR` names; `--folder` is for the direct access
 //! and should be on the same disk.
