@@ -1,16 +1,22 @@
 //! Alerts that are told to a receiver: signed, at least once, and never lost.
 
+mod databases;
+mod dataprotection;
 mod world;
 
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use databases::Database;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::time::Duration;
-use vault::store::{Change, Work};
+use std::{path::Path, time::Duration};
+use vault::{
+    seal::make_key,
+    store::{Change, Work},
+};
 use world::{
-    Choices,
+    Choices, World,
     protected::{POINT, Protected},
     receiver::{Received, Receiver, SECRET, settings},
 };
@@ -19,6 +25,12 @@ const ALERTS: &str = "/providers/Microsoft.AlertsManagement/alerts";
 
 fn done() -> Value {
     json!({"phase": "Completed", "recoveryPoint": {"location": "default", "id": POINT}})
+}
+
+/// A vault without clusters on a database that replicas share.
+async fn replica(url: &str, key: &str, first: Option<&World>, port: u16, folder: &Path) -> World {
+    let choices = Choices { webhooks: vec![settings(folder, port, &[])], ..Choices::default() };
+    World::replica_choosing(url, key, Duration::from_secs(3), first, choices).await
 }
 
 /// A vault that tells a receiver at a port of this machine.
@@ -239,4 +251,43 @@ async fn while_the_secret_is_exchanged_both_the_old_and_the_new_one_verify() {
         let one = Received { signature: signature.to_owned(), ..message.clone() };
         assert!(is_signed(&one, secret));
     }
+}
+
+#[tokio::test]
+async fn of_several_replicas_one_tells_each_alert_and_takes_over_when_another_has_ended() {
+    let receiver = Receiver::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let Database::Postgres(url) = databases::World::postgres().await.database else {
+        panic!("a PostgreSQL was asked for")
+    };
+    let key = make_key();
+    let first = replica(&url, &key, None, receiver.port, folder.path()).await;
+    let second = replica(&url, &key, Some(&first), receiver.port, folder.path()).await;
+    let register = format!("{}/providers/Microsoft.DataProtection/register", first.root());
+    first.call(&first.administrator, Method::POST, &register, None).await;
+    first.make_group("g").await;
+
+    receiver.answers(&[503]);
+    for number in 0..6 {
+        let vault = dataprotection::make_vault(&first, &format!("vault{number}")).await;
+        let off = json!({"properties": {"securitySettings": {"softDeleteSettings": {"state": "Off"}}}});
+        first.call(&first.administrator, Method::PATCH, &vault, Some(off)).await;
+    }
+    first.stop().await;
+    for _ in 0..300 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if receiver.received().len() >= 7 {
+            break;
+        }
+    }
+    a_while().await;
+
+    let received = receiver.received();
+    let ids: std::collections::BTreeSet<&str> = received.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(
+        (ids.len(), received.len()),
+        (6, 7),
+        "each once, and the one that was refused twice: {received:?}"
+    );
+    second.stop().await;
 }

@@ -116,7 +116,7 @@ async fn told_at_the_end(
     now: Timestamp,
 ) -> Result<Vec<Change>, StoreError> {
     let record = &instance.document;
-    if !record.deletion.as_ref().is_some_and(|deletion| deletion.purge_at > deletion.deleted_at) {
+    if record.deletion.as_ref().is_none_or(|deletion| deletion.purge_at <= deletion.deleted_at) {
         return Ok(Vec::new());
     }
     let mut changes =

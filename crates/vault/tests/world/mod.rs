@@ -179,6 +179,17 @@ impl World {
 
     /// One of several replicas on a database, whose clock goes with the machine's. The first one makes the administrator.
     pub async fn replica(database: &str, key: &str, lease: Duration, first: Option<&Self>) -> Self {
+        Self::replica_choosing(database, key, lease, first, Choices::default()).await
+    }
+
+    /// The same, kept as the test chooses.
+    pub async fn replica_choosing(
+        database: &str,
+        key: &str,
+        lease: Duration,
+        first: Option<&Self>,
+        choices: Choices,
+    ) -> Self {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = Arc::new(FixedClock::at(SystemClock.now()));
@@ -189,7 +200,7 @@ impl World {
                 ticking.set(SystemClock.now());
             }
         });
-        let choices = Choices { database: Some(database.parse().unwrap()), ..Choices::default() };
+        let choices = Choices { database: Some(database.parse().unwrap()), ..choices };
         let config = Config {
             wrapping_key: KeySource::Given(key.to_owned().into()),
             public: first.map(|first| first.url.parse().unwrap()),
