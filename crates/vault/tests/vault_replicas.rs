@@ -192,13 +192,13 @@ async fn every_step_counts_once_while_replicas_are_killed_frozen_and_started_aga
     };
     assert!(items_left().await, "the work was over before the last replica was killed");
     while items_left().await {
-        assert!(begun.elapsed() < Duration::from_secs(90), "{:?}", counted(store).await);
+        assert!(begun.elapsed() < Duration::from_secs(240), "{:?}", counted(store).await);
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     // Nothing new is fired, and what was fired comes to its end.
     store.commit(&[Change::Drop("schedule".into())], &audit("stop")).await.unwrap();
     while store.next_due().await.unwrap().is_some() {
-        assert!(begun.elapsed() < Duration::from_secs(120));
+        assert!(begun.elapsed() < Duration::from_secs(300));
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     drop(replicas);

@@ -126,6 +126,11 @@ fn responses(operation: &Operation) -> Value {
             all.insert("default".to_owned(), empty("It does not, or may not be asked for."));
             return Value::Object(all);
         }
+        // Its answer shows the assignment that is gone.
+        "DELETE" if operation.name == "RoleAssignments_Delete" => {
+            all.insert("200".to_owned(), document("Gone.", &schema));
+            all.insert("204".to_owned(), empty("It was not there."));
+        }
         "DELETE" => {
             for (status, about) in [("200", "Gone."), ("202", "Under way."), ("204", "It was not there.")] {
                 all.insert(status.to_owned(), empty(about));
@@ -139,6 +144,11 @@ fn responses(operation: &Operation) -> Value {
         "PUT" => {
             all.insert("200".to_owned(), document("Replaced, or as it was.", &schema));
             all.insert("201".to_owned(), document("Created.", &schema));
+        }
+        // What a group's deletion ends in has no document.
+        "GET" if operation.name == "Subscriptions_OperationResult" => {
+            all.insert("200".to_owned(), empty("It ended."));
+            all.insert("202".to_owned(), empty("Under way."));
         }
         method => {
             all.insert("200".to_owned(), document("As it is.", &schema));
@@ -161,10 +171,6 @@ fn answer(operation: &Operation) -> Value {
         json!({"type": "object", "required": ["value"], "properties": {
             "value": {"type": "array", "items": item}, "nextLink": {"type": "string", "nullable": true}}})
     };
-    // What a group's deletion ends in has no document.
-    if operation.name == "Subscriptions_OperationResult" {
-        return json!({});
-    }
     match operation.name {
         "BackupVaults_Get" | "BackupVaults_CreateOrUpdate" | "BackupVaults_Update" => {
             of("BackupVaultResource")
