@@ -609,7 +609,7 @@ async fn many_who_claim_at_once_never_get_the_same(world: World) {
     got.extend(
         world
             .store
-            .claim(&Claim { most: 200, ..claim("last", 0, &[]) })
+            .claim(&Claim { most: 200, ..claim("last", 0, "r1") })
             .await
             .unwrap()
             .into_iter()
