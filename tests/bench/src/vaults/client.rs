@@ -45,7 +45,8 @@ pub fn anyone() -> Result<Client> {
 pub fn client(place: &Place) -> Result<Client> {
     let authority = Certificate::from_pem(&std::fs::read(place.ca())?)?;
     let client = Client::builder().tls_certs_only([authority]).no_proxy().http1_only().tcp_nodelay(true);
-    Ok(client.timeout(PATIENCE).build()?)
+    // The vault closes connections that nobody uses a little later than that.
+    Ok(client.timeout(PATIENCE).pool_idle_timeout(Duration::from_secs(10)).build()?)
 }
 
 impl Api {

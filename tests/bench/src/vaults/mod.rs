@@ -50,6 +50,9 @@ pub struct VaultArgs {
     /// How often starts and transfers of blobs are measured.
     #[arg(long, env = "BENCH_ROUNDS", default_value_t = 7)]
     rounds: usize,
+    /// What shall be said of the machine: what else it did, or how it was kept from that.
+    #[arg(long, env = "BENCH_NOTE", default_value = "")]
+    note: String,
     /// The day, as it shall stand in the page.
     #[arg(long)]
     date: String,
@@ -78,6 +81,7 @@ pub struct Plan {
     clients: usize,
     each: Duration,
     rounds: usize,
+    note: String,
 }
 
 /// Measures, and writes the page.
@@ -91,6 +95,7 @@ pub async fn measure(arguments: VaultArgs) -> Result<()> {
         clients: arguments.clients.max(1),
         each: Duration::from_secs(arguments.seconds.max(1)),
         rounds: arguments.rounds.max(1),
+        note: arguments.note,
     };
     let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
     let environment = Environment::of_this_machine(&arguments.date);

@@ -73,6 +73,10 @@ pub struct Lateness {
 pub struct Vault {
     /// When and where.
     pub environment: Environment,
+    /// What else the machine did when it began: the load average of a minute.
+    pub load: f64,
+    /// What whoever measured says of the machine.
+    pub note: String,
     /// Which database.
     pub database: String,
     /// Agents that were connected.

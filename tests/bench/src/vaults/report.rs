@@ -87,8 +87,13 @@ fn of_vaults(vaults: &[Vault]) -> String {
         .iter()
         .map(|one| {
             let where_from = crate::report::provenance(&one.environment);
-            let broken = one.broken;
-            format!("{}: {where_from}; {broken} connections of agents broke meanwhile", one.database)
+            let note = if one.note.is_empty() { String::new() } else { format!("; {}", one.note) };
+            format!(
+                "{}: {where_from}; load average {} when it began{note}; {} connections of agents broke meanwhile",
+                one.database,
+                number(one.load),
+                one.broken
+            )
         })
         .collect();
     lines.push(format!("\nMeasured by `make bench-vault`. {}.", measured.join(". ")));

@@ -9,7 +9,7 @@ use super::{
     outcome::{Requests, Used, Vault},
     postgres,
     server::{Place, Server},
-    usage::{Meter, Watched, postmaster},
+    usage::{Meter, Watched, load_average, postmaster},
     world::{self, Made},
 };
 use crate::environment::Environment;
@@ -42,6 +42,8 @@ pub async fn measure(
     let place = Place::new(folder.path(), postgres.map(|server| server.url("postgres")), plan.spread)?;
     let mut outcome = Vault {
         environment: environment.clone(),
+        load: load_average(),
+        note: plan.note.clone(),
         database: database.to_owned(),
         agents: plan.size.agents,
         instances: plan.size.instances,

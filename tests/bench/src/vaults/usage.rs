@@ -98,6 +98,12 @@ fn busy(stat: &str) -> Option<f64> {
     Some((all - idle) / TICKS_A_SECOND)
 }
 
+/// Processes that wanted a processor or a disk, on average of the last minute.
+pub fn load_average() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(0.0)
+}
+
 /// The first process of a PostgreSQL server in a folder.
 pub fn postmaster(folder: &Path) -> Option<u32> {
     fs::read_to_string(folder.join("data/postmaster.pid")).ok()?.lines().next()?.trim().parse().ok()
