@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use vault::{
     api::{Loaded, extensions::ExtensionRecord, load},
-    keys::{location_key, source_key},
-    seal::{CustomerKey, KeyUri, make_key},
+    directory::DataDirectory,
+    keys::{export, location_key, opened, source_key},
+    rewrap,
+    seal::{CustomerKey, KeySource, KeyUri, make_key},
+    sealed_file::Identity,
 };
 use world::{
     Answer, Choices, Person,
@@ -83,6 +86,32 @@ impl Scene {
         let wanted: KeyUri = format!("{KEY}/{version}").parse().unwrap();
         self.it.until(async || (self.sealed_with().await.as_ref() == Some(&wanted)).then_some(())).await;
     }
+}
+
+#[tokio::test]
+async fn the_wrapping_key_is_exchanged_around_it_and_an_export_leaves_out_what_it_cannot_open() {
+    let scene = Scene::start().await;
+    let granted = scene.grant().await;
+    scene.with(&format!("{KEY}/v1")).await;
+    scene.sealed("v1").await;
+    let app = scene.it.world.app.clone();
+    let (store, now) = (app.store.as_ref(), app.clock.now());
+    let directory = DataDirectory::open(&scene.it.world.data()).unwrap();
+    let recipient = Identity::make().recipient().unwrap();
+
+    rewrap::exchange(store, &KeySource::Directory, &directory, now).await.unwrap();
+    let alone = KeySource::Directory.open(&directory).unwrap();
+    let mut with = KeySource::Directory.open(&directory).unwrap();
+    with = with.with_customers(app.wrapping.customers().clone());
+    let opened = opened(store, &with, &scene.key()).await.unwrap();
+    let whole = export(store, &with, &recipient, now).await.unwrap();
+    let partly = export(store, &alone, &recipient, now).await.unwrap();
+
+    assert_eq!(granted.body["repositoryPassword"], opened.as_str());
+    assert_eq!((whole.keys, whole.left_out.len()), (1, 0));
+    assert_eq!((partly.keys, partly.left_out.len()), (0, 1));
+    let (id, why) = &partly.left_out[0];
+    assert!(*id == scene.key() && why.contains("--customer-key-file"), "{why}");
 }
 
 fn take_away(file: &Path) -> Vec<u8> {

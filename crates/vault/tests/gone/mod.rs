@@ -58,6 +58,12 @@ pub async fn keep_location(
         put(&container, json!({"modified": now, "folder": FOLDER})),
     ];
     store.commit(&changes, &audit(now)).await.unwrap();
+    keep_key(store, wrapping, now).await;
+    account
+}
+
+/// The repository key of the location.
+pub async fn keep_key(store: &dyn Store, wrapping: &Wrapping, now: Timestamp) {
     let key = ExportedKey {
         id: location_key(&settings()),
         settings: settings(),
@@ -65,7 +71,6 @@ pub async fn keep_location(
         repository_password: PASSWORD.to_owned(),
     };
     assert_eq!(import(store, wrapping, &[key], now).await.unwrap(), 1);
-    account
 }
 
 /// Where the repository of the location is, in the store of a vault.
@@ -77,7 +82,11 @@ pub fn folder(blobs: &Path) -> PathBuf {
 pub async fn repository(blobs: &Path, password: &str, now: Timestamp) -> Repo {
     let folder = folder(blobs);
     std::fs::create_dir_all(&folder).unwrap();
-    let store = Arc::new(LocalStore::open(&folder).await.unwrap());
+    made_in(Arc::new(LocalStore::open(&folder).await.unwrap()), password, now).await
+}
+
+/// A repository in these files.
+pub async fn made_in(store: Arc<dyn storage::Store>, password: &str, now: Timestamp) -> Repo {
     let options = InitOptions { scrypt: ScryptParams { n: 1 << 4, r: 1, p: 1 }, ..InitOptions::new(now) };
     Repo::init(store, &RepositorySecret::new(password), options).await.unwrap()
 }

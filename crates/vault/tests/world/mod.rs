@@ -25,6 +25,7 @@ use vault::{
     self_backup::Settings,
     server::{Config, Limits, People, ServeError, Vault},
     store::postgres::DatabaseUrl,
+    stores::StoreSpec,
     webhooks::ReceiverSettings,
 };
 
@@ -61,6 +62,8 @@ pub struct Choices {
     pub webhooks: Vec<ReceiverSettings>,
     /// None unless said.
     pub customer_keys: CustomerKeys,
+    /// Stores besides the one in the data directory.
+    pub stores: Vec<StoreSpec>,
 }
 
 /// A vault that was ended, and what it left behind.
@@ -423,6 +426,7 @@ fn config(folder: &TempDir, limits: Limits, people: People, choices: &Choices) -
         people,
         quotas: choices.quotas,
         customer_keys: choices.customer_keys.clone(),
+        stores: choices.stores.clone(),
         manifests: Arc::new(FakeManifests),
         database: choices.database.clone(),
         self_backup: choices.self_backup.clone(),

@@ -36,12 +36,17 @@ impl StoredWorld {
     }
 
     pub async fn over(world: World) -> Self {
+        Self::in_store(world, "default").await
+    }
+
+    /// The account lies in a store of this name.
+    pub async fn in_store(world: World, store: &str) -> Self {
         let register = format!("{}/providers/Microsoft.Storage/register", world.root());
         assert_eq!(world.call(&world.administrator, Method::POST, &register, None).await.status, 200);
         let group = world.make_group("backup").await;
         let account = format!("{group}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}");
         let this = Self { world, group, account };
-        let made = this.put_account(ACCOUNT, json!({})).await;
+        let made = this.put_account(ACCOUNT, json!({"cofferdamStore": store})).await;
         assert_eq!(made.status, 200, "{made:?}");
         let made = this.call(Method::PUT, &this.container("backups"), Some(json!({"properties": {}}))).await;
         assert_eq!(made.status, 201, "{made:?}");
