@@ -14,7 +14,7 @@ pub struct Counters {
     pub periods: f64,
     /// Periods in which it was held back.
     pub throttled: f64,
-    /// Seconds, added up over its threads, that it was held back.
+    /// Seconds, added up over the processors, that it was held back.
     pub throttled_seconds: f64,
     /// MiB that count towards its limit, now.
     pub memory: f64,
