@@ -185,9 +185,10 @@ const METHOD: &str = "\
   snapshots that are requested by hand, all at once.
 - Footprint: `cofferdam vault serve` beside the cluster, agent and gateway in it as `cofferdam cluster connect` puts them
   there, and the extension as `enable-backup` installs it. Everything is read from the control groups of the two
-  containers. CPU is the processor time in thousandths of a second per second; a limit of 5m is half a millisecond in each
-  period of 100 ms. A period is throttled when the container wanted more of it than that, and the seconds of throttling are
-  added up over its threads. Memory is what counts towards the limit, page cache included.
+  containers. CPU is the processor time in thousandths of a second per second. The kernel enforces a limit in periods of
+  100 ms and kubelet asks for no less than 1 ms of each, so that one of 5m holds back above 10m. A period is throttled when
+  the container was held back in it; the seconds of that are added up over the processors. Memory is what the kernel counts
+  towards the limit, page cache included that the container was the first to use.
 - The programs are built as `tests/bench/build` says: every crate that carries objects is optimised, without link-time
   optimisation.";
 

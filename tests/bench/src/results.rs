@@ -118,7 +118,7 @@ pub struct Phase {
     pub cpu: Sample,
     /// Percent of the periods in which it ran that it was held back in.
     pub throttled_periods: Sample,
-    /// Seconds that its threads were held back.
+    /// Seconds, added up over the processors, that it was held back.
     pub throttled_seconds: Sample,
     /// MiB at the end.
     pub memory: Sample,

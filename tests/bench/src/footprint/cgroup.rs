@@ -14,7 +14,7 @@ pub struct Counters {
     pub periods: f64,
     /// Periods in which it was held back.
     pub throttled: f64,
-    /// Seconds, added up over its threads, that it was held back.
+    /// Seconds, added up over the processors, that it was held back.
     pub throttled_seconds: f64,
     /// MiB that count towards its limit, now.
     pub memory: f64,
@@ -39,10 +39,11 @@ impl Container {
 
     /// Its counters now.
     pub fn read(&self) -> Result<Counters> {
-        let stat = self.file("cpu.stat")?;
-        let in_second = self.file("memory.peak").is_ok();
+        // Where both versions are mounted, the second has a file of this name, too, that says nothing of limits.
+        let stat = self.file("cpu.stat", "nr_periods")?;
+        let in_second = self.file("memory.peak", "").is_ok();
         let number = |name: &str| -> Result<f64> {
-            let text = self.file(name)?;
+            let text = self.file(name, "")?;
             text.trim().parse().with_context(|| format!("{name} holds {text:?}"))
         };
         let (cpu, memory, peak) = match in_second {
@@ -67,11 +68,11 @@ impl Container {
         })
     }
 
-    /// A file of the first group that has it: with version 1 each is in a hierarchy of its own.
-    fn file(&self, name: &str) -> Result<String> {
-        let path = self.0.iter().map(|group| group.join(name)).find(|path| path.exists());
-        let path = path.with_context(|| format!("no control group of the container has {name}"))?;
-        std::fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))
+    /// A file of the first group that has it, with this in it: with version 1 each is in a hierarchy of its own.
+    fn file(&self, name: &str, with: &str) -> Result<String> {
+        let mut texts = self.0.iter().filter_map(|group| std::fs::read_to_string(group.join(name)).ok());
+        let found = texts.find(|text| text.contains(with));
+        found.with_context(|| format!("no control group of {:?} has {name} with {with:?}", self.0))
     }
 }
 

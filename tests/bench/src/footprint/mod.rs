@@ -93,14 +93,14 @@ impl Place {
         serve.args(["vault", "serve", "--listen", ADDRESS, "--public-url", &format!("https://{ADDRESS}")]);
         serve.args(["--agent-image", IMAGE, "--packages"]).arg(&packages);
         let vault = Running::start(serve.arg("--data").arg(self.path("vault")), &self.path("vault.log"))?;
+        let (credential, authority) = (self.path("vault/administrator.json"), self.path("vault/tls/ca.crt"));
         let began = Instant::now();
-        while std::net::TcpStream::connect(ADDRESS).is_err() {
+        while !credential.exists() || !authority.exists() || std::net::TcpStream::connect(ADDRESS).is_err() {
             if began.elapsed() > PATIENCE {
                 bail!("the vault does not start: {}", std::fs::read_to_string(self.path("vault.log"))?);
             }
             std::thread::sleep(Duration::from_millis(200));
         }
-        let (credential, authority) = (self.path("vault/administrator.json"), self.path("vault/tls/ca.crt"));
         let mut login = self.command()?;
         run(login.args(["login", "--credential-file"]).arg(credential).arg("--ca").arg(authority))?;
         Ok(vault)
