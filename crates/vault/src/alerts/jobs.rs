@@ -20,6 +20,8 @@ pub async fn ended(app: &App, id: &ResourceId, job: &JobRecord) -> Result<Vec<Ch
     let now = app.clock.now();
     let rule = match job.task {
         Task::Backup { .. } => Rule::BackupFailure,
+        // Whoever asked for a plan reads it; nothing was lost when there is none, and nothing is restored when there is.
+        Task::Restore { plan: true, .. } => return Ok(Vec::new()),
         Task::Restore { .. } => Rule::RestoreFailure,
     };
     match job.status {
