@@ -19,6 +19,8 @@ use tunnel::{
 
 /// What was tampered with is repaired within five minutes.
 const REPAIR: Duration = Duration::from_secs(240);
+/// After a round that failed: a round that is missed must not cost the five minutes.
+const REPAIR_AGAIN: Duration = Duration::from_secs(20);
 /// The longest pause in an answer to one of the gateway's own calls.
 const OWN_CALLS: Duration = Duration::from_secs(15);
 
@@ -140,7 +142,8 @@ async fn keep_repaired(gateway: Gateway, stop: CancellationToken) {
             _ = ticks.tick() => {}
         }
         if let Err(error) = gateway.repair().await {
-            tracing::warn!(%error, "Trusted Access could not be compared or repaired");
+            tracing::warn!(%error, "Trusted Access could not be compared or repaired; trying again soon");
+            ticks.reset_after(REPAIR_AGAIN);
         }
     }
 }

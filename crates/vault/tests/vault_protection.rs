@@ -137,6 +137,37 @@ async fn a_restore_is_planned_in_the_cluster_and_says_what_it_would_do() {
 }
 
 #[tokio::test]
+async fn an_instance_needs_a_policy_that_is_there_keeps_its_snapshot_group_and_is_not_validated_by_half() {
+    let it = Protected::start().await;
+    it.protect().await;
+    let with = |pointer: &str, value: serde_json::Value| {
+        let mut wanted = it.wanted();
+        *wanted.pointer_mut(pointer).unwrap() = value;
+        wanted
+    };
+    let group = "/policyInfo/policyParameters/dataStoreParametersList/0/resourceGroupId";
+    let policy = format!("{}/backupPolicies/absent", it.vault);
+
+    let mut refused = Vec::new();
+    for wanted in [with("/policyInfo/policyId", json!(policy)), with(group, json!(it.world.group("shop")))] {
+        refused.push(it.call(Method::PUT, &it.instance, Some(json!({"properties": wanted}))).await);
+    }
+    let wrong = json!({"backupInstance": {"policyInfo": 7, "dataSourceInfo": "x"}});
+    refused
+        .push(it.call(Method::POST, &format!("{}/validateForModifyBackup", it.instance), Some(wrong)).await);
+    let cut = json!({"backupInstance": {"POLICYINFO": {"policyParameters": {"backupDatasourceParametersList": [{}]}}}});
+    let read = it.call(Method::POST, &format!("{}/validateForModifyBackup", it.instance), Some(cut)).await;
+
+    for answer in &refused {
+        assert_eq!(answer.status, 400, "{answer:?}");
+    }
+    assert!(refused[0].body.to_string().contains("policyId"), "{:?}", refused[0]);
+    assert!(refused[1].body.to_string().contains("resourceGroupId"), "{:?}", refused[1]);
+    assert_eq!(it.operation(&read).await.body["status"], "Succeeded");
+    assert_eq!(it.state().await, "ProtectionConfigured");
+}
+
+#[tokio::test]
 async fn what_a_cluster_says_is_bounded_and_a_lie_is_no_recovery_point() {
     let it = Protected::start().await;
     it.protect().await;

@@ -9,5 +9,5 @@ pub mod zones;
 pub use interval::{IntervalError, Period, RepeatingInterval};
 pub use retention::{Held, Lifetime, LifetimeError, expired};
 pub use schedule::Schedule;
-pub use tags::{Marker, TagRule, tag_for};
+pub use tags::{Marker, TagRule, combinations, tag_for, tag_when};
 pub use zones::zone;

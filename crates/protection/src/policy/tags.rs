@@ -45,8 +45,26 @@ pub fn tag_for<'a>(
         let mine = period(zone.to_datetime(cut).date());
         !earlier.iter().any(|other| *other < cut && period(zone.to_datetime(*other).date()) == mine)
     };
-    let special = rules.iter().filter(|rule| !rule.is_default && rule.markers.iter().any(holds));
+    tag_when(rules, holds)
+}
+
+/// The rule for a backup of which it is known what it is the first of.
+pub fn tag_when(rules: &[TagRule], holds: impl Fn(&Marker) -> bool) -> Option<&TagRule> {
+    let special = rules.iter().filter(|rule| !rule.is_default && rule.markers.iter().any(&holds));
     special.min_by_key(|rule| rule.priority).or_else(|| rules.iter().find(|rule| rule.is_default))
+}
+
+/// Everything that a backup can be the first of at once. Whatever is the first of its year is that of its month and its day,
+/// too, and whatever is the first of its week is that of its day.
+pub fn combinations() -> impl Iterator<Item = BTreeSet<Marker>> {
+    use Marker::{AllBackup, FirstOfDay, FirstOfMonth, FirstOfWeek, FirstOfYear};
+    let all = [FirstOfDay, FirstOfWeek, FirstOfMonth, FirstOfYear];
+    let sets = (0..1_u32 << all.len()).map(move |bits| {
+        let chosen = all.into_iter().enumerate().filter(move |(place, _)| bits >> place & 1 == 1);
+        chosen.map(|(_, marker)| marker).chain([AllBackup]).collect::<BTreeSet<_>>()
+    });
+    let implied = [(FirstOfYear, FirstOfMonth), (FirstOfMonth, FirstOfDay), (FirstOfWeek, FirstOfDay)];
+    sets.filter(move |set| implied.iter().all(|(one, other)| !set.contains(one) || set.contains(other)))
 }
 
 /// What two dates share when they are in the same period.

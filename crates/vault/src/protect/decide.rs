@@ -3,7 +3,7 @@
 use super::custom_resource::Status;
 use crate::api::jobs::{JobRecord, JobStatus};
 use jiff::{SignedDuration, Timestamp};
-use protection::{Problem, code};
+use protection::Problem;
 
 /// How long an extension may take to accept what it was given.
 const ACCEPTED_WITHIN: SignedDuration = SignedDuration::from_mins(10);
@@ -165,7 +165,7 @@ fn ignored(job: &JobRecord) -> Problem {
 fn overdue(status: &Status) -> Problem {
     let stage = status.stage.as_deref().unwrap_or("an unknown step");
     let message = format!("The extension was still at {stage} after {} minutes.", DONE_WITHIN.as_mins());
-    Problem::error(code::DEADLINE_EXCEEDED, message)
+    Problem::error("KubernetesBackupCustomResourcesTrackingTimeOutError", message)
         .fix("Look at the custom resource of this job in the cluster.")
 }
 
@@ -258,7 +258,10 @@ pub(super) mod tests {
         );
         assert_eq!(ended(decide(&asked, &gone, at(160))), (JobStatus::Failed, timeout.into()));
         assert_eq!(ended(decide(&job(), &gone, at(15))), (JobStatus::Failed, timeout.into()));
-        assert_eq!(ended(decide(&asked, &there("InProgress"), at(270))).1, code::DEADLINE_EXCEEDED);
+        assert_eq!(
+            ended(decide(&asked, &there("InProgress"), at(270))).1,
+            "KubernetesBackupCustomResourcesTrackingTimeOutError"
+        );
     }
 
     #[test]
@@ -287,7 +290,10 @@ pub(super) mod tests {
 
         assert!(matches!(decide(&asked, &there(""), at(late + 9)), Next::Wait(_)));
         assert!(matches!(decide(&asked, &there("InProgress"), at(late + 269)), Next::Wait(_)));
-        assert_eq!(ended(decide(&asked, &there("InProgress"), at(late + 270))).1, code::DEADLINE_EXCEEDED);
+        assert_eq!(
+            ended(decide(&asked, &there("InProgress"), at(late + 270))).1,
+            "KubernetesBackupCustomResourcesTrackingTimeOutError"
+        );
     }
 
     #[test]

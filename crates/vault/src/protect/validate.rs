@@ -98,12 +98,17 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     let question = match work.document.get("configure").and_then(Value::as_str) {
         None => serde_json::from_value(work.document.clone())
             .map_err(|error| StoreError::Damaged(format!("work {}: {error}", work.id)))?,
-        Some(operation) => {
+        Some(begun) => {
             let asked_at = work.document.get("askedAt").and_then(|at| at.as_str()?.parse().ok());
             let asked_at = asked_at.unwrap_or(app.clock.now());
-            match of_instance(app, &work.target, operation, asked_at).await? {
+            match of_instance(app, &work.target, begun, asked_at).await? {
                 Some(question) => question,
-                None => return Ok(Step::Done(Vec::new())),
+                None => {
+                    // It was deleted meanwhile; whoever follows the operation is told.
+                    let error = ArmError::not_found(&work.target);
+                    let end = Change::End(begun.to_owned(), operation::failed(&error), app.clock.now());
+                    return Ok(Step::Done(vec![end]));
+                }
             }
         }
     };

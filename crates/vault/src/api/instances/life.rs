@@ -64,7 +64,7 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
     let properties = fields.required_object("properties")?;
     let wanted = BackupInstance::read(&properties)?;
     let tags = fields.texts("tags")?;
-    check_policy(&owner.id, &wanted)?;
+    check_policy(call, &owner.id, &wanted).await?;
     check_namespaces(call, &wanted)?;
     call.may_linked(checks::READ_CLUSTER, &wanted.source.resource).await?;
     for _ in 0..TRIES {
@@ -177,6 +177,18 @@ fn changed(
         );
         return Err(ArmError::invalid_field("properties.dataSourceInfo.resourceID", reason));
     }
+    let never_protected = matches!(
+        was.state,
+        ProtectionState::ConfiguringProtection | ProtectionState::ConfiguringProtectionFailed
+    );
+    if was.instance.snapshot_group != wanted.snapshot_group && !never_protected {
+        let reason = format!(
+            "is '{}', and the snapshots of this instance are in '{}'; make another instance",
+            wanted.snapshot_group, was.instance.snapshot_group
+        );
+        let field = "properties.policyInfo.policyParameters.dataStoreParametersList[0].resourceGroupId";
+        return Err(ArmError::invalid_field(field, reason));
+    }
     let (state, next) = match was.state {
         ProtectionState::BackupSchedulesSuspended | ProtectionState::ProtectionStopped => {
             (ProtectionState::UpdatingProtection, was.state)
@@ -225,13 +237,14 @@ pub fn check_namespaces(call: &Call<'_>, wanted: &BackupInstance) -> Result<(), 
     }
 }
 
-/// The policy must be one of the same vault.
-fn check_policy(vault: &ResourceId, wanted: &BackupInstance) -> Result<(), ArmError> {
-    if wanted.policy.parent().as_ref() == Some(vault) {
+/// The policy must be one of the same vault, and there.
+async fn check_policy(call: &Call<'_>, vault: &ResourceId, wanted: &BackupInstance) -> Result<(), Failure> {
+    let is_of_vault = wanted.policy.parent().as_ref() == Some(vault);
+    if is_of_vault && call.app.store.resource(&wanted.policy).await?.is_some() {
         return Ok(());
     }
     let reason = format!("is '{}', which is no policy of the vault '{}'", wanted.policy, vault.name());
-    Err(ArmError::invalid_field("properties.policyInfo.policyId", reason))
+    Err(ArmError::invalid_field("properties.policyInfo.policyId", reason).into())
 }
 
 /// In an immutable vault an instance's recovery points to come must not live shorter than those that it has.

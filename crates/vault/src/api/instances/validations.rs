@@ -1,6 +1,6 @@
 //! `validateForBackup`, `validateForModifyBackup`, `validateRestore`: operations whose end says all that is wrong.
 
-use super::{life, live, restores, vault_of_path};
+use super::{life, live, restores, shown::shown, vault_of_path};
 use crate::{
     api::{Call, Failure, operation},
     protect::{
@@ -11,6 +11,7 @@ use crate::{
     store::Change,
 };
 use arm::{ArmError, Fields, instance::BackupInstance};
+use serde_json::{Value, json};
 
 pub async fn for_backup(call: &Call<'_>) -> Result<Reply, Failure> {
     let owner = crate::protect::vault::existing(call, call.scope()?).await?;
@@ -34,13 +35,41 @@ pub async fn for_modify(call: &Call<'_>) -> Result<Reply, Failure> {
     let vault = vault_of_path(call)?;
     let body = call.json()?;
     let given = Fields::of(&body)?.required_object("backupInstance")?;
-    // A body that the client cut short is judged by what is there.
-    let instance = BackupInstance::read(&given).unwrap_or_else(|_| found.document.instance.clone());
+    let instance = match BackupInstance::read(&given) {
+        Ok(instance) => instance,
+        // A client cuts the body short: what it left out is as it was. What is wrong stays wrong.
+        Err(_) => {
+            let mut whole = json!({"backupInstance": shown(&found.id, &found.document)["properties"].take()});
+            overlay(&mut whole, &body);
+            BackupInstance::read(&Fields::of(&whole)?.required_object("backupInstance")?)?
+        }
+    };
     life::check_namespaces(call, &instance)?;
     call.may_linked(checks::READ_CLUSTER, &instance.source.resource).await?;
     let begun = operation::begin(call, &call.operation.needs.action(""), &found.id);
     ask(call, begun, |operation| question_of(operation, &vault, &instance, &found.document.label, call.now))
         .await
+}
+
+/// Lays what was given over what is kept: objects by their fields, lists of objects one by one.
+fn overlay(kept: &mut Value, given: &Value) {
+    match (kept, given) {
+        (Value::Object(kept), Value::Object(given)) => {
+            for (name, value) in given {
+                // Names match in any case, as everywhere in a body.
+                let same = kept.keys().find(|key| key.eq_ignore_ascii_case(name));
+                let name = same.unwrap_or(name).clone();
+                overlay(kept.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(kept), Value::Array(given)) if given.iter().all(Value::is_object) => {
+            kept.resize(given.len(), Value::Null);
+            for (kept, given) in kept.iter_mut().zip(given) {
+                overlay(kept, given);
+            }
+        }
+        (kept, given) => *kept = given.clone(),
+    }
 }
 
 pub async fn for_restore(call: &Call<'_>) -> Result<Reply, Failure> {

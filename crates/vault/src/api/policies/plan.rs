@@ -4,7 +4,7 @@
 use super::rules;
 use crate::protect::quotas::Quotas;
 use arm::{ArmError, Faults, dataprotection::BackupPolicy};
-use protection::policy::{Lifetime, Schedule, TagRule};
+use protection::policy::{Lifetime, Schedule, TagRule, combinations, tag_when};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -43,11 +43,21 @@ impl Plan {
         self.retention.get(tag).or_else(|| folded().map(|(_, retention)| retention))
     }
 
-    /// The first tag whose recovery points would live shorter than under another plan.
+    /// The first tag whose recovery points would live shorter than under another plan: those that are asked for by the tag,
+    /// and those that the schedule would have given it and that get another one now.
     pub fn shortens(&self, before: &Self) -> Option<String> {
         let is_shorter = |tag: &str, was: &Retention| {
             self.retention(tag).is_none_or(|is| is.operational < was.operational)
         };
-        before.retention.iter().find(|(tag, was)| is_shorter(tag, was)).map(|(tag, _)| tag.clone())
+        let of_tag = before.retention.iter().find(|(tag, was)| is_shorter(tag, was));
+        of_tag.map(|(tag, _)| tag.clone()).or_else(|| {
+            let mut combinations = combinations();
+            combinations.find_map(|first_of| {
+                let was = tag_when(&before.tags, |marker| first_of.contains(marker))?;
+                let lived = before.retention(&was.tag)?;
+                let is = tag_when(&self.tags, |marker| first_of.contains(marker));
+                is.is_none_or(|is| is_shorter(&is.tag, lived)).then(|| was.tag.clone())
+            })
+        })
     }
 }

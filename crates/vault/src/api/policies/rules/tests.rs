@@ -239,6 +239,21 @@ fn a_shorter_life_is_found_per_tag() {
 }
 
 #[test]
+fn recovery_points_that_would_get_another_tag_live_shorter_too() {
+    let mut yearly = documented();
+    *yearly.pointer_mut("/policyRules/1/lifecycles/0/deleteAfter/duration").unwrap() = json!("P30D");
+    let mut without = yearly.clone();
+    let criteria =
+        without.pointer_mut("/policyRules/0/trigger/taggingCriteria").unwrap().as_array_mut().unwrap();
+    criteria.retain(|one| one["isDefault"] == json!(true));
+    let (before, after) = (parsed(&yearly).unwrap(), parsed(&without).unwrap());
+
+    assert_eq!(after.retention, before.retention, "every tag lives as long as it did");
+    assert_eq!(after.shortens(&before), Some("Daily".into()));
+    assert_eq!(before.shortens(&after), None, "more recovery points live longer");
+}
+
+#[test]
 fn a_policy_that_was_kept_with_the_vault_tier_still_means_what_it_says_of_the_operational_one() {
     let mut kept = documented();
     kept["policyRules"][1]["lifecycles"] = json!([
