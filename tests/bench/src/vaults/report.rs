@@ -150,10 +150,9 @@ fn of_blobs(blobs: &Blobs) -> String {
             [&load.served, &load.direct, &load.ratio].map(crate::statistics::Sample::shown);
         lines.push(format!("| {} | {served} | {direct} | {ratio} |", load.what));
     }
-    lines.push(format!(
-        "\nMeasured by `make bench-vault`. {}.",
-        crate::report::provenance(&blobs.environment)
-    ));
+    let note = if blobs.note.is_empty() { String::new() } else { format!("; {}", blobs.note) };
+    let place = crate::report::provenance(&blobs.environment);
+    lines.push(format!("\nMeasured by `make bench-vault`. {place}{note}."));
     lines.join("\n")
 }
 
