@@ -67,7 +67,7 @@ pub async fn measure(folder: &std::path::Path, rounds: usize, environment: &Envi
     for load in LOADS {
         loads.extend(compare(load, &served, &direct, rounds).await?);
     }
-    Ok(Blobs { environment: environment.clone(), loads })
+    Ok(Blobs { environment: environment.clone(), loads, ..Blobs::default() })
 }
 
 async fn compare(

@@ -107,6 +107,7 @@ pub async fn measure(arguments: VaultArgs) -> Result<()> {
     if wanted(Part::Blobs) {
         let folder = tempfile::tempdir()?;
         let measured = blobs::measure(folder.path(), plan.rounds, &environment).await?;
+        let measured = outcome::Blobs { note: plan.note.clone(), ..measured };
         keep(&|results| results.blobs = Some(measured.clone()))?;
     }
     if wanted(Part::Sqlite) {

@@ -74,7 +74,7 @@ pub struct Vault {
     /// When and where.
     pub environment: Environment,
     /// What else the machine did when it began: the load average of a minute.
-    pub load: f64,
+    pub load: Option<f64>,
     /// What whoever measured says of the machine.
     pub note: String,
     /// Which database.
@@ -113,6 +113,8 @@ pub struct Vault {
 pub struct Blobs {
     /// When and where.
     pub environment: Environment,
+    /// What whoever measured says of the machine.
+    pub note: String,
     /// The loads.
     pub loads: Vec<BlobLoad>,
 }

@@ -99,9 +99,9 @@ fn busy(stat: &str) -> Option<f64> {
 }
 
 /// Processes that wanted a processor or a disk, on average of the last minute.
-pub fn load_average() -> f64 {
+pub fn load_average() -> Option<f64> {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(0.0)
+    text.split_whitespace().next()?.parse().ok()
 }
 
 /// The first process of a PostgreSQL server in a folder.
