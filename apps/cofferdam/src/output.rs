@@ -58,7 +58,7 @@ macro_rules! note {
 
 /// What `note!` does.
 pub fn tell_beside(text: fmt::Arguments<'_>) {
-    let text = text.to_string();
+    let text = harmless(&text.to_string());
     if !text.is_empty() {
         // There is nowhere left to complain.
         drop(writeln!(std::io::stderr().lock(), "{text}"));
@@ -68,8 +68,25 @@ pub fn tell_beside(text: fmt::Arguments<'_>) {
 /// Prints a line of a stream that ends when its reader goes.
 pub fn try_line(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{text}")?;
+    writeln!(out, "{}", harmless(text))?;
     out.flush()
+}
+
+/// A text without what a terminal would obey: names come from whoever may write them, and must not erase the line that
+/// tells of them, nor turn it round. In JSON what is written instead means the same.
+fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for one in text.chars() {
+        match one {
+            '\n' | '\t' => shown.push(one),
+            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
+                shown.push_str(&format!("\\u{:04x}", u32::from(one)));
+            }
+            _ if one.is_control() => shown.push_str(&format!("\\u{:04x}", u32::from(one))),
+            _ => shown.push(one),
+        }
+    }
+    shown
 }
 
 /// Says what was done: a sentence for people, its facts for programs.
@@ -227,6 +244,17 @@ mod tests {
         for (value, expected) in table {
             assert_eq!(tsv(&value), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_instead() {
+        assert_eq!(
+            harmless("a\tb\nc \u{1b}[2J\u{7}\u{202e}x\u{9b}"),
+            "a\tb\nc \\u001b[2J\\u0007\\u202ex\\u009b"
+        );
+        let json = serde_json::to_string(&json!({"name": "\u{85}\u{202e}"})).unwrap();
+        let read: Value = serde_json::from_str(&harmless(&json)).unwrap();
+        assert_eq!(read, json!({"name": "\u{85}\u{202e}"}), "programs read the same");
     }
 
     #[test]

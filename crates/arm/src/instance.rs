@@ -216,6 +216,9 @@ fn volume_types(fields: &Fields<'_>) -> Result<Vec<String>, ArmError> {
     }
 }
 
+/// Characters of a name for people; it is shown in tables and alerts.
+const LONGEST_FRIENDLY_NAME: usize = 500;
+
 impl BackupInstance {
     /// Reads the `properties` of an instance. Every wrong field is named.
     pub fn read(fields: &Fields<'_>) -> Result<Self, ArmError> {
@@ -237,7 +240,19 @@ impl BackupInstance {
         let parts = policy.and_then(|policy| Policy::read(&policy)).map_err(&mut note).ok();
         let identity = identity(fields).map_err(&mut note).ok().flatten();
         let friendly = fields.text("friendlyName").map_err(&mut note).ok().flatten().unwrap_or_default();
+        if friendly.chars().any(char::is_control) || friendly.chars().count() > LONGEST_FRIENDLY_NAME {
+            let reason = format!(
+                "is no name for people: at most {LONGEST_FRIENDLY_NAME} characters, none a control character"
+            );
+            note(fields.wrong("friendlyName", reason));
+        }
         let validation = fields.text("validationType").map_err(&mut note).ok().flatten();
+        if let Some(other) = validation
+            && !["ShallowValidation", "DeepValidation"].iter().any(|known| known.eq_ignore_ascii_case(other))
+        {
+            let reason = format!("is '{other}'; known are ShallowValidation and DeepValidation");
+            note(fields.wrong("validationType", reason));
+        }
         match (source, parts) {
             (Some(source), Some(policy)) if wrong.is_empty() => Ok(Self {
                 friendly_name: if friendly.is_empty() { source.name.clone() } else { friendly.to_owned() },
@@ -250,6 +265,11 @@ impl BackupInstance {
             }),
             _ => Err(ArmError::invalid_fields(wrong)),
         }
+    }
+
+    /// Whether its owner wants only that validated which is known outside the cluster.
+    pub fn is_shallow(&self) -> bool {
+        self.validation_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("ShallowValidation"))
     }
 
     /// The `properties` that its owner may write, as clients read them.

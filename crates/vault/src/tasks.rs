@@ -96,7 +96,7 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
         let (connections, more) = clusters::leaving(app.store.as_ref(), &stored.id).await?;
         cut = connections;
         changes.extend(more);
-        changes.extend(storage::gone(app.store.as_ref(), &stored.id, now).await?);
+        changes.extend(storage::gone(app, &stored.id, now).await?);
         changes.extend(vaults::leaving(app.store.as_ref(), &stored.id).await?);
         match administrators_below(app, &stored.id).await? {
             Administrators::Elsewhere => {}

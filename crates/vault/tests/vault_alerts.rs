@@ -379,6 +379,58 @@ async fn a_closed_alert_does_not_swallow_the_next_failure_and_one_that_is_opened
 }
 
 #[tokio::test]
+async fn an_alert_that_is_opened_again_and_closed_again_leaves_the_other_open_one_alone() {
+    let mut it = Protected::start().await;
+    it.protect().await;
+    back_up(&it, failed()).await;
+    let first = names(&it).await.remove(0);
+    change(&it, &first, "Closed").await;
+    it.later(SignedDuration::from_mins(1)).await;
+    back_up(&it, failed()).await;
+    let second = names(&it).await.remove(0);
+
+    change(&it, &first, "New").await;
+    change(&it, &first, "Closed").await;
+    back_up(&it, failed()).await;
+
+    let counted = it.get(&format!("{}{ALERTS}/{second}", it.vault)).await;
+    assert_eq!(counted.body["properties"]["cofferdam"]["occurrences"], 2, "{counted:?}");
+    assert_eq!(names(&it).await.len(), 2);
+}
+
+#[tokio::test]
+async fn whoever_deletes_the_storage_account_deletes_backup_data_and_that_is_told() {
+    let it = Protected::start().await;
+    let account = format!("{}/providers/Microsoft.Storage/storageAccounts/shopstore", it.group);
+    let container = |name: &str| format!("{account}/blobServices/default/containers/{name}");
+    let register = format!("{}/providers/Microsoft.Storage/register", it.world.root());
+    assert_eq!(it.call(Method::POST, &register, None).await.status, 200);
+    let body = json!({"location": "local", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}});
+    let made = it.call(Method::PUT, &account, Some(body)).await;
+    assert!(made.status < 300, "{made:?}");
+    for name in ["backups", "others"] {
+        let made = it.call(Method::PUT, &container(name), Some(json!({}))).await;
+        assert!(made.status < 300, "{made:?}");
+    }
+    it.protect().await;
+    it.writes_to("shopstore").await;
+    back_up(&it, done()).await;
+
+    it.call(Method::DELETE, &container("others"), None).await;
+    let before = rules(&it).await;
+    it.call(Method::DELETE, &container("backups"), None).await;
+    let of_container = alerts_at(&it, &it.vault).await;
+    it.call(Method::DELETE, &account, None).await;
+    let of_account = alerts_at(&it, &it.vault).await;
+
+    assert_eq!(before, Vec::<String>::new(), "nothing lay there");
+    let [(rule, alert)] = &of_container[..] else { panic!("{of_container:?}") };
+    assert_eq!((rule.as_str(), &alert["essentials"]["severity"]), ("Delete Backup Data", &json!("Sev0")));
+    assert!(alert["essentials"]["description"].as_str().unwrap().contains("1 recovery points"), "{alert}");
+    assert_eq!(of_account[0].1["cofferdam"]["occurrences"], 2, "{of_account:?}");
+}
+
+#[tokio::test]
 async fn what_is_over_is_forgotten_after_a_month_and_what_is_open_is_not() {
     let mut it = Protected::start().await;
     it.protect().await;

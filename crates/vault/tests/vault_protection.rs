@@ -145,11 +145,22 @@ async fn an_instance_needs_a_policy_that_is_there_keeps_its_snapshot_group_and_i
         *wanted.pointer_mut(pointer).unwrap() = value;
         wanted
     };
+    let added = |name: &str, value: serde_json::Value| {
+        let mut wanted = it.wanted();
+        wanted[name] = value;
+        wanted
+    };
     let group = "/policyInfo/policyParameters/dataStoreParametersList/0/resourceGroupId";
     let policy = format!("{}/backupPolicies/absent", it.vault);
 
     let mut refused = Vec::new();
-    for wanted in [with("/policyInfo/policyId", json!(policy)), with(group, json!(it.world.group("shop")))] {
+    for wanted in [
+        with("/policyInfo/policyId", json!(policy)),
+        with(group, json!(it.world.group("shop"))),
+        with("/friendlyName", json!("a\u{1b}[2Jb")),
+        added("identityDetails", json!({"userAssignedIdentityArmUrl": it.world.group("shop")})),
+        added("validationType", json!("Banana")),
+    ] {
         refused.push(it.call(Method::PUT, &it.instance, Some(json!({"properties": wanted}))).await);
     }
     let wrong = json!({"backupInstance": {"policyInfo": 7, "dataSourceInfo": "x"}});
@@ -163,6 +174,7 @@ async fn an_instance_needs_a_policy_that_is_there_keeps_its_snapshot_group_and_i
     }
     assert!(refused[0].body.to_string().contains("policyId"), "{:?}", refused[0]);
     assert!(refused[1].body.to_string().contains("resourceGroupId"), "{:?}", refused[1]);
+    assert!(refused[2].body.to_string().contains("friendlyName"), "{:?}", refused[2]);
     assert_eq!(it.operation(&read).await.body["status"], "Succeeded");
     assert_eq!(it.state().await, "ProtectionConfigured");
 }
@@ -355,4 +367,49 @@ async fn a_job_is_cancelled_and_thaws_in_the_cluster_first() {
     assert_eq!(cancelled.status, 202, "{cancelled:?}");
     assert_eq!(between.body["properties"]["status"], "Cancelling");
     assert_eq!(ended["properties"]["status"], "Cancelled");
+}
+
+#[tokio::test]
+async fn a_backup_that_ends_after_its_job_was_given_up_leaves_no_recovery_point_that_nobody_knows() {
+    let mut it = Protected::start().await;
+    it.protect().await;
+    let job = it.job_of(&it.back_up().await).await;
+    it.until(async || it.cluster.object("backups")).await;
+    it.cluster.is_away(true);
+    it.later(SignedDuration::from_mins(70)).await;
+    let given_up = it.ended(&job).await;
+
+    it.cluster.is_away(false);
+    it.later(SignedDuration::from_mins(6)).await;
+    it.until(async || it.cluster.object("backups").filter(|backup| backup["spec"]["cancel"] == true)).await;
+    it.cluster.says("Backup", done());
+    it.later(SignedDuration::from_mins(6)).await;
+    let found = it.until(async || Some(points(&it).await).filter(|points| !points.is_empty())).await;
+    let told = it.get(&job).await.body;
+
+    let code = "KubernetesBackupCustomResourcesTrackingTimeOutError";
+    assert_eq!(given_up["properties"]["errorDetails"][0]["code"], code, "{given_up}");
+    assert_eq!(found, [POINT]);
+    assert_eq!(told["properties"]["status"], "Failed", "what was told stays told");
+    let warning = &told["properties"]["extendedInfo"]["warningDetails"][0]["warning"];
+    assert_eq!(warning["code"], "BackupEndedLate", "{told}");
+}
+
+#[tokio::test]
+async fn a_shallow_validation_asks_the_cluster_nothing() {
+    let it = Protected::start().await;
+    it.cluster.says("ValidateForBackup", json!({"phase": "Failed", "checks": []}));
+    let validate = async |kind: &str| {
+        let mut wanted = it.wanted();
+        wanted["validationType"] = json!(kind);
+        let body = json!({"backupInstance": wanted});
+        let begun = it.call(Method::POST, &format!("{}/validateForBackup", it.vault), Some(body)).await;
+        it.operation(&begun).await.body["status"].clone()
+    };
+
+    let shallow = validate("ShallowValidation").await;
+    let asked = it.cluster.made("validateforbackups").len();
+    let deep = validate("DeepValidation").await;
+
+    assert_eq!((shallow, asked, deep), (json!("Succeeded"), 0, json!("Failed")));
 }

@@ -171,7 +171,9 @@ fn a_cluster_that_refuses_administrators_certificates_is_backed_up() {
     let closed = Closed::up("door-cert", &["--no-client-certificates"]);
     let place = place();
     let vault = Vault::start(place.path(), VAULT);
-    assert!(closed.answers(closed.api_server()), "its network is open");
+    wait_until("its API server answers, for its network is open", LONG, || {
+        if closed.answers(closed.api_server()) { Ok(()) } else { Err("no answer yet".to_owned()) }
+    });
     assert!(!certificate_is_accepted(&closed), "the certificate that made this cluster");
 
     journey(&vault, &closed.cluster);

@@ -175,7 +175,17 @@ impl Session {
             note!("nothing was deleted\nnext: run it again with `--yes` to delete {} {name}", kind.noun);
             return Ok(Exit::Done);
         }
+        // A name that was mistyped must not read as a deletion.
+        let is_there = match self.client.get(&request.path, kind.version).await {
+            Err(management::Error::Service(service)) if service.status == 404 => false,
+            // Whoever may delete need not be allowed to read; the deletion itself says what is wrong.
+            _ => true,
+        };
         let deleted = self.run(&format!("deleting {} {name}", kind.noun), &request).await?;
+        if !is_there {
+            note!("there was no {} {name}; nothing was deleted", kind.noun);
+            return Ok(Exit::Done);
+        }
         let word = if deleted.is_some() { "deleted" } else { "deletion accepted:" };
         note!("{word} {} {name}", kind.noun);
         Ok(Exit::Done)

@@ -21,6 +21,14 @@ pub struct Served {
 impl Served {
     /// Starts one, and waits until it answers.
     pub fn start(data: &Path, arguments: &[&str]) -> Self {
+        let (served, lines) = Self::start_told(data, arguments);
+        // Nobody reads on; the pipe must not fill.
+        std::thread::spawn(move || lines.for_each(drop));
+        served
+    }
+
+    /// The same, with what it goes on to say.
+    pub fn start_told(data: &Path, arguments: &[&str]) -> (Self, impl Iterator<Item = String> + use<>) {
         let mut child = Command::new(PROGRAM)
             .args(["vault", "serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
@@ -35,9 +43,7 @@ impl Served {
         let line = lines.by_ref().find(says).expect("it should say where it answers");
         let url =
             line.split("answers at ").nth(1).and_then(|rest| rest.split(';').next()).unwrap().to_owned();
-        // Nobody reads on; the pipe must not fill.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url, data: data.to_owned() }
+        (Self { child, url, data: data.to_owned() }, lines)
     }
 
     /// Asks it to end, and waits until it has.

@@ -24,8 +24,51 @@ pub struct Vault {
     pub cross_region_restore: Option<String>,
     /// `Enabled` or `Disabled`.
     pub job_failure_alerts: Option<String>,
+    /// The customer's key that seals repository keys.
+    pub key: CustomerKey,
     /// Tags; untouched when absent.
     pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// What a person says of a customer's key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CustomerKey {
+    /// `Enabled`; implied by a URI.
+    pub state: Option<String>,
+    /// Of the key, with or without a version.
+    pub uri: Option<String>,
+    /// `SystemAssigned` or `UserAssigned`; which identity of the vault reaches the key.
+    pub identity: Option<String>,
+    /// That identity, when it is a user-assigned one.
+    pub user_identity: Option<String>,
+    /// `Enabled` or `Disabled`: a second layer of the infrastructure.
+    pub infrastructure: Option<String>,
+}
+
+impl CustomerKey {
+    /// `encryptionSettings`; nothing when nothing was said.
+    fn settings(&self) -> Option<Value> {
+        if *self == Self::default() {
+            return None;
+        }
+        let mut settings = Map::new();
+        let state = self.state.clone().or_else(|| self.uri.as_ref().map(|_| "Enabled".to_owned()));
+        let texts = [("state", state), ("infrastructureEncryption", self.infrastructure.clone())];
+        settings.extend(texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))));
+        if let Some(uri) = &self.uri {
+            settings.insert("keyVaultProperties".to_owned(), json!({"keyUri": uri}));
+        }
+        let kind =
+            self.identity.clone().or_else(|| self.user_identity.as_ref().map(|_| "UserAssigned".to_owned()));
+        if let Some(kind) = kind {
+            let mut identity = json!({"identityType": kind});
+            if let (Some(id), Some(members)) = (&self.user_identity, identity.as_object_mut()) {
+                members.insert("identityId".to_owned(), json!(id));
+            }
+            settings.insert("kekIdentity".to_owned(), identity);
+        }
+        Some(settings.into())
+    }
 }
 
 impl Vault {
@@ -76,6 +119,9 @@ impl Vault {
         }
         if let Some(state) = &self.immutability {
             security.insert("immutabilitySettings".to_owned(), json!({"state": state}));
+        }
+        if let Some(settings) = self.key.settings() {
+            security.insert("encryptionSettings".to_owned(), settings);
         }
         let mut features = Map::new();
         let states = [
@@ -132,6 +178,21 @@ mod tests {
                     "featureSettings": {"crossSubscriptionRestoreSettings": {"state": "Enabled"},
                         "crossRegionRestoreSettings": {"state": "Enabled"}},
                     "monitoringSettings": {"azureMonitorAlertSettings": {"alertsForAllJobFailures": "Enabled"}}}})
+        );
+    }
+
+    #[test]
+    fn a_customers_key_is_named_with_the_identity_that_reaches_it() {
+        let of = |key: CustomerKey| {
+            Vault { key, ..Vault::default() }.update()["properties"]["securitySettings"].take()
+        };
+        let uri = Some("https://kv/keys/mine".to_owned());
+
+        assert_eq!(of(CustomerKey::default()), Value::Null);
+        assert_eq!(
+            of(CustomerKey { uri, user_identity: Some("/id".into()), ..CustomerKey::default() }),
+            json!({"encryptionSettings": {"state": "Enabled", "keyVaultProperties": {"keyUri": "https://kv/keys/mine"},
+                "kekIdentity": {"identityType": "UserAssigned", "identityId": "/id"}}})
         );
     }
 

@@ -84,14 +84,15 @@ pub async fn change_state(
     alert.document.change_state(to, by, comments, now);
     let mut changes = vec![alert.write()?];
     let index = index(alert.document.rule, &alert.document.about);
+    let pointed = store.setting(&index).await?;
     match (was_open, alert.document.is_open()) {
-        (true, false) => changes.push(Change::Unset(index)),
-        (false, true) => {
-            let before = store.setting(&index).await?;
-            // Another one is open meanwhile: what happens next is counted there.
-            if pointed_at(store, &alert.document.about, before.as_deref()).await?.is_none() {
-                changes.push(Change::SetIf { name: index, before, value: alert.id.name().to_owned() });
-            }
+        // Only this alert's own: another one of the kind may be open, and what happens next is counted there.
+        (true, false) if pointed.as_deref() == Some(alert.id.name()) => {
+            changes.push(Change::Unset(index));
+        }
+        // Another one is open meanwhile: what happens next is counted there.
+        (false, true) if pointed_at(store, &alert.document.about, pointed.as_deref()).await?.is_none() => {
+            changes.push(Change::SetIf { name: index, before: pointed, value: alert.id.name().to_owned() });
         }
         _ => {}
     }

@@ -7,6 +7,7 @@ mod jobs;
 mod record;
 mod rule;
 mod security;
+mod stored;
 mod sweep;
 
 pub use change::{Event, change_state, fire, resolve};
@@ -14,4 +15,5 @@ pub use jobs::ended;
 pub use record::{AlertRecord, AlertState, Condition, KIND, Modification, Undelivered, id_of, shown_id};
 pub use rule::{Rule, Severity};
 pub use security::{instance_resting, instance_returns, vault_weakened};
+pub use stored::place_deleted;
 pub use sweep::sweep;

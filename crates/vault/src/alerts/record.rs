@@ -142,7 +142,10 @@ impl AlertRecord {
     /// The same thing happened again. `true` when it is time to tell again.
     pub fn repeat(&mut self, event: Event, now: Timestamp) -> bool {
         self.occurrences = self.occurrences.saturating_add(1);
-        self.description = short(&event.description);
+        let description = short(&event.description);
+        // A grave step after a harmless one of the same kind is news.
+        let is_news = !self.rule.is_of_job() && description != self.description;
+        self.description = description;
         self.context = bounded(event.context);
         (self.modified_at, self.modified_by) = (now, VAULT.to_owned());
         if !self.rule.is_of_job() && self.state == AlertState::Acknowledged {
@@ -150,7 +153,7 @@ impl AlertRecord {
             self.note("StateChange", "Acknowledged", "New", VAULT, "it happened again", now);
             self.state = AlertState::New;
         }
-        let is_time = now.duration_since(self.told_at) >= self.rule.silence();
+        let is_time = is_news || now.duration_since(self.told_at) >= self.rule.silence();
         if is_time {
             self.told_at = now;
             self.note("ActionsTriggered", "", &self.occurrences.to_string(), VAULT, "", now);
@@ -269,6 +272,15 @@ mod tests {
             assert_eq!((soon, later, soon_again), (false, true, false), "{rule:?}");
             assert_eq!(alert.occurrences, 4);
         }
+    }
+
+    #[test]
+    fn a_graver_step_is_told_at_once_after_a_harmless_one() {
+        let mut alert = AlertRecord::fired(event(Rule::SoftDeleteReduced), at(0));
+        let graver = || Event { description: "14 days".into(), ..event(Rule::SoftDeleteReduced) };
+
+        assert!(alert.repeat(graver(), at(0)));
+        assert!(!alert.repeat(graver(), at(0)), "the same again is counted");
     }
 
     #[test]

@@ -42,7 +42,11 @@ pub async fn sweep(app: &App) -> Result<(), StoreError> {
             let mut changes = Vec::new();
             for one in some {
                 changes.push(Change::Remove(one.id.clone(), Expected::Version(one.version)));
-                changes.extend(one.index.clone().map(Change::Unset));
+                if let Some(index) = &one.index
+                    && app.store.setting(index).await?.as_deref() == Some(one.id.name())
+                {
+                    changes.push(Change::Unset(index.clone()));
+                }
             }
             match app.store.commit(&changes, &audit(&subscription.id, now)).await {
                 // Another replica was faster, or somebody wrote to one of them: the next sweep looks again.

@@ -2,6 +2,7 @@
 
 use super::{gate::of_store, known::Known};
 use crate::{
+    alerts,
     api::{
         Loaded, load, put, read,
         storage::{
@@ -114,7 +115,11 @@ impl Accounts for VaultAccounts {
         let known = self.account(account).await?;
         for _ in 0..TRIES {
             let found = self.find(&known, name).await?.ok_or_else(BlobError::no_container)?;
-            let changes = gone_container(&known.record, &found, self.0.clock.now());
+            let now = self.0.clock.now();
+            let mut changes: Vec<Change> = gone_container(&known.record, &found, now).into_iter().collect();
+            let told =
+                alerts::place_deleted(&self.0, &[known.id.name()], Some(found.id.name()), &who.0, now).await;
+            changes.extend(told.map_err(|error| of_store(&error))?);
             match self.commit(who, "delete", &found.id, &changes).await {
                 Ok(()) => {
                     self.0.poke_work.notify_one();

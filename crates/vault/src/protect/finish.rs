@@ -1,6 +1,6 @@
 //! What the end of a job writes down: the job, and with a backup the recovery point.
 
-use super::{custom_resource::Status, expire};
+use super::{custom_resource::Status, expire, late};
 use crate::{
     alerts,
     api::{
@@ -50,6 +50,7 @@ pub async fn finish(
             }
         }
     }
+    changes.extend(late::look_after(&job.id, &job.document, seen, now));
     changes.extend(alerts::ended(app, &job.id, &job.document).await?);
     changes.push(job.write()?);
     Ok(changes)
@@ -70,7 +71,7 @@ fn take_over(job: &mut JobRecord, seen: &Status) {
 }
 
 /// The recovery point of a backup that ended well. One that was written down already is not written twice.
-async fn point(
+pub(super) async fn point(
     app: &App,
     job: &mut Loaded<JobRecord>,
     seen: Option<&Status>,

@@ -8,6 +8,7 @@ mod finish;
 pub mod forget;
 pub mod gone;
 pub mod job;
+pub mod late;
 pub mod purge;
 pub mod quotas;
 pub mod reach;

@@ -2,7 +2,8 @@
 //! resource at what only the cluster can see. All that is wrong is told at once.
 
 use super::{
-    checks, custom_resource,
+    checks,
+    custom_resource::{self, Status},
     decide::Seen,
     expire,
     reach::{Reach, reach},
@@ -52,6 +53,12 @@ pub struct Question {
     pub spec: Value,
     /// The instance whose state follows from the answer.
     pub instance: Option<ResourceId>,
+    /// The user-assigned identity by which the vault acts, where the instance names one.
+    #[serde(default)]
+    pub identity: Option<ResourceId>,
+    /// Only what is known outside the cluster is looked at.
+    #[serde(default)]
+    pub shallow: bool,
     /// When it was asked.
     pub asked_at: Timestamp,
 }
@@ -118,6 +125,7 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
         let end = Change::End(question.operation, operation::failed(&error), app.clock.now());
         return Ok(Step::Done(vec![end]));
     };
+    let of = of.acting_as(question.identity.as_ref());
     let group = question.snapshot_group.as_ref();
     let source = question.source_account.as_ref();
     let facts = checks::gather(app, &of, &question.cluster, group, source).await?;
@@ -125,7 +133,7 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     // What the cluster itself can see is asked for wherever it can be reached at all.
     let way = reach(app, &question.vault, &question.cluster).await?;
     let extension = extensions::backup_extension(app.store.as_ref(), &question.cluster).await?;
-    if let (Ok(way), Some(extension)) = (way, extension) {
+    if let (Ok(way), Some(extension), false) = (way, extension, question.shallow) {
         match ask(app, &way, &extension.document.namespace, &question).await {
             Asked::Pending => return Ok(again(app, work)),
             Asked::Answered(more) => problems.extend(more),
@@ -155,6 +163,8 @@ async fn of_instance(
         kind: "ValidateForBackup".to_owned(),
         spec: custom_resource::validation_of_backup(written, &instance.document.label),
         instance: Some(id.clone()),
+        identity: written.identity.clone(),
+        shallow: written.is_shallow(),
         asked_at,
     }))
 }
@@ -187,7 +197,7 @@ async fn ask(app: &App, way: &Reach, namespace: &str, question: &Question) -> As
             if ["Completed", "CompletedWithWarnings", "Failed"].contains(&status.phase.as_str()) =>
         {
             let found = match way.call(app, ClusterRequest::get(path.clone())).await {
-                Ok(answer) => failed_checks(&answer.json()),
+                Ok(answer) => found_wrong(&answer.json(), &status),
                 Err(error) => vec![not_seen(&Seen::Unreachable(error.to_string()))],
             };
             if let Err(error) = way.call(app, ClusterRequest::delete(path)).await {
@@ -226,6 +236,22 @@ fn not_seen(seen: &Seen) -> Problem {
         }
     };
     Problem::error(code, message).fix("See whether the cluster's gateway and extension run.")
+}
+
+/// What a validation that ended found wrong. One that failed never passes for one that found nothing.
+fn found_wrong(object: &Value, status: &Status) -> Vec<Problem> {
+    let checks = failed_checks(object);
+    if status.phase != "Failed" || !checks.is_empty() {
+        return checks;
+    }
+    if !status.errors.is_empty() {
+        return status.errors.clone();
+    }
+    let message = "The validation failed in the cluster without a reason.";
+    vec![
+        Problem::error("UserErrorKubernetesBackupExtensionHasErrors", message)
+            .fix("Look at the log of the extension: kubectl logs deployment/cofferdam-extension."),
+    ]
 }
 
 /// The checks that block, as problems. What could not be observed blocks nothing, and is not hidden either.

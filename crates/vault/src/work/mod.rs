@@ -45,6 +45,7 @@ pub type StepOf = for<'c> fn(&'c Arc<App>, &'c Work) -> Answered<'c>;
 /// The vault's own; each module adds its own.
 const KINDS: Kinds = &[
     (protect::job::KIND, protect::job::step),
+    (protect::late::KIND, protect::late::step),
     (protect::schedule::KIND, protect::schedule::step),
     (protect::expire::KIND, protect::expire::step),
     (protect::forget::KIND, protect::forget::step),

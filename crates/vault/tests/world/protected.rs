@@ -191,6 +191,16 @@ impl Protected {
         self.world.app.store.commit(&[found.write().unwrap()], &audit()).await.unwrap();
     }
 
+    /// The extension writes to its container of a storage account of the vault from now on.
+    pub async fn writes_to(&self, account: &str) {
+        let id = self.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
+        let mut found: Loaded<ExtensionRecord> =
+            load(self.world.app.store.as_ref(), &id).await.unwrap().unwrap();
+        let setting = "configuration.backupStorageLocation.config.storageAccount".to_owned();
+        found.document.settings.insert(setting, account.to_owned());
+        self.world.app.store.commit(&[found.write().unwrap()], &audit()).await.unwrap();
+    }
+
     /// A token of the vault for a principal that has no secret.
     pub async fn token_for(&self, object_id: &str) -> String {
         let app = &self.world.app;

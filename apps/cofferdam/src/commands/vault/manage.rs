@@ -8,7 +8,7 @@ use crate::{
     output::Format,
 };
 use clap::{Args, Subcommand};
-use management::build::vault::Vault;
+use management::build::vault::{CustomerKey, Vault};
 
 #[derive(Debug, Subcommand)]
 pub enum Managed {
@@ -74,9 +74,31 @@ struct Wish {
     /// Alerts for failed jobs: Enabled or Disabled
     #[arg(long, visible_alias = "job-failure-alerts", value_parser = ["Enabled", "Disabled"], value_name = "STATE")]
     azure_monitor_alerts_for_job_failures: Option<String>,
+    #[command(flatten)]
+    key: Key,
     /// Tags, as key=value
     #[arg(long, num_args = 1.., value_parser = setting, value_name = "KEY=VALUE")]
     tags: Vec<(String, String)>,
+}
+
+/// A key of the customer.
+#[derive(Debug, Args)]
+struct Key {
+    /// Key of the customer that seals repository keys, by URI; it stays
+    #[arg(long = "cmk-encryption-key-uri", value_name = "URI")]
+    uri: Option<String>,
+    /// Its state; Enabled stays
+    #[arg(long = "cmk-encryption-state", value_parser = ["Enabled", "Disabled"], value_name = "STATE")]
+    state: Option<String>,
+    /// Which identity of the vault reaches it: SystemAssigned or UserAssigned
+    #[arg(long = "cmk-identity-type", value_parser = ["SystemAssigned", "UserAssigned"], value_name = "TYPE")]
+    identity: Option<String>,
+    /// That identity, by id
+    #[arg(long = "cmk-user-assigned-identity-id", value_name = "ID")]
+    user_identity: Option<String>,
+    /// A second layer of the infrastructure: Enabled or Disabled
+    #[arg(long = "cmk-infrastructure-encryption", value_parser = ["Enabled", "Disabled"], value_name = "STATE")]
+    infrastructure: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -157,6 +179,13 @@ impl Wish {
             cross_subscription_restore: self.cross_subscription_restore_state.clone(),
             cross_region_restore: self.cross_region_restore_state.clone(),
             job_failure_alerts: self.azure_monitor_alerts_for_job_failures.clone(),
+            key: CustomerKey {
+                state: self.key.state.clone(),
+                uri: self.key.uri.clone(),
+                identity: self.key.identity.clone(),
+                user_identity: self.key.user_identity.clone(),
+                infrastructure: self.key.infrastructure.clone(),
+            },
             tags: tags(&self.tags)?,
         })
     }

@@ -65,6 +65,7 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
     let wanted = BackupInstance::read(&properties)?;
     let tags = fields.texts("tags")?;
     check_policy(call, &owner.id, &wanted).await?;
+    check_identity(&owner, &wanted)?;
     check_namespaces(call, &wanted)?;
     call.may_linked(checks::READ_CLUSTER, &wanted.source.resource).await?;
     for _ in 0..TRIES {
@@ -234,6 +235,17 @@ pub fn check_namespaces(call: &Call<'_>, wanted: &BackupInstance) -> Result<(), 
             format!("has {number} entries; at most {most} are taken"),
         )),
         None => Ok(()),
+    }
+}
+
+/// A user-assigned identity must be one that the vault has.
+fn check_identity(owner: &vault::Existing, wanted: &BackupInstance) -> Result<(), ArmError> {
+    match &wanted.identity {
+        Some(identity) if !owner.facts.users.contains_key(identity.folded()) => {
+            let reason = format!("is '{identity}', which is no identity of the vault '{}'", owner.id.name());
+            Err(ArmError::invalid_field("properties.identityDetails.userAssignedIdentityArmUrl", reason))
+        }
+        _ => Ok(()),
     }
 }
 

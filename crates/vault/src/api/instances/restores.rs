@@ -107,7 +107,7 @@ async fn begin(call: &Call<'_>, prepared: &Prepared, plan: bool) -> Result<Reply
     let (most, what) = (call.app.quotas.restores_a_day, if plan { "plans" } else { "restores" });
     let is_alike = |job: &JobRecord| matches!(job.task, Task::Restore { plan: is, .. } if is == plan);
     check_rate(call, &prepared.instance.id, most, what, is_alike).await?;
-    let (job, changes) = start::restore(
+    let (job, mut changes) = start::restore(
         &prepared.instance,
         extension,
         &prepared.point,
@@ -116,5 +116,9 @@ async fn begin(call: &Call<'_>, prepared: &Prepared, plan: bool) -> Result<Reply
         plan,
         occasion(call, None, None),
     )?;
+    if !plan {
+        // Written back unchanged: a recovery point that begins to be deleted at this moment is not restored from.
+        changes.push(prepared.point.write()?);
+    }
     begun(call, &prepared.instance.id, &call.operation.needs.action(""), &job, changes).await
 }

@@ -39,7 +39,9 @@ pub async fn for_modify(call: &Call<'_>) -> Result<Reply, Failure> {
         Ok(instance) => instance,
         // A client cuts the body short: what it left out is as it was. What is wrong stays wrong.
         Err(_) => {
-            let mut whole = json!({"backupInstance": shown(&found.id, &found.document)["properties"].take()});
+            let mut kept = shown(&found.id, &found.document);
+            let properties = kept.get_mut("properties").map(Value::take);
+            let mut whole = json!({"backupInstance": properties});
             overlay(&mut whole, &body);
             BackupInstance::read(&Fields::of(&whole)?.required_object("backupInstance")?)?
         }
@@ -86,6 +88,8 @@ pub async fn for_restore(call: &Call<'_>) -> Result<Reply, Failure> {
         kind: "ValidateForRestore".to_owned(),
         spec: custom_resource::validation_of_restore(&prepared.request, &prepared.location),
         instance: None,
+        identity: None,
+        shallow: false,
         asked_at: call.now,
     })
     .await
@@ -107,6 +111,8 @@ fn question_of(
         kind: "ValidateForBackup".to_owned(),
         spec: custom_resource::validation_of_backup(instance, label),
         instance: None,
+        identity: instance.identity.clone(),
+        shallow: instance.is_shallow(),
         asked_at: now,
     }
 }

@@ -171,8 +171,9 @@ async fn changed(
     let (identity, more) = identity::apply(call, id, is, steps).await?;
     changes.extend(more);
     let encryption = &settings.security_settings.encryption_settings;
+    // The identity can go without the settings being touched.
+    decide::check_kek_identity(&settings, &identity)?;
     if before.map(|one| &one.settings.security_settings.encryption_settings) != Some(encryption) {
-        decide::check_kek_identity(&settings, &identity)?;
         changes.extend(rekeyed(call, id, &settings)?);
     }
     let kept = || before.filter(|_| says == Says::Changes).map(|one| one.tags.clone());

@@ -7,6 +7,7 @@ use super::{
     removal,
 };
 use crate::{
+    alerts,
     api::{
         Call, Failure,
         resource::{
@@ -127,6 +128,10 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
         check_conditions(call, found.as_ref().map(|found| found.version))?;
         let Some(found) = found else { return Ok(Reply::empty(204)) };
         let mut changes = removal(call.app.store.as_ref(), &found, call.now).await?;
+        changes.extend(
+            alerts::place_deleted(call.app, &[found.id.name()], None, &call.caller.object_id, call.now)
+                .await?,
+        );
         changes.push(Change::Remove(found.id.clone(), Expected::Version(found.version)));
         match call.commit(&changes).await {
             Ok(()) => {

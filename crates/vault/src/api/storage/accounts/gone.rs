@@ -2,11 +2,13 @@
 
 use super::AccountRecord;
 use crate::{
+    alerts,
     api::{
         Loaded, read,
         resource::load,
         storage::{ACCOUNT, names::NameRecord, names::index},
     },
+    app::App,
     data_plane::remove,
     store::{Change, Expected, Store, StoreError},
 };
@@ -14,12 +16,9 @@ use arm::ResourceId;
 use jiff::Timestamp;
 
 /// The changes that go with the removal of all accounts below an id, a resource group.
-pub async fn changes(
-    store: &dyn Store,
-    under: &ResourceId,
-    now: Timestamp,
-) -> Result<Vec<Change>, StoreError> {
-    let mut changes = Vec::new();
+pub async fn changes(app: &App, under: &ResourceId, now: Timestamp) -> Result<Vec<Change>, StoreError> {
+    let store = app.store.as_ref();
+    let (mut changes, mut names) = (Vec::new(), Vec::new());
     let mut after: Option<String> = None;
     loop {
         let page = store.resources(ACCOUNT, under, after.as_deref(), 1_000).await?;
@@ -28,11 +27,16 @@ pub async fn changes(
         for stored in page {
             let account: Loaded<AccountRecord> = read(stored)?;
             changes.extend(removal(store, &account, now).await?);
+            names.push(account.id.name().to_owned());
         }
         if !whole {
-            return Ok(changes);
+            break;
         }
     }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let by = "whoever deleted the resource group";
+    changes.extend(alerts::place_deleted(app, &names, None, by, now).await?);
+    Ok(changes)
 }
 
 /// The changes that go with the removal of one account.

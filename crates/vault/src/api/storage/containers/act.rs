@@ -2,13 +2,14 @@
 
 use super::record::{ContainerRecord, container_id, fresh, gone, metadata, shown};
 use crate::{
+    alerts,
     api::{
         Call, Failure,
         resource::{self, Loaded, TRIES, check_conditions, load, put as write, read},
         storage::{AccountRecord, CONTAINER, READ_CONTAINER, accounts},
     },
     reply::Reply,
-    store::{Expected, StoreError},
+    store::{Change, Expected, StoreError},
 };
 use arm::{ArmError, Fields, ResourceId};
 
@@ -103,7 +104,12 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
     for _ in 0..TRIES {
         let account = accounts::of_path(call).await?;
         let Some(found) = existing(call, &account.id).await? else { return Ok(Reply::empty(204)) };
-        match call.commit(&gone(&account.document, &found, call.now)).await {
+        let mut changes: Vec<Change> = gone(&account.document, &found, call.now).into_iter().collect();
+        let (name, caller) = (found.id.name(), &call.caller.object_id);
+        changes.extend(
+            alerts::place_deleted(call.app, &[account.id.name()], Some(name), caller, call.now).await?,
+        );
+        match call.commit(&changes).await {
             Ok(()) => {
                 call.app.poke_work.notify_one();
                 return Ok(Reply::empty(200));
