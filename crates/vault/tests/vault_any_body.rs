@@ -50,6 +50,12 @@ async fn everything() -> Everything {
     it.cluster.says("Backup", json!({"phase": "Completed", "recoveryPoint": {"id": POINT}}));
     let job = it.job_of(&it.back_up().await).await;
     it.ended(&job).await;
+    // Each of these fires an alert, or ends one.
+    for step in ["suspendBackups", "resumeBackups"] {
+        it.operation(&it.call(Method::POST, &format!("{}/{step}", it.instance), None).await).await;
+    }
+    let alerts = it.get(&format!("{}/providers/Microsoft.AlertsManagement/alerts", it.vault)).await;
+    let alert = alerts.names().first().expect("an alert").to_string();
     it.world = StoredWorld::over(it.world).await.world;
     let register = format!("{}/providers/Microsoft.ManagedIdentity/register", it.world.root());
     it.call(Method::POST, &register, None).await;
@@ -64,6 +70,7 @@ async fn everything() -> Everything {
         ("instance", "one-shop".to_owned()),
         ("policy", "policy1".to_owned()),
         ("point", POINT.to_owned()),
+        ("alert", alert),
         ("job", job.rsplit('/').next().unwrap().to_owned()),
         ("cluster", "one".to_owned()),
         ("extension", "backup".to_owned()),
@@ -162,6 +169,7 @@ fn bodies(it: &Protected, principal: &str) -> BTreeMap<&'static str, Value> {
             json!({"backupRuleOptions": {"ruleName": "BackupHourly", "triggerOption": {"retentionTagOverride": "Default"}}}),
         ),
         ("BackupInstances_ValidateForRestore", json!({"restoreRequestObject": restore})),
+        ("BackupInstances_PlanRestore", restore.clone()),
         ("BackupInstances_TriggerRestore", restore),
         ("BackupInstances_SyncBackupInstance", json!({"syncType": "Default"})),
         ("BackupInstances_SuspendBackups", json!({"resourceGuardOperationRequests": ["/x"]})),

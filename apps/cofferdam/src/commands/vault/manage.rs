@@ -86,19 +86,19 @@ struct Wish {
 struct Key {
     /// Key of the customer that seals repository keys, by URI; it stays
     #[arg(long = "cmk-encryption-key-uri", value_name = "URI")]
-    uri: Option<String>,
+    cmk_uri: Option<String>,
     /// Its state; Enabled stays
     #[arg(long = "cmk-encryption-state", value_parser = ["Enabled", "Disabled"], value_name = "STATE")]
-    state: Option<String>,
+    cmk_state: Option<String>,
     /// Which identity of the vault reaches it: SystemAssigned or UserAssigned
     #[arg(long = "cmk-identity-type", value_parser = ["SystemAssigned", "UserAssigned"], value_name = "TYPE")]
-    identity: Option<String>,
+    cmk_identity: Option<String>,
     /// That identity, by id
     #[arg(long = "cmk-user-assigned-identity-id", value_name = "ID")]
-    user_identity: Option<String>,
+    cmk_user_identity: Option<String>,
     /// A second layer of the infrastructure: Enabled or Disabled
     #[arg(long = "cmk-infrastructure-encryption", value_parser = ["Enabled", "Disabled"], value_name = "STATE")]
-    infrastructure: Option<String>,
+    cmk_infrastructure: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -180,11 +180,11 @@ impl Wish {
             cross_region_restore: self.cross_region_restore_state.clone(),
             job_failure_alerts: self.azure_monitor_alerts_for_job_failures.clone(),
             key: CustomerKey {
-                state: self.key.state.clone(),
-                uri: self.key.uri.clone(),
-                identity: self.key.identity.clone(),
-                user_identity: self.key.user_identity.clone(),
-                infrastructure: self.key.infrastructure.clone(),
+                state: self.key.cmk_state.clone(),
+                uri: self.key.cmk_uri.clone(),
+                identity: self.key.cmk_identity.clone(),
+                user_identity: self.key.cmk_user_identity.clone(),
+                infrastructure: self.key.cmk_infrastructure.clone(),
             },
             tags: tags(&self.tags)?,
         })
