@@ -1,7 +1,7 @@
 //! The vault's journey on clusters whose doors are shut: none of it needs a way in, a certificate of an administrator,
 //! or an account that the cluster itself keeps.
 
-use scenarios::{Closed, Cluster, Issuer, LONG, Person, Vault, audit, binary, run, wait_until};
+use scenarios::{Closed, Cluster, Issuer, LONG, Person, SHOP, Vault, audit, binary, run, wait_until};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,30 +10,6 @@ const VAULT: &str = "10.213.0.2:8450";
 const ISSUER: &str = "10.213.0.2:8451";
 /// An address in the hub that is not the vault's.
 const HUB: &str = "10.213.0.1";
-
-const SHOP: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop}
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: data, namespace: shop}
-spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 64Mi}}, storageClassName: standard}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: app, namespace: shop, labels: {app: app}}
-spec:
-  terminationGracePeriodSeconds: 1
-  containers:
-    - name: app
-      image: cofferdam.test/shell:1
-      imagePullPolicy: IfNotPresent
-      command: [sh, -c, \"[ -e /data/words ] || echo 'kept in the volume' > /data/words; sync; exec sleep 1000000\"]
-      volumeMounts: [{name: data, mountPath: /data}]
-  volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
-";
 
 /// Connects the cluster, protects it, loses an application and brings it back, with the vault's command line and
 /// without a kubeconfig. The cluster's own administrator does two things: apply the agent's manifest, and look.
@@ -64,6 +40,8 @@ fn journey(vault: &Vault, cluster: &Cluster) -> Person {
     cluster.delete_namespace("shop");
     let only = ["-n", &instance, "--included-namespaces", "shop"];
     with(&["restore", "validate"], &only);
+    let planned = with(&["restore", "preview"], &only);
+    assert!(planned.contains("data with its data"), "the plan names the claim: {planned}");
     with(
         &["restore", "start"],
         &[&only[..], &["--include-cluster-scope-resources", "false", "--wait"]].concat(),
@@ -71,6 +49,12 @@ fn journey(vault: &Vault, cluster: &Cluster) -> Person {
     cluster.wait_ready("shop", "app=app", LONG);
     assert_eq!(cluster.exec("shop", "app", &["cat", "/data/words"]), "kept in the volume\n");
     println!("restored");
+
+    // Whoever deletes the instance is named, whatever the owner of the vault switched off.
+    with(&["instance", "delete"], &["-n", &instance, "--yes"]);
+    let told =
+        with(&["alert", "list"], &["--rule", "Delete Backup Data", "--query", "length(@)", "-o", "tsv"]);
+    assert_eq!(told.trim(), "1", "an alert tells of the deletion");
     person
 }
 

@@ -1,40 +1,11 @@
 //! The vault and the official client packages, on two clusters: from an empty vault to what was lost and is there again.
 
-use scenarios::{Cluster, Managed, Ran, Vault, run};
+use scenarios::{Cluster, Managed, Ran, SHOP, Vault, run};
 use std::path::Path;
 use std::process::Command;
 
 /// Where the clusters' pods reach the machine that the tests run on.
 const ADDRESS: &str = "10.213.0.2:8443";
-
-const SHOP: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: words, namespace: shop}
-data: {greeting: hello}
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: data, namespace: shop}
-spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 64Mi}}, storageClassName: standard}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: app, namespace: shop}
-spec:
-  terminationGracePeriodSeconds: 1
-  containers:
-    - name: app
-      image: cofferdam.test/shell:1
-      imagePullPolicy: IfNotPresent
-      command: [sh, -c, \"[ -e /data/words ] || echo 'kept in the volume' > /data/words; sync; exec sleep 1000000\"]
-      volumeMounts: [{name: data, mountPath: /data}]
-  volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
-";
 
 fn journey(vault: &Vault, one: &Managed, two: &Managed) -> Ran {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
