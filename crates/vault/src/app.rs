@@ -2,8 +2,8 @@
 
 use crate::{
     access::Access, accounts::Accounts, cluster_link::ClusterLink, data_plane::StoredData, denials::Denials,
-    links::Links, manifests::ConnectManifests, metrics::Metrics, public_url::PublicUrl, seal::Wrapping,
-    store::Store, tokens::Issuer, trust::Trust, work::Kinds,
+    links::Links, manifests::ConnectManifests, metrics::Metrics, places::Places, public_url::PublicUrl,
+    seal::Wrapping, store::Store, tokens::Issuer, trust::Trust, work::Kinds,
 };
 use crate::{
     api::extensions::Catalogue,
@@ -79,6 +79,8 @@ pub struct App {
     pub gone_after: SignedDuration,
     /// Who of this replica works in which repository.
     pub turns: Turns,
+    /// How many calls are worked on at a time.
+    pub places: Places,
     /// Ends what takes long when the vault is told to stop.
     pub stopping: CancellationToken,
     /// What is counted.

@@ -30,6 +30,7 @@ pub mod metrics;
 pub mod packages;
 pub mod people;
 pub mod pki;
+pub mod places;
 pub mod protect;
 pub mod public_url;
 pub mod recover;

@@ -380,11 +380,13 @@ async fn a_backup_that_ends_after_its_job_was_given_up_leaves_no_recovery_point_
     let given_up = it.ended(&job).await;
 
     it.cluster.is_away(false);
-    it.later(SignedDuration::from_mins(6)).await;
-    it.until(async || it.cluster.object("backups").filter(|backup| backup["spec"]["cancel"] == true)).await;
+    it.within_the_hour(async || {
+        it.cluster.object("backups").filter(|backup| backup["spec"]["cancel"] == true)
+    })
+    .await;
     it.cluster.says("Backup", done());
-    it.later(SignedDuration::from_mins(6)).await;
-    let found = it.until(async || Some(points(&it).await).filter(|points| !points.is_empty())).await;
+    let found =
+        it.within_the_hour(async || Some(points(&it).await).filter(|points| !points.is_empty())).await;
     let told = it.get(&job).await.body;
 
     let code = "KubernetesBackupCustomResourcesTrackingTimeOutError";

@@ -47,8 +47,9 @@ impl Gate {
     }
 }
 
-/// Answers a call.
+/// Answers a call, when it is its turn.
 pub async fn handle(app: &App, gate: Gate, address: Address, body: Bytes, correlation: &str) -> Reply {
+    let _place = app.places.take(gate.operation.method).await;
     let ended = match open(app, gate, address, body, correlation).await {
         Ok(call) => (call.operation.handler)(&call).await,
         Err(failure) => Err(failure),

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 /// The most rows of one page.
 pub const PAGE: u32 = 1_000;
+/// After so many documents others have their turn.
+const BREATH: usize = 100;
 /// How often a write is decided again because someone else was faster.
 pub const TRIES: usize = 5;
 
@@ -151,7 +153,10 @@ pub async fn page_of_kinds(
             let page = call.app.store.resources(kind, under, after.as_deref(), size).await?;
             let is_last = u32::try_from(page.len()).is_ok_and(|length| length < size);
             size = PAGE;
-            for stored in page {
+            for (number, stored) in page.into_iter().enumerate() {
+                if number % BREATH == BREATH - 1 {
+                    tokio::task::yield_now().await;
+                }
                 let key = stored.id.folded().to_owned();
                 if let Some(document) = shown(stored)? {
                     if u32::try_from(value.len()).is_ok_and(|length| length >= most) {

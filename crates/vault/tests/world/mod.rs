@@ -170,7 +170,7 @@ impl World {
     ) -> Self {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        let clock = Arc::new(FixedClock::at(SystemClock.now()));
+        let clock = Arc::new(FixedClock::at(a_minute_past_eight()));
         let mut vault = open(&folder, &clock, limits, people, &choices).await.with_clusters(clusters.clone());
         let first = vault.take_first().unwrap();
         let (tenant, subscription) = (first.tenant.clone(), first.subscription.clone());
@@ -456,4 +456,11 @@ fn person(credential: &Credential) -> Person {
         secret: credential.secret.to_string(),
         token: String::new(),
     }
+}
+
+/// Slots come and days end for a test that lets time go by at the same moments, whatever the hour of its run is.
+fn a_minute_past_eight() -> jiff::Timestamp {
+    const DAY: i64 = 24 * 60 * 60;
+    let now = SystemClock.now().as_second();
+    jiff::Timestamp::from_second(now - now % DAY + 8 * 60 * 60 + 60).unwrap()
 }

@@ -73,22 +73,13 @@ impl Protected {
             format!("{group}/providers/Microsoft.ContainerService/managedClusters/one").parse().unwrap();
         let mut this = Self { world, cluster, group, vault, managed, instance: String::new() };
         this.instance = format!("{}/backupInstances/one-shop", this.vault);
-        this.away_from_a_slot().await;
         this.policy("P7D").await;
         this.connect(&principal).await;
         this.cluster.says("ValidateForBackup", json!({"phase": "Completed", "checks": []}));
         this
     }
 
-    /// The policy has a slot every four hours: no test begins so shortly before one that it comes while the test goes on.
-    async fn away_from_a_slot(&mut self) {
-        const EVERY: i64 = 4 * 60 * 60;
-        let left = EVERY - self.world.app.clock.now().as_second() % EVERY;
-        if left < 30 * 60 {
-            self.later(SignedDuration::from_secs(left + 60)).await;
-        }
-    }
-
+    /// A slot every four hours, the last one a minute before tests begin.
     pub async fn policy(&self, lifetime: &str) {
         let store = json!({"objectType": "DataStoreInfoBase", "dataStoreType": "OperationalStore"});
         let body = json!({"properties": {"objectType": "BackupPolicy",
@@ -311,16 +302,36 @@ impl Protected {
         self
     }
 
-    pub async fn until<T>(&self, look: impl AsyncFn() -> Option<T>) -> T {
-        for _ in 0..600 {
-            if let Some(found) = look().await {
-                return found;
+    /// What the look finds, as soon as it finds something. Time goes by while somebody waits, a minute of it at most.
+    #[track_caller]
+    pub fn until<T>(&self, look: impl AsyncFn() -> Option<T>) -> impl Future<Output = T> {
+        self.while_time_goes_by(SignedDuration::from_millis(100), look)
+    }
+
+    /// Like [`Self::until`], for what the vault looks after every few minutes: an hour goes by at most. It may be putting
+    /// the last look down just now, so that no single step of the clock is sure to be followed by another look.
+    #[track_caller]
+    pub fn within_the_hour<T>(&self, look: impl AsyncFn() -> Option<T>) -> impl Future<Output = T> {
+        self.while_time_goes_by(SignedDuration::from_secs(6), look)
+    }
+
+    #[track_caller]
+    fn while_time_goes_by<T>(
+        &self,
+        by: SignedDuration,
+        look: impl AsyncFn() -> Option<T>,
+    ) -> impl Future<Output = T> {
+        let asked_at = std::panic::Location::caller();
+        async move {
+            for _ in 0..600 {
+                if let Some(found) = look().await {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                self.world.clock.advance(by);
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            // Time goes by while somebody waits.
-            self.world.clock.advance(SignedDuration::from_millis(100));
+            panic!("{asked_at}: it did not come about within 30 s");
         }
-        panic!("it did not come about within 30 s");
     }
 
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
