@@ -43,7 +43,7 @@ impl VaultAccounts {
     }
 
     fn open(&self, account: &Known, found: &Loaded<ContainerRecord>) -> Result<Container, BlobError> {
-        let ContainerRecord { metadata, modified, folder } = &found.document;
+        let ContainerRecord { metadata, modified, folder, .. } = &found.document;
         Ok(Container {
             name: found.id.name().to_owned(),
             etag: container_etag(found),

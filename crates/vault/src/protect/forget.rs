@@ -30,6 +30,7 @@ const PLURAL: &str = "deletebackups";
 const POLL: SignedDuration = SignedDuration::from_secs(2);
 const ELSEWHERE: &str = "the extension writes to another location now; it deletes this recovery point once its settings name \
                          the location again";
+const ELSEWHERE_NOW: &str = "the extension writes to another location now";
 /// After a failure, so that a cluster that is being mended is met again the same day.
 pub const REST: SignedDuration = SignedDuration::from_mins(30);
 
@@ -98,6 +99,9 @@ async fn in_cluster(
         Err(problem) => return rest(app, point, state, REST, &problem.message),
     };
     if standing == Standing::Elsewhere {
+        if let Some(lost) = lost(app, vault, &point, &state, ELSEWHERE_NOW).await? {
+            return Ok(lost);
+        }
         // Asked about its own location, the extension would rightly say that there is no such recovery point.
         return rest(app, point, state, REST, ELSEWHERE);
     }
@@ -125,12 +129,29 @@ async fn in_cluster(
                 return Ok(forgotten(&point));
             }
             let said = failed.map_or("without a reason", |problem| problem.message.as_str());
+            if let Some(lost) = lost(app, vault, &point, &state, said).await? {
+                return Ok(lost);
+            }
             // The next try is another object: this one has ended.
             state.tries += 1;
             rest(app, point, state, REST, &format!("BackupPluginDeleteBackupOperationFailed: {said}"))
         }
         Seen::There(_) => later(app, POLL, &state),
         seen => rest(app, point, state, REST, &why(&seen)),
+    }
+}
+
+/// Where nothing is any more, no cluster can delete anything either.
+async fn lost(
+    app: &App,
+    vault: &ResourceId,
+    point: &Loaded<PointRecord>,
+    state: &State,
+    because: &str,
+) -> Result<Option<Step>, StoreError> {
+    match gone::lost_with(app, &point.document).await? {
+        Some(why) => gone::lost(app, vault, point, state.clone(), because, &why).await.map(Some),
+        None => Ok(None),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is kept of a recovery point.
 
+use crate::store::{Store, StoreError};
 use arm::ResourceId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -38,4 +39,9 @@ pub struct PointRecord {
     /// Why its deletion did not come about yet.
     #[serde(default)]
     pub kept_because: Option<String>,
+}
+
+/// A recovery point of a vault, if it has any: also one whose instance is gone.
+pub async fn first_of(store: &dyn Store, vault: &ResourceId) -> Result<Option<ResourceId>, StoreError> {
+    Ok(store.resources(KIND, vault, None, 1).await?.into_iter().next().map(|stored| stored.id))
 }

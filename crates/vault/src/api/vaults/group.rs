@@ -3,6 +3,7 @@
 
 use super::{INSTANCES, KIND, VaultRecord};
 use crate::{
+    api::points,
     api::resource::{Loaded, PAGE, read},
     store::{Change, Store, StoreError},
 };
@@ -32,6 +33,10 @@ pub async fn keeps(store: &dyn Store, group: &ResourceId) -> Result<Option<ArmEr
                     "holds backup instances, or deleted ones that can come back; delete them".to_owned(),
                 );
             }
+        }
+        if reason.is_none() && points::first_of(store, &vault.id).await?.is_some() {
+            reason =
+                Some("still deletes recovery points; wait until they are gone, and delete it".to_owned());
         }
         if let Some(reason) = reason {
             let message =

@@ -68,7 +68,7 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     let (Some(_turn), Some(_own)) = (app.turns.take(TURN), app.turns.take(&location.id)) else {
         return later(app, BUSY, &state);
     };
-    let repo = match open(app, &state.vault, &location.id, &location.settings).await? {
+    let repo = match open(app, &state.vault, &location.id, &location.settings, None).await? {
         Ok(repo) => repo,
         Err(Closed::Removed(_)) => return Ok(Step::Done(Vec::new())),
         Err(Closed::Kept(why)) => {

@@ -94,10 +94,13 @@ async fn take(call: &Call<'_>, name: &str, id: &ResourceId) -> Result<Change, Fa
         return Err(names::taken(name).into());
     }
     let index = names::index(name).map_err(|error| StoreError::Damaged(error.to_string()))?;
-    // What an account left that went in a way that forgot its name is nobody's.
-    let left = call.app.store.resource(&index).await?.map(|left| left.version);
-    let expected = left.map_or(Expected::Absent, Expected::Version);
-    Ok(write(&index, &names::NameRecord { account: id.clone() }, expected)?)
+    // What stands there is of accounts that are gone, and stays known.
+    let left: Option<Loaded<names::NameRecord>> = load(call.app.store.as_ref(), &index).await?;
+    let (earlier, expected) = match left {
+        Some(left) => (left.document.earlier, Expected::Version(left.version)),
+        None => (Vec::new(), Expected::Absent),
+    };
+    Ok(write(&index, &names::NameRecord { account: id.clone(), earlier }, expected)?)
 }
 
 /// Changes some of it.
