@@ -7,7 +7,7 @@ use crate::{
 };
 use crate::{
     api::extensions::Catalogue,
-    protect::{gone::Turns, quotas::Quotas},
+    protect::{gone::Turns, hold::Holds, quotas::Quotas},
     self_backup,
     webhooks::Webhooks,
 };
@@ -79,6 +79,8 @@ pub struct App {
     pub gone_after: SignedDuration,
     /// Who of this replica works in which repository.
     pub turns: Turns,
+    /// In which repositories something must stay.
+    pub holds: Holds,
     /// Ends what takes long when the vault is told to stop.
     pub stopping: CancellationToken,
     /// What is counted.

@@ -5,6 +5,7 @@ use super::{
     custom_resource,
     decide::Seen,
     gone::{self, Found, Standing, Watch, standing},
+    hold::is_held,
     reach::{Reach, reach},
     start::vault_of,
 };
@@ -119,7 +120,7 @@ async fn in_cluster(
         }
         Seen::There(status) if status.phase == "Completed" || status.phase == "CompletedWithWarnings" => {
             clear(app, &way, path).await;
-            Ok(forgotten(&point))
+            cleared(app, vault, &point).await
         }
         Seen::There(status) if status.phase == "Failed" || status.phase == "Cancelled" => {
             clear(app, &way, path).await;
@@ -153,6 +154,15 @@ async fn lost(
         Some(why) => gone::lost(app, vault, point, state.clone(), because, &why).await.map(Some),
         None => Ok(None),
     }
+}
+
+/// The cluster has deleted it. Where other recovery points must stay, no cluster may prune the repository: the vault does.
+async fn cleared(app: &App, vault: &ResourceId, point: &Loaded<PointRecord>) -> Result<Step, StoreError> {
+    let mut changes = vec![Change::Remove(point.id.clone(), Expected::Version(point.version))];
+    if is_held(app, &point.document.location).await? {
+        changes.extend(gone::prune::changes(&point.document.key, vault, app.clock.now())?);
+    }
+    Ok(Step::Done(changes))
 }
 
 fn forgotten(point: &Loaded<PointRecord>) -> Step {

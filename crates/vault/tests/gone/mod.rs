@@ -21,7 +21,11 @@ use std::{
 use storage::LocalStore;
 use telemetry::Clock;
 use vault::{
-    api::{points::PointRecord, put, storage::container_id},
+    api::{
+        points::PointRecord,
+        put,
+        storage::{container_id, index},
+    },
     keys::{ExportedKey, import, location_key},
     protect::forget,
     seal::Wrapping,
@@ -56,6 +60,7 @@ pub async fn keep_location(
                 "store": "default", "folder": "acct-1", "createdAt": now}),
         ),
         put(&container, json!({"modified": now, "folder": FOLDER})),
+        put(&index("acct").unwrap(), json!({"account": account})),
     ];
     store.commit(&changes, &audit(now)).await.unwrap();
     keep_key(store, wrapping, now).await;

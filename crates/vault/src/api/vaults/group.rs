@@ -3,8 +3,8 @@
 
 use super::{INSTANCES, KIND, VaultRecord};
 use crate::{
-    api::points,
     api::resource::{Loaded, PAGE, read},
+    api::{BLOCKED_GROUP as BLOCKED, points},
     store::{Change, Store, StoreError},
 };
 use arm::{ArmError, ResourceId};
@@ -41,9 +41,7 @@ pub async fn keeps(store: &dyn Store, group: &ResourceId) -> Result<Option<ArmEr
         if let Some(reason) = reason {
             let message =
                 format!("The resource group cannot be deleted: the vault '{}' {reason} first.", vault.id);
-            return Ok(Some(
-                ArmError::new(409, "ResourceGroupDeletionBlocked", message).about(vault.id.as_str()),
-            ));
+            return Ok(Some(ArmError::new(409, BLOCKED, message).about(vault.id.as_str())));
         }
     }
     Ok(None)

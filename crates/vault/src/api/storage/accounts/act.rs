@@ -15,6 +15,7 @@ use crate::{
         },
         storage::{ACCOUNT, NAMESPACE, READ, names},
     },
+    protect::hold::{self, Place},
     reply::Reply,
     store::{Change, Expected, StoreError},
 };
@@ -124,12 +125,18 @@ pub async fn patch(call: &Call<'_>) -> Result<Reply, Failure> {
     Err(StoreError::Conflict(call.scope()?.to_string()).into())
 }
 
-/// Deletes it; its data goes in the background. What is not there is gone already.
+/// Deletes it, unless recovery points hold it; its data goes in the background. What is not there is gone already.
 pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
     for _ in 0..TRIES {
         let found = existing(call).await?;
         check_conditions(call, found.as_ref().map(|found| found.version))?;
         let Some(found) = found else { return Ok(Reply::empty(204)) };
+        let place = Place { accounts: &[found.id.name()], container: None };
+        if let Some(refusal) =
+            hold::keeps(call.app.store.as_ref(), place, "AccountProtectedFromDeletion").await?
+        {
+            return Err(refusal.into());
+        }
         let mut changes = removal(call.app.store.as_ref(), &found, call.now).await?;
         changes.extend(
             alerts::place_deleted(call.app, &[found.id.name()], None, &call.caller.object_id, call.now)
