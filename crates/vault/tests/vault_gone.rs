@@ -18,7 +18,7 @@ use std::{sync::Arc, time::SystemTime};
 use storage::LocalStore;
 use telemetry::{Clock, SystemClock};
 use vault::{
-    api::points::PointRecord,
+    api::{Loaded, instances::InstanceRecord, load, points::PointRecord},
     keys::location_key,
     protect::gone::left,
     store::{Change, Expected},
@@ -320,6 +320,39 @@ async fn the_space_of_what_the_vault_deleted_is_freed() {
     let point = points::find(&repo, "p1").await.unwrap().unwrap();
     let manifest = points::OpenPoint::open(&repo, point).await.unwrap().manifest().await.unwrap();
     assert_eq!(manifest.recovery_point.as_str(), "p1");
+}
+
+#[tokio::test]
+async fn what_a_vault_is_called_does_not_make_its_instances_adopted_ones() {
+    let scene = Scene::start().await;
+    let group = scene.it.world.group("recovered");
+    let instance =
+        format!("{group}/providers/Microsoft.DataProtection/backupVaults/recovered/backupInstances/one");
+    scene.delete_cluster().await;
+    write_point(&scene.repo, "p0", scene.it.world.clock.clone()).await;
+
+    let (point, changes) = doomed(&instance, &scene.it.managed, "p0", scene.it.world.clock.now());
+    scene.it.world.app.store.commit(&changes, &audit()).await.unwrap();
+    scene.forgotten(&point).await;
+
+    assert_eq!(held(&scene.repo).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_was_adopted_leaves_the_catalogue_alone_whatever_its_vault_is_called() {
+    let scene = Scene::start().await;
+    scene.it.protect().await;
+    let store = scene.it.world.app.store.as_ref();
+    let instance: ResourceId = scene.it.instance.parse().unwrap();
+    let mut adopted: Loaded<InstanceRecord> = load(store, &instance).await.unwrap().unwrap();
+    adopted.document.adopted = true;
+    store.commit(&[adopted.write().unwrap()], &audit()).await.unwrap();
+    scene.delete_cluster().await;
+
+    let point = scene.doomed("p0").await;
+    scene.forgotten(&point).await;
+
+    assert_eq!(held(&scene.repo).await, ["p0"], "nobody could be asked whether its cluster lives");
 }
 
 /// Makes all files of a folder older.

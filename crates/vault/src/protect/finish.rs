@@ -118,10 +118,11 @@ pub(super) async fn point(
     if is_there {
         return Ok(Made::default());
     }
-    let (tag, lifetime) = retention(app, job, time).await?;
+    let Retained { tag, asked, lifetime } = retention(app, job, time).await?;
     let Some(record) = record(&job.document, &job.id, time, &tag, lifetime.end(time)) else {
         return Ok(Made::default());
     };
+    let record = PointRecord { tag_asked: asked, ..record };
     job.document.tag = Some(tag);
     job.document.point = Some(PointOf { id, time });
     // One that is purged at the same moment would take the record along, and leave the recovery point.
@@ -173,6 +174,7 @@ fn record(
         key: key.clone(),
         is_partial: job.status == JobStatus::CompletedWithWarnings,
         tag: tag.to_owned(),
+        tag_asked: false,
         policy: job.policy.name().to_owned(),
         expires_at,
         deleting: false,
@@ -198,20 +200,27 @@ async fn mended(app: &App, job: &JobRecord) -> Result<Option<Change>, StoreError
     instance.write().map(Some)
 }
 
+/// How long a recovery point lives, and why.
+struct Retained {
+    tag: String,
+    /// Whoever asked for the backup asked for the tag.
+    asked: bool,
+    lifetime: Lifetime,
+}
+
 /// The tag of a successful backup and how long it lives, by the policy as it is now: later changes of the policy count
 /// for later recovery points.
-async fn retention(
-    app: &App,
-    job: &Loaded<JobRecord>,
-    time: Timestamp,
-) -> Result<(String, Lifetime), StoreError> {
+async fn retention(app: &App, job: &Loaded<JobRecord>, time: Timestamp) -> Result<Retained, StoreError> {
     let fallback = || FALLBACK_DAYS.parse().map_err(|error| StoreError::Damaged(format!("{error}")));
+    let wanted = job.document.tag.as_ref();
     let Some(plan) = policies::plan(app.store.as_ref(), &job.document.policy).await? else {
-        return Ok((job.document.tag.clone().unwrap_or_else(|| DEFAULT_TAG.to_owned()), fallback()?));
+        let tag = wanted.cloned().unwrap_or_else(|| DEFAULT_TAG.to_owned());
+        return Ok(Retained { tag, asked: wanted.is_some(), lifetime: fallback()? });
     };
-    let tag = match &job.document.tag {
-        Some(tag) if plan.retention(tag).is_some() => tag.clone(),
-        _ => {
+    let asked = wanted.filter(|tag| plan.retention(tag).is_some());
+    let tag = match asked {
+        Some(tag) => tag.clone(),
+        None => {
             let earlier = earlier(app, job).await?;
             let rule = tag_for(&plan.tags, time, &earlier, &plan.schedule.zone);
             rule.map_or_else(|| DEFAULT_TAG.to_owned(), |rule| rule.tag.clone())
@@ -221,11 +230,12 @@ async fn retention(
         Some(retention) => retention.operational,
         None => fallback()?,
     };
-    Ok((tag, lifetime))
+    Ok(Retained { asked: asked.is_some(), tag, lifetime })
 }
 
-/// When the instance's other recovery points were made.
+/// When those of the instance's other recovery points were made that got their tags by rule.
 async fn earlier(app: &App, job: &Loaded<JobRecord>) -> Result<Vec<Timestamp>, StoreError> {
     let points = expire::all(app, &job.document.instance).await?;
-    Ok(points.into_iter().map(|point| point.document.time).collect())
+    let by_rule = points.into_iter().filter(|point| !point.document.tag_asked);
+    Ok(by_rule.map(|point| point.document.time).collect())
 }

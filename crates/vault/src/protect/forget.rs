@@ -10,10 +10,10 @@ use super::{
     start::vault_of,
 };
 use crate::{
-    api::{Loaded, load, points::PointRecord},
+    api::{Loaded, instances::InstanceRecord, load, points::PointRecord},
     app::App,
     cluster_link::ClusterRequest,
-    recover::adopt,
+    keys::location_key,
     store::{Change, Expected, StoreError, Work},
     work::{Answered, Step},
 };
@@ -74,10 +74,12 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     let state: State = serde_json::from_value(work.document.clone())
         .map_err(|error| StoreError::Damaged(format!("{}: {error}", work.id)))?;
     let seen = gone::look(app, &point.document.cluster).await?;
-    match standing(seen.as_ref(), &point.document.key, app.gone_after, app.clock.now()) {
+    // The id that the key has now: recovery points keep the one that it had.
+    let key = location_key(&point.document.location);
+    match standing(seen.as_ref(), &key, app.gone_after, app.clock.now()) {
         // The cluster of what a recovery adopted is known by its UID alone: nobody can be asked. It leaves the catalogue, and
         // another look at the repositories finds it again.
-        Standing::Gone(_) if adopt::is_adopted(&instance) => Ok(forgotten(&point)),
+        Standing::Gone(_) if is_adopted(app, &instance).await? => Ok(forgotten(&point)),
         Standing::Gone(gone) => gone::erase(app, &vault, point, state, gone).await,
         // It is back, if it was gone: it has the snapshots too.
         standing => {
@@ -85,6 +87,11 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
             in_cluster(app, &vault, point, state, standing).await
         }
     }
+}
+
+async fn is_adopted(app: &App, instance: &ResourceId) -> Result<bool, StoreError> {
+    let found: Option<Loaded<InstanceRecord>> = load(app.store.as_ref(), instance).await?;
+    Ok(found.is_some_and(|instance| instance.document.adopted))
 }
 
 /// The cluster deletes it, with its snapshots.

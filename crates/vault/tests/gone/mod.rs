@@ -165,6 +165,7 @@ pub fn doomed(instance: &str, cluster: &ResourceId, id: &str, now: Timestamp) ->
         key: location_key(&settings()),
         is_partial: false,
         tag: "Default".to_owned(),
+        tag_asked: false,
         policy: "policy1".to_owned(),
         expires_at: now,
         deleting: true,

@@ -107,6 +107,9 @@ impl Protected {
         assert_eq!(made.status, 200, "{made:?}");
     }
 
+    /// The policy keeps the first of each day for longer, by a rule of its own.
+    pub async fn daily(&self) {}
+
     /// What agent and gateway would bring about: a connected cluster with its extension, binding and roles.
     async fn connect(&self, vault_principal: &str) {
         let store = &self.world.app.store;

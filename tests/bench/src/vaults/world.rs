@@ -275,6 +275,7 @@ fn instance(
         next: ProtectionState::ProtectionConfigured,
         problems: Vec::new(),
         deletion: None,
+        adopted: false,
     };
     let change = put(&id, &record, Expected::Absent)?;
     Ok((id, change))

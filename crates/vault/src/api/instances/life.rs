@@ -154,6 +154,7 @@ fn new(instance: BackupInstance, tags: std::collections::BTreeMap<String, String
         next: ProtectionState::ProtectionConfigured,
         problems: Vec::new(),
         deletion: None,
+        adopted: false,
     }
 }
 
@@ -208,6 +209,7 @@ fn changed(
         next,
         problems: Vec::new(),
         deletion: None,
+        adopted: was.adopted,
     })
 }
 

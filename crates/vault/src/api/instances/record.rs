@@ -69,6 +69,9 @@ pub struct InstanceRecord {
     /// Its deletion.
     #[serde(default)]
     pub deletion: Option<Deletion>,
+    /// It was found in a repository after the catalogue had been lost: its vault, its policy and its cluster are stand-ins.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
 }
 
 impl ProtectionState {

@@ -29,6 +29,9 @@ pub struct PointRecord {
     pub is_partial: bool,
     /// Its retention tag.
     pub tag: String,
+    /// The tag was asked for, and no rule of the schedule gave it: it is the first of no day, and leaves that to others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tag_asked: bool,
     /// The policy that made it.
     pub policy: String,
     /// When it has lived long enough.
