@@ -4,7 +4,7 @@
 use super::gate::of_store;
 use crate::{
     app::App,
-    protect::hold::{Part, part, refuses_to_forget},
+    protect::hold::{Part, may_be_part, part, refuses_to_forget},
 };
 use async_trait::async_trait;
 use blobs::{
@@ -33,6 +33,9 @@ impl Held {
 
     /// What a blob is to a repository in which something must stay, and that repository's prefix.
     async fn part(&self, key: &Key) -> Result<Option<(Option<String>, Part)>, BlobError> {
+        if !may_be_part(key.as_str()) {
+            return Ok(None);
+        }
         let (store, now) = (self.app.store.as_ref(), self.app.clock.now());
         let prefixes = self.app.holds.prefixes(store, &self.account, &self.container, now).await;
         let prefixes = prefixes.map_err(|error| of_store(&error))?;

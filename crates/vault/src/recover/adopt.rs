@@ -118,24 +118,19 @@ fn instance_record(vault: &ResourceId, point: &FoundPoint) -> Result<InstanceRec
     // What cannot be read of it selects nothing; the recovery point itself says what it holds.
     let parameters: BackupParameters = serde_json::from_value(point.spec.clone()).unwrap_or_default();
     let told = [("cluster", &point.cluster), ("instance", &point.instance)];
-    Ok(InstanceRecord {
-        instance: BackupInstance {
-            friendly_name: format!("{}/{}", point.cluster, point.instance),
-            source: Datasource { resource, location: LOCATION.to_owned(), name: point.cluster.clone() },
-            policy: vault.child("backupPolicies", NAME).map_err(wrong)?,
-            snapshot_group: snapshot_group.unwrap_or(own),
-            parameters,
-            identity: None,
-            validation_type: None,
-        },
-        tags: told.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect(),
-        label: point.instance.clone(),
-        state: ProtectionState::ProtectionStopped,
-        next: ProtectionState::ProtectionStopped,
-        problems: Vec::new(),
-        deletion: None,
-        adopted: true,
-    })
+    let instance = BackupInstance {
+        friendly_name: format!("{}/{}", point.cluster, point.instance),
+        source: Datasource { resource, location: LOCATION.to_owned(), name: point.cluster.clone() },
+        policy: vault.child("backupPolicies", NAME).map_err(wrong)?,
+        snapshot_group: snapshot_group.unwrap_or(own),
+        parameters,
+        identity: None,
+        validation_type: None,
+    };
+    let tags = told.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();
+    let stopped = ProtectionState::ProtectionStopped;
+    let record = InstanceRecord::new(instance, tags, point.instance.clone());
+    Ok(InstanceRecord { state: stopped, next: stopped, adopted: true, ..record })
 }
 
 fn wrong(error: arm::IdError) -> StoreError {

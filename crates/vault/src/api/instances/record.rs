@@ -123,6 +123,20 @@ impl ProtectionState {
 }
 
 impl InstanceRecord {
+    /// One that nobody has looked at yet.
+    pub fn new(instance: BackupInstance, tags: BTreeMap<String, String>, label: String) -> Self {
+        Self {
+            instance,
+            tags,
+            label,
+            state: ProtectionState::ConfiguringProtection,
+            next: ProtectionState::ProtectionConfigured,
+            problems: Vec::new(),
+            deletion: None,
+            adopted: false,
+        }
+    }
+
     /// Whether backups are made on schedule: also while a change is looked at, unless it is the change of one that rests.
     pub fn is_scheduled(&self) -> bool {
         match self.state {

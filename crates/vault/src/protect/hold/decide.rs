@@ -28,9 +28,26 @@ pub fn part(prefix: Option<&str>, file: &str) -> Option<Part> {
     })
 }
 
+/// Whether a file can be part of a repository that must stay, wherever in the container that lies. Backups go on without
+/// anybody having to know which repositories there are.
+pub fn may_be_part(file: &str) -> bool {
+    let parts: Vec<&str> = file.split('/').collect();
+    let mut behind = parts.iter().zip(parts.iter().skip(1));
+    behind.any(|(folder, below)| *folder == REPOSITORY_FOLDER && *below != "locks")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn locks_and_what_lies_elsewhere_are_told_by_their_names_alone() {
+        for file in ["cofferdam/locks/x", "a/cofferdam/locks/x", "a/b", ".cofferdam-blocks/a/b", "cofferdam"]
+        {
+            assert!(!may_be_part(file), "{file}");
+        }
+        assert!(may_be_part("a/cofferdam/locks/cofferdam/config"));
+    }
 
     #[test]
     fn a_file_is_of_the_repository_in_whose_folder_it_lies_and_of_no_other() {
@@ -57,6 +74,8 @@ mod tests {
 
         for (prefix, file, expected) in cases {
             assert_eq!(part(prefix, file), expected, "{prefix:?} {file}");
+            let stays = expected.is_some_and(|part| part != Part::Passing);
+            assert!(may_be_part(file) || !stays, "{file}");
         }
     }
 }
