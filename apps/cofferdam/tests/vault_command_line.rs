@@ -478,11 +478,11 @@ fn what_a_vault_has_not_is_told_and_not_made_up() {
     let backup =
         world.refused(&["backup", "start", "--instance", "none", "-v", "vault", "-g", "g", "--wait"]);
     let friendly =
-        world.refused(&["instance", "show", "--instance", "none/default", "-v", "vault", "-g", "g"]);
+        world.refused(&["instance", "show", "--instance", "none/nightly", "-v", "vault", "-g", "g"]);
     let enable = world.refused(&["enable-backup", "--datasource-id", &cluster, "--enable-trusted-access"]);
 
     assert_eq!((instances, jobs), (Value::Array(Vec::new()), Value::Array(Vec::new())));
-    assert_eq!(body["properties"]["friendlyName"], "none/default");
+    assert_eq!(body["properties"]["friendlyName"], "none/nightly");
     for (code, said) in [instance, backup, friendly, enable] {
         assert_eq!(code, 5, "{said}");
         assert!(said.starts_with("error: ") && said.contains("next: "), "{said}");

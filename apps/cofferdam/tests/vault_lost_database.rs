@@ -2,15 +2,11 @@
 //! recovery points that the backup did not know yet.
 
 mod served;
+#[path = "../../../crates/vault/tests/gone/written.rs"]
+mod written;
 
-use engine::{InitOptions, Job, Node, Repo, RepositorySecret, SnapshotDraft, Writer};
+use engine::{InitOptions, Repo, RepositorySecret};
 use jiff::Timestamp;
-use protection::{
-    BackupUid, ClusterUid, RecoveryPointId,
-    point::{
-        BackupIdentity, ClusterIdentity, FORMAT_VERSION, MANIFEST, Manifest, VolumeProtection, VolumeRecord,
-    },
-};
 use serde_json::{Value, json};
 use served::{PROGRAM, Served};
 use std::{
@@ -32,6 +28,7 @@ use vault::{
     server::open_store,
     store::{AuditEntry, AuditOutcome, Change, Expected, Store},
 };
+use written::Written;
 
 const PASSWORD: &str = "0123456789abcdef";
 const CLUSTER: &str = "7d3c0c7e-0000-4000-8000-00000000c1c1";
@@ -204,55 +201,13 @@ async fn repository(location: &Path) -> Repo {
     }
 }
 
-/// A volume of a recovery point that its storage system keeps a snapshot of.
-fn snapshot(id: &str) -> VolumeRecord {
-    VolumeRecord {
-        namespace: "shop".to_owned(),
-        claim: "data".to_owned(),
-        persistent_volume: None,
-        driver: Some("csi.example".to_owned()),
-        storage_class: None,
-        block: false,
-        capacity: 1,
-        protection: VolumeProtection::Snapshot {
-            handle: format!("handle-{id}"),
-            cut: SystemClock.now(),
-            restore_size: None,
-            content: format!("anchor-{id}"),
-            group: None,
-        },
-    }
-}
-
 /// A recovery point as an extension commits it.
 async fn write_point(repo: &Repo, id: &str, instance: &str) {
-    let (now, uid) = (SystemClock.now(), format!("{id}-uid"));
-    let manifest = Manifest {
-        format_version: FORMAT_VERSION.to_owned(),
-        recovery_point: RecoveryPointId::new(id),
-        backup: BackupIdentity { name: format!("job-{id}"), uid: BackupUid::new(uid.clone()) },
-        instance: instance.to_owned(),
-        started: now,
-        completed: now,
-        cluster: ClusterIdentity { uid: ClusterUid::new(CLUSTER), kubernetes_version: "v1.33.0".to_owned() },
-        writer: "cofferdam test".to_owned(),
-        selection: json!({"backupInstance": instance, "includedNamespaces": ["shop"], "retentionTag": "Daily",
-            "snapshotResourceGroup": "snapshots", "snapshotVolumes": true}),
-        lists: Vec::new(),
-        counts: Default::default(),
-        bytes: 0,
-        volumes: vec![snapshot(id)],
-        problems: Vec::new(),
-    };
-    let writer = Writer::start(repo, Job::new(Arc::new(SystemClock))).await.unwrap();
-    let mut file = writer.file();
-    file.write_slice(&serde_json::to_vec(&manifest).unwrap()).await.unwrap();
-    let content = file.finish().await.unwrap();
-    let root = writer.tree(vec![Node::file(MANIFEST, &content, now)]).await.unwrap();
-    let tags =
-        [("recovery-point", id), ("backup-uid", uid.as_str()), ("cluster", CLUSTER), ("instance", instance)];
-    let tags = tags.map(|(name, value)| format!("{name}={value}")).to_vec();
-    writer.commit(SnapshotDraft { tags, ..SnapshotDraft::new(root, now) }).await.unwrap();
+    let selection = json!({"backupInstance": instance, "includedNamespaces": ["shop"], "retentionTag": "Daily",
+        "snapshotResourceGroup": "snapshots", "snapshotVolumes": true});
+    let backup = format!("{id}-uid");
+    let written = Written { id, backup: &backup, instance, cluster: CLUSTER, selection };
+    written.commit(repo, Arc::new(SystemClock)).await;
 }
 
 /// A vault with an account, a container, an instance, and a repository that holds the one recovery point that the catalogue

@@ -7,7 +7,7 @@ use crate::{
 };
 use crate::{
     api::extensions::Catalogue,
-    protect::{gone::Turns, quotas::Quotas},
+    protect::{gone::Turns, hold::Holds, quotas::Quotas},
     self_backup,
     webhooks::Webhooks,
 };
@@ -81,6 +81,8 @@ pub struct App {
     pub turns: Turns,
     /// How many calls are worked on at a time.
     pub places: Places,
+    /// In which repositories something must stay.
+    pub holds: Holds,
     /// Ends what takes long when the vault is told to stop.
     pub stopping: CancellationToken,
     /// What is counted.

@@ -4,6 +4,7 @@
 mod access;
 mod accounts;
 mod gate;
+mod held;
 mod known;
 mod located;
 pub mod remove;

@@ -13,7 +13,7 @@ use crate::{
     },
     app::App,
     keys::{RepositoryKeyError, location_key, own_key, seal_for_customer, source_key},
-    protect::{checks, expire, rekey, start::location_settings, validate},
+    protect::{checks, expire, hold::is_held, rekey, start::location_settings, validate},
     reply::Reply,
     seal::SealError,
     store::{AuditEntry, AuditOutcome},
@@ -93,6 +93,7 @@ pub async fn grant(app: &App, caller: &Caller, body: &[u8], correlation: &str) -
         }
         other => other.map_err(failed)?,
     };
+    let vault_prunes = asked.purpose == "upkeep" && is_held(app, &place.settings).await?;
     let mut settings = place.settings;
     if !place.is_own && is_served_here(app, &settings).await? {
         // Where an account of this vault is reached is the vault's to say, not the other cluster's: the reader sends its
@@ -102,15 +103,16 @@ pub async fn grant(app: &App, caller: &Caller, body: &[u8], correlation: &str) -
     extensions::reach_here(app, &mut settings);
     let ends = app.clock.now().checked_add(HOLDS).unwrap_or(app.clock.now());
     app.store.note(&audit(app, caller, &asked, correlation, AuditOutcome::Changed)).await?;
-    Ok(Reply::json(
-        200,
-        json!({
-            "role": if place.is_own { "own" } else { "source" },
-            "settings": settings,
-            "repositoryPassword": password.as_str(),
-            "expiresAt": ends,
-        }),
-    ))
+    let mut granted = json!({
+        "role": if place.is_own { "own" } else { "source" },
+        "settings": settings,
+        "repositoryPassword": password.as_str(),
+        "expiresAt": ends,
+    });
+    if let (true, Some(object)) = (vault_prunes, granted.as_object_mut()) {
+        object.insert("vaultPrunes".to_owned(), json!(true));
+    }
+    Ok(Reply::json(200, granted))
 }
 
 /// Sees to it that a repository key is sealed with the customers' keys of the vaults that the cluster's owner lets in.

@@ -59,13 +59,15 @@ pub enum RepositoryKeyError {
     Damaged(String),
 }
 
-/// The id of a location's key: the same place has the same key, however its settings are spelt.
+/// The id of a location's key: the same place has the same key, however its settings are spelt. The URI of a storage account
+/// says how the account is reached and not which one it is, so it counts only where no account is named.
 pub fn location_key(settings: &BTreeMap<String, String>) -> String {
     let get = |name: &str| {
         let value = setting(settings, name).unwrap_or_default();
         // Of a prefix the case counts, for it is a folder.
         if name == ".prefix" { value.trim_matches('/').to_owned() } else { value.to_lowercase() }
     };
+    let has_account = setting(settings, ".config.storageAccount").is_some();
     let mut hash = Sha256::new();
     for name in [
         ".provider",
@@ -77,6 +79,7 @@ pub fn location_key(settings: &BTreeMap<String, String>) -> String {
     ] {
         let value = match (name, get(name)) {
             (".provider", value) if value.is_empty() => "azure".to_owned(),
+            (".config.storageAccountURI", _) if has_account => String::new(),
             (_, value) => value,
         };
         hash.update((value.len() as u64).to_be_bytes());
@@ -104,7 +107,10 @@ pub async fn own_key(
 ) -> Result<Zeroizing<String>, RepositoryKeyError> {
     let store = app.store.as_ref();
     if store.secret(&secret_name(id)).await?.is_none() {
-        make(app, id, settings, cluster).await?;
+        match of_same_place(store, id).await? {
+            Some(same) => take_over(app, id, &same).await?,
+            None => make(app, id, settings, cluster).await?,
+        }
     }
     let record = record_id(id)?;
     let found: Option<Loaded<KeyRecord>> = load(store, &record).await?;
@@ -128,6 +134,41 @@ pub async fn own_key(
 /// The key of a location that is only read.
 pub async fn source_key(app: &App, id: &str) -> Result<Zeroizing<String>, RepositoryKeyError> {
     opened(app.store.as_ref(), &app.wrapping, id).await
+}
+
+/// The oldest key of the same place that is kept under another id: ids were once made of how a place is reached, too.
+async fn of_same_place(store: &dyn Store, id: &str) -> Result<Option<String>, StoreError> {
+    let mut oldest: Option<(Timestamp, String)> = None;
+    for KeyedLocation { id: other, settings, .. } in locations(store).await? {
+        if other == id || location_key(&settings) != id {
+            continue;
+        }
+        let found: Option<Loaded<KeyRecord>> = load(store, &record_id(&other)?).await?;
+        let Some(found) = found else { continue };
+        let created_at = found.document.created_at;
+        if oldest.as_ref().is_none_or(|(at, _)| created_at < *at) {
+            oldest = Some((created_at, other));
+        }
+    }
+    Ok(oldest.map(|(_, other)| other))
+}
+
+/// Keeps the key of a place under its present id, too. Recovery points name the id that it had.
+async fn take_over(app: &App, id: &str, other: &str) -> Result<(), RepositoryKeyError> {
+    let store = app.store.as_ref();
+    let found: Option<Loaded<KeyRecord>> = load(store, &record_id(other)?).await?;
+    let found = found.ok_or_else(|| RepositoryKeyError::Damaged(other.to_owned()))?;
+    let key = opened(store, &app.wrapping, other).await?;
+    let name = secret_name(id);
+    let keep = Change::Keep(name.clone(), app.wrapping.seal(&name, key.as_bytes())?);
+    // It is sealed with the key of a customer again before it is granted.
+    let record = KeyRecord { customer: None, ..found.document };
+    let record = put(&record_id(id)?, &record, Expected::Absent)?;
+    let audit = audit(app, &format!("keep repository key of {other} under its present id"), id);
+    match app.store.commit(&[app.wrapping.guard(), keep, record], &audit).await {
+        Ok(()) | Err(StoreError::Conflict(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn make(
@@ -402,6 +443,20 @@ mod tests {
 
         assert_eq!(location_key(&one), location_key(&same));
         assert_ne!(location_key(&one), location_key(&other));
+        let reached = |uri: &str| {
+            let account = ("config.storageAccount", "acct");
+            location_key(&settings(&[("bucket", "b"), account, ("config.storageAccountURI", uri)]))
+        };
+        for uri in ["https://vault.example:8443/acct", "https://acct.blob.core.windows.net/", ""] {
+            assert_eq!(reached(uri), location_key(&one), "{uri}");
+        }
+        let nameless =
+            |uri: &str| location_key(&settings(&[("bucket", "b"), ("config.storageAccountURI", uri)]));
+        assert_ne!(
+            nameless("https://a.example"),
+            nameless("https://b.example"),
+            "nothing else names the account"
+        );
         let folders = ["Prod", "prod", "/prod/"].map(|prefix| location_key(&settings(&[("prefix", prefix)])));
         assert_ne!(folders[0], folders[1], "folders differ by case");
         assert_eq!(folders[1], folders[2]);

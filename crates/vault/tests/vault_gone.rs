@@ -2,124 +2,28 @@
 //! leaves to the cluster what the cluster can still do. The repositories are real ones.
 
 mod gone;
+#[path = "gone/scene.rs"]
+mod scene;
 mod world;
 
 use arm::ResourceId;
 use engine::{Lock, Repo};
-use gone::{
-    PASSWORD, audited, doomed, folder, handle, held, keep_location, repository, settings, write_point,
-};
+use gone::{PASSWORD, audited, doomed, folder, handle, held, settings, write_point};
 use jiff::SignedDuration;
 use repository::{FileKind, LockMode};
 use reqwest::Method;
+use scene::Scene;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::SystemTime};
 use storage::LocalStore;
 use telemetry::{Clock, SystemClock};
 use vault::{
-    api::{Loaded, clusters::ClusterRecord, extensions::ExtensionRecord, load, points::PointRecord},
+    api::{Loaded, instances::InstanceRecord, load, points::PointRecord},
     keys::location_key,
-    protect::{forget, gone::left},
+    protect::gone::left,
     store::{Change, Expected},
 };
-use world::{
-    fault_cluster::CONNECTION,
-    protected::{Protected, audit},
-};
-
-/// A protected cluster that writes to an account of the vault.
-struct Scene {
-    it: Protected,
-    repo: Repo,
-    account: ResourceId,
-}
-
-impl Scene {
-    async fn start() -> Self {
-        Self::with_password(PASSWORD).await
-    }
-
-    /// Whose repository has this password; the vault keeps [`PASSWORD`].
-    async fn with_password(password: &str) -> Self {
-        let it = Protected::start().await;
-        let (app, now) = (it.world.app.clone(), it.world.clock.now());
-        let account = keep_location(app.store.as_ref(), &app.wrapping, &it.group, now).await;
-        let repo = repository(&it.world.data().join("blobs"), password, now).await;
-        let scene = Self { it, repo, account };
-        scene.extension(|record| record.settings = settings()).await;
-        scene
-    }
-
-    async fn extension(&self, change: impl FnOnce(&mut ExtensionRecord)) {
-        let store = self.it.world.app.store.as_ref();
-        let mut found: Loaded<ExtensionRecord> = load(store, &self.extension_id()).await.unwrap().unwrap();
-        change(&mut found.document);
-        store.commit(&[found.write().unwrap()], &audit()).await.unwrap();
-    }
-
-    fn extension_id(&self) -> ResourceId {
-        self.it.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap()
-    }
-
-    async fn cluster(&self, change: impl FnOnce(&mut ClusterRecord)) {
-        let store = self.it.world.app.store.as_ref();
-        let mut found: Loaded<ClusterRecord> = load(store, &self.it.managed).await.unwrap().unwrap();
-        change(&mut found.document);
-        store.commit(&[found.write().unwrap()], &audit()).await.unwrap();
-    }
-
-    /// A recovery point in repository and catalogue that is to be forgotten from now on.
-    async fn doomed(&self, id: &str) -> ResourceId {
-        write_point(&self.repo, id, self.it.world.clock.clone()).await;
-        let now = self.it.world.clock.now();
-        let (point, changes) = doomed(&self.it.instance, &self.it.managed, id, now);
-        self.it.world.app.store.commit(&changes, &audit()).await.unwrap();
-        point
-    }
-
-    async fn record(&self, point: &ResourceId) -> Option<PointRecord> {
-        let found: Option<Loaded<PointRecord>> = load(self.it.world.app.store.as_ref(), point).await.unwrap();
-        found.map(|point| point.document)
-    }
-
-    /// Until the recovery point says that it is kept for a reason that holds some words.
-    async fn kept(&self, point: &ResourceId, words: &str) -> String {
-        self.it.until(async || self.record(point).await?.kept_because.filter(|why| why.contains(words))).await
-    }
-
-    async fn forgotten(&self, point: &ResourceId) {
-        self.it.until(async || self.record(point).await.is_none().then_some(())).await;
-    }
-
-    /// What is kept of the deletion.
-    async fn state(&self, point: &ResourceId) -> Value {
-        let work = self.it.world.app.store.work(&forget::work_id(point)).await.unwrap();
-        work.map(|work| work.document).unwrap_or_default()
-    }
-
-    /// Hours go by, in which the vault looks again and again.
-    async fn hours(&mut self, point: &ResourceId, hours: i64) {
-        for _ in 0..hours.div_euclid(5) {
-            let before = self.state(point).await["watch"]["looked"].clone();
-            self.it.later(SignedDuration::from_hours(5)).await;
-            let looked = async || {
-                let now = self.state(point).await["watch"]["looked"].clone();
-                (now != before).then_some(())
-            };
-            self.it.until(looked).await;
-        }
-    }
-
-    async fn delete_cluster(&self) {
-        let deleted = self.it.call(Method::DELETE, self.it.managed.as_str(), None).await;
-        assert_eq!(deleted.status, 202, "{deleted:?}");
-    }
-
-    async fn handles_left(&self) -> Vec<String> {
-        let left = left::list(self.it.world.app.store.as_ref()).await.unwrap();
-        left.into_iter().flat_map(|left| left.record.snapshots).map(|one| one.handle).collect()
-    }
-}
+use world::{fault_cluster::CONNECTION, protected::audit};
 
 #[tokio::test]
 async fn what_a_deleted_cluster_left_expires_and_its_snapshots_are_named() {
@@ -416,6 +320,39 @@ async fn the_space_of_what_the_vault_deleted_is_freed() {
     let point = points::find(&repo, "p1").await.unwrap().unwrap();
     let manifest = points::OpenPoint::open(&repo, point).await.unwrap().manifest().await.unwrap();
     assert_eq!(manifest.recovery_point.as_str(), "p1");
+}
+
+#[tokio::test]
+async fn what_a_vault_is_called_does_not_make_its_instances_adopted_ones() {
+    let scene = Scene::start().await;
+    let group = scene.it.world.group("recovered");
+    let instance =
+        format!("{group}/providers/Microsoft.DataProtection/backupVaults/recovered/backupInstances/one");
+    scene.delete_cluster().await;
+    write_point(&scene.repo, "p0", scene.it.world.clock.clone()).await;
+
+    let (point, changes) = doomed(&instance, &scene.it.managed, "p0", scene.it.world.clock.now());
+    scene.it.world.app.store.commit(&changes, &audit()).await.unwrap();
+    scene.forgotten(&point).await;
+
+    assert_eq!(held(&scene.repo).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_was_adopted_leaves_the_catalogue_alone_whatever_its_vault_is_called() {
+    let scene = Scene::start().await;
+    scene.it.protect().await;
+    let store = scene.it.world.app.store.as_ref();
+    let instance: ResourceId = scene.it.instance.parse().unwrap();
+    let mut adopted: Loaded<InstanceRecord> = load(store, &instance).await.unwrap().unwrap();
+    adopted.document.adopted = true;
+    store.commit(&[adopted.write().unwrap()], &audit()).await.unwrap();
+    scene.delete_cluster().await;
+
+    let point = scene.doomed("p0").await;
+    scene.forgotten(&point).await;
+
+    assert_eq!(held(&scene.repo).await, ["p0"], "nobody could be asked whether its cluster lives");
 }
 
 /// Makes all files of a folder older.

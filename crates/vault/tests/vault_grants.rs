@@ -10,6 +10,7 @@ use vault::{
         extensions::{ExtensionIdentity, ExtensionRecord},
         load, put,
     },
+    keys::{ExportedKey, import},
     store::{Change, Expected, Principal, PrincipalKind},
 };
 use world::{
@@ -114,6 +115,38 @@ fn upkeep() -> Value {
 
 fn of_job(kind: &str, job: &str, location: &str) -> Value {
     json!({"purpose": "job", "kind": kind, "name": job.rsplit('/').next(), "location": location})
+}
+
+#[tokio::test]
+async fn a_location_has_one_key_whether_or_not_it_says_how_its_account_is_reached() {
+    let it = Protected::start().await;
+    into_known_account(&it).await;
+    let who = extension(&it).await;
+    let contributor = it.world.assign(&it.world.administrator, CONTRIBUTOR, &who, &it.group).await;
+    assert_eq!(contributor.status, 201, "{contributor:?}");
+    let (store, now) = (it.world.app.store.as_ref(), it.world.app.clock.now());
+    let id = it.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
+    let mut found: Loaded<ExtensionRecord> = load(store, &id).await.unwrap().unwrap();
+    let uri = "configuration.backupStorageLocation.config.storageAccountURI".to_owned();
+    let mut settings = found.document.settings.clone();
+    settings.insert(uri.clone(), "https://vault.example/backups1".to_owned());
+    // As it was kept when the URI still made another key of it.
+    let old = ExportedKey {
+        id: "00112233445566778899".to_owned(),
+        settings,
+        owner: Some(it.managed.clone()),
+        repository_password: "of before".to_owned(),
+    };
+    assert_eq!(import(store, &it.world.app.wrapping, &[old], now).await.unwrap(), 1);
+
+    let without = ask(&it, &who, upkeep()).await;
+    found.document.settings.insert(uri, "https://other.example/backups1".to_owned());
+    store.commit(&[found.write().unwrap()], &audit()).await.unwrap();
+    let with = ask(&it, &who, upkeep()).await;
+
+    for granted in [without, with] {
+        assert_eq!(granted.body["repositoryPassword"], "of before", "{granted:?}");
+    }
 }
 
 #[tokio::test]

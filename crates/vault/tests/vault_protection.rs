@@ -4,7 +4,7 @@ mod world;
 
 use jiff::SignedDuration;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use vault::api::{Loaded, load, points::PointRecord};
 use world::{
     fault_cluster::Fault,
@@ -395,6 +395,29 @@ async fn a_backup_that_ends_after_its_job_was_given_up_leaves_no_recovery_point_
     assert_eq!(told["properties"]["status"], "Failed", "what was told stays told");
     let warning = &told["properties"]["extendedInfo"]["warningDetails"][0]["warning"];
     assert_eq!(warning["code"], "BackupEndedLate", "{told}");
+}
+
+#[tokio::test]
+async fn a_backup_on_demand_with_a_tag_of_its_own_is_not_the_first_of_the_day() {
+    let mut it = Protected::start().await;
+    it.daily().await;
+    it.protect().await;
+    let backed_up = async |it: &mut Protected, id: &str, trigger: Value| {
+        it.cluster.says("Backup", json!({"phase": "Completed", "recoveryPoint": {"id": id}}));
+        let body = json!({"backupRuleOptions": {"ruleName": "BackupHourly", "triggerOption": trigger}});
+        let begun = it.call(Method::POST, &format!("{}/backup", it.instance), Some(body)).await;
+        let job = it.job_of(&begun).await;
+        assert_eq!(it.ended(&job).await["properties"]["status"], "Completed");
+        it.later(SignedDuration::from_mins(5)).await;
+        let shown = it.get(&format!("{}/recoveryPoints/{id}", it.instance)).await;
+        shown.body["properties"]["retentionTagName"].as_str().unwrap().to_owned()
+    };
+
+    let asked = backed_up(&mut it, "asked", json!({"retentionTagOverride": "Default"})).await;
+    let first = backed_up(&mut it, "first", json!({})).await;
+    let second = backed_up(&mut it, "second", json!({})).await;
+
+    assert_eq!((asked.as_str(), first.as_str(), second.as_str()), ("Default", "Daily", "Default"));
 }
 
 #[tokio::test]

@@ -184,6 +184,52 @@ async fn a_repository_tells_of_its_own_instances_and_one_of_another_cluster_is_n
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn recovered_points_get_the_tags_that_they_would_have_got_whatever_their_order_in_the_repository() {
     let protected = Protected::start().await;
+    protected.daily().await;
+    protected.protect().await;
+    let store = protected.world.app.store.as_ref();
+    protected.cluster.says("Backup", json!({"phase": "InProgress", "stage": "snapshots"}));
+    let running = protected.job_of(&protected.back_up().await).await;
+    let stored = store.resource(&protected.instance.parse().unwrap()).await.unwrap().unwrap();
+    let label = stored.document["label"].as_str().unwrap().to_owned();
+    let now = protected.world.clock.now();
+    let point = |id: &str, backup: &str| FoundPoint {
+        id: id.to_owned(),
+        instance: label.clone(),
+        cluster: "cluster-uid".to_owned(),
+        backup: backup.to_owned(),
+        completed: now - jiff::SignedDuration::from_hours(1),
+        is_partial: true,
+        spec: json!({"includedNamespaces": ["shop"]}),
+    };
+    let settings: BTreeMap<String, String> =
+        [("configuration.backupStorageLocation.bucket".to_owned(), "backups".to_owned())].into();
+    let job = running.rsplit('/').next().unwrap();
+    let own = Scanned {
+        key: location_key(&settings),
+        settings: settings.clone(),
+        points: vec![point("missed", "b1"), point("written-down-by-its-job", job)],
+    };
+    let foreign = Scanned { key: "0f0f".to_owned(), settings, points: vec![point("planted", "b2")] };
+    let scanned = [own, foreign];
+
+    let done = reconcile(store, &scanned, &BTreeMap::new(), now).await.unwrap();
+    let again = reconcile(store, &scanned, &BTreeMap::new(), now).await.unwrap();
+    let listed = protected.get(&format!("{}/recoveryPoints", protected.instance)).await;
+
+    assert_eq!(listed.names(), ["missed"]);
+    let properties = &listed.body["value"][0]["properties"];
+    let time = |name: &str| properties[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let lives = time("expiryTime").duration_since(time("recoveryPointTime"));
+    assert_eq!(lives, jiff::SignedDuration::from_hours(9 * 24), "as the policy says");
+    assert_eq!(properties["recoveryPointState"], "Partial");
+    let adopted: Vec<&str> = done.adopted.iter().map(|id| id.name()).collect();
+    assert_eq!((done.added.len(), adopted), (1, vec!["planted"]));
+    assert_eq!((again.added.len(), again.adopted.len()), (0, 0), "again adds nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recovered_points_get_the_tags_that_they_would_have_got_whatever_their_order_in_the_repository() {
+    let protected = Protected::start().await;
     let mut policy = protected.get(&format!("{}/backupPolicies/policy1", protected.vault)).await.body;
     let criteria = json!([{"objectType": "ScheduleBasedBackupCriteria", "absoluteCriteria": ["FirstOfDay"]}]);
     let daily = json!({"isDefault": false, "taggingPriority": 25, "criteria": criteria,
@@ -218,7 +264,7 @@ async fn recovered_points_get_the_tags_that_they_would_have_got_whatever_their_o
     // As a repository lists them: by their ids, which say nothing about time.
     let points = vec![
         point("a-second", 4, Value::Null),
-        point("b-asked", 5, json!({"retentionTag": "Default"})),
+        point("b-asked", -1, json!({"retentionTag": "Default"})),
         point("c-first", 0, Value::Null),
         point("d-day-before-second", -20, Value::Null),
         point("e-day-before-first", -22, Value::Null),

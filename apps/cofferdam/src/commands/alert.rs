@@ -3,7 +3,7 @@
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
-    managed::{Kind, Session, SessionArgs, VAULT},
+    managed::{Ids, Kind, Session, SessionArgs, VAULT},
     output::Format,
 };
 use arm::ResourceId;
@@ -60,11 +60,10 @@ struct ListArgs {
 
 #[derive(Debug, Args)]
 struct Which {
-    /// Full id, as `alert list -o json` prints it
-    #[arg(long, visible_alias = "id", value_name = "ID", conflicts_with = "name")]
-    ids: Option<String>,
+    #[command(flatten)]
+    whole: Ids,
     /// Its name, in the subscription; `-n` for short
-    #[arg(long, value_name = "GUID")]
+    #[arg(long, value_name = "GUID", conflicts_with = "ids")]
     name: Option<String>,
 }
 
@@ -79,11 +78,10 @@ struct Change {
 
 impl Which {
     fn id(&self, session: &Session) -> Result<ResourceId, Failure> {
-        if let Some(id) = &self.ids {
-            return Ok(id.parse()?);
-        }
-        let name = session.name(self.name.as_deref())?;
-        Ok(ResourceId::subscription(&session.subscription)?.with(ALERTS, &name)?)
+        self.whole.or(|| {
+            let name = session.name(self.name.as_deref())?;
+            Ok(ResourceId::subscription(&session.subscription)?.with(ALERTS, &name)?)
+        })
     }
 }
 

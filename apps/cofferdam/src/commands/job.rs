@@ -3,7 +3,7 @@
 use crate::{
     cluster::ClusterArgs,
     exit::{Failure, Outcome},
-    managed::{Kind, Session, SessionArgs, VaultName, follow},
+    managed::{Ids, Kind, Session, SessionArgs, VaultName, follow},
     output::Format,
 };
 use arm::ResourceId;
@@ -45,31 +45,29 @@ struct ListArgs {
 
 #[derive(Debug, Args)]
 struct Which {
-    /// Full id, as other commands print it
-    #[arg(long, visible_alias = "id", value_name = "ID", conflicts_with_all = ["job_id", "vault_name", "group"])]
-    ids: Option<String>,
+    #[command(flatten)]
+    whole: Ids,
     /// The last part of the id; `-n` for short
-    #[arg(long, visible_alias = "name", value_name = "GUID")]
+    #[arg(long, visible_alias = "name", value_name = "GUID", conflicts_with = "ids")]
     job_id: Option<String>,
     /// Backup vault
-    #[arg(short = 'v', long, visible_alias = "vault", value_name = "NAME")]
+    #[arg(short = 'v', long, visible_alias = "vault", value_name = "NAME", conflicts_with = "ids")]
     vault_name: Option<String>,
     /// Resource group of the vault
-    #[arg(short = 'g', long = "resource-group", value_name = "NAME")]
+    #[arg(short = 'g', long = "resource-group", value_name = "NAME", conflicts_with = "ids")]
     group: Option<String>,
 }
 
 impl Which {
     fn id(&self, session: &Session) -> Result<ResourceId, Failure> {
-        if let Some(id) = &self.ids {
-            return Ok(id.parse()?);
-        }
-        let (Some(vault_name), Some(group)) = (self.vault_name.clone(), self.group.clone()) else {
-            return Err(Failure::usage("the job is not named whole")
-                .next("Write `--ids ID`, or `--job-id GUID --vault-name NAME -g GROUP`."));
-        };
-        let name = session.name(self.job_id.as_deref())?;
-        Ok(VaultName { vault_name, group }.id(session)?.child("backupJobs", &name)?)
+        self.whole.or(|| {
+            let (Some(vault_name), Some(group)) = (self.vault_name.clone(), self.group.clone()) else {
+                return Err(Failure::usage("the job is not named whole")
+                    .next("Write `--ids ID`, or `--job-id GUID --vault-name NAME -g GROUP`."));
+            };
+            let name = session.name(self.job_id.as_deref())?;
+            Ok(VaultName { vault_name, group }.id(session)?.child("backupJobs", &name)?)
+        })
     }
 }
 

@@ -13,7 +13,7 @@ mod view;
 pub use confirm::{Confirm, Deletion};
 pub use files::{json_file, pairs, tags};
 pub use kind::Kind;
-pub use names::{CLUSTER, ClusterRef, GroupArg, InGroup, ListArgs, Name, VAULT, VaultName, resource_id};
+pub use names::{CLUSTER, ClusterRef, GroupArg, Ids, InGroup, ListArgs, Name, VAULT, VaultName, resource_id};
 pub use selection::{Mappings, References, SelectArgs, mappings, references};
 pub use session::{Session, SessionArgs, folder};
 pub use view::View;

@@ -106,3 +106,21 @@ impl ClusterRef {
 pub fn resource_id(text: &str) -> Result<ResourceId, String> {
     text.parse().map_err(|error: arm::IdError| error.to_string())
 }
+
+/// Something that is named by its full id, or else by parts of it.
+#[derive(Debug, Clone, Args)]
+pub struct Ids {
+    /// Full id, as other commands print it with `-o json`
+    #[arg(long, visible_alias = "id", value_name = "ID")]
+    ids: Option<String>,
+}
+
+impl Ids {
+    /// The id that is given whole, or what the parts make.
+    pub fn or(&self, parts: impl FnOnce() -> Result<ResourceId, Failure>) -> Result<ResourceId, Failure> {
+        match &self.ids {
+            Some(id) => Ok(id.parse()?),
+            None => parts(),
+        }
+    }
+}

@@ -32,6 +32,13 @@ pub async fn prune(context: &Context, stop: &CancellationToken) {
                 continue;
             }
         };
+        if location.vault_prunes {
+            tracing::info!(
+                location = record.name,
+                "the vault prunes it: it keeps immutable recovery points there"
+            );
+            continue;
+        }
         let job = Job { cancel: stop.clone(), ..Job::new(context.clock.clone()) };
         match prune::prune(&location.repo, &PruneOptions::default(), &job).await {
             Ok(report) => tracing::info!(

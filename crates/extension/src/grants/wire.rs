@@ -47,6 +47,8 @@ pub struct Grant {
     pub settings: BTreeMap<String, String>,
     /// From when on the vault must be asked again.
     pub expires: Timestamp,
+    /// The vault frees the space of what is deleted here: recovery points lie beside it that no cluster may touch.
+    pub vault_prunes: bool,
     password: SecretString,
 }
 
@@ -59,6 +61,7 @@ impl Grant {
     /// Whether an open repository can be used on under the other grant: nothing but its end is another one.
     pub fn opens_the_same(&self, other: &Self) -> bool {
         self.role == other.role
+            && self.vault_prunes == other.vault_prunes
             && self.settings == other.settings
             && self.password.expose_secret() == other.password.expose_secret()
     }
@@ -94,6 +97,8 @@ struct Granted {
     settings: BTreeMap<String, String>,
     repository_password: String,
     expires_at: Timestamp,
+    #[serde(default)]
+    vault_prunes: bool,
 }
 
 /// Reads a grant; it must not have ended already. The error never repeats what was read.
@@ -108,7 +113,8 @@ pub(super) fn granted(body: &[u8], now: Timestamp) -> Result<Grant, String> {
         return Err(format!("the grant ended at {}, before it was read", granted.expires_at));
     }
     let role = granted.role.parse()?;
-    Ok(Grant { role, settings: granted.settings, expires: granted.expires_at, password })
+    let Granted { settings, expires_at: expires, vault_prunes, .. } = granted;
+    Ok(Grant { role, settings, expires, vault_prunes, password })
 }
 
 #[derive(Deserialize)]
@@ -198,6 +204,9 @@ mod tests {
 
         assert_eq!(grant.role, Role::Source);
         assert_eq!(grant.settings.len(), 1);
+        assert!(!grant.vault_prunes);
+        let held = granted(&body(|body| body["vaultPrunes"] = json!(true)), now()).unwrap();
+        assert!(held.vault_prunes && !held.opens_the_same(&grant), "what is kept open must learn of it");
         assert_eq!(grant.password().expose(), b"s3cr3t");
         assert!(!format!("{grant:?}").contains("s3cr3t"), "{grant:?}");
     }

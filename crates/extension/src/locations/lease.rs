@@ -38,6 +38,11 @@ impl Lease {
         Self { vault, purpose, location: location.to_owned(), first: grant, held, needs_vault }
     }
 
+    /// Whether the vault frees the space of what is deleted.
+    pub(super) fn vault_prunes(&self) -> bool {
+        self.first.vault_prunes
+    }
+
     /// Makes sure that the grant is still good.
     pub(super) async fn hold(&self) -> Result<(), GrantError> {
         let mut held = self.held.lock().await;

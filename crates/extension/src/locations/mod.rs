@@ -49,6 +49,8 @@ pub struct OpenLocation {
     pub repo: Repo,
     /// The repository's password, for movers.
     pub password: RepositorySecret,
+    /// The vault prunes it, not this cluster.
+    pub vault_prunes: bool,
 }
 
 /// The locations of one extension. Open repositories are kept as long as nothing about them changes; one that was
@@ -309,6 +311,7 @@ impl Locations {
         lease: Option<Arc<Lease>>,
     ) -> Result<OpenLocation, LocationError> {
         let opened = open_store(&record, &self.secrets, self.vault.as_deref(), &self.clock).await?;
+        let vault_prunes = lease.as_ref().is_some_and(|lease| lease.vault_prunes());
         let Location { root, repository } = leased(opened, lease);
         if access == Access::Write {
             self.claim(&record, root.as_ref()).await?;
@@ -325,7 +328,7 @@ impl Locations {
             }
             opened => opened?,
         };
-        Ok(OpenLocation { record, root, repo, password })
+        Ok(OpenLocation { record, root, repo, password, vault_prunes })
     }
 
     async fn create(

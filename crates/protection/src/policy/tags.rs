@@ -31,7 +31,9 @@ pub struct TagRule {
     pub is_default: bool,
 }
 
-/// The rule for a successful backup that was cut at an instant, given when the earlier successful ones were cut.
+/// The rule for a successful backup that was cut at an instant, given when the earlier successful ones were cut to which
+/// rules gave their tags. The criteria are those of a schedule (`ScheduleBasedBackupCriteria`): a backup that somebody asked
+/// for with a tag of their choice is none of these, and takes the first of a day from none.
 ///
 /// Among rules of one priority the first that is written wins. `None` only without a default rule.
 pub fn tag_for<'a>(

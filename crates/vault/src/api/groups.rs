@@ -14,6 +14,8 @@ const ONE: &str = "/subscriptions/{subscription}/resourcegroups/{group}";
 /// The right to see a group.
 pub const READ: Needs = Needs::Action("Microsoft.Resources/subscriptions/resourceGroups/read");
 const WRITE: Needs = Needs::Action("Microsoft.Resources/subscriptions/resourceGroups/write");
+/// The code of a group that cannot be deleted for what is in it.
+pub const BLOCKED: &str = "ResourceGroupDeletionBlocked";
 const MAY_DELETE: Needs = Needs::Action(DELETE);
 
 /// The calls.

@@ -1,6 +1,6 @@
 //! The way of every call: token, operation, api-version, subscription, right, handler.
 
-use super::{At, Call, Failure, Found, Operation, Params, find, permitted, versions};
+use super::{At, Call, Failure, Found, GROUP, Operation, Params, find, permitted, versions};
 use crate::{
     app::App,
     bearer::{BearerError, bearer},
@@ -12,6 +12,8 @@ use crate::{
 use arm::{ArmError, ResourceId};
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
+
+const BLOB_SERVICE: &str = "Microsoft.Storage/storageAccounts/blobServices";
 
 /// A request whose caller is known and whose operation was found; its body was not read yet.
 #[derive(Debug)]
@@ -133,6 +135,9 @@ async fn open<'a>(
     let who = &call.caller.object_id;
     let namespace = call.params.get("namespace");
     if permitted(operation.needs, namespace, call.scope.as_ref(), who, &call.assignments, &app.roles) {
+        if let (true, Some(scope)) = (lists_below(operation), &call.scope) {
+            parent(app, scope).await?;
+        }
         return Ok(call);
     }
     let entry = call.audit(AuditOutcome::Denied);
@@ -145,6 +150,31 @@ async fn open<'a>(
         "denied"
     );
     Err(ArmError::not_authorized(&call.caller.client_id, who, &entry.action, &entry.scope).into())
+}
+
+/// Whether it lists what is below, or about, a resource or a resource group.
+fn lists_below(operation: &Operation) -> bool {
+    operation.method == Method::GET
+        && matches!(operation.at, At::Above | At::Group | At::Scope)
+        && !operation.path.ends_with('}')
+}
+
+/// What a list is of must be there: what is not there has no empty list.
+async fn parent(app: &App, scope: &ResourceId) -> Result<(), Failure> {
+    // What is below subscriptions alone, such as a location, is kept nowhere.
+    let Some(group) = scope.resource_group() else { return Ok(()) };
+    // The only service of an account is always there.
+    let is_service = scope.kind().is(BLOB_SERVICE);
+    let kept = if is_service { scope.parent() } else { None };
+    let kept = kept.as_ref().unwrap_or(scope);
+    if app.store.resource(kept).await?.is_some() {
+        return Ok(());
+    }
+    if kept.kind().is(GROUP) {
+        let message = format!("Resource group '{group}' could not be found.");
+        return Err(ArmError::new(404, "ResourceGroupNotFound", message).into());
+    }
+    Err(ArmError::not_found(kept).into())
 }
 
 /// What the right must hold for.

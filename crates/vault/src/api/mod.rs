@@ -34,7 +34,10 @@ mod versions;
 
 pub use authorize::{Needs, permitted};
 pub use call::{Call, Failure};
-pub use groups::{DELETE as DELETE_GROUP, Group, KIND as GROUP, READ as READ_GROUP, read as read_group};
+pub use groups::{
+    BLOCKED as BLOCKED_GROUP, DELETE as DELETE_GROUP, Group, KIND as GROUP, READ as READ_GROUP,
+    read as read_group,
+};
 pub use handle::{Gate, authenticate, handle, of_store, refused};
 pub use operation::{begin, finished};
 pub use operations::{Answered, At, Found, Handler, Operation, Params, find, operations};

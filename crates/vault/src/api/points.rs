@@ -2,7 +2,7 @@
 
 mod record;
 
-pub use record::{KIND, PointRecord};
+pub use record::{KIND, PointRecord, first_of};
 
 use super::{
     At, Call, Failure, Loaded, Needs, Operation, call::invalid_filter, instances, operations::row, resource,

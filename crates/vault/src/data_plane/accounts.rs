@@ -1,6 +1,6 @@
 //! The containers of accounts, from the vault's database.
 
-use super::{gate::of_store, known::Known};
+use super::{gate::of_store, held::Held, known::Known};
 use crate::{
     alerts,
     api::{
@@ -11,13 +11,17 @@ use crate::{
         },
     },
     app::App,
+    protect::hold::{self, Place},
     store::{AuditEntry, AuditOutcome, Change, Expected, StoreError},
 };
 use arm::ResourceId;
 use async_trait::async_trait;
 use blobs::{Accounts, BlobError, Container, ContainerListing, ContainerPage, Who};
+use http::StatusCode;
 use std::{collections::BTreeMap, sync::Arc};
 
+/// The code of a container that cannot be deleted.
+const PROTECTED: &str = "ContainerProtectedFromDeletion";
 const TRIES: usize = 5;
 const PAGE: u32 = 1_000;
 
@@ -43,13 +47,16 @@ impl VaultAccounts {
     }
 
     fn open(&self, account: &Known, found: &Loaded<ContainerRecord>) -> Result<Container, BlobError> {
-        let ContainerRecord { metadata, modified, folder } = &found.document;
+        let (ContainerRecord { metadata, modified, folder, .. }, store) =
+            (&found.document, &account.record.store);
+        let (account, name) = (account.id.name(), found.id.name());
+        let backing = self.0.stored.stores.backing(store, folder)?;
         Ok(Container {
-            name: found.id.name().to_owned(),
+            name: name.to_owned(),
             etag: container_etag(found),
             modified: *modified,
             metadata: metadata.clone(),
-            backing: self.0.stored.stores.backing(&account.record.store, folder)?,
+            backing: Arc::new(Held::new(self.0.clone(), account, name, backing)),
         })
     }
 
@@ -116,6 +123,11 @@ impl Accounts for VaultAccounts {
         for _ in 0..TRIES {
             let found = self.find(&known, name).await?.ok_or_else(BlobError::no_container)?;
             let now = self.0.clock.now();
+            let place = Place { accounts: &[known.id.name()], container: Some(found.id.name()) };
+            let kept = hold::keeps(self.0.store.as_ref(), place, PROTECTED).await;
+            if let Some(refusal) = kept.map_err(|error| of_store(&error))? {
+                return Err(BlobError::new(StatusCode::CONFLICT, PROTECTED, refusal.message));
+            }
             let mut changes: Vec<Change> = gone_container(&known.record, &found, now).into_iter().collect();
             let told =
                 alerts::place_deleted(&self.0, &[known.id.name()], Some(found.id.name()), &who.0, now).await;

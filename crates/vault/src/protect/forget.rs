@@ -5,14 +5,15 @@ use super::{
     custom_resource,
     decide::Seen,
     gone::{self, Found, Standing, Watch, standing},
+    hold::is_held,
     reach::{Reach, reach},
     start::vault_of,
 };
 use crate::{
-    api::{Loaded, load, points::PointRecord},
+    api::{Loaded, instances::InstanceRecord, load, points::PointRecord},
     app::App,
     cluster_link::ClusterRequest,
-    recover::adopt,
+    keys::location_key,
     store::{Change, Expected, StoreError, Work},
     work::{Answered, Step},
 };
@@ -30,6 +31,7 @@ const PLURAL: &str = "deletebackups";
 const POLL: SignedDuration = SignedDuration::from_secs(2);
 const ELSEWHERE: &str = "the extension writes to another location now; it deletes this recovery point once its settings name \
                          the location again";
+const ELSEWHERE_NOW: &str = "the extension writes to another location now";
 /// After a failure, so that a cluster that is being mended is met again the same day.
 pub const REST: SignedDuration = SignedDuration::from_mins(30);
 
@@ -72,10 +74,12 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     let state: State = serde_json::from_value(work.document.clone())
         .map_err(|error| StoreError::Damaged(format!("{}: {error}", work.id)))?;
     let seen = gone::look(app, &point.document.cluster).await?;
-    match standing(seen.as_ref(), &point.document.key, app.gone_after, app.clock.now()) {
+    // The id that the key has now: recovery points keep the one that it had.
+    let key = location_key(&point.document.location);
+    match standing(seen.as_ref(), &key, app.gone_after, app.clock.now()) {
         // The cluster of what a recovery adopted is known by its UID alone: nobody can be asked. It leaves the catalogue, and
         // another look at the repositories finds it again.
-        Standing::Gone(_) if adopt::is_adopted(&instance) => Ok(forgotten(&point)),
+        Standing::Gone(_) if is_adopted(app, &instance).await? => Ok(forgotten(&point)),
         Standing::Gone(gone) => gone::erase(app, &vault, point, state, gone).await,
         // It is back, if it was gone: it has the snapshots too.
         standing => {
@@ -83,6 +87,11 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
             in_cluster(app, &vault, point, state, standing).await
         }
     }
+}
+
+async fn is_adopted(app: &App, instance: &ResourceId) -> Result<bool, StoreError> {
+    let found: Option<Loaded<InstanceRecord>> = load(app.store.as_ref(), instance).await?;
+    Ok(found.is_some_and(|instance| instance.document.adopted))
 }
 
 /// The cluster deletes it, with its snapshots.
@@ -98,6 +107,9 @@ async fn in_cluster(
         Err(problem) => return rest(app, point, state, REST, &problem.message),
     };
     if standing == Standing::Elsewhere {
+        if let Some(lost) = lost(app, vault, &point, &state, ELSEWHERE_NOW).await? {
+            return Ok(lost);
+        }
         // Asked about its own location, the extension would rightly say that there is no such recovery point.
         return rest(app, point, state, REST, ELSEWHERE);
     }
@@ -115,7 +127,7 @@ async fn in_cluster(
         }
         Seen::There(status) if status.phase == "Completed" || status.phase == "CompletedWithWarnings" => {
             clear(app, &way, path).await;
-            Ok(forgotten(&point))
+            cleared(app, vault, &point).await
         }
         Seen::There(status) if status.phase == "Failed" || status.phase == "Cancelled" => {
             clear(app, &way, path).await;
@@ -125,6 +137,9 @@ async fn in_cluster(
                 return Ok(forgotten(&point));
             }
             let said = failed.map_or("without a reason", |problem| problem.message.as_str());
+            if let Some(lost) = lost(app, vault, &point, &state, said).await? {
+                return Ok(lost);
+            }
             // The next try is another object: this one has ended.
             state.tries += 1;
             rest(app, point, state, REST, &format!("BackupPluginDeleteBackupOperationFailed: {said}"))
@@ -132,6 +147,29 @@ async fn in_cluster(
         Seen::There(_) => later(app, POLL, &state),
         seen => rest(app, point, state, REST, &why(&seen)),
     }
+}
+
+/// Where nothing is any more, no cluster can delete anything either.
+async fn lost(
+    app: &App,
+    vault: &ResourceId,
+    point: &Loaded<PointRecord>,
+    state: &State,
+    because: &str,
+) -> Result<Option<Step>, StoreError> {
+    match gone::lost_with(app, &point.document).await? {
+        Some(why) => gone::lost(app, vault, point, state.clone(), because, &why).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The cluster has deleted it. Where other recovery points must stay, no cluster may prune the repository: the vault does.
+async fn cleared(app: &App, vault: &ResourceId, point: &Loaded<PointRecord>) -> Result<Step, StoreError> {
+    let mut changes = vec![Change::Remove(point.id.clone(), Expected::Version(point.version))];
+    if is_held(app, &point.document.location).await? {
+        changes.extend(gone::prune::changes(&point.document.key, vault, app.clock.now())?);
+    }
+    Ok(Step::Done(changes))
 }
 
 fn forgotten(point: &Loaded<PointRecord>) -> Step {

@@ -104,21 +104,22 @@ async fn adopt(
     status: &Status,
 ) -> Result<Step, StoreError> {
     let told = std::mem::replace(&mut job.document.status, as_it_ended);
-    let point = finish::point(app, &mut job, Some(status), app.clock.now()).await?;
+    let made = finish::point(app, &mut job, Some(status), app.clock.now()).await?;
     job.document.status = told;
-    let change = match point {
-        Ok(Some(change)) => change,
-        Ok(None) => return Ok(Step::Done(Vec::new())),
-        Err(problem) => {
-            tracing::warn!(job = %job.id, reason = problem.message, "a backup ended late, without a recovery point");
-            return Ok(Step::Done(Vec::new()));
-        }
-    };
+    let mut changes = made.changes;
+    if let Some(problem) = made.problem {
+        tracing::warn!(job = %job.id, reason = problem.message, "a backup ended late, and its recovery point is not kept");
+        return Ok(Step::Done(changes));
+    }
+    if changes.is_empty() {
+        return Ok(Step::Done(changes));
+    }
     job.document.warnings.push(Problem::warning(
         "BackupEndedLate",
         "The backup ended in the cluster after the job had been given up. Its recovery point is kept like any other.",
     ));
-    Ok(Step::Done(vec![change, job.write()?]))
+    changes.push(job.write()?);
+    Ok(Step::Done(changes))
 }
 
 fn later(app: &App, job: &Loaded<JobRecord>) -> Step {

@@ -7,6 +7,7 @@ pub mod expire;
 mod finish;
 pub mod forget;
 pub mod gone;
+pub mod hold;
 pub mod job;
 pub mod late;
 pub mod purge;

@@ -31,13 +31,6 @@ const LOCATION: &str = "local";
 /// The longest that a policy can keep anything: what was agreed is not known.
 const LONGEST: &str = "P360D";
 
-/// Whether an instance is one that was adopted.
-pub fn is_adopted(instance: &ResourceId) -> bool {
-    let is_named = |id: &ResourceId| id.name().eq_ignore_ascii_case(NAME);
-    let group = instance.resource_group().is_some_and(|group| group.eq_ignore_ascii_case(NAME));
-    group && instance.parent().is_some_and(|vault| is_named(&vault))
-}
-
 /// The ids of all that is adopted, and the changes that do it.
 pub async fn changes(
     store: &dyn Store,
@@ -75,6 +68,7 @@ pub async fn changes(
             location: repository.settings.clone(),
             key: repository.key.clone(),
             is_partial: point.is_partial,
+            tag_asked: asked_tag(point).is_some(),
             tag: asked_tag(point).unwrap_or_else(|| DEFAULT_TAG.to_owned()),
             policy: NAME.to_owned(),
             expires_at: lifetime.end(time),
@@ -124,23 +118,19 @@ fn instance_record(vault: &ResourceId, point: &FoundPoint) -> Result<InstanceRec
     // What cannot be read of it selects nothing; the recovery point itself says what it holds.
     let parameters: BackupParameters = serde_json::from_value(point.spec.clone()).unwrap_or_default();
     let told = [("cluster", &point.cluster), ("instance", &point.instance)];
-    Ok(InstanceRecord {
-        instance: BackupInstance {
-            friendly_name: format!("{}/{}", point.cluster, point.instance),
-            source: Datasource { resource, location: LOCATION.to_owned(), name: point.cluster.clone() },
-            policy: vault.child("backupPolicies", NAME).map_err(wrong)?,
-            snapshot_group: snapshot_group.unwrap_or(own),
-            parameters,
-            identity: None,
-            validation_type: None,
-        },
-        tags: told.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect(),
-        label: point.instance.clone(),
-        state: ProtectionState::ProtectionStopped,
-        next: ProtectionState::ProtectionStopped,
-        problems: Vec::new(),
-        deletion: None,
-    })
+    let instance = BackupInstance {
+        friendly_name: format!("{}/{}", point.cluster, point.instance),
+        source: Datasource { resource, location: LOCATION.to_owned(), name: point.cluster.clone() },
+        policy: vault.child("backupPolicies", NAME).map_err(wrong)?,
+        snapshot_group: snapshot_group.unwrap_or(own),
+        parameters,
+        identity: None,
+        validation_type: None,
+    };
+    let tags = told.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();
+    let stopped = ProtectionState::ProtectionStopped;
+    let record = InstanceRecord::new(instance, tags, point.instance.clone());
+    Ok(InstanceRecord { state: stopped, next: stopped, adopted: true, ..record })
 }
 
 fn wrong(error: arm::IdError) -> StoreError {

@@ -113,8 +113,7 @@ pub async fn reconcile(
     let mut done = Reconciled { gone: gone(&known, seen, now), ..Reconciled::default() };
     let mut changes = Vec::new();
     let mut strangers = Vec::new();
-    let mut times: Vec<Vec<Timestamp>> =
-        known.iter().map(|one| one.points.iter().map(|point| point.document.time).collect()).collect();
+    let mut times: Vec<Vec<Timestamp>> = known.iter().map(|one| by_rule(&one.points)).collect();
     let mut found: Vec<(&Scanned, &FoundPoint)> = scanned
         .iter()
         .flat_map(|repository| repository.points.iter().map(move |point| (repository, point)))
@@ -130,7 +129,7 @@ pub async fn reconcile(
         let is_own = |one: &&Known| {
             one.instance.document.label == point.instance
                 && one.keys.contains(&repository.key)
-                && !adopt::is_adopted(&one.instance.id)
+                && !one.instance.document.adopted
         };
         let Some((instance, earlier)) = known.iter().zip(&mut times).find(|(one, _)| is_own(one)) else {
             strangers.push((repository, point));
@@ -142,7 +141,9 @@ pub async fn reconcile(
             continue;
         }
         let (id, record) = added(store, instance, repository, point, earlier, now).await?;
-        earlier.push(record.time);
+        if !record.tag_asked {
+            earlier.push(record.time);
+        }
         changes.push(put(&id, &record, Expected::Absent)?);
         done.added.push(id);
     }
@@ -161,6 +162,11 @@ pub async fn reconcile(
         store.commit(batch, &audit).await?;
     }
     Ok(done)
+}
+
+/// When those were made that got their tags by rule.
+fn by_rule(points: &[Loaded<PointRecord>]) -> Vec<Timestamp> {
+    points.iter().filter(|point| !point.document.tag_asked).map(|point| point.document.time).collect()
 }
 
 /// Whether a running vault will write it down itself, when its job ends.
@@ -228,6 +234,7 @@ async fn added(
         location: repository.settings.clone(),
         key: repository.key.clone(),
         is_partial: point.is_partial,
+        tag_asked: asked_tag(point).is_some(),
         tag,
         policy: policy.name().to_owned(),
         // Whoever recovers a vault looks at what came back before anything of it ends.

@@ -59,7 +59,7 @@ async fn place(
         let folder = StorePath::parse(REPOSITORY_FOLDER).map_err(|bad| bad.to_string());
         return Ok(folder.map(|folder| (named.clone(), folder)));
     }
-    let found = match located(store, settings).await? {
+    let found = match located(store, settings, None).await? {
         Ok(found) => found,
         Err(error @ NotLocated::Outside) => {
             return Ok(Err(format!("{error}; say where with --repository {key}=URL")));

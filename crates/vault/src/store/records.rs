@@ -302,6 +302,8 @@ pub enum Change {
         /// What must be so.
         expected: Expected,
     },
+    /// Changes nothing, and is a conflict unless the resource is there in this version.
+    Stays(ResourceId, i64),
     /// A resource goes, with all that is below it, the roles assigned there, and the principals whose resources these are.
     Remove(ResourceId, Expected),
     /// A role is assigned.

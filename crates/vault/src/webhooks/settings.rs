@@ -2,11 +2,18 @@
 
 use crate::alerts::Severity;
 use serde::Deserialize;
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
 const LONGEST_NAME: usize = 40;
+/// Bytes of a secret.
+const LARGEST_SECRET: usize = 4096;
 
 /// A receiver of webhooks.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -75,8 +82,8 @@ impl ReceiverSettings {
     pub fn secret(&self) -> Result<Zeroizing<String>, WebhookError> {
         let wrong = |reason: String| WebhookError::wrong(&self.name, reason);
         match (&self.secret_file, &self.secret_variable) {
-            (Some(path), None) => std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| {
-                wrong(format!("has a secret in {} that cannot be read: {error}", path.display()))
+            (Some(path), None) => secret_in(path).map_err(|why| {
+                wrong(format!("has a secret in {} that cannot be used: {why}", path.display()))
             }),
             (None, Some(name)) => std::env::var(name)
                 .map(Zeroizing::new)
@@ -94,6 +101,25 @@ impl ReceiverSettings {
             None => false,
         }
     }
+}
+
+/// The text of a file that is no longer than a secret can be: whatever the operator names, no more is read.
+fn secret_in(path: &Path) -> Result<Zeroizing<String>, String> {
+    let is_file = std::fs::metadata(path).map_err(|error| error.to_string())?.is_file();
+    if !is_file {
+        return Err("it is no file".to_owned());
+    }
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    // Of a text that grows while it is read, copies would stay in memory.
+    let mut text = Zeroizing::new(String::with_capacity(LARGEST_SECRET + 1));
+    let most = LARGEST_SECRET as u64 + 1;
+    file.take(most).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if text.len() > LARGEST_SECRET {
+        return Err(format!(
+            "it is longer than {LARGEST_SECRET} bytes; a file with nothing but the secret is needed"
+        ));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -140,6 +166,13 @@ mod tests {
         let unset = settings(json!({"name": "ops", "url": url, "secret-variable": "NO_SUCH_VARIABLE_HERE"}));
 
         assert_eq!(*file.secret().unwrap(), "s".repeat(24));
+        std::fs::write(&path, "s".repeat(4096)).unwrap();
+        assert_eq!(file.secret().unwrap().len(), 4096);
+        std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        let too_long = file.secret().unwrap_err().to_string();
+        assert!(too_long.contains("longer than 4096 bytes") && too_long.contains("secret"), "{too_long}");
+        let not_one = settings(json!({"name": "ops", "url": url, "secret-file": folder.path()}));
+        assert!(not_one.secret().unwrap_err().to_string().contains("it is no file"));
         for wrong in [&none, &both] {
             assert!(wrong.secret().unwrap_err().to_string().contains("either"));
         }

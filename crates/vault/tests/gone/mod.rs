@@ -2,15 +2,13 @@
 
 #![allow(dead_code, reason = "each suite uses its part of it")]
 
+mod written;
+
+pub use written::handle;
+
 use arm::ResourceId;
-use engine::{InitOptions, Job, Node, Repo, RepositorySecret, SnapshotDraft, Writer};
+use engine::{InitOptions, Repo, RepositorySecret};
 use jiff::Timestamp;
-use protection::{
-    BackupUid, ClusterUid, RecoveryPointId,
-    point::{
-        BackupIdentity, ClusterIdentity, FORMAT_VERSION, MANIFEST, Manifest, VolumeProtection, VolumeRecord,
-    },
-};
 use repository::ScryptParams;
 use serde_json::json;
 use std::{
@@ -21,12 +19,17 @@ use std::{
 use storage::LocalStore;
 use telemetry::Clock;
 use vault::{
-    api::{points::PointRecord, put, storage::container_id},
+    api::{
+        points::PointRecord,
+        put,
+        storage::{container_id, index},
+    },
     keys::{ExportedKey, import, location_key},
     protect::forget,
     seal::Wrapping,
     store::{AuditEntry, AuditOutcome, Change, Expected, Store},
 };
+use written::Written;
 
 pub const PASSWORD: &str = "0123456789abcdef";
 const FOLDER: &str = "acct-1/backups-1";
@@ -56,6 +59,7 @@ pub async fn keep_location(
                 "store": "default", "folder": "acct-1", "createdAt": now}),
         ),
         put(&container, json!({"modified": now, "folder": FOLDER})),
+        put(&index("acct").unwrap(), json!({"account": account})),
     ];
     store.commit(&changes, &audit(now)).await.unwrap();
     keep_key(store, wrapping, now).await;
@@ -93,52 +97,8 @@ pub async fn made_in(store: Arc<dyn storage::Store>, password: &str, now: Timest
 
 /// A recovery point as an extension commits it, with one snapshot in the storage system and content of its own.
 pub async fn write_point(repo: &Repo, id: &str, clock: Arc<dyn Clock>) {
-    let now = clock.now();
-    let snapshot = VolumeRecord {
-        namespace: "shop".to_owned(),
-        claim: "data".to_owned(),
-        persistent_volume: None,
-        driver: Some("csi.example".to_owned()),
-        storage_class: None,
-        block: false,
-        capacity: 1,
-        protection: VolumeProtection::Snapshot {
-            handle: handle(id),
-            cut: now,
-            restore_size: None,
-            content: format!("anchor-{id}"),
-            group: None,
-        },
-    };
-    let manifest = Manifest {
-        format_version: FORMAT_VERSION.to_owned(),
-        recovery_point: RecoveryPointId::new(id),
-        backup: BackupIdentity { name: format!("job-{id}"), uid: BackupUid::new(id) },
-        instance: "i1".to_owned(),
-        started: now,
-        completed: now,
-        cluster: ClusterIdentity { uid: ClusterUid::new("c1"), kubernetes_version: "v1.33.0".to_owned() },
-        writer: "cofferdam test".to_owned(),
-        selection: json!({}),
-        lists: Vec::new(),
-        counts: Default::default(),
-        bytes: 0,
-        volumes: vec![snapshot],
-        problems: Vec::new(),
-    };
-    let writer = Writer::start(repo, Job::new(clock)).await.unwrap();
-    let mut file = writer.file();
-    file.write_slice(&serde_json::to_vec(&manifest).unwrap()).await.unwrap();
-    let content = file.finish().await.unwrap();
-    let root = writer.tree(vec![Node::file(MANIFEST, &content, now)]).await.unwrap();
-    let tags = [("recovery-point", id), ("backup-uid", id), ("cluster", "c1"), ("instance", "i1")];
-    let tags = tags.map(|(name, value)| format!("{name}={value}")).to_vec();
-    writer.commit(SnapshotDraft { tags, ..SnapshotDraft::new(root, now) }).await.unwrap();
-}
-
-/// The storage system's handle of the snapshot of a recovery point.
-pub fn handle(id: &str) -> String {
-    format!("handle-{id}")
+    let written = Written { id, backup: id, instance: "i1", cluster: "c1", selection: json!({}) };
+    written.commit(repo, clock).await;
 }
 
 /// The recovery points that a repository holds.
@@ -160,6 +120,7 @@ pub fn doomed(instance: &str, cluster: &ResourceId, id: &str, now: Timestamp) ->
         key: location_key(&settings()),
         is_partial: false,
         tag: "Default".to_owned(),
+        tag_asked: false,
         policy: "policy1".to_owned(),
         expires_at: now,
         deleting: true,

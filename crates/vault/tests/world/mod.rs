@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub mod fault_cluster;
+pub mod policy;
 pub mod protected;
 pub mod receiver;
 pub mod stored;

@@ -1,6 +1,9 @@
 //! What stands in a vault before it is measured. What people make, they make by calls; what ten thousand agents would bring
 //! about (clusters, extensions, bindings, instances that are protected) is written through the vault's own store.
 
+#[path = "../../../../crates/vault/tests/world/policy.rs"]
+mod policy;
+
 use super::{client::Api, server::Place, simulated::Identity};
 use anyhow::{Context, Result};
 use arm::{
@@ -71,20 +74,7 @@ pub async fn by_calls(api: &Api) -> Result<(String, String)> {
 
 /// The body of a policy whose first slot is at `first`.
 pub fn policy(first: Timestamp, days: u32) -> Value {
-    let store = json!({"objectType": "DataStoreInfoBase", "dataStoreType": "OperationalStore"});
-    let first = first.to_string().replace('Z', "+00:00");
-    json!({"properties": {"objectType": "BackupPolicy",
-        "datasourceTypes": ["Microsoft.ContainerService/managedClusters"],
-        "policyRules": [
-            {"objectType": "AzureBackupRule", "name": "BackupHourly",
-                "backupParameters": {"objectType": "AzureBackupParams", "backupType": "Incremental"}, "dataStore": store,
-                "trigger": {"objectType": "ScheduleBasedTriggerContext",
-                    "schedule": {"repeatingTimeIntervals": [format!("R/{first}/PT4H")], "timeZone": "UTC"},
-                    "taggingCriteria": [{"isDefault": true, "taggingPriority": 99,
-                        "tagInfo": {"tagName": "Default", "id": "Default_"}}]}},
-            {"objectType": "AzureRetentionRule", "name": "Default", "isDefault": true, "lifecycles": [
-                {"deleteAfter": {"objectType": "AbsoluteDeleteOption", "duration": format!("P{days}D")},
-                    "sourceDataStore": store, "targetDataStoreCopySettings": []}]}]}})
+    policy::body(&first.to_string().replace('Z', "+00:00"), &format!("P{days}D"))
 }
 
 /// Writes clusters and instances, and signs a certificate for each cluster's gateway.
@@ -255,26 +245,22 @@ fn instance(
     let label = format!("instance{number:05}");
     let id = vault.child("backupInstances", &label)?;
     let selection = Selection { included_namespaces: vec!["shop".to_owned()], ..Selection::default() };
-    let record = InstanceRecord {
-        instance: BackupInstance {
-            friendly_name: format!("{}/shop", cluster.name()),
-            source: Datasource {
-                resource: cluster.clone(),
-                location: "local".to_owned(),
-                name: cluster.name().to_owned(),
-            },
-            policy: vault.child("backupPolicies", "policy1")?,
-            snapshot_group: group.clone(),
-            parameters: BackupParameters { selection, snapshot_volumes: true, ..BackupParameters::default() },
-            identity: None,
-            validation_type: None,
+    let instance = BackupInstance {
+        friendly_name: format!("{}/shop", cluster.name()),
+        source: Datasource {
+            resource: cluster.clone(),
+            location: "local".to_owned(),
+            name: cluster.name().to_owned(),
         },
-        tags: BTreeMap::new(),
-        label,
+        policy: vault.child("backupPolicies", "policy1")?,
+        snapshot_group: group.clone(),
+        parameters: BackupParameters { selection, snapshot_volumes: true, ..BackupParameters::default() },
+        identity: None,
+        validation_type: None,
+    };
+    let record = InstanceRecord {
         state: ProtectionState::ProtectionConfigured,
-        next: ProtectionState::ProtectionConfigured,
-        problems: Vec::new(),
-        deletion: None,
+        ..InstanceRecord::new(instance, BTreeMap::new(), label)
     };
     let change = put(&id, &record, Expected::Absent)?;
     Ok((id, change))

@@ -63,9 +63,9 @@ pub struct Wish {
     /// Id of the policy, or its name in the vault
     #[arg(long, visible_alias = "policy", value_name = "ID")]
     policy_id: Option<String>,
-    /// Name for people; the cluster's goes before it
-    #[arg(long, default_value = "default", value_name = "NAME")]
-    friendly_name: String,
+    /// Name for people; the cluster's goes before it. When absent, the name of the instance, or else of its policy
+    #[arg(long, value_name = "NAME")]
+    friendly_name: Option<String>,
     /// Where snapshots go, by name or id; the cluster's own resource group when absent
     #[arg(long, visible_aliases = ["snapshot-resource-group", "snapshot-rg"], value_name = "NAME")]
     snapshot_resource_group_name: Option<String>,
@@ -118,7 +118,7 @@ pub struct CreateArgs {
 
 /// `initialize`: prints the body.
 pub async fn initialize(args: InitializeArgs, session: &Session) -> Outcome {
-    let body = args.wish.body(session, &args.vault.id(session)?).await?;
+    let body = args.wish.body(session, &args.vault.id(session)?, None).await?;
     session.view.plain(&body)?;
     Ok(Exit::Done)
 }
@@ -126,7 +126,7 @@ pub async fn initialize(args: InitializeArgs, session: &Session) -> Outcome {
 /// `validate`.
 pub async fn validate(args: MakeArgs, session: &Session) -> Outcome {
     let vault = args.vault.id(session)?;
-    let body = args.body(session, &vault).await?;
+    let body = args.body(session, &vault, None).await?;
     check(session, &vault, &body).await?;
     note!("the cluster can be protected");
     Ok(Exit::Done)
@@ -135,7 +135,7 @@ pub async fn validate(args: MakeArgs, session: &Session) -> Outcome {
 /// `create`: validation comes first, as official clients do it, so that a fault is told before anything is made.
 pub async fn create(args: CreateArgs, session: &Session) -> Outcome {
     let vault = args.make.vault.id(session)?;
-    let body = args.make.body(session, &vault).await?;
+    let body = args.make.body(session, &vault, args.backup_instance_name.as_deref()).await?;
     check(session, &vault, &body).await?;
     let cluster = cluster_of(&body)?;
     let name = args.backup_instance_name.unwrap_or_else(|| names::instance(&cluster));
@@ -170,7 +170,12 @@ fn cluster_of(body: &Value) -> Result<ResourceId, Failure> {
 }
 
 impl MakeArgs {
-    async fn body(&self, session: &Session, vault: &ResourceId) -> Result<Value, Failure> {
+    async fn body(
+        &self,
+        session: &Session,
+        vault: &ResourceId,
+        instance: Option<&str>,
+    ) -> Result<Value, Failure> {
         let body = match &self.backup_instance {
             Some(file) => {
                 let document = from_az(json_file(file)?);
@@ -179,7 +184,7 @@ impl MakeArgs {
                     None => json!({"properties": document}),
                 }
             }
-            None => self.wish.body(session, vault).await?,
+            None => self.wish.body(session, vault, instance).await?,
         };
         if self.enable_trusted_access {
             let_in(session, &cluster_of(&body)?, vault).await?;
@@ -213,7 +218,18 @@ pub async fn let_in(session: &Session, cluster: &ResourceId, vault: &ResourceId)
 }
 
 impl Wish {
-    async fn body(&self, session: &Session, vault: &ResourceId) -> Result<Value, Failure> {
+    /// The name for people; without one of its own, two instances of a cluster must be told apart all the same.
+    fn friendly(&self, instance: Option<&str>, policy: &ResourceId) -> String {
+        let given = self.friendly_name.as_deref().or(instance);
+        given.unwrap_or_else(|| policy.name()).to_owned()
+    }
+
+    async fn body(
+        &self,
+        session: &Session,
+        vault: &ResourceId,
+        instance: Option<&str>,
+    ) -> Result<Value, Failure> {
         let missing = |flag: &str| {
             Failure::usage(format!("{flag} is missing"))
                 .next("Name the cluster and the policy, or pass a file with `--backup-instance`.")
@@ -240,9 +256,9 @@ impl Wish {
         let system = self.use_system_identity.then_some(Identity::System);
         let instance = Instance {
             datasource: Datasource { cluster, location },
+            friendly_name: self.friendly(instance, &policy),
             policy,
             snapshot_group: group,
-            friendly_name: self.friendly_name.clone(),
             identity: self.uami.clone().map(Identity::User).or(system),
             configuration: self.configuration.configuration(),
         };
@@ -259,4 +275,32 @@ pub async fn location_of(session: &Session, cluster: &ResourceId) -> Result<Stri
         Failure::failed(format!("{cluster} does not say where it is"))
             .next("Name its region with `--datasource-location` or `--restore-location`.")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        wish: Wish,
+    }
+
+    #[test]
+    fn an_instance_is_named_for_people_by_its_name_or_by_its_policy_unless_said_otherwise() {
+        let policy: ResourceId =
+            "/subscriptions/s/resourceGroups/g/providers/Microsoft.DataProtection/backupVaults/v/backupPolicies/nightly"
+                .parse()
+                .unwrap();
+        let friendly = |arguments: &[&str], instance: Option<&str>| {
+            let line = Line::try_parse_from([&["line"], arguments].concat()).unwrap();
+            line.wish.friendly(instance, &policy)
+        };
+
+        assert_eq!(friendly(&["--friendly-name", "shop"], Some("one-shop")), "shop");
+        assert_eq!(friendly(&[], Some("one-shop")), "one-shop");
+        assert_eq!(friendly(&[], None), "nightly");
+    }
 }

@@ -1,6 +1,6 @@
 //! The calls on resource groups.
 
-use super::{DELETE, Group, KIND, READ, decide, shown};
+use super::{BLOCKED, DELETE, Group, KIND, READ, decide, shown};
 use crate::{
     api::{
         Call, Failure, begin,
@@ -9,6 +9,7 @@ use crate::{
         resource::{self, TRIES},
         vaults,
     },
+    protect::hold,
     reply::Reply,
     store::{Change, Expected, OperationRecord, StoreError, Stored},
 };
@@ -125,6 +126,9 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
             return Err(refusal.into());
         }
         if let Some(refusal) = clusters::keeps_in(call.app.store.as_ref(), &stored.id).await? {
+            return Err(refusal.into());
+        }
+        if let Some(refusal) = hold::keeps_in(call.app.store.as_ref(), &stored.id, BLOCKED).await? {
             return Err(refusal.into());
         }
         let operation = begin(call, DELETE, &stored.id);

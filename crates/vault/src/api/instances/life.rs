@@ -146,15 +146,7 @@ async fn shortened(
 }
 
 fn new(instance: BackupInstance, tags: std::collections::BTreeMap<String, String>) -> InstanceRecord {
-    InstanceRecord {
-        instance,
-        tags,
-        label: format!("i{}", uuid::Uuid::new_v4().simple()),
-        state: ProtectionState::ConfiguringProtection,
-        next: ProtectionState::ProtectionConfigured,
-        problems: Vec::new(),
-        deletion: None,
-    }
+    InstanceRecord::new(instance, tags, format!("i{}", uuid::Uuid::new_v4().simple()))
 }
 
 /// What a PUT makes of an instance that is there.
@@ -208,6 +200,7 @@ fn changed(
         next,
         problems: Vec::new(),
         deletion: None,
+        adopted: was.adopted,
     })
 }
 

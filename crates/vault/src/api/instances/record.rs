@@ -69,6 +69,9 @@ pub struct InstanceRecord {
     /// Its deletion.
     #[serde(default)]
     pub deletion: Option<Deletion>,
+    /// It was found in a repository after the catalogue had been lost: its vault, its policy and its cluster are stand-ins.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
 }
 
 impl ProtectionState {
@@ -120,6 +123,20 @@ impl ProtectionState {
 }
 
 impl InstanceRecord {
+    /// One that nobody has looked at yet.
+    pub fn new(instance: BackupInstance, tags: BTreeMap<String, String>, label: String) -> Self {
+        Self {
+            instance,
+            tags,
+            label,
+            state: ProtectionState::ConfiguringProtection,
+            next: ProtectionState::ProtectionConfigured,
+            problems: Vec::new(),
+            deletion: None,
+            adopted: false,
+        }
+    }
+
     /// Whether backups are made on schedule: also while a change is looked at, unless it is the change of one that rests.
     pub fn is_scheduled(&self) -> bool {
         match self.state {

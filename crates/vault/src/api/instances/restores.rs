@@ -73,7 +73,8 @@ pub async fn prepare(call: &Call<'_>, given: &Fields<'_>) -> Result<Prepared, Fa
     let extension = extensions::backup_extension(call.app.store.as_ref(), &request.target.resource).await?;
     let own =
         extension.as_ref().map(|one| crate::keys::location_key(&location_settings(&one.document.settings)));
-    let here = request.target.resource == point.document.cluster && own.as_ref() == Some(&point.document.key);
+    let there = crate::keys::location_key(&point.document.location);
+    let here = request.target.resource == point.document.cluster && own == Some(there);
     let location = if here { "default".to_owned() } else { format!("vault-{}", point.document.key) };
     let source_account = if here { None } else { checks::account_of(&point.document.location) };
     Ok(Prepared { vault: vault.id, instance, point, request, extension, location, source_account })

@@ -1,5 +1,6 @@
 //! What is kept of a recovery point.
 
+use crate::store::{Store, StoreError};
 use arm::ResourceId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,9 @@ pub struct PointRecord {
     pub is_partial: bool,
     /// Its retention tag.
     pub tag: String,
+    /// The tag was asked for, and no rule of the schedule gave it: it is the first of no day, and leaves that to others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tag_asked: bool,
     /// The policy that made it.
     pub policy: String,
     /// When it has lived long enough.
@@ -38,4 +42,9 @@ pub struct PointRecord {
     /// Why its deletion did not come about yet.
     #[serde(default)]
     pub kept_because: Option<String>,
+}
+
+/// A recovery point of a vault, if it has any: also one whose instance is gone.
+pub async fn first_of(store: &dyn Store, vault: &ResourceId) -> Result<Option<ResourceId>, StoreError> {
+    Ok(store.resources(KIND, vault, None, 1).await?.into_iter().next().map(|stored| stored.id))
 }

@@ -7,6 +7,7 @@ use crate::{
     reply::Reply,
 };
 use arm::{ArmError, Fields, IdError, ResourceId};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -52,12 +53,41 @@ const RESERVED: [&str; 35] = [
 const EVERYWHERE: &str = "/subscriptions/00000000-0000-0000-0000-000000000000";
 const KIND: &str = "Cofferdam.Storage/accountNames";
 
-/// Who has a name.
+/// Lives of accounts that are remembered of a name, the latest ones.
+const MOST_EARLIER: usize = 100;
+
+/// Who has a name, or had it last: whether there is such an account is the account's own to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NameRecord {
     /// The account.
     pub account: ResourceId,
+    /// The accounts that had it and are gone, in the order in which they went. What lay in them is gone with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Life>,
+}
+
+/// From when to when there was an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Life {
+    /// Which.
+    pub account: ResourceId,
+    /// When it was made.
+    pub from: Timestamp,
+    /// When it was deleted.
+    pub until: Timestamp,
+}
+
+impl NameRecord {
+    /// The same once its account is gone.
+    pub fn ended(mut self, life: Life) -> Self {
+        if self.earlier.len() >= MOST_EARLIER {
+            self.earlier.remove(0);
+        }
+        self.earlier.push(life);
+        self
+    }
 }
 
 /// Under which id it is kept who has a name.

@@ -10,6 +10,7 @@ use crate::{
     api::{
         Call, Failure, finished, guards,
         operation::{accepted, followed},
+        points,
         resource::{
             self, Loaded, TRIES, check_conditions, check_group, check_registered, etag, load, put as write,
             read,
@@ -204,6 +205,15 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
                 "The vault '{}' holds backup instances, or deleted ones that can come back. Delete them, and wait until \
                  their time is over.",
                 found.id.name()
+            );
+            return Err(ArmError::new(409, "UserErrorBackupVaultContainsBackupInstances", message).into());
+        }
+        if let Some(point) = points::first_of(call.app.store.as_ref(), &found.id).await? {
+            // Of an instance that is gone: a backup ended behind its deletion. With the vault nobody would delete it.
+            let message = format!(
+                "The vault '{}' still deletes the recovery point '{}'. Wait until it is gone.",
+                found.id.name(),
+                point.name()
             );
             return Err(ArmError::new(409, "UserErrorBackupVaultContainsBackupInstances", message).into());
         }

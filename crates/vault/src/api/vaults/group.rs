@@ -4,6 +4,7 @@
 use super::{INSTANCES, KIND, VaultRecord};
 use crate::{
     api::resource::{Loaded, PAGE, read},
+    api::{BLOCKED_GROUP as BLOCKED, points},
     store::{Change, Store, StoreError},
 };
 use arm::{ArmError, ResourceId};
@@ -33,12 +34,14 @@ pub async fn keeps(store: &dyn Store, group: &ResourceId) -> Result<Option<ArmEr
                 );
             }
         }
+        if reason.is_none() && points::first_of(store, &vault.id).await?.is_some() {
+            reason =
+                Some("still deletes recovery points; wait until they are gone, and delete it".to_owned());
+        }
         if let Some(reason) = reason {
             let message =
                 format!("The resource group cannot be deleted: the vault '{}' {reason} first.", vault.id);
-            return Ok(Some(
-                ArmError::new(409, "ResourceGroupDeletionBlocked", message).about(vault.id.as_str()),
-            ));
+            return Ok(Some(ArmError::new(409, BLOCKED, message).about(vault.id.as_str())));
         }
     }
     Ok(None)

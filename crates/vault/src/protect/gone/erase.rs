@@ -1,9 +1,19 @@
 //! Deletes a recovery point in the stead of a cluster that is gone, as the cluster would: what it holds is written down
 //! first, then its repository forgets it under an exclusive lock. Done again after a crash, it goes on where it was.
 
-use super::{Found, Gone, Watch, left, observe::restoring, prune};
+use super::{
+    Found, Gone, Watch,
+    left::{self, LeftRecord},
+    observe::restoring,
+    prune,
+};
 use crate::{
-    api::{Loaded, points::PointRecord},
+    api::{
+        Loaded,
+        jobs::{JobRecord, MOST_PROBLEMS},
+        load,
+        points::PointRecord,
+    },
     app::App,
     data_plane::{NotLocated, located, vault_may_access},
     keys::{RepositoryKeyError, source_key},
@@ -13,8 +23,9 @@ use crate::{
 };
 use arm::ResourceId;
 use engine::{EngineError, Repo, RepositorySecret};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use points::{Forgotten, Point};
+use protection::Problem;
 use std::collections::BTreeMap;
 
 /// When another piece of work of this vault is at work in the repository.
@@ -51,13 +62,10 @@ pub async fn erase(
         return forget::rest(app, point, state, forget::REST, &kept(&why));
     }
     let Some(_turn) = app.turns.take(&point.document.key) else { return forget::later(app, BUSY, &state) };
-    let repo = match open(app, vault, &point.document.key, &point.document.location).await? {
+    let PointRecord { key, location, time, .. } = &point.document;
+    let repo = match open(app, vault, key, location, Some(*time)).await? {
         Ok(repo) => repo,
-        Err(Closed::Removed(why)) => {
-            let found =
-                state.found.unwrap_or_else(|| Found { unread: Some(why.clone()), ..Found::default() });
-            return done(app, vault, &point, &because, Some(&found));
-        }
+        Err(Closed::Removed(why)) => return lost(app, vault, &point, state, &because, &why).await,
         Err(Closed::Kept(why)) => return forget::rest(app, point, state, forget::REST, &kept(&why)),
     };
     match delete(app, &repo, point.id.name(), &mut state).await {
@@ -74,6 +82,38 @@ pub async fn erase(
         }
         Err(error) => forget::rest(app, point, state, forget::REST, &kept(&error.to_string())),
     }
+}
+
+/// Why a recovery point is gone with the place in which it lay, if it is.
+pub async fn lost_with(app: &App, point: &PointRecord) -> Result<Option<String>, StoreError> {
+    let place = located(app.store.as_ref(), &point.location, Some(point.time)).await?;
+    Ok(place.err().filter(NotLocated::is_gone).map(|error| error.to_string()))
+}
+
+/// The catalogue forgets what went with its place, and the job that made it tells so.
+pub async fn lost(
+    app: &App,
+    vault: &ResourceId,
+    point: &Loaded<PointRecord>,
+    state: State,
+    because: &str,
+    why: &str,
+) -> Result<Step, StoreError> {
+    let found = state.found.unwrap_or_else(|| Found { unread: Some(why.to_owned()), ..Found::default() });
+    let record = LeftRecord::of(&point.id, &point.document.cluster, because, &found, app.clock.now());
+    let mut changes = vec![Change::Remove(point.id.clone(), Expected::Version(point.version))];
+    changes.extend(left::change(record)?);
+    changes.extend(prune::changes(&point.document.key, vault, app.clock.now())?);
+    let told = format!("{because}, and the recovery point is gone: {why}; {found}");
+    tracing::warn!(point = %point.id, because, why, "a recovery point was lost with the place in which it lay");
+    let job: Option<Loaded<JobRecord>> = load(app.store.as_ref(), &point.document.job).await?;
+    if let Some(mut job) = job.filter(|job| job.document.warnings.len() < MOST_PROBLEMS) {
+        let message = format!("The recovery point '{}' does not exist any more: {why}.", point.id.name());
+        let fix = "Snapshots of it may be left in the storage system; 'cofferdam vault left' lists them.";
+        job.document.warnings.push(Problem::warning("RecoveryPointLost", message).fix(fix));
+        changes.push(job.write()?);
+    }
+    Ok(Step::Told(told, Box::new(Step::Done(changes))))
 }
 
 /// How far the deletion is.
@@ -117,7 +157,7 @@ fn done(
         );
         return Ok(Step::Told(told, Box::new(Step::Done(changes))));
     };
-    changes.extend(left::change(&point.id, cluster, because, found, now)?);
+    changes.extend(left::change(LeftRecord::of(&point.id, cluster, because, found, now))?);
     let told =
         format!("{because}, the vault deleted the recovery point itself from the repository {key}; {found}");
     if found.leaves() {
@@ -135,16 +175,18 @@ pub enum Closed {
     Kept(String),
 }
 
-/// Opens a repository in an account of the vault with the key that the vault keeps.
+/// Opens a repository in an account of the vault with the key that the vault keeps; the one in which something was written
+/// at a time.
 pub async fn open(
     app: &App,
     vault: &ResourceId,
     key: &str,
     settings: &BTreeMap<String, String>,
+    written: Option<Timestamp>,
 ) -> Result<Result<Repo, Closed>, StoreError> {
     let store = app.store.as_ref();
     let kept = |why: String| Ok(Err(Closed::Kept(why)));
-    let place = match located(store, settings).await? {
+    let place = match located(store, settings, written).await? {
         Ok(place) => place,
         Err(NotLocated::Outside) => {
             return kept(
@@ -153,7 +195,7 @@ pub async fn open(
                     .to_owned(),
             );
         }
-        Err(error @ NotLocated::NoContainer { .. }) => return Ok(Err(Closed::Removed(error.to_string()))),
+        Err(error) if error.is_gone() => return Ok(Err(Closed::Removed(error.to_string()))),
         Err(error) => return kept(error.to_string()),
     };
     if let Err(error) = vault_may_access(store, &place.account, vault).await? {

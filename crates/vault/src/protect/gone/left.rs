@@ -43,25 +43,31 @@ pub struct Left {
     pub record: LeftRecord,
 }
 
+impl LeftRecord {
+    /// What is left of a recovery point.
+    pub fn of(
+        point: &ResourceId,
+        cluster: &ResourceId,
+        because: &str,
+        found: &Found,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            point: point.clone(),
+            cluster: cluster.clone(),
+            because: because.to_owned(),
+            deleted_at: now,
+            snapshots: found.snapshots.clone(),
+            unread: found.unread.clone(),
+        }
+    }
+}
+
 /// The change that writes down what is left; none when nothing is.
-pub fn change(
-    point: &ResourceId,
-    cluster: &ResourceId,
-    because: &str,
-    found: &Found,
-    now: Timestamp,
-) -> Result<Option<Change>, StoreError> {
-    if !found.leaves() {
+pub fn change(record: LeftRecord) -> Result<Option<Change>, StoreError> {
+    if record.snapshots.is_empty() && record.unread.is_none() {
         return Ok(None);
     }
-    let record = LeftRecord {
-        point: point.clone(),
-        cluster: cluster.clone(),
-        because: because.to_owned(),
-        deleted_at: now,
-        snapshots: found.snapshots.clone(),
-        unread: found.unread.clone(),
-    };
     // A recovery point's name is known to whoever can write to the repository; this one is nobody's.
     let name = uuid::Uuid::new_v4().simple().to_string();
     put(&above()?.with(KIND, &name).map_err(wrong)?, &record, Expected::Absent).map(Some)

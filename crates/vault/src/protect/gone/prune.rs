@@ -1,4 +1,5 @@
-//! Frees the space of recovery points that the vault deleted itself: no cluster is left that would. The engine does it in two
+//! Frees the space of recovery points that the vault deleted itself, because no cluster is left that would, and of those in a
+//! repository where immutable ones lie, because no cluster may. The engine does it in two
 //! phases, days apart, so this looks again until nothing is left to free.
 
 use super::{
@@ -8,6 +9,7 @@ use super::{
 use crate::{
     app::App,
     keys::{location, record_id},
+    protect::hold::is_held,
     store::{Change, StoreError, Work},
     work::{Answered, Step},
 };
@@ -61,14 +63,17 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     let Some(location) = location(app.store.as_ref(), work.target.name()).await? else {
         return Ok(Step::Done(Vec::new()));
     };
-    if let Some(cluster) = writer(app, &location.id).await? {
+    // No cluster is let near what immutable recovery points need.
+    if !is_held(app, &location.settings).await?
+        && let Some(cluster) = writer(app, &location.id).await?
+    {
         tracing::info!(key = location.id, %cluster, "the cluster that writes to the repository prunes it");
         return Ok(Step::Done(Vec::new()));
     }
     let (Some(_turn), Some(_own)) = (app.turns.take(TURN), app.turns.take(&location.id)) else {
         return later(app, BUSY, &state);
     };
-    let repo = match open(app, &state.vault, &location.id, &location.settings).await? {
+    let repo = match open(app, &state.vault, &location.id, &location.settings, None).await? {
         Ok(repo) => repo,
         Err(Closed::Removed(_)) => return Ok(Step::Done(Vec::new())),
         Err(Closed::Kept(why)) => {

@@ -24,6 +24,13 @@ pub fn statements(changes: &[Change]) -> Stores<Vec<Statement>> {
 /// The one statement of a change, and what it is about when it must meet a row.
 fn simple(change: &Change) -> Option<(Query, Option<String>)> {
     let simple: (Query, Option<String>) = match change.clone() {
+        // Touches what must stay: whoever changes it at the same time has to wait, or meets a conflict.
+        Change::Stays(id, version) => (
+            query("UPDATE resources SET document = document WHERE key = ?1 AND version = ?2")
+                .bind(id.folded().to_owned())
+                .bind(version),
+            Some(id.to_string()),
+        ),
         Change::Set(name, value) => (
             query(
                 "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",

@@ -15,6 +15,7 @@ use crate::{
         },
         storage::{ACCOUNT, NAMESPACE, READ, names},
     },
+    protect::hold::{self, Place},
     reply::Reply,
     store::{Change, Expected, StoreError},
 };
@@ -94,10 +95,13 @@ async fn take(call: &Call<'_>, name: &str, id: &ResourceId) -> Result<Change, Fa
         return Err(names::taken(name).into());
     }
     let index = names::index(name).map_err(|error| StoreError::Damaged(error.to_string()))?;
-    // What an account left that went in a way that forgot its name is nobody's.
-    let left = call.app.store.resource(&index).await?.map(|left| left.version);
-    let expected = left.map_or(Expected::Absent, Expected::Version);
-    Ok(write(&index, &names::NameRecord { account: id.clone() }, expected)?)
+    // What stands there is of accounts that are gone, and stays known.
+    let left: Option<Loaded<names::NameRecord>> = load(call.app.store.as_ref(), &index).await?;
+    let (earlier, expected) = match left {
+        Some(left) => (left.document.earlier, Expected::Version(left.version)),
+        None => (Vec::new(), Expected::Absent),
+    };
+    Ok(write(&index, &names::NameRecord { account: id.clone(), earlier }, expected)?)
 }
 
 /// Changes some of it.
@@ -121,12 +125,18 @@ pub async fn patch(call: &Call<'_>) -> Result<Reply, Failure> {
     Err(StoreError::Conflict(call.scope()?.to_string()).into())
 }
 
-/// Deletes it; its data goes in the background. What is not there is gone already.
+/// Deletes it, unless recovery points hold it; its data goes in the background. What is not there is gone already.
 pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
     for _ in 0..TRIES {
         let found = existing(call).await?;
         check_conditions(call, found.as_ref().map(|found| found.version))?;
         let Some(found) = found else { return Ok(Reply::empty(204)) };
+        let place = Place { accounts: &[found.id.name()], container: None };
+        if let Some(refusal) =
+            hold::keeps(call.app.store.as_ref(), place, "AccountProtectedFromDeletion").await?
+        {
+            return Err(refusal.into());
+        }
         let mut changes = removal(call.app.store.as_ref(), &found, call.now).await?;
         changes.extend(
             alerts::place_deleted(call.app, &[found.id.name()], None, &call.caller.object_id, call.now)

@@ -1,12 +1,16 @@
-//! What goes with an account: its name is free again, and what it held is removed in the background.
+//! What goes with an account: its name is free again, and what it held is removed in the background. That there was such
+//! an account stays known: recovery points that lay there are gone, and not in a place that the vault never knew.
 
 use super::AccountRecord;
 use crate::{
     alerts,
     api::{
-        Loaded, read,
+        Loaded, put, read,
         resource::load,
-        storage::{ACCOUNT, names::NameRecord, names::index},
+        storage::{
+            ACCOUNT,
+            names::{Life, NameRecord, index},
+        },
     },
     app::App,
     data_plane::remove,
@@ -49,8 +53,13 @@ pub async fn removal(
     let mut changes = vec![remove::work(&account.id, place, folder, now)];
     let id = index(account.id.name()).map_err(|error| StoreError::Damaged(error.to_string()))?;
     let found: Option<Loaded<NameRecord>> = load(store, &id).await?;
-    if let Some(found) = found.filter(|found| found.document.account == account.id) {
-        changes.push(Change::Remove(found.id, Expected::Version(found.version)));
-    }
+    let life = Life { account: account.id.clone(), from: account.document.created_at, until: now };
+    changes.push(match found {
+        Some(found) => put(&id, &found.document.ended(life), Expected::Version(found.version))?,
+        None => {
+            let record = NameRecord { account: account.id.clone(), earlier: vec![life] };
+            put(&id, &record, Expected::Absent)?
+        }
+    });
     Ok(changes)
 }

@@ -8,6 +8,7 @@ use crate::{
         resource::{self, Loaded, TRIES, check_conditions, load, put as write, read},
         storage::{AccountRecord, CONTAINER, READ_CONTAINER, accounts},
     },
+    protect::hold::{self, Place},
     reply::Reply,
     store::{Change, Expected, StoreError},
 };
@@ -104,6 +105,12 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
     for _ in 0..TRIES {
         let account = accounts::of_path(call).await?;
         let Some(found) = existing(call, &account.id).await? else { return Ok(Reply::empty(204)) };
+        let place = Place { accounts: &[account.id.name()], container: Some(found.id.name()) };
+        if let Some(refusal) =
+            hold::keeps(call.app.store.as_ref(), place, "ContainerProtectedFromDeletion").await?
+        {
+            return Err(refusal.into());
+        }
         let mut changes: Vec<Change> = gone(&account.document, &found, call.now).into_iter().collect();
         let (name, caller) = (found.id.name(), &call.caller.object_id);
         changes.extend(

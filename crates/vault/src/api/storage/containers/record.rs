@@ -26,6 +26,9 @@ pub struct ContainerRecord {
     pub metadata: BTreeMap<String, String>,
     /// When it was last changed.
     pub modified: Timestamp,
+    /// When it was made; not known of those that are older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
     /// In which folder of the account's store; no other container ever had it.
     pub folder: String,
 }
@@ -44,7 +47,7 @@ pub fn fresh(
 ) -> ContainerRecord {
     let unique = Uuid::new_v4().simple().to_string();
     let folder = format!("{}/{name}-{}", account.folder, unique.get(..8).unwrap_or(&unique));
-    ContainerRecord { metadata, modified: now, folder }
+    ContainerRecord { metadata, modified: now, created_at: Some(now), folder }
 }
 
 /// The changes that remove a container and, in the background, what it holds.
