@@ -9,7 +9,7 @@ use crate::{
         AuditEntry, AuditOutcome, Change, Ending, Expected, Grants, OperationRecord, StoreError, Stored,
     },
 };
-use arm::{OperationStatus, ResourceId};
+use arm::{ArmError, OperationStatus, ResourceId};
 use jiff::{SignedDuration, Timestamp};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
@@ -93,6 +93,9 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
     let (mut changes, mut guard) = (vec![Change::End(operation.id.clone(), ended, now)], None);
     let mut cut = Vec::new();
     if let Some(stored) = app.store.resource(&operation.target).await? {
+        if let Some(refusal) = vaults::keeps(app.store.as_ref(), &stored.id).await? {
+            return refuse_deletion(app, operation, &stored, &refusal).await;
+        }
         let (connections, more) = clusters::leaving(app.store.as_ref(), &stored.id).await?;
         cut = connections;
         changes.extend(more);
@@ -101,7 +104,9 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
         match administrators_below(app, &stored.id).await? {
             Administrators::Elsewhere => {}
             Administrators::Both(keep) => guard = Some(keep),
-            Administrators::Below => return refuse_deletion(app, operation, &stored).await,
+            Administrators::Below => {
+                return refuse_deletion(app, operation, &stored, &last_administrator()).await;
+            }
         }
         changes.push(Change::Remove(stored.id, Expected::Version(stored.version)));
     }
@@ -145,9 +150,14 @@ async fn administrators_below(app: &App, group: &ResourceId) -> Result<Administr
     })
 }
 
-async fn refuse_deletion(app: &App, operation: &OperationRecord, stored: &Stored) -> Result<(), StoreError> {
+async fn refuse_deletion(
+    app: &App,
+    operation: &OperationRecord,
+    stored: &Stored,
+    refusal: &ArmError,
+) -> Result<(), StoreError> {
     let now = app.clock.now();
-    let error = serde_json::to_value(last_administrator()).ok();
+    let error = serde_json::to_value(refusal).ok();
     let ending = Ending { status: OperationStatus::Failed, result: None, error };
     let mut document = stored.document.clone();
     if let Some(object) = document.as_object_mut() {

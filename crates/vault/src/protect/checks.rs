@@ -7,6 +7,7 @@ use crate::{
         GROUP, Loaded,
         clusters::{self, ClusterIdentity, ClusterRecord},
         extensions::{self, ExtensionRecord, ExtensionState},
+        instances::twin_problem,
         load,
     },
     app::App,
@@ -63,6 +64,8 @@ pub struct Facts {
     pub snapshot_group: Option<(ResourceId, bool)>,
     /// Roles.
     pub roles: Vec<RoleFact>,
+    /// The policy, and another instance that protects the cluster by it already.
+    pub twin: Option<(ResourceId, ResourceId)>,
 }
 
 /// Gathers the facts for a backup of a cluster, or with `source` for a restore to it from another one's location.
@@ -161,6 +164,7 @@ pub async fn gather(
         is_bound,
         snapshot_group: group,
         roles,
+        twin: None,
     })
 }
 
@@ -231,6 +235,9 @@ pub fn judge(facts: &Facts) -> Vec<Problem> {
     }
     if !facts.is_bound {
         wrong.push(no_binding(&facts.vault, cluster));
+    }
+    if let Some((policy, twin)) = &facts.twin {
+        wrong.push(twin_problem(twin, cluster, policy));
     }
     if let Some((group, false)) = &facts.snapshot_group {
         let message = format!("The snapshot resource group '{group}' could not be found.");
@@ -359,6 +366,7 @@ mod tests {
             is_bound: true,
             snapshot_group: Some((group, true)),
             roles: vec![role("R1", "vault", true, "KubernetesBackupListExtensionsError")],
+            twin: None,
         }
     }
 
@@ -386,6 +394,10 @@ mod tests {
         assert_eq!(
             codes(|f| f.extension = Some(ExtensionRecord { identity: None, ..extension(f) })),
             ["UserErrorKubernetesBackupExtensionIdentityNotFound"]
+        );
+        assert_eq!(
+            codes(|f| f.twin = Some((f.cluster.clone(), f.vault.clone()))),
+            ["UserErrorBackupInstanceAlreadyExists"]
         );
         assert_eq!(
             codes(|f| f.roles = vec![role("R1", "vault", false, "KubernetesBackupListExtensionsError")]),

@@ -10,7 +10,7 @@ use crate::{
     reply::Reply,
     store::Change,
 };
-use arm::{ArmError, Fields, instance::BackupInstance};
+use arm::{ArmError, Fields, ResourceId, instance::BackupInstance};
 use serde_json::{Value, json};
 
 pub async fn for_backup(call: &Call<'_>) -> Result<Reply, Failure> {
@@ -26,7 +26,8 @@ pub async fn for_backup(call: &Call<'_>) -> Result<Reply, Failure> {
         return Err(ArmError::not_found(&instance.policy).into());
     }
     let begun = operation::begin(call, &call.operation.needs.action(""), &owner.id);
-    ask(call, begun, |operation| question_of(operation, &owner.id, &instance, "validation", call.now)).await
+    ask(call, begun, |operation| question_of(operation, &owner.id, &instance, "validation", None, call.now))
+        .await
 }
 
 /// The command line sends back a part of what it read: what is left out is as it was.
@@ -49,8 +50,10 @@ pub async fn for_modify(call: &Call<'_>) -> Result<Reply, Failure> {
     life::check_namespaces(call, &instance)?;
     call.may_linked(checks::READ_CLUSTER, &instance.source.resource).await?;
     let begun = operation::begin(call, &call.operation.needs.action(""), &found.id);
-    ask(call, begun, |operation| question_of(operation, &vault, &instance, &found.document.label, call.now))
-        .await
+    ask(call, begun, |operation| {
+        question_of(operation, &vault, &instance, &found.document.label, Some(&found.id), call.now)
+    })
+    .await
 }
 
 /// Lays what was given over what is kept: objects by their fields, lists of objects one by one.
@@ -90,6 +93,8 @@ pub async fn for_restore(call: &Call<'_>) -> Result<Reply, Failure> {
         instance: None,
         identity: None,
         shallow: false,
+        policy: None,
+        about: None,
         asked_at: call.now,
     })
     .await
@@ -97,9 +102,10 @@ pub async fn for_restore(call: &Call<'_>) -> Result<Reply, Failure> {
 
 fn question_of(
     operation: String,
-    vault: &arm::ResourceId,
+    vault: &ResourceId,
     instance: &BackupInstance,
     label: &str,
+    about: Option<&ResourceId>,
     now: jiff::Timestamp,
 ) -> Question {
     Question {
@@ -113,6 +119,8 @@ fn question_of(
         instance: None,
         identity: instance.identity.clone(),
         shallow: instance.is_shallow(),
+        policy: Some(instance.policy.clone()),
+        about: about.cloned(),
         asked_at: now,
     }
 }
