@@ -3,7 +3,7 @@
 
 use crate::{
     alerts,
-    api::{DELETE_GROUP, administrators, clusters, last_administrator, storage, vaults},
+    api::{DELETE_GROUP, administrators, clusters, last_administrator, locks, storage, vaults},
     app::App,
     store::{
         AuditEntry, AuditOutcome, Change, Ending, Expected, Grants, OperationRecord, StoreError, Stored,
@@ -93,7 +93,12 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
     let (mut changes, mut guard) = (vec![Change::End(operation.id.clone(), ended, now)], None);
     let mut cut = Vec::new();
     if let Some(stored) = app.store.resource(&operation.target).await? {
-        if let Some(refusal) = vaults::keeps(app.store.as_ref(), &stored.id).await? {
+        let (store, group) = (app.store.as_ref(), &stored.id);
+        let refusal = match vaults::keeps(store, group).await? {
+            None => locks::keeps(store, group).await?,
+            refusal => refusal,
+        };
+        if let Some(refusal) = refusal {
             return refuse_deletion(app, operation, &stored, &refusal).await;
         }
         let (connections, more) = clusters::leaving(app.store.as_ref(), &stored.id).await?;

@@ -1,4 +1,4 @@
-//! The way of every call: token, operation, api-version, subscription, right, handler.
+//! The way of every call: token, operation, api-version, subscription, right, locks, handler.
 
 use super::{At, Call, Failure, Found, Operation, Params, find, permitted, versions};
 use crate::{
@@ -132,6 +132,7 @@ async fn open<'a>(
     let who = &call.caller.object_id;
     let namespace = call.params.get("namespace");
     if permitted(operation.needs, namespace, call.scope.as_ref(), who, &call.assignments, &app.roles) {
+        super::locks::check(&call).await?;
         return Ok(call);
     }
     let entry = call.audit(AuditOutcome::Denied);

@@ -9,6 +9,7 @@ use crate::{
         extensions::{self, ExtensionRecord, ExtensionState},
         instances::twin_problem,
         load,
+        locks::{self, Lock},
     },
     app::App,
     keys::setting,
@@ -62,6 +63,8 @@ pub struct Facts {
     pub is_bound: bool,
     /// The resource group for snapshots.
     pub snapshot_group: Option<(ResourceId, bool)>,
+    /// A lock that holds for it.
+    pub lock: Option<Lock>,
     /// Roles.
     pub roles: Vec<RoleFact>,
     /// The policy, and another instance that protects the cluster by it already.
@@ -84,6 +87,10 @@ pub async fn gather(
         Some(group) => {
             Some((group.clone(), store.resource(group).await?.is_some() && group.kind().is(GROUP)))
         }
+        None => None,
+    };
+    let lock = match snapshot_group {
+        Some(group) => locks::holding(store, group).await?,
         None => None,
     };
     let vault_principal = vault.facts.principal.clone();
@@ -163,6 +170,7 @@ pub async fn gather(
         extension: extension.map(|extension| extension.document),
         is_bound,
         snapshot_group: group,
+        lock,
         roles,
         twin: None,
     })
@@ -246,6 +254,22 @@ pub fn judge(facts: &Facts) -> Vec<Problem> {
             group.name(),
             record.location
         )));
+    }
+    if let (Some(lock), Some((group, _))) = (&facts.lock, &facts.snapshot_group) {
+        let message = format!(
+            "The snapshot resource group '{}' is under the lock '{}' of '{}': snapshots could not be made or deleted.",
+            group.name(),
+            lock.name,
+            lock.scope
+        );
+        wrong.push(
+            Problem::error("UserErrorSnapshotResourceGroupHasLocks", message).about(lock.scope.as_str()).fix(
+                format!(
+                    "Take another resource group, or remove the lock: az lock delete --ids {}",
+                    lock.id()
+                ),
+            ),
+        );
     }
     wrong
         .extend(facts.roles.iter().filter(|role| !role.granted).filter_map(|role| missing_role(facts, role)));
@@ -365,6 +389,7 @@ mod tests {
             extension: Some(extension),
             is_bound: true,
             snapshot_group: Some((group, true)),
+            lock: None,
             roles: vec![role("R1", "vault", true, "KubernetesBackupListExtensionsError")],
             twin: None,
         }
@@ -394,6 +419,10 @@ mod tests {
         assert_eq!(
             codes(|f| f.extension = Some(ExtensionRecord { identity: None, ..extension(f) })),
             ["UserErrorKubernetesBackupExtensionIdentityNotFound"]
+        );
+        assert_eq!(
+            codes(|f| f.lock = Some(Lock::at("keep", f.snapshot_group.clone().unwrap().0))),
+            ["UserErrorSnapshotResourceGroupHasLocks"]
         );
         assert_eq!(
             codes(|f| f.twin = Some((f.cluster.clone(), f.vault.clone()))),

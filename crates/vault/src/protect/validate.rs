@@ -171,7 +171,7 @@ async fn of_instance(
         snapshot_group: Some(written.snapshot_group.clone()),
         source_account: None,
         kind: "ValidateForBackup".to_owned(),
-        spec: custom_resource::validation_of_backup(written, &instance.document.label),
+        spec: custom_resource::validation_of_backup(written, &instance.document.label, app.quotas.namespaces),
         instance: Some(id.clone()),
         identity: written.identity.clone(),
         shallow: written.is_shallow(),

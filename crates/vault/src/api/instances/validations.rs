@@ -26,8 +26,7 @@ pub async fn for_backup(call: &Call<'_>) -> Result<Reply, Failure> {
         return Err(ArmError::not_found(&instance.policy).into());
     }
     let begun = operation::begin(call, &call.operation.needs.action(""), &owner.id);
-    ask(call, begun, |operation| question_of(operation, &owner.id, &instance, "validation", None, call.now))
-        .await
+    ask(call, begun, |operation| question_of(call, operation, &owner.id, &instance, "validation", None)).await
 }
 
 /// The command line sends back a part of what it read: what is left out is as it was.
@@ -51,7 +50,7 @@ pub async fn for_modify(call: &Call<'_>) -> Result<Reply, Failure> {
     call.may_linked(checks::READ_CLUSTER, &instance.source.resource).await?;
     let begun = operation::begin(call, &call.operation.needs.action(""), &found.id);
     ask(call, begun, |operation| {
-        question_of(operation, &vault, &instance, &found.document.label, Some(&found.id), call.now)
+        question_of(call, operation, &vault, &instance, &found.document.label, Some(&found.id))
     })
     .await
 }
@@ -101,12 +100,12 @@ pub async fn for_restore(call: &Call<'_>) -> Result<Reply, Failure> {
 }
 
 fn question_of(
+    call: &Call<'_>,
     operation: String,
     vault: &ResourceId,
     instance: &BackupInstance,
     label: &str,
     about: Option<&ResourceId>,
-    now: jiff::Timestamp,
 ) -> Question {
     Question {
         operation,
@@ -115,13 +114,13 @@ fn question_of(
         snapshot_group: Some(instance.snapshot_group.clone()),
         source_account: None,
         kind: "ValidateForBackup".to_owned(),
-        spec: custom_resource::validation_of_backup(instance, label),
+        spec: custom_resource::validation_of_backup(instance, label, call.app.quotas.namespaces),
         instance: None,
         identity: instance.identity.clone(),
         shallow: instance.is_shallow(),
         policy: Some(instance.policy.clone()),
         about: about.cloned(),
-        asked_at: now,
+        asked_at: call.now,
     }
 }
 
