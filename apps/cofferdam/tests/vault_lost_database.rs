@@ -24,7 +24,7 @@ use vault::{
     directory::DataDirectory,
     keys::{ExportedKey, import, location_key},
     rewrap,
-    seal::KeySource,
+    seal::{KeySource, make_key},
     server::open_store,
     store::{AuditEntry, AuditOutcome, Change, Expected, Store},
 };
@@ -52,7 +52,12 @@ impl World {
 
     /// Starts a vault, and signs in as its administrator with the secret of its first start.
     fn serve(&mut self, data: &str) {
-        let served = Served::start(&self.at(data), &[]);
+        self.serve_with(data, &[]);
+    }
+
+    /// The same with more flags.
+    fn serve_with(&mut self, data: &str, flags: &[&str]) {
+        let served = Served::start(&self.at(data), flags);
         self.served = Some(served);
         let (file, ca) = (format!("{data}/administrator.json"), format!("{data}/tls/ca.crt"));
         let url = self.served.as_ref().unwrap().url.clone();
@@ -271,6 +276,55 @@ async fn a_lost_database_is_back_with_the_recovery_points_that_its_backup_did_no
     }
     assert_eq!(world.points("g", "v1", "shop"), ["known", "newer", "vanished"]);
     assert_eq!(world.points("recovered", "recovered", "i2"), ["strange"]);
+}
+
+/// The key of a customer that seals the location's repository key, once one does.
+async fn sealed_by(data: &Path) -> Option<String> {
+    let directory = DataDirectory::open(data).unwrap();
+    let store = open_store(&directory, None).await.unwrap();
+    let name = format!("repository key {}", location_key(&settings()));
+    let sealed = store.secret(&name).await.unwrap().unwrap();
+    store.close().await;
+    let wrapping = KeySource::Directory.open(&directory).unwrap();
+    wrapping.customer_of(&name, &sealed).unwrap().map(|uri| uri.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_customers_key_seals_is_read_in_a_recovery_once_that_key_is_given() {
+    const KEY: &str = "https://kv.example/keys/mine/v1";
+    let mut world = World::start();
+    let location = set_up(&mut world).await;
+    std::fs::write(world.at("customer.key"), make_key().as_bytes()).unwrap();
+    let given = format!("{KEY}={}", world.at("customer.key").display());
+    let with_key = ["--customer-key-file", given.as_str()];
+    world.serve_with("vault", &with_key);
+    let cmk = ["--cmk-encryption-key-uri", KEY, "--cmk-identity-type", "SystemAssigned"];
+    world.done(
+        &[["vault", "update", "-g", "g", "-v", "v1"].as_slice(), &["--type", "SystemAssigned"], &cmk]
+            .concat(),
+    );
+    let begun = std::time::Instant::now();
+    while sealed_by(&world.at("vault")).await.as_deref() != Some(KEY) {
+        assert!(
+            begun.elapsed() < std::time::Duration::from_secs(60),
+            "it should be sealed with the customer's key"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    world.done(&["vault", "self-backup", "--data", "vault"]);
+    world.stop();
+    write_point(&repository(&location).await, "newer", "i1").await;
+    world.lose_the_database();
+
+    let without = world.recovered(&["--data", "vault"]);
+    let with = world.recovered(&[["--data", "vault", "--scan-only"].as_slice(), &with_key].concat());
+    world.serve_with("vault", &with_key);
+
+    assert_eq!(without["unread"], json!([location_key(&settings())]), "{without}");
+    assert_eq!(without["added"], json!([]), "{without}");
+    assert_eq!((&with["unread"], with["added"].as_array().unwrap().len()), (&json!([]), 1), "{with}");
+    assert_eq!(world.points("g", "v1", "shop"), ["known", "newer", "vanished"]);
+    assert_eq!(sealed_by(&world.at("vault")).await.as_deref(), Some(KEY), "it is sealed as it was");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

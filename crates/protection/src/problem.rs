@@ -104,6 +104,7 @@ pub mod code {
     pub const REPOSITORY_DAMAGED: &str = "RepositoryDamaged";
     pub const STORE_FULL: &str = "UserErrorBackupStorageLocationFull";
     pub const CLOCK_SKEW: &str = "ClockSkewDetected";
+    pub const TOO_MANY_NAMESPACES: &str = "UserErrorTooManyNamespaces";
     pub const PREREQUISITE_NOT_MET: &str = "UserErrorPrerequisiteNotMet";
     pub const RECOVERY_POINT_NOT_FOUND: &str = "UserErrorRecoveryPointNotFound";
     pub const VOLUME_NOT_PROTECTED: &str = "VolumeNotProtected";

@@ -39,6 +39,9 @@ pub struct BackupSpec {
     /// Namespaces to leave out.
     #[schemars(length(max = 800), inner(length(min = 1, max = 63)))]
     pub excluded_namespaces: Vec<String>,
+    /// Namespaces that the backup takes at most, whatever the filters say: a validation refuses more, a backup tells of them.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub most_namespaces: u32,
     /// Resource types to include; empty means all.
     #[schemars(length(max = 500), inner(length(min = 1, max = 317)))]
     pub included_resource_types: Vec<String>,
@@ -86,6 +89,7 @@ impl Default for BackupSpec {
             storage_location: default_location(),
             included_namespaces: Vec::new(),
             excluded_namespaces: Vec::new(),
+            most_namespaces: 800,
             included_resource_types: Vec::new(),
             excluded_resource_types: Vec::new(),
             label_selectors: Vec::new(),

@@ -12,7 +12,7 @@ use crate::{
         vaults::VaultRecord,
     },
     app::App,
-    keys::{RepositoryKeyError, location_key, own_key, seal_for_customer, source_key},
+    keys::{RepositoryKeyError, location_key, own_key, source_key},
     protect::{checks, expire, hold::is_held, rekey, start::location_settings, validate},
     reply::Reply,
     seal::SealError,
@@ -123,10 +123,8 @@ async fn sealed(
 ) -> Result<Result<(), RepositoryKeyError>, Failure> {
     for vault in bound_vaults(app, cluster).await? {
         let found: Option<Loaded<VaultRecord>> = load(app.store.as_ref(), &vault).await?;
-        let Some(uri) = found.map(|vault| rekey::named(&vault.document)).transpose()?.flatten() else {
-            continue;
-        };
-        if let Err(error) = seal_for_customer(app, key, &vault, &uri).await {
+        let Some(found) = found else { continue };
+        if let Err(error) = rekey::seal(app, key, &found).await {
             return Ok(Err(error));
         }
     }

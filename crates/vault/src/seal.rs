@@ -4,7 +4,7 @@
 mod customer;
 mod source;
 
-pub use customer::{CustomerKey, CustomerKeyError, CustomerKeys, KeyUri};
+pub use customer::{CustomerKey, CustomerKeyError, CustomerKeys, KeyUri, KeyUser};
 pub use source::{KeySource, make as make_key};
 
 use crate::{
@@ -64,7 +64,7 @@ pub enum SealError {
     },
     /// The customer's key is not there.
     #[error(
-        "it is sealed with the customer's key {uri}, which cannot be used: {why}; give it again with --customer-key-file {uri}=FILE"
+        "it is sealed with the customer's key {uri}, which cannot be used: {why}; it is given with --customer-key-file {uri}=FILE"
     )]
     Customer {
         /// Which.

@@ -3,7 +3,9 @@
 
 use crate::{
     alerts,
-    api::{BLOCKED_GROUP, DELETE_GROUP, administrators, clusters, last_administrator, storage, vaults},
+    api::{
+        BLOCKED_GROUP, DELETE_GROUP, administrators, clusters, last_administrator, locks, storage, vaults,
+    },
     app::App,
     protect::hold,
     store::{
@@ -94,8 +96,13 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
     let (mut changes, mut guard) = (vec![Change::End(operation.id.clone(), ended, now)], None);
     let mut cut = Vec::new();
     if let Some(stored) = app.store.resource(&operation.target).await? {
+        let (store, group) = (app.store.as_ref(), &stored.id);
         // What was recorded there since the deletion was asked for counts, too.
-        if let Some(refusal) = hold::keeps_in(app.store.as_ref(), &stored.id, BLOCKED_GROUP).await? {
+        let refusal = match hold::keeps_in(store, group, BLOCKED_GROUP).await? {
+            None => locks::keeps(store, group).await?,
+            refusal => refusal,
+        };
+        if let Some(refusal) = refusal {
             return refuse_deletion(app, operation, &stored, &refusal).await;
         }
         let (connections, more) = clusters::leaving(app.store.as_ref(), &stored.id).await?;

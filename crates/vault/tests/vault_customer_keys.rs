@@ -10,7 +10,7 @@ use vault::{
     directory::DataDirectory,
     keys::{export, location_key, opened, source_key},
     rewrap,
-    seal::{CustomerKey, KeySource, KeyUri, make_key},
+    seal::{CustomerKey, CustomerKeys, KeySource, KeyUri, make_key},
     sealed_file::Identity,
 };
 use world::{
@@ -19,6 +19,9 @@ use world::{
 };
 
 const KEY: &str = "https://kv.vault.azure.net/keys/mine";
+/// A key that the operator gives to one identity, which no vault here has.
+const THEIRS: &str = "https://kv.vault.azure.net/keys/theirs";
+const STRANGER: &str = "99999999-2222-4333-8444-555555555555";
 
 /// A protected cluster, and a vault whose operator gives two versions of a customer's key.
 struct Scene {
@@ -35,7 +38,11 @@ impl Scene {
             std::fs::write(&file, make_key().as_bytes()).unwrap();
             format!("{KEY}/{version}={}", file.display()).parse::<CustomerKey>().unwrap()
         });
-        let choices = Choices { customer_keys: given.to_vec().into(), ..Choices::default() };
+        let theirs = format!("{THEIRS}/v1={}", folder.path().join("v1").display()).parse().unwrap();
+        let nobody_here = format!("{THEIRS}={STRANGER}").parse().unwrap();
+        let customer_keys =
+            CustomerKeys::from([given.to_vec(), vec![theirs]].concat()).with_users(vec![nobody_here]);
+        let choices = Choices { customer_keys, ..Choices::default() };
         let it = Protected::choosing(choices).await;
         it.protect().await;
         let id = it.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
@@ -210,4 +217,54 @@ async fn a_key_without_a_version_means_the_newest_and_one_that_nobody_gives_is_r
     assert_eq!(nobody.status, 400, "{nobody:?}");
     assert_eq!((newest.status, made.status), (200, 200), "{newest:?} {made:?}");
     scene.sealed("v2").await;
+}
+
+#[tokio::test]
+async fn a_key_that_the_operator_gives_to_somebody_else_is_not_reached() {
+    let scene = Scene::start().await;
+
+    let refused = scene.with(THEIRS).await;
+    let mine = scene.with(KEY).await;
+    let changed = scene.encrypt(json!({"keyVaultProperties": {"keyUri": format!("{THEIRS}/v1")}})).await;
+
+    for answer in [&refused, &changed] {
+        assert_eq!((answer.status, answer.code()), (400, "UserErrorEncryptionKeyAccessDenied"), "{answer:?}");
+        assert!(answer.body.to_string().contains("--customer-key-user"), "{answer:?}");
+    }
+    assert_eq!(mine.status, 200, "{mine:?}");
+}
+
+#[tokio::test]
+async fn the_identity_that_reaches_the_key_must_be_there_also_at_each_grant() {
+    let scene = Scene::start().await;
+    let it = &scene.it;
+    let register = format!("{}/providers/Microsoft.ManagedIdentity/register", it.world.root());
+    assert_eq!(it.call(Method::POST, &register, None).await.status, 200);
+    let identity = format!("{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/kek", it.group);
+    let made = it.call(Method::PUT, &identity, Some(json!({"location": "local"}))).await;
+    assert!([200, 201].contains(&made.status), "{made:?}");
+    let give = json!({"identity": {"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": {&identity: {}}}});
+    let given = it.call(Method::PATCH, &it.vault, Some(give)).await;
+    assert_eq!(given.status, 200, "{given:?}");
+    let by = |version: &str| {
+        json!({"keyVaultProperties": {"keyUri": format!("{KEY}/{version}")},
+            "kekIdentity": {"identityType": "UserAssigned", "identityId": identity}})
+    };
+
+    let enabled = scene.encrypt(by("v1")).await;
+    let first = scene.grant().await;
+    let taken_from_the_vault =
+        it.call(Method::PATCH, &it.vault, Some(json!({"identity": {"type": "SystemAssigned"}}))).await;
+    it.remove(&identity.parse().unwrap()).await;
+    let without = scene.grant().await;
+    let changed = scene.encrypt(by("v2")).await;
+    let own = scene.with(&format!("{KEY}/v1")).await;
+    let healed = scene.grant().await;
+
+    assert_eq!((enabled.status, first.status), (200, 200), "{enabled:?} {first:?}");
+    assert_eq!(taken_from_the_vault.status, 400, "it is in use: {taken_from_the_vault:?}");
+    assert_eq!((without.status, without.code()), (403, "GrantDenied"), "{without:?}");
+    assert!(without.body.to_string().contains("does not exist any more"), "{without:?}");
+    assert_eq!((changed.status, changed.code()), (400, "UserErrorEncryptionKeyAccessDenied"), "{changed:?}");
+    assert_eq!((own.status, healed.status), (200, 200), "{own:?} {healed:?}");
 }

@@ -6,7 +6,12 @@ mod world;
 use dataprotection::*;
 use reqwest::Method;
 use serde_json::{Value, json};
-use world::{Answer, Person, World};
+use std::sync::Arc;
+use vault::{
+    cluster_link::NoClusters,
+    seal::{CustomerKey, make_key},
+};
+use world::{Answer, Choices, Person, World};
 
 const PROXY: &str = "backupResourceGuardProxies/DppResourceGuardProxy";
 
@@ -30,7 +35,10 @@ async fn guard_of(world: &World, exclusions: Value) -> String {
 }
 
 async fn guarded(exclusions: Value) -> Guarded {
-    let world = ready().await;
+    guarded_in(ready().await, exclusions).await
+}
+
+async fn guarded_in(world: World, exclusions: Value) -> Guarded {
     let vault = make_vault(&world, "v1").await;
     let guard = guard_of(&world, exclusions).await;
     let backup = world.person(Some("Backup Contributor"), &world.group("g")).await;
@@ -143,6 +151,51 @@ async fn what_weakens_a_guarded_vault_needs_consent() {
     let denied =
         rows.iter().filter(|row| row.record.contains("Denied") && row.record.contains("backupVaults/write"));
     assert_eq!(denied.count(), 4, "every refusal is in the audit log");
+}
+
+#[tokio::test]
+async fn another_key_of_the_customer_needs_consent_unless_the_guard_leaves_that_out() {
+    const CHANGE: &str = "Microsoft.DataProtection/backupVaults/write#modifyEncryptionSettings";
+    let folder = tempfile::tempdir().unwrap();
+    let given = ["v1", "v2"].map(|version| {
+        let file = folder.path().join(version);
+        std::fs::write(&file, make_key().as_bytes()).unwrap();
+        format!("https://kv.example/keys/mine/{version}={}", file.display()).parse::<CustomerKey>().unwrap()
+    });
+    let world = async || {
+        let choices = Choices { customer_keys: given.to_vec().into(), ..Choices::default() };
+        ready_in(World::choosing(choices, Arc::new(NoClusters)).await).await
+    };
+    let all = guarded_in(world().await, json!([])).await;
+    let request = all.request("dppModifyEncryptionSettingsRequests");
+    let to = |version: &str, requests: Value| {
+        json!({"properties": {"resourceGuardOperationRequests": requests, "securitySettings": {"encryptionSettings": {
+            "keyVaultProperties": {"keyUri": format!("https://kv.example/keys/mine/{version}")},
+            "kekIdentity": {"identityType": "SystemAssigned"}}}}})
+    };
+
+    let first = all.call(None, Method::PATCH, &all.vault, Some(to("v1", json!([])))).await;
+    let alone = all.call(None, Method::PATCH, &all.vault, Some(to("v1", json!([request])))).await;
+    let agreed =
+        all.call(Some(&all.approver), Method::PATCH, &all.vault, Some(to("v1", json!([request])))).await;
+    let same = all.call(None, Method::PATCH, &all.vault, Some(to("v1", json!([])))).await;
+    let second = all.call(None, Method::PATCH, &all.vault, Some(to("v2", json!([])))).await;
+    let shown = all.world.get(&all.world.administrator, &all.guard).await;
+    let free = guarded_in(world().await, json!([CHANGE])).await;
+    let unguarded = free.call(None, Method::PATCH, &free.vault, Some(to("v1", json!([])))).await;
+
+    for refused in [&first, &second] {
+        assert_eq!((refused.status, refused.code()), (403, "UserErrorResourceGuardOperationRequestsMissing"));
+    }
+    assert_eq!((alone.status, alone.code()), (403, "UserErrorResourceGuardOperationNotApproved"));
+    assert_eq!((agreed.status, same.status), (200, 200), "{agreed:?} {same:?}");
+    let operations = shown.body["properties"]["resourceGuardOperations"].as_array().unwrap();
+    let named = operations.iter().find(|one| one["vaultCriticalOperation"] == CHANGE).unwrap();
+    assert_eq!(
+        named["requestResourceType"],
+        "Microsoft.DataProtection/resourceGuards/dppModifyEncryptionSettingsRequests"
+    );
+    assert_eq!(unguarded.status, 200, "{unguarded:?}");
 }
 
 #[tokio::test]

@@ -139,3 +139,82 @@ async fn the_operator_s_limits_are_those_that_hold() {
     assert_eq!((second_instance.status, second_instance.code()), (400, "UserErrorMaxBackupInstancesReached"));
     assert_eq!((first_backup.status, second_backup.status), (202, 429), "{second_backup:?}");
 }
+
+#[tokio::test]
+async fn a_cluster_that_a_policy_protects_already_is_told_before_and_refused_as_the_instance_is_made() {
+    let it = Protected::start().await;
+    it.protect().await;
+    let put = async |name: &str, body: &Value| {
+        let path = format!("{}/backupInstances/{name}", it.vault);
+        it.call(Method::PUT, &path, Some(json!({"properties": body}))).await
+    };
+    let ask = async |path: String, body: &Value| {
+        let begun = it.call(Method::POST, &path, Some(json!({"backupInstance": body}))).await;
+        it.operation(&begun).await.body
+    };
+    let policy = it.get(&format!("{}/backupPolicies/policy1", it.vault)).await.body;
+    it.call(Method::PUT, &format!("{}/backupPolicies/policy2", it.vault), Some(policy)).await;
+    let mut by_another = it.wanted();
+    by_another["policyInfo"]["policyId"] = json!(format!("{}/backupPolicies/policy2", it.vault));
+
+    let told = ask(format!("{}/validateForBackup", it.vault), &it.wanted()).await;
+    let refused = put("two-shop", &it.wanted()).await;
+    let itself = ask(format!("{}/validateForModifyBackup", it.instance), &it.wanted()).await;
+    let again = put("one-shop", &it.wanted()).await;
+    let other = put("two-shop", &by_another).await;
+    // The second one may not come to the policy of the first one either.
+    let moved = put("two-shop", &it.wanted()).await;
+    let asked =
+        ask(format!("{}/backupInstances/two-shop/validateForModifyBackup", it.vault), &it.wanted()).await;
+    let deleted = it.call(Method::DELETE, &it.instance, None).await;
+    let after = put("two-shop", &it.wanted()).await;
+    let undeleted =
+        it.call(Method::POST, &format!("{}/deletedBackupInstances/one-shop/undelete", it.vault), None).await;
+
+    for said in [&told, &asked] {
+        assert_eq!(said["error"]["code"], "UserErrorBackupInstanceAlreadyExists", "{said}");
+        assert!(said.to_string().contains("one-shop"), "{said}");
+    }
+    for answer in [&refused, &moved, &undeleted] {
+        assert_eq!(
+            (answer.status, answer.code()),
+            (409, "UserErrorBackupInstanceAlreadyExists"),
+            "{answer:?}"
+        );
+    }
+    assert_eq!(itself["status"], "Succeeded", "{itself}");
+    assert_eq!((again.status, other.status), (200, 201), "{again:?} {other:?}");
+    assert_eq!((deleted.status, after.status), (202, 200), "{deleted:?} {after:?}");
+}
+
+#[tokio::test]
+async fn the_cluster_is_told_how_many_namespaces_are_taken_at_most_and_says_when_there_are_more() {
+    let it = Protected::limited(Quotas { namespaces: 700, ..Quotas::default() }).await;
+    let mut all = it.wanted();
+    all["policyInfo"]["policyParameters"]["backupDatasourceParametersList"][0]["includedNamespaces"] =
+        json!([]);
+    let validate = async || {
+        let body = json!({"backupInstance": all});
+        let begun = it.call(Method::POST, &format!("{}/validateForBackup", it.vault), Some(body)).await;
+        it.operation(&begun).await.body
+    };
+    let evidence = "UserErrorTooManyNamespaces: The backup takes 701 namespaces; at most 700 are supported.";
+    it.cluster.says(
+        "ValidateForBackup",
+        json!({"phase": "Failed", "checks": [{"id": "P37", "title": "The backup takes at most 700 namespaces.",
+            "severity": "Block", "result": "Failed", "evidence": evidence, "fix": "Name fewer."}]}),
+    );
+
+    let refused = validate().await;
+    it.cluster.says("ValidateForBackup", json!({"phase": "Completed", "checks": []}));
+    it.protect().await;
+    it.cluster.says("Backup", json!({"phase": "Completed", "recoveryPoint": {"id": POINT}}));
+    it.ended(&it.job_of(&it.back_up().await).await).await;
+
+    assert_eq!(refused["error"]["code"], "UserErrorTooManyNamespaces", "{refused}");
+    assert!(refused.to_string().contains("Name fewer."), "{refused}");
+    let asked = it.cluster.made("validateforbackups");
+    assert!(asked.iter().all(|spec| spec["backup"]["mostNamespaces"] == 700), "{asked:?}");
+    let made = it.cluster.made("backups");
+    assert_eq!((made.len(), &made[0]["mostNamespaces"]), (1, &json!(700)));
+}

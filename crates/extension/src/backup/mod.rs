@@ -12,7 +12,7 @@ mod session;
 mod snapshots;
 
 pub use observe::FINALIZER;
-pub(crate) use prepare::{read_hooks, selection};
+pub(crate) use prepare::{read_hooks, selection, taken_namespaces, too_many};
 
 use crate::{
     context::Context,

@@ -40,6 +40,8 @@ impl Run {
                 Method::Snapshot(_) | Method::FileCopy => None,
             })
             .collect();
+        let taken = taken_namespaces(&client, &selection).await?.len();
+        problems.extend(too_many(taken, spec.most_namespaces));
         let groups = if spec.volume_group_label.is_empty() {
             Vec::new()
         } else {
@@ -161,17 +163,56 @@ pub(crate) async fn read_hooks(
 }
 
 async fn selected_pods(client: &Client, selection: &Selection) -> Result<Vec<PodFacts>, StepError> {
+    let mut pods = Vec::new();
+    for namespace in taken_namespaces(client, selection).await? {
+        pods.extend(observe_pods(client, &namespace).await?);
+    }
+    pods.retain(|pod| selection.labels.matches(|key| pod.labels.get(key).map(String::as_str)));
+    Ok(pods)
+}
+
+/// The namespaces that there are and that the filters select.
+pub(crate) async fn taken_namespaces(
+    client: &Client,
+    selection: &Selection,
+) -> Result<Vec<String>, StepError> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let listed = namespaces
         .list_metadata(&ListParams::default())
         .await
         .map_err(|error| StepError::api("list the namespaces", &error))?;
-    let mut pods = Vec::new();
-    for namespace in listed.items.iter().map(ResourceExt::name_any) {
-        if selection.namespaces.selects(&namespace) {
-            pods.extend(observe_pods(client, &namespace).await?);
-        }
+    let names = listed.items.iter().map(ResourceExt::name_any);
+    Ok(names.filter(|name| selection.namespaces.selects(name)).collect())
+}
+
+/// More namespaces than are supported. What there is of them is backed up all the same: less would help nobody.
+pub(crate) fn too_many(taken: usize, most: u32) -> Option<Problem> {
+    if u32::try_from(taken).is_ok_and(|taken| taken <= most) {
+        return None;
     }
-    pods.retain(|pod| selection.labels.matches(|key| pod.labels.get(key).map(String::as_str)));
-    Ok(pods)
+    let message = format!("The backup takes {taken} namespaces; at most {most} are supported.");
+    Some(Problem::warning(code::TOO_MANY_NAMESPACES, message).fix(
+        "Name fewer in includedNamespaces, or leave some out, and protect the others by another backup instance with a policy \
+         of its own.",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namespaces_above_the_limit_are_told_of_however_they_were_selected() {
+        let all = selection(&BackupSpec::default(), "extension").unwrap();
+        let names: Vec<String> = (0..802).map(|number| format!("n{number}")).collect();
+        let system = ["kube-system".to_owned(), "extension".to_owned()];
+        let taken = names.iter().chain(&system).filter(|name| all.namespaces.selects(name)).count();
+
+        let problem = too_many(taken, BackupSpec::default().most_namespaces).unwrap();
+
+        assert_eq!(problem.code, "UserErrorTooManyNamespaces");
+        assert!(problem.message.contains("802 namespaces; at most 800"), "{}", problem.message);
+        assert_eq!(problem.severity, protection::Severity::Warning);
+        assert!(too_many(800, 800).is_none() && too_many(802, 1_000).is_none());
+    }
 }

@@ -25,8 +25,12 @@ pub(super) async fn checks(
     let mut checks = vec![location];
     match subject {
         Subject::Backup(spec) => {
-            let judged = backup::selection(spec, &context.config.namespace).map(|_| understood());
-            checks.push(specification(judged));
+            let selection = backup::selection(spec, &context.config.namespace);
+            if let Ok(selection) = &selection {
+                let taken = backup::taken_namespaces(&context.client, selection).await;
+                checks.push(namespaces(taken.map(|taken| taken.len()), spec.most_namespaces));
+            }
+            checks.push(specification(selection.map(|_| understood())));
             let references = &spec.backup_hook_references;
             let read = read_hooks(&context.client, references).await;
             checks.extend(hooks(references, read.map(|_| ())));
@@ -90,6 +94,15 @@ fn specification(judged: Result<String, StepError>) -> CheckReport {
     check("specification", "Filters, names and modifiers can be understood.".to_owned(), judged)
 }
 
+/// Whether the backup takes no more namespaces than are supported: also when it takes all that there are.
+fn namespaces(taken: Result<usize, StepError>, most: u32) -> CheckReport {
+    let judged = taken.and_then(|taken| match backup::too_many(taken, most) {
+        None => Ok(format!("{taken} are selected.")),
+        Some(problem) => Err(StepError::Permanent(problem)),
+    });
+    check("P37", format!("The backup takes at most {most} namespaces."), judged)
+}
+
 fn understood() -> String {
     "Every field can be understood.".to_owned()
 }
@@ -127,4 +140,23 @@ fn report(
     fix: Option<String>,
 ) -> CheckReport {
     CheckReport { id: id.to_owned(), title, severity: "Block".to_owned(), result, evidence, fix }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_namespaces_than_are_supported_block_and_what_was_not_counted_never_passes() {
+        let too_many = namespaces(Ok(801), 800);
+        let fits = namespaces(Ok(800), 800);
+        let away = Problem::error("Away", "The API server is away.");
+        let unseen = namespaces(Err(StepError::Temporary(away)), 800);
+
+        assert_eq!((too_many.result, too_many.severity.as_str()), (CheckResult::Failed, "Block"));
+        assert!(too_many.evidence.starts_with("UserErrorTooManyNamespaces: "), "{}", too_many.evidence);
+        assert!(too_many.fix.is_some_and(|fix| fix.contains("includedNamespaces")));
+        assert_eq!((fits.result, fits.evidence.as_str()), (CheckResult::Passed, "800 are selected."));
+        assert_eq!(unseen.result, CheckResult::NotObservable);
+    }
 }

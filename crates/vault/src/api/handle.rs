@@ -1,4 +1,4 @@
-//! The way of every call: token, operation, api-version, subscription, right, handler.
+//! The way of every call: token, operation, api-version, subscription, right, locks, handler.
 
 use super::{At, Call, Failure, Found, GROUP, Operation, Params, find, permitted, versions};
 use crate::{
@@ -138,6 +138,7 @@ async fn open<'a>(
         if let (true, Some(scope)) = (lists_below(operation), &call.scope) {
             parent(app, scope).await?;
         }
+        super::locks::check(&call).await?;
         return Ok(call);
     }
     let entry = call.audit(AuditOutcome::Denied);

@@ -1,6 +1,7 @@
 //! Backup instances: what of which cluster is protected by which policy, and what can be done with it.
 
 mod actions;
+mod alone;
 mod guard;
 mod life;
 mod record;
@@ -9,6 +10,7 @@ mod shown;
 mod validations;
 
 pub use actions::problem_error;
+pub use alone::{problem as twin_problem, twin};
 pub use record::{Deletion, InstanceRecord, KIND, ProtectionState, all, moved};
 pub use shown::shown;
 

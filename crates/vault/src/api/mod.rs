@@ -14,6 +14,7 @@ pub mod instances;
 mod inventory;
 pub mod jobs;
 pub mod limits;
+pub mod locks;
 mod not_offered;
 pub mod openapi;
 pub mod operation;

@@ -104,6 +104,7 @@ const TABLES: &[&[Operation]] = &[
     super::clusters::OPERATIONS,
     super::permissions::OPERATIONS,
     super::role_assignments::OPERATIONS,
+    super::locks::OPERATIONS,
     super::operation::OPERATIONS,
     super::extensions::OPERATIONS,
     super::instances::OPERATIONS,

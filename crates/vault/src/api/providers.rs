@@ -52,7 +52,7 @@ const PROVIDERS: [Provider; 8] = [
     Provider {
         namespace: "Microsoft.Authorization",
         always: true,
-        types: &["roleAssignments", "roleDefinitions", "denyAssignments", "permissions"],
+        types: &["roleAssignments", "roleDefinitions", "denyAssignments", "permissions", "locks"],
     },
     Provider {
         namespace: "Microsoft.ContainerService",

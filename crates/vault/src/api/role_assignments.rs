@@ -3,6 +3,7 @@
 mod act;
 mod decide;
 
+pub use act::real_scope;
 pub use decide::{administrators, keep_administrator, last_administrator};
 
 use super::{At, Needs, Operation, operations::row};

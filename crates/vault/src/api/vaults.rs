@@ -9,7 +9,7 @@ mod identity;
 mod record;
 
 pub use act::of_path;
-pub use decide::fresh as fresh_settings;
+pub use decide::{fresh as fresh_settings, kek_principal};
 pub use deleted::{PURGE, purge};
 pub use group::{keeps, leaving};
 pub use identity::{own_principal, user_identity};

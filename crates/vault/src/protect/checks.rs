@@ -7,7 +7,9 @@ use crate::{
         GROUP, Loaded,
         clusters::{self, ClusterIdentity, ClusterRecord},
         extensions::{self, ExtensionRecord, ExtensionState},
+        instances::twin_problem,
         load,
+        locks::{self, Lock},
     },
     app::App,
     keys::setting,
@@ -61,8 +63,12 @@ pub struct Facts {
     pub is_bound: bool,
     /// The resource group for snapshots.
     pub snapshot_group: Option<(ResourceId, bool)>,
+    /// A lock that holds for it.
+    pub lock: Option<Lock>,
     /// Roles.
     pub roles: Vec<RoleFact>,
+    /// The policy, and another instance that protects the cluster by it already.
+    pub twin: Option<(ResourceId, ResourceId)>,
 }
 
 /// Gathers the facts for a backup of a cluster, or with `source` for a restore to it from another one's location.
@@ -81,6 +87,10 @@ pub async fn gather(
         Some(group) => {
             Some((group.clone(), store.resource(group).await?.is_some() && group.kind().is(GROUP)))
         }
+        None => None,
+    };
+    let lock = match snapshot_group {
+        Some(group) => locks::holding(store, group).await?,
         None => None,
     };
     let vault_principal = vault.facts.principal.clone();
@@ -160,7 +170,9 @@ pub async fn gather(
         extension: extension.map(|extension| extension.document),
         is_bound,
         snapshot_group: group,
+        lock,
         roles,
+        twin: None,
     })
 }
 
@@ -232,6 +244,9 @@ pub fn judge(facts: &Facts) -> Vec<Problem> {
     if !facts.is_bound {
         wrong.push(no_binding(&facts.vault, cluster));
     }
+    if let Some((policy, twin)) = &facts.twin {
+        wrong.push(twin_problem(twin, cluster, policy));
+    }
     if let Some((group, false)) = &facts.snapshot_group {
         let message = format!("The snapshot resource group '{group}' could not be found.");
         wrong.push(Problem::error("UserErrorSnapshotResourceGroupNotFound", message).fix(format!(
@@ -239,6 +254,22 @@ pub fn judge(facts: &Facts) -> Vec<Problem> {
             group.name(),
             record.location
         )));
+    }
+    if let (Some(lock), Some((group, _))) = (&facts.lock, &facts.snapshot_group) {
+        let message = format!(
+            "The snapshot resource group '{}' is under the lock '{}' of '{}': snapshots could not be made or deleted.",
+            group.name(),
+            lock.name,
+            lock.scope
+        );
+        wrong.push(
+            Problem::error("UserErrorSnapshotResourceGroupHasLocks", message).about(lock.scope.as_str()).fix(
+                format!(
+                    "Take another resource group, or remove the lock: az lock delete --ids {}",
+                    lock.id()
+                ),
+            ),
+        );
     }
     wrong
         .extend(facts.roles.iter().filter(|role| !role.granted).filter_map(|role| missing_role(facts, role)));
@@ -358,7 +389,9 @@ mod tests {
             extension: Some(extension),
             is_bound: true,
             snapshot_group: Some((group, true)),
+            lock: None,
             roles: vec![role("R1", "vault", true, "KubernetesBackupListExtensionsError")],
+            twin: None,
         }
     }
 
@@ -386,6 +419,14 @@ mod tests {
         assert_eq!(
             codes(|f| f.extension = Some(ExtensionRecord { identity: None, ..extension(f) })),
             ["UserErrorKubernetesBackupExtensionIdentityNotFound"]
+        );
+        assert_eq!(
+            codes(|f| f.lock = Some(Lock::at("keep", f.snapshot_group.clone().unwrap().0))),
+            ["UserErrorSnapshotResourceGroupHasLocks"]
+        );
+        assert_eq!(
+            codes(|f| f.twin = Some((f.cluster.clone(), f.vault.clone()))),
+            ["UserErrorBackupInstanceAlreadyExists"]
         );
         assert_eq!(
             codes(|f| f.roles = vec![role("R1", "vault", false, "KubernetesBackupListExtensionsError")]),

@@ -63,11 +63,11 @@ pub fn object(kind: &str, namespace: &str, name: &str, spec: &Value) -> Value {
     })
 }
 
-/// The `spec` by which a cluster carries a job out.
-pub fn spec(job: &JobRecord) -> Value {
+/// The `spec` by which a cluster carries a job out; a backup takes at most so many namespaces.
+pub fn spec(job: &JobRecord, most: usize) -> Value {
     match &job.task {
         Task::Backup { parameters, snapshot_group, label, .. } => {
-            let mut spec = backup_spec(parameters, snapshot_group.name(), label);
+            let mut spec = backup_spec(parameters, snapshot_group.name(), label, most);
             if let Some(tag) = &job.tag {
                 spec.insert("retentionTag".into(), json!(tag));
             }
@@ -83,9 +83,10 @@ pub fn spec(job: &JobRecord) -> Value {
     }
 }
 
-fn backup_spec(parameters: &BackupParameters, group: &str, label: &str) -> Map<String, Value> {
+fn backup_spec(parameters: &BackupParameters, group: &str, label: &str, most: usize) -> Map<String, Value> {
     let mut spec = filters(&parameters.selection);
     spec.insert("backupInstance".into(), json!(label));
+    spec.insert("mostNamespaces".into(), json!(most));
     spec.insert("snapshotVolumes".into(), json!(parameters.snapshot_volumes));
     spec.insert("includedVolumeTypes".into(), json!(parameters.included_volume_types));
     spec.insert("snapshotResourceGroup".into(), json!(group));
@@ -112,8 +113,8 @@ fn restore_spec(request: &RestoreRequest, location: &str) -> Map<String, Value> 
 }
 
 /// The `spec` of a validation of an instance.
-pub fn validation_of_backup(instance: &BackupInstance, label: &str) -> Value {
-    let backup = backup_spec(&instance.parameters, instance.snapshot_group.name(), label);
+pub fn validation_of_backup(instance: &BackupInstance, label: &str, most: usize) -> Value {
+    let backup = backup_spec(&instance.parameters, instance.snapshot_group.name(), label, most);
     json!({"backup": backup})
 }
 

@@ -97,8 +97,12 @@ async fn request(
         job.document.asked = true;
         return later(app, job, SignedDuration::ZERO, true);
     }
-    let object =
-        custom_resource::object(kind, &job.document.namespace, name, &custom_resource::spec(&job.document));
+    let object = custom_resource::object(
+        kind,
+        &job.document.namespace,
+        name,
+        &custom_resource::spec(&job.document, app.quotas.namespaces),
+    );
     match way.make(app, plural, &job.document.namespace, &object).await {
         Ok(()) => {
             mark_requested(&mut job.document, app.clock.now());

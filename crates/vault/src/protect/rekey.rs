@@ -7,11 +7,11 @@ use crate::{
         Loaded, extensions,
         instances::{self, InstanceRecord},
         load, read,
-        vaults::VaultRecord,
+        vaults::{VaultRecord, kek_principal},
     },
     app::App,
     keys::{RepositoryKeyError, location_key, seal_for_customer},
-    seal::KeyUri,
+    seal::{KeyUri, SealError},
     store::{Change, StoreError, Work},
     work::{Answered, Step},
 };
@@ -48,6 +48,42 @@ pub fn named_by(settings: &VaultSettings) -> Result<Option<KeyUri>, StoreError> 
     key.key_uri.parse().map(Some).map_err(|error| StoreError::Damaged(format!("{}: {error}", key.key_uri)))
 }
 
+/// Whether the identity by which a vault reaches a customer's key is there, and one that may; else why not.
+pub async fn reaches(
+    app: &App,
+    uri: &KeyUri,
+    principal: Option<&str>,
+) -> Result<Result<(), String>, StoreError> {
+    let Some(principal) = principal else {
+        return Ok(Err("the vault does not have the identity that kekIdentity names any more".to_owned()));
+    };
+    if app.store.principal(principal).await?.is_none() {
+        return Ok(Err(format!("the identity {principal} that kekIdentity names does not exist any more")));
+    }
+    Ok(permitted(app, uri, principal))
+}
+
+/// Whether the operator gives a key to an identity; else why not.
+pub fn permitted(app: &App, uri: &KeyUri, principal: &str) -> Result<(), String> {
+    if app.wrapping.customers().permits(uri, principal) {
+        return Ok(());
+    }
+    Err(format!(
+        "the operator gives it to other identities than {principal}; have this one added: --customer-key-user {}={principal}",
+        uri.base()
+    ))
+}
+
+/// Sees to it that a repository key is sealed with the customer's key that a vault names, if it names one.
+pub async fn seal(app: &App, key: &str, vault: &Loaded<VaultRecord>) -> Result<(), RepositoryKeyError> {
+    let Some(uri) = named(&vault.document)? else { return Ok(()) };
+    let principal = kek_principal(&vault.document.settings, &vault.document.identity);
+    match reaches(app, &uri, principal).await? {
+        Ok(()) => seal_for_customer(app, key, &vault.id, &uri).await,
+        Err(why) => Err(SealError::Customer { uri: uri.to_string(), why }.into()),
+    }
+}
+
 /// One step.
 pub fn step<'c>(app: &'c Arc<App>, work: &'c Work) -> Answered<'c> {
     Box::pin(one(app, work))
@@ -56,10 +92,9 @@ pub fn step<'c>(app: &'c Arc<App>, work: &'c Work) -> Answered<'c> {
 async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     let found: Option<Loaded<VaultRecord>> = load(app.store.as_ref(), &work.target).await?;
     let Some(vault) = found else { return Ok(Step::Done(Vec::new())) };
-    let Some(uri) = named(&vault.document)? else { return Ok(Step::Done(Vec::new())) };
     let mut waits = None;
     for key in keys_of(app, &vault.id).await? {
-        match seal_for_customer(app, &key, &vault.id, &uri).await {
+        match seal(app, &key, &vault).await {
             Ok(()) => {}
             Err(RepositoryKeyError::Store(error)) => return Err(error),
             // The others need not wait for this one.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::{
         Loaded, extensions,
-        instances::{InstanceRecord, ProtectionState},
+        instances::{InstanceRecord, ProtectionState, twin},
         load, operation,
     },
     app::App,
@@ -59,6 +59,12 @@ pub struct Question {
     /// Only what is known outside the cluster is looked at.
     #[serde(default)]
     pub shallow: bool,
+    /// The policy by which the cluster shall be protected, where no other instance may protect it by that one.
+    #[serde(default)]
+    pub policy: Option<ResourceId>,
+    /// The instance that is there already, when it is asked about.
+    #[serde(default)]
+    pub about: Option<ResourceId>,
     /// When it was asked.
     pub asked_at: Timestamp,
 }
@@ -128,7 +134,11 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     let of = of.acting_as(question.identity.as_ref());
     let group = question.snapshot_group.as_ref();
     let source = question.source_account.as_ref();
-    let facts = checks::gather(app, &of, &question.cluster, group, source).await?;
+    let mut facts = checks::gather(app, &of, &question.cluster, group, source).await?;
+    if let Some(policy) = &question.policy {
+        let twin = twin(app.store.as_ref(), &question.cluster, policy, question.about.as_ref()).await?;
+        facts.twin = twin.map(|twin| (policy.clone(), twin));
+    }
     problems.extend(checks::judge(&facts));
     // What the cluster itself can see is asked for wherever it can be reached at all.
     let way = reach(app, &question.vault, &question.cluster).await?;
@@ -161,10 +171,13 @@ async fn of_instance(
         snapshot_group: Some(written.snapshot_group.clone()),
         source_account: None,
         kind: "ValidateForBackup".to_owned(),
-        spec: custom_resource::validation_of_backup(written, &instance.document.label),
+        spec: custom_resource::validation_of_backup(written, &instance.document.label, app.quotas.namespaces),
         instance: Some(id.clone()),
         identity: written.identity.clone(),
         shallow: written.is_shallow(),
+        // That was found out as it was written.
+        policy: None,
+        about: None,
         asked_at,
     }))
 }

@@ -53,6 +53,13 @@ impl FromStr for KeyUri {
     }
 }
 
+impl KeyUri {
+    /// Without its version.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+}
+
 impl fmt::Display for KeyUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.base)?;
@@ -84,23 +91,60 @@ impl FromStr for CustomerKey {
     }
 }
 
+/// An identity that reaches a key, in all its versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyUser {
+    base: String,
+    principal: String,
+}
+
+impl FromStr for KeyUser {
+    type Err = CustomerKeyError;
+
+    fn from_str(text: &str) -> Result<Self, CustomerKeyError> {
+        let wrong = |why: &str| CustomerKeyError(format!("write https://HOST/keys/NAME=OBJECT-ID: {why}"));
+        let (uri, principal) = text.split_once('=').ok_or_else(|| wrong("there is no ="))?;
+        let uri: KeyUri = uri.parse().map_err(|_| wrong("the URI cannot be read"))?;
+        if uri.version.is_some() {
+            return Err(wrong("the URI has a version, and an identity reaches all of them"));
+        }
+        let principal = uuid::Uuid::try_parse(principal.trim())
+            .map_err(|_| wrong("the object id of an identity is a GUID"))?;
+        Ok(Self { base: uri.base, principal: principal.to_string() })
+    }
+}
+
 /// All keys of customers; of the versions of one the last counts as its newest.
 #[derive(Debug, Clone, Default)]
-pub struct CustomerKeys(Arc<[CustomerKey]>);
+pub struct CustomerKeys {
+    keys: Arc<[CustomerKey]>,
+    users: Arc<[KeyUser]>,
+}
 
 impl From<Vec<CustomerKey>> for CustomerKeys {
     fn from(keys: Vec<CustomerKey>) -> Self {
-        Self(keys.into())
+        Self { keys: keys.into(), users: Arc::default() }
     }
 }
 
 impl CustomerKeys {
+    /// With those who reach them. A key of which nothing is said is there for every identity of a vault.
+    pub fn with_users(self, users: Vec<KeyUser>) -> Self {
+        Self { users: users.into(), ..self }
+    }
+
+    /// Whether an identity reaches a key.
+    pub fn permits(&self, uri: &KeyUri, principal: &str) -> bool {
+        let mut users = self.users.iter().filter(|user| user.base == uri.base).peekable();
+        users.peek().is_none() || users.any(|user| user.principal.eq_ignore_ascii_case(principal))
+    }
+
     /// The version that is meant, if it can be used now.
     pub fn usable(&self, uri: &KeyUri) -> Result<KeyUri, SealError> {
         let named = |key: &&CustomerKey| {
             key.uri.base == uri.base && (uri.version.is_none() || key.uri.version == uri.version)
         };
-        let found = self.0.iter().rev().find(named).map(|key| key.uri.clone());
+        let found = self.keys.iter().rev().find(named).map(|key| key.uri.clone());
         let found = found.ok_or_else(|| not_there(uri, "the operator does not give it"))?;
         self.key(&found).map(|_| found)
     }
@@ -137,7 +181,7 @@ impl CustomerKeys {
     }
 
     fn key(&self, uri: &KeyUri) -> Result<Key, SealError> {
-        let found = self.0.iter().find(|key| key.uri == *uri);
+        let found = self.keys.iter().find(|key| key.uri == *uri);
         let found = found.ok_or_else(|| not_there(uri, "the operator does not give it"))?;
         let text = std::fs::read_to_string(&found.file).map(Zeroizing::new);
         let text = text.map_err(|error| not_there(uri, &format!("its file cannot be read: {error}")))?;
@@ -235,6 +279,27 @@ mod tests {
         }
         assert!(both.usable(&uri("https://kv.example/keys/k/v1")).is_ok());
         assert!(both.usable(&uri("https://kv.example/keys/other")).is_err());
+    }
+
+    #[test]
+    fn a_key_is_there_for_whom_the_operator_names_and_else_for_all() {
+        let user = |text: &str| text.parse::<KeyUser>();
+        let (one, other) = ("11111111-2222-4333-8444-555555555555", "22222222-2222-4333-8444-555555555555");
+        let keys = CustomerKeys::default()
+            .with_users(vec![user(&format!("https://kv.example/keys/K={one}")).unwrap()]);
+        let permits = |of: &str, principal: &str| keys.permits(&uri(of), principal);
+
+        assert!(permits("https://kv.example/keys/k/v1", &one.to_uppercase()), "in every version");
+        assert!(!permits("https://kv.example/keys/k/v1", other));
+        assert!(permits("https://kv.example/keys/another", other), "nothing is said of it");
+        for wrong in [
+            format!("https://kv.example/keys/k/v1={one}"),
+            "https://kv.example/keys/k=me".to_owned(),
+            "https://kv.example/keys/k".to_owned(),
+            format!("k={one}"),
+        ] {
+            assert!(user(&wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -70,6 +70,9 @@ pub trait Store: Send + Sync + fmt::Debug {
         most: u32,
     ) -> Stores<Vec<Stored>>;
 
+    /// How many of a kind are below an id.
+    async fn count(&self, kind: &str, under: &ResourceId) -> Stores<usize>;
+
     /// Those of a kind that are about something, ordered by key: the jobs of an instance, by its id, and the extension
     /// with an identity, by the identity's object id. Case does not count, of ASCII.
     async fn resources_about(&self, kind: &str, about: &str) -> Stores<Vec<Stored>>;

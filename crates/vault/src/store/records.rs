@@ -304,6 +304,20 @@ pub enum Change {
     },
     /// Changes nothing, and is a conflict unless the resource is there in this version.
     Stays(ResourceId, i64),
+    /// Changes nothing of a resource but its version, which need not be known: whoever decided on what the resource was meets
+    /// a conflict. It must be there.
+    Touch(ResourceId),
+    /// Changes nothing, and is a conflict unless the resource is there and has at most so many of a kind below it. It comes
+    /// behind the changes that add some. Of several calls that each saw room for one more, no more get through than there
+    /// was room for, on whatever replicas they are.
+    AtMost {
+        /// Below what.
+        under: ResourceId,
+        /// Of which kind.
+        kind: &'static str,
+        /// How many.
+        most: usize,
+    },
     /// A resource goes, with all that is below it, the roles assigned there, and the principals whose resources these are.
     Remove(ResourceId, Expected),
     /// A role is assigned.

@@ -11,7 +11,11 @@ pub const VERSIONS: [&str; 2] = ["2024-04-01", "2026-06-01"];
 
 /// A vault server where a group `g` waits for Backup vaults.
 pub async fn ready() -> World {
-    let world = World::start().await;
+    ready_in(World::start().await).await
+}
+
+/// The same in a vault that runs already.
+pub async fn ready_in(world: World) -> World {
     let register = format!("{}/providers/Microsoft.DataProtection/register", world.root());
     assert_eq!(world.call(&world.administrator, Method::POST, &register, None).await.status, 200);
     world.make_group("g").await;

@@ -106,6 +106,7 @@ fn spec(args: CreateArgs) -> BackupSpec {
         snapshot_timeout_seconds: args.snapshot_timeout,
         deadline_seconds: args.deadline,
         cancel: false,
+        ..BackupSpec::default()
     }
 }
 

@@ -14,6 +14,7 @@ pub struct FileSettings {
     pub database_file: Option<PathBuf>,
     pub wrapping_key_file: Option<PathBuf>,
     pub customer_key_files: Option<Vec<String>>,
+    pub customer_key_users: Option<Vec<String>>,
     pub listen: Option<String>,
     pub replica_address: Option<String>,
     pub public_url: Option<String>,

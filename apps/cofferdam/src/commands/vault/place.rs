@@ -6,7 +6,7 @@ use crate::{exit::Failure, secret::read_file};
 use clap::Args;
 use std::path::PathBuf;
 use vault::{
-    seal::{CustomerKey, CustomerKeys, KeySource},
+    seal::{CustomerKey, CustomerKeys, KeySource, KeyUser},
     store::postgres::DatabaseUrl,
 };
 
@@ -35,6 +35,10 @@ pub struct PlaceArgs {
     /// hexadecimal digits in the file; may be given several times, the newest version of a key last
     #[arg(long, env = "COFFERDAM_VAULT_CUSTOMER_KEY_FILES", value_name = "URI=FILE", value_delimiter = ' ')]
     customer_key_file: Vec<CustomerKey>,
+    /// Identity that reaches a key of a customer, https://HOST/keys/NAME=OBJECT-ID; may be given several times. A key of which
+    /// nothing is said is there for every identity of a Backup vault
+    #[arg(long, env = "COFFERDAM_VAULT_CUSTOMER_KEY_USERS", value_name = "URI=ID", value_delimiter = ' ')]
+    customer_key_user: Vec<KeyUser>,
 }
 
 /// Where a vault keeps what it knows.
@@ -79,7 +83,14 @@ impl PlaceArgs {
                 customer_keys.extend(parsed::<CustomerKey>("customer-key-files", Some(one))?);
             }
         }
-        Ok((Place { data, database, wrapping_key, customer_keys: customer_keys.into() }, file))
+        let mut users = self.customer_key_user;
+        if users.is_empty() {
+            for one in file.customer_key_users.take().unwrap_or_default() {
+                users.extend(parsed::<KeyUser>("customer-key-users", Some(one))?);
+            }
+        }
+        let customer_keys = CustomerKeys::from(customer_keys).with_users(users);
+        Ok((Place { data, database, wrapping_key, customer_keys }, file))
     }
 }
 

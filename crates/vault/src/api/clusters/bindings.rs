@@ -59,7 +59,7 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
                 .into());
         };
         let record = BindingRecord { source_resource_id: vault.id, ..wanted.clone() };
-        let all = store.resources(BINDING, &cluster.id, None, resource::PAGE).await?.len();
+        let all = store.count(BINDING, &cluster.id).await?;
         let (id, expected, version, status) = match &found {
             Some(found) => {
                 check_source(&found.document, &record)?;
@@ -74,8 +74,11 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
         };
         let operation =
             finished(call, "Microsoft.ContainerService/managedClusters/trustedAccessRoleBindings/write", &id);
-        // The cluster is written too: of two calls that both see room for one more, one is decided again.
-        let changes = [cluster.write()?, write(&id, &record, expected)?, Change::Begin(operation.clone())];
+        let changes = [
+            write(&id, &record, expected)?,
+            Change::AtMost { under: cluster.id.clone(), kind: BINDING, most: MOST_BINDINGS },
+            Change::Begin(operation.clone()),
+        ];
         match call.commit(&changes).await {
             Ok(()) => {
                 call.app.clusters.bindings_changed(&cluster.id);

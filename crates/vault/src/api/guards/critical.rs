@@ -21,10 +21,12 @@ pub enum Critical {
     ReduceSoftDelete,
     /// Immutability is taken back.
     ReduceImmutability,
+    /// The vault encrypts with another key of the customer, or reaches it as somebody else.
+    ModifyEncryption,
 }
 
 /// All, with their names and the types of the requests that approve them.
-const ALL: [(Critical, &str, &str); 9] = [
+const ALL: [(Critical, &str, &str); 10] = [
     (
         Critical::RemoveGuard,
         "Microsoft.DataProtection/backupVaults/backupResourceGuardProxies/delete",
@@ -69,6 +71,11 @@ const ALL: [(Critical, &str, &str); 9] = [
         Critical::ReduceImmutability,
         "Microsoft.DataProtection/backupVaults/write#reduceImmutabilityState",
         "disableImmutabilityRequests",
+    ),
+    (
+        Critical::ModifyEncryption,
+        "Microsoft.DataProtection/backupVaults/write#modifyEncryptionSettings",
+        "dppModifyEncryptionSettingsRequests",
     ),
 ];
 

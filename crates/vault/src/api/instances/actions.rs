@@ -1,6 +1,6 @@
 //! What can be done with an instance: back up now, stop, suspend, resume, sync, undelete.
 
-use super::{InstanceRecord, ProtectionState, deleted, guard::approvals, live, moved, vault_of_path};
+use super::{InstanceRecord, ProtectionState, alone, deleted, guard::approvals, live, moved, vault_of_path};
 use crate::{
     alerts::{self, Event, Rule},
     api::{
@@ -23,6 +23,10 @@ use jiff::SignedDuration;
 
 /// Backs up now.
 pub async fn backup(call: &Call<'_>) -> Result<Reply, Failure> {
+    again(|| backup_once(call)).await
+}
+
+async fn backup_once(call: &Call<'_>) -> Result<Reply, Failure> {
     let instance = live(call, call.scope()?).await?;
     let body = call.json()?;
     let options = Fields::of(&body)?.required_object("backupRuleOptions")?;
@@ -60,7 +64,8 @@ pub async fn backup(call: &Call<'_>) -> Result<Reply, Failure> {
         return Err(problem_error(&schedule::no_extension(cluster)).into());
     };
     let occasion = occasion(call, Some(plan.rule), tag);
-    let (job, changes) = start::backup(&instance, &extension, occasion)?;
+    let (job, mut changes) = start::backup(&instance, &extension, occasion)?;
+    changes.push(instance.write()?);
     begun(
         call,
         &instance.id,
@@ -69,6 +74,24 @@ pub async fn backup(call: &Call<'_>) -> Result<Reply, Failure> {
         changes,
     )
     .await
+}
+
+/// Each conflict means that another call got through, of which a day's limit lets so many and no more.
+const TRIES_OF_COUNTED: usize = 100;
+
+/// Begins what is counted. The instance is written back with it, unchanged: of several calls that each saw room for one more,
+/// on whatever replicas, one gets through, and the others count again. Nor does anything begin for an instance that is stopped
+/// or deleted at this moment.
+pub async fn again<F: Future<Output = Result<Reply, Failure>>>(
+    once: impl Fn() -> F,
+) -> Result<Reply, Failure> {
+    for _ in 1..TRIES_OF_COUNTED {
+        match once().await {
+            Err(Failure::Store(StoreError::Conflict(_))) => {}
+            ended => return ended,
+        }
+    }
+    once().await
 }
 
 /// A job that a person asked for, now.
@@ -262,11 +285,21 @@ pub async fn undelete(call: &Call<'_>) -> Result<Reply, Failure> {
         if instance.document.state != ProtectionState::SoftDeleted || is_over {
             return Err(wrong_state(&instance, "be undeleted").into());
         }
+        let written = &instance.document.instance;
+        let (store, cluster) = (call.app.store.as_ref(), &written.source.resource);
+        let turn = alone::Turn::begin(store, &start::vault_of(&instance.id)?, cluster).await?;
+        if let Some(twin) = alone::twin(store, cluster, &written.policy, Some(&instance.id)).await? {
+            return Err(alone::refusal(&twin, cluster, &written.policy).into());
+        }
         instance.document.state = ProtectionState::ProtectionStopped;
         instance.document.deletion = None;
         let ended = operation::finished(call, &call.operation.needs.action(""), &instance.id);
-        let mut changes =
-            vec![instance.write()?, Change::Drop(purge::work_id(&instance.id)), Change::Begin(ended.clone())];
+        let mut changes = vec![
+            instance.write()?,
+            Change::Drop(purge::work_id(&instance.id)),
+            Change::Begin(ended.clone()),
+            turn.take(),
+        ];
         changes
             .extend(alerts::instance_returns(call.app, Rule::UpcomingPurge, &instance.id, call.now).await?);
         match call.commit(&changes).await {

@@ -1,7 +1,7 @@
 //! Instances from PUT to DELETE.
 
 use super::{
-    Deletion, InstanceRecord, KIND, ProtectionState, deleted,
+    Deletion, InstanceRecord, KIND, ProtectionState, alone, deleted,
     guard::APPROVALS,
     live,
     shown::{shown, shown_deleted},
@@ -64,11 +64,13 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
     let properties = fields.required_object("properties")?;
     let wanted = BackupInstance::read(&properties)?;
     let tags = fields.texts("tags")?;
-    check_policy(call, &owner.id, &wanted).await?;
     check_identity(&owner, &wanted)?;
     check_namespaces(call, &wanted)?;
     call.may_linked(checks::READ_CLUSTER, &wanted.source.resource).await?;
     for _ in 0..TRIES {
+        let owner = vault::existing(call, &owner.id).await?;
+        resource::check_group(call, &owner.id).await?;
+        check_policy(call, &owner.id, &wanted).await?;
         let found: Option<Loaded<InstanceRecord>> = resource::load(call.app.store.as_ref(), given).await?;
         resource::check_conditions(call, found.as_ref().map(|one| one.version))?;
         let mut more = Vec::new();
@@ -77,6 +79,7 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
                 let expected = Expected::Version(before.version);
                 let record = changed(&before, wanted.clone(), tags.clone())?;
                 if before.document.instance.policy != wanted.policy {
+                    let alone = check_alone(call, &owner.id, &wanted, Some(&before.id)).await?;
                     if owner.facts.is_immutable {
                         check_retention(call, &before.document.instance.policy, &wanted.policy).await?;
                     }
@@ -88,11 +91,15 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
                     )
                     .await?;
                     more = shortened(call, &owner.id, &before, &wanted.policy).await?;
+                    more.extend(alone);
                 }
                 (before.id, record, expected, 200)
             }
             None => {
                 check_quota(call, &owner.id).await?;
+                more.extend(check_alone(call, &owner.id, &wanted, None).await?);
+                let most = call.app.quotas.instances;
+                more.push(Change::AtMost { under: owner.id.clone(), kind: KIND, most });
                 let id = owner
                     .id
                     .child("backupInstances", given.name())
@@ -242,6 +249,22 @@ fn check_identity(owner: &vault::Existing, wanted: &BackupInstance) -> Result<()
     }
 }
 
+/// No other instance protects the same cluster by the same policy. The changes keep that, and the policy, until they are
+/// committed.
+async fn check_alone(
+    call: &Call<'_>,
+    vault: &ResourceId,
+    wanted: &BackupInstance,
+    but: Option<&ResourceId>,
+) -> Result<[Change; 2], Failure> {
+    let (store, cluster) = (call.app.store.as_ref(), &wanted.source.resource);
+    let turn = alone::Turn::begin(store, vault, cluster).await?;
+    if let Some(twin) = alone::twin(store, cluster, &wanted.policy, but).await? {
+        return Err(alone::refusal(&twin, cluster, &wanted.policy).into());
+    }
+    Ok([turn.take(), Change::Touch(wanted.policy.clone())])
+}
+
 /// The policy must be one of the same vault, and there.
 async fn check_policy(call: &Call<'_>, vault: &ResourceId, wanted: &BackupInstance) -> Result<(), Failure> {
     let is_of_vault = wanted.policy.parent().as_ref() == Some(vault);
@@ -273,8 +296,7 @@ async fn check_retention(call: &Call<'_>, before: &ResourceId, after: &ResourceI
 
 async fn check_quota(call: &Call<'_>, vault: &ResourceId) -> Result<(), Failure> {
     let most = call.app.quotas.instances;
-    let page = u32::try_from(most).unwrap_or(u32::MAX);
-    let there = call.app.store.resources(KIND, vault, None, page).await?.len();
+    let there = call.app.store.count(KIND, vault).await?;
     if there < most {
         return Ok(());
     }

@@ -2,7 +2,7 @@
 
 use super::{
     InstanceRecord,
-    actions::{begun, check_rate, occasion, problem_error},
+    actions::{again, begun, check_rate, occasion, problem_error},
     guard::approvals,
     live, vault_of_path,
 };
@@ -22,6 +22,7 @@ use crate::{
     reply::Reply,
 };
 use arm::{ArmError, Fields, ResourceId, restore::RestoreRequest};
+use serde_json::Value;
 
 /// A restore whose parts were found.
 pub struct Prepared {
@@ -83,7 +84,11 @@ pub async fn prepare(call: &Call<'_>, given: &Fields<'_>) -> Result<Prepared, Fa
 /// Begins a restore.
 pub async fn restore(call: &Call<'_>) -> Result<Reply, Failure> {
     let body = call.json()?;
-    let prepared = prepare(call, &Fields::of(&body)?).await?;
+    again(|| restore_once(call, &body)).await
+}
+
+async fn restore_once(call: &Call<'_>, body: &Value) -> Result<Reply, Failure> {
+    let prepared = prepare(call, &Fields::of(body)?).await?;
     guards::check(call, &prepared.vault, Critical::Restore, &approvals(call)?).await?;
     begin(call, &prepared, false).await
 }
@@ -92,7 +97,11 @@ pub async fn restore(call: &Call<'_>) -> Result<Reply, Failure> {
 /// validate a restore may plan it; as nothing is written, no guard asks.
 pub async fn plan(call: &Call<'_>) -> Result<Reply, Failure> {
     let body = call.json()?;
-    let prepared = prepare(call, &Fields::of(&body)?).await?;
+    again(|| plan_once(call, &body)).await
+}
+
+async fn plan_once(call: &Call<'_>, body: &Value) -> Result<Reply, Failure> {
+    let prepared = prepare(call, &Fields::of(body)?).await?;
     begin(call, &prepared, true).await
 }
 
@@ -117,6 +126,7 @@ async fn begin(call: &Call<'_>, prepared: &Prepared, plan: bool) -> Result<Reply
         plan,
         occasion(call, None, None),
     )?;
+    changes.push(prepared.instance.write()?);
     if !plan {
         // Written back unchanged: a recovery point that begins to be deleted at this moment is not restored from.
         changes.push(prepared.point.write()?);

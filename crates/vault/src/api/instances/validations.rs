@@ -10,7 +10,7 @@ use crate::{
     reply::Reply,
     store::Change,
 };
-use arm::{ArmError, Fields, instance::BackupInstance};
+use arm::{ArmError, Fields, ResourceId, instance::BackupInstance};
 use serde_json::{Value, json};
 
 pub async fn for_backup(call: &Call<'_>) -> Result<Reply, Failure> {
@@ -26,7 +26,7 @@ pub async fn for_backup(call: &Call<'_>) -> Result<Reply, Failure> {
         return Err(ArmError::not_found(&instance.policy).into());
     }
     let begun = operation::begin(call, &call.operation.needs.action(""), &owner.id);
-    ask(call, begun, |operation| question_of(operation, &owner.id, &instance, "validation", call.now)).await
+    ask(call, begun, |operation| question_of(call, operation, &owner.id, &instance, "validation", None)).await
 }
 
 /// The command line sends back a part of what it read: what is left out is as it was.
@@ -49,8 +49,10 @@ pub async fn for_modify(call: &Call<'_>) -> Result<Reply, Failure> {
     life::check_namespaces(call, &instance)?;
     call.may_linked(checks::READ_CLUSTER, &instance.source.resource).await?;
     let begun = operation::begin(call, &call.operation.needs.action(""), &found.id);
-    ask(call, begun, |operation| question_of(operation, &vault, &instance, &found.document.label, call.now))
-        .await
+    ask(call, begun, |operation| {
+        question_of(call, operation, &vault, &instance, &found.document.label, Some(&found.id))
+    })
+    .await
 }
 
 /// Lays what was given over what is kept: objects by their fields, lists of objects one by one.
@@ -90,17 +92,20 @@ pub async fn for_restore(call: &Call<'_>) -> Result<Reply, Failure> {
         instance: None,
         identity: None,
         shallow: false,
+        policy: None,
+        about: None,
         asked_at: call.now,
     })
     .await
 }
 
 fn question_of(
+    call: &Call<'_>,
     operation: String,
-    vault: &arm::ResourceId,
+    vault: &ResourceId,
     instance: &BackupInstance,
     label: &str,
-    now: jiff::Timestamp,
+    about: Option<&ResourceId>,
 ) -> Question {
     Question {
         operation,
@@ -109,11 +114,13 @@ fn question_of(
         snapshot_group: Some(instance.snapshot_group.clone()),
         source_account: None,
         kind: "ValidateForBackup".to_owned(),
-        spec: custom_resource::validation_of_backup(instance, label),
+        spec: custom_resource::validation_of_backup(instance, label, call.app.quotas.namespaces),
         instance: None,
         identity: instance.identity.clone(),
         shallow: instance.is_shallow(),
-        asked_at: now,
+        policy: Some(instance.policy.clone()),
+        about: about.cloned(),
+        asked_at: call.now,
     }
 }
 

@@ -56,6 +56,9 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
             None => (new_id(call, &vault.id).await?, Expected::Absent),
         };
         changes.push(write(&id, &wanted.properties, expected)?);
+        if found.is_none() {
+            changes.push(Change::AtMost { under: vault.id, kind: KIND, most: call.app.quotas.policies });
+        }
         match call.commit(&changes).await {
             Ok(()) => {
                 call.app.poke_work.notify_one();
@@ -70,11 +73,9 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
 
 async fn new_id(call: &Call<'_>, vault: &ResourceId) -> Result<ResourceId, Failure> {
     let quota = call.app.quotas.policies;
-    let most = u32::try_from(quota).unwrap_or(u32::MAX);
-    let there = call.app.store.resources(KIND, vault, None, most).await?;
-    if there.len() >= quota {
-        let message =
-            format!("The vault has {} policies, and {quota} is the limit. Delete one.", there.len());
+    let there = call.app.store.count(KIND, vault).await?;
+    if there >= quota {
+        let message = format!("The vault has {there} policies, and {quota} is the limit. Delete one.");
         return Err(ArmError::new(400, "UserErrorMaxBackupPoliciesReached", message).into());
     }
     let wrong = |error: arm::IdError| ArmError::new(400, "InvalidResourceId", error.to_string());

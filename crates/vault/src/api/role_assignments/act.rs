@@ -131,7 +131,7 @@ async fn existing(call: &Call<'_>) -> Result<Option<AssignmentRecord>, StoreErro
 }
 
 /// The scope of the path as its creator wrote it; it must exist.
-async fn real_scope(call: &Call<'_>) -> Result<ResourceId, Failure> {
+pub async fn real_scope(call: &Call<'_>) -> Result<ResourceId, Failure> {
     let wrong = |error: arm::IdError| {
         ArmError::new(400, "InvalidScope", format!("The scope is no resource id: {error}."))
     };

@@ -3,7 +3,7 @@
 use super::{
     INSTANCES, KIND, MAY_DELETE, NAMESPACE, READ, WRITE, decide, deleted,
     identity::{self, Says},
-    record::{VaultRecord, shown},
+    record::{VaultIdentity, VaultRecord, shown},
 };
 use crate::{
     alerts,
@@ -175,7 +175,7 @@ async fn changed(
     // The identity can go without the settings being touched.
     decide::check_kek_identity(&settings, &identity)?;
     if before.map(|one| &one.settings.security_settings.encryption_settings) != Some(encryption) {
-        changes.extend(rekeyed(call, id, &settings)?);
+        changes.extend(rekeyed(call, id, &settings, &identity, &changes).await?);
     }
     let kept = || before.filter(|_| says == Says::Changes).map(|one| one.tags.clone());
     let tags = given.tags.clone().or_else(kept).unwrap_or_default();
@@ -183,13 +183,33 @@ async fn changed(
 }
 
 /// The changes by which the repository keys of a vault are sealed with the customer's key that it names now. That key must be
-/// there: else the vault would lock itself out.
-fn rekeyed(call: &Call<'_>, id: &ResourceId, settings: &VaultSettings) -> Result<Vec<Change>, Failure> {
+/// there, and the identity must be one that reaches it: else the vault would lock itself out.
+async fn rekeyed(
+    call: &Call<'_>,
+    id: &ResourceId,
+    settings: &VaultSettings,
+    identity: &VaultIdentity,
+    changes: &[Change],
+) -> Result<Vec<Change>, Failure> {
+    const AT: &str = "properties.securitySettings.encryptionSettings";
     let Some(uri) = rekey::named_by(settings)? else { return Ok(Vec::new()) };
     call.app.wrapping.customers().usable(&uri).map_err(|error| {
         let message = format!("The customer's key '{uri}' cannot be used: {error}.");
         ArmError::new(400, "UserErrorEncryptionKeyNotAvailable", message)
-            .about("properties.securitySettings.encryptionSettings.keyVaultProperties.keyUri")
+            .about(format!("{AT}.keyVaultProperties.keyUri"))
+    })?;
+    let principal = decide::kek_principal(settings, identity);
+    // An identity of the vault's own may be made by this very call.
+    let is_new = |principal: &str| {
+        changes.iter().any(|change| matches!(change, Change::AddPrincipal(new) if new.object_id == principal))
+    };
+    let principal = match principal {
+        Some(principal) if is_new(principal) => rekey::permitted(call.app, &uri, principal),
+        _ => rekey::reaches(call.app, &uri, principal).await?,
+    };
+    principal.map_err(|why| {
+        let message = format!("The vault does not reach the customer's key '{uri}': {why}.");
+        ArmError::new(400, "UserErrorEncryptionKeyAccessDenied", message).about(format!("{AT}.kekIdentity"))
     })?;
     Ok(rekey::changes(id, call.now).into())
 }
@@ -225,6 +245,8 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
             return Err(ArmError::new(409, "UserErrorBackupVaultGuarded", message).into());
         }
         let mut changes = deleted::kept(call, &found).await?;
+        // An instance that was made since then stays, and so does its vault.
+        changes.extend(INSTANCES.map(|kind| Change::AtMost { under: found.id.clone(), kind, most: 0 }));
         changes.push(Change::Remove(found.id.clone(), Expected::Version(found.version)));
         if let Some(system) = &found.document.identity.system {
             changes.push(Change::RemovePrincipal(system.principal_id.clone()));
@@ -243,7 +265,7 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
 /// Whether a vault has instances, deleted ones that can come back included.
 async fn protects(call: &Call<'_>, vault: &ResourceId) -> Result<bool, StoreError> {
     for kind in INSTANCES {
-        if !call.app.store.resources(kind, vault, None, 1).await?.is_empty() {
+        if call.app.store.count(kind, vault).await? > 0 {
             return Ok(true);
         }
     }

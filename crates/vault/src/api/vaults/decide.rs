@@ -193,20 +193,25 @@ fn encryption(
 
 /// Whether the identity that shall reach the customer's key is one of the vault's.
 pub fn check_kek_identity(settings: &VaultSettings, identity: &VaultIdentity) -> Result<(), ArmError> {
-    let encryption = settings.security_settings.encryption_settings.as_ref();
-    let Some(kek) = encryption.and_then(|encryption| encryption.kek_identity.as_ref()) else { return Ok(()) };
-    let has = match kek.identity_type {
-        KekIdentityType::SystemAssigned => identity.system.is_some(),
-        KekIdentityType::UserAssigned => {
-            let wanted = kek.identity_id.as_deref().unwrap_or_default();
-            identity.user.keys().any(|id| id.eq_ignore_ascii_case(wanted))
-        }
-    };
-    if has {
+    if settings.security_settings.encryption_settings.is_none() || kek_principal(settings, identity).is_some()
+    {
         return Ok(());
     }
     let reason = "is not an identity of this vault: give it to the vault first";
     Err(ArmError::invalid_field(&format!("{ENCRYPTION}.kekIdentity"), reason))
+}
+
+/// The object id of the identity by which a vault reaches the customer's key, if it is one of the vault's.
+pub fn kek_principal<'a>(settings: &VaultSettings, identity: &'a VaultIdentity) -> Option<&'a str> {
+    let kek = settings.security_settings.encryption_settings.as_ref()?.kek_identity.as_ref()?;
+    match kek.identity_type {
+        KekIdentityType::SystemAssigned => identity.system.as_ref().map(|one| one.principal_id.as_str()),
+        KekIdentityType::UserAssigned => {
+            let wanted = kek.identity_id.as_deref().unwrap_or_default();
+            let found = identity.user.iter().find(|(id, _)| id.eq_ignore_ascii_case(wanted));
+            found.map(|(_, one)| one.principal_id.as_str())
+        }
+    }
 }
 
 fn storage(
@@ -299,17 +304,23 @@ fn refused(code: &str, target: &str, message: &str) -> ArmError {
     ArmError::new(400, code, message).about(target)
 }
 
-/// What a Resource Guard has to say about a change: whatever weakens the vault.
+/// What a Resource Guard has to say about a change: whatever weakens the vault, or makes its repository keys open with another
+/// key.
 pub fn critical(before: &VaultSettings, after: &VaultSettings) -> Vec<Critical> {
     let (is, will) = (&before.security_settings, &after.security_settings);
     let (soft_is, soft_will) = (&is.soft_delete_settings, &will.soft_delete_settings);
     let off = soft_is.state != SoftDeleteState::Off && soft_will.state == SoftDeleteState::Off;
     let shorter = soft_will.retention_duration_in_days < soft_is.retention_duration_in_days;
     let mutable = will.immutability_settings.state < is.immutability_settings.state;
-    [(off || shorter, Critical::ReduceSoftDelete), (mutable, Critical::ReduceImmutability)]
-        .into_iter()
-        .filter_map(|(weakens, operation)| weakens.then_some(operation))
-        .collect()
+    let rekeyed = will.encryption_settings != is.encryption_settings;
+    [
+        (off || shorter, Critical::ReduceSoftDelete),
+        (mutable, Critical::ReduceImmutability),
+        (rekeyed, Critical::ModifyEncryption),
+    ]
+    .into_iter()
+    .filter_map(|(weakens, operation)| weakens.then_some(operation))
+    .collect()
 }
 
 #[cfg(test)]

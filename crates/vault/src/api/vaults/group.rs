@@ -47,9 +47,13 @@ pub async fn keeps(store: &dyn Store, group: &ResourceId) -> Result<Option<ArmEr
     Ok(None)
 }
 
-/// What goes with the vaults of a group that is deleted: their identities.
+/// What goes with the vaults of a group that is deleted: their identities. The group stays when an instance was made in one of
+/// them since it was looked at.
 pub async fn leaving(store: &dyn Store, group: &ResourceId) -> Result<Vec<Change>, StoreError> {
-    let identities =
-        all_in(store, group).await?.into_iter().filter_map(|vault| vault.document.identity.system);
-    Ok(identities.map(|one| Change::RemovePrincipal(one.principal_id)).collect())
+    let mut changes = Vec::new();
+    for vault in all_in(store, group).await? {
+        changes.extend(INSTANCES.map(|kind| Change::AtMost { under: vault.id.clone(), kind, most: 0 }));
+        changes.extend(vault.document.identity.system.map(|one| Change::RemovePrincipal(one.principal_id)));
+    }
+    Ok(changes)
 }

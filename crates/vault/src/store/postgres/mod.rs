@@ -24,6 +24,7 @@ const SCHEMA: &[Step] = &[
     (1, "first", include_str!("migrations/0001_first.sql")),
     (2, "tunnels", include_str!("migrations/0002_tunnels.sql")),
     (3, "about", include_str!("migrations/0003_about.sql")),
+    (4, "ended", include_str!("migrations/0004_ended.sql")),
 ];
 const CONNECTIONS: u32 = 16;
 const WAIT_FOR_A_CONNECTION: Duration = Duration::from_secs(10);

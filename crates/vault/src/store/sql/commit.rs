@@ -14,6 +14,7 @@ pub fn statements(changes: &[Change]) -> Stores<Vec<Statement>> {
             Change::Put { id, document, expected } => all.push(put(id, document, *expected)),
             Change::Remove(id, expected) => all.extend(remove(id, *expected)?),
             Change::RemovePrincipal(object_id) => all.extend(remove_principal(object_id)),
+            Change::AtMost { under, kind, most } => all.extend(at_most(under, kind, *most)),
             Change::KeepAssigned(subscription, roles) => all.push(keep_assigned(subscription, roles)),
             other => all.extend(simple(other).map(|(query, must_meet)| Statement { query, must_meet })),
         }
@@ -208,14 +209,20 @@ fn simple(change: &Change) -> Option<(Query, Option<String>)> {
             query("UPDATE work SET due_at = CASE WHEN due_at > ?2 THEN ?2 ELSE due_at END WHERE id = ?1").bind(id).bind(rows::to_column(at)),
             None,
         ),
+        Change::Touch(id) => (
+            query("UPDATE resources SET version = version + 1 WHERE key = ?1").bind(id.folded().to_owned()),
+            Some(id.to_string()),
+        ),
         Change::RemoveSecrets(client) => {
             (query("DELETE FROM client_secrets WHERE client_id = ?1").bind(client), None)
         }
         Change::PutGrant(grant, expected) => grants::put(grant, expected),
         Change::RemoveGrants(which) => grants::remove(which),
-        Change::Put { .. } | Change::Remove(..) | Change::RemovePrincipal(_) | Change::KeepAssigned(..) => {
-            return None;
-        }
+        Change::Put { .. }
+        | Change::AtMost { .. }
+        | Change::Remove(..)
+        | Change::RemovePrincipal(_)
+        | Change::KeepAssigned(..) => return None,
     };
     Some(simple)
 }
@@ -237,6 +244,20 @@ fn put(id: &ResourceId, document: &Value, expected: Expected) -> Statement {
         }
     };
     Statement { query, must_meet: Some(id.to_string()) }
+}
+
+/// The first statement makes whoever counts below the same resource wait until this transaction ends; the second one then
+/// sees what the others added, as each statement sees what was committed before it.
+fn at_most(under: &ResourceId, kind: &str, most: usize) -> [Statement; 2] {
+    let (from, to) = (format!("{}/", under.folded()), format!("{}0", under.folded()));
+    let there = query("UPDATE resources SET document = document WHERE key = ?1").bind(under.folded());
+    let few = query(
+        "UPDATE resources SET document = document WHERE key = ?1
+         AND (SELECT COUNT(*) FROM resources WHERE kind = ?2 AND key > ?3 AND key < ?4) <= ?5",
+    );
+    let few = few.bind(under.folded()).bind(kind.to_lowercase()).bind(from).bind(to);
+    let few = few.bind(i64::try_from(most).unwrap_or(i64::MAX));
+    [there, few].map(|query| Statement { query, must_meet: Some(under.to_string()) })
 }
 
 /// Behind what goes, its principals with all that is theirs.

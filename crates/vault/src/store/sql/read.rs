@@ -54,6 +54,14 @@ pub async fn resources(
     database.fetch(found).await?.iter().map(stored).collect()
 }
 
+pub async fn count(database: &impl Database, kind: &str, under: &ResourceId) -> Stores<usize> {
+    let (from, to) = (format!("{}/", under.folded()), format!("{}0", under.folded()));
+    let counted = query("SELECT COUNT(*) AS number FROM resources WHERE kind = ?1 AND key > ?2 AND key < ?3");
+    let rows = database.fetch(counted.bind(kind.to_lowercase()).bind(from).bind(to)).await?;
+    let number = rows.first().map(|row| rows::number(row, "number")).transpose()?.unwrap_or_default();
+    Ok(usize::try_from(number).unwrap_or_default())
+}
+
 pub async fn resources_about(database: &impl Database, kind: &str, about: &str) -> Stores<Vec<Stored>> {
     let found =
         query("SELECT id, document, version FROM resources WHERE kind = ?1 AND about = ?2 ORDER BY key");

@@ -43,6 +43,10 @@ impl<D: Database> Store for D {
         read::resources(self, kind, under, after, most).await
     }
 
+    async fn count(&self, kind: &str, under: &ResourceId) -> Stores<usize> {
+        read::count(self, kind, under).await
+    }
+
     async fn resources_about(&self, kind: &str, about: &str) -> Stores<Vec<Stored>> {
         read::resources_about(self, kind, about).await
     }
