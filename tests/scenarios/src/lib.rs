@@ -2,6 +2,7 @@
 //! programs that a person uses: `cofferdam`, `kubectl`, `restic`.
 
 pub mod audit;
+mod az;
 pub mod azure;
 pub mod checks;
 mod closed;
@@ -25,6 +26,7 @@ mod vault;
 pub mod volumes;
 mod world;
 
+pub use az::{Az, javascript};
 pub use closed::Closed;
 pub use cluster::Cluster;
 pub use command::{Ran, binary, run, wait_until};

@@ -68,6 +68,12 @@ impl Vault {
         self.place.join("vault/administrator.json")
     }
 
+    /// What is in it.
+    pub fn administrators_credential(&self) -> serde_json::Value {
+        let text = std::fs::read_to_string(self.credential()).expect("the administrator's credential");
+        serde_json::from_str(&text).expect("it is JSON")
+    }
+
     /// The file of the authority that signs its certificate.
     pub fn authority(&self) -> PathBuf {
         self.place.join("vault/tls/ca.crt")
@@ -75,20 +81,24 @@ impl Vault {
 
     /// The administrator, signed in at the command line.
     pub fn administrator(&self) -> Person {
+        // It is written after the vault has its address.
+        wait_until("the credential of the administrator", START, || {
+            if self.credential().exists() { Ok(()) } else { Err(self.end_of_log()) }
+        });
         self.signed_in("config", &self.credential())
     }
 
-    /// Somebody with a service principal of their own, signed in at the command line, and its object id.
-    pub fn somebody(&self, name: &str) -> (Person, String) {
+    /// A service principal without any role: its object id, and the file of its credential.
+    pub fn principal(&self, name: &str) -> (String, PathBuf) {
         let mut command = Command::new(binary("cofferdam"));
         command.args(["vault", "add-principal", name, "-o", "json", "--data"]).arg(self.data());
         let made = run(command, "").json();
         let text = |field: &str| made[field].as_str().expect("the new principal").to_owned();
-        let credential = self.data().join(format!("principal-{}.json", text("clientId")));
-        (self.signed_in(name, &credential), text("objectId"))
+        (text("objectId"), self.data().join(format!("principal-{}.json", text("clientId"))))
     }
 
-    fn signed_in(&self, name: &str, credential: &Path) -> Person {
+    /// Signs in with such a file; `name` tells people apart.
+    pub fn signed_in(&self, name: &str, credential: &Path) -> Person {
         let person = Person { config: self.place.join(name) };
         let files = [credential, &self.authority()].map(|path| path.display().to_string());
         let login = ["login", "--vault-url", &self.url(), "--credential-file", &files[0], "--ca", &files[1]];

@@ -1,6 +1,8 @@
 //! Bad nights of a vault with a real cluster: a role, a key or the whole vault is lost, is missed and told, and comes back.
 
-use scenarios::{Cluster, LONG, Managed, Protected, Ran, Receiver, Vault, binary, run, wait_until};
+use scenarios::{
+    Cluster, LONG, Managed, NAMESPACE, Protected, Ran, Receiver, Vault, binary, run, wait_until,
+};
 use serde_json::json;
 use std::path::Path;
 use std::process::Command;
@@ -28,11 +30,88 @@ fn a_lost_role_and_a_lost_key_are_told_at_once_and_all_goes_on_when_they_are_bac
     it.backs_up();
     println!("protected");
 
+    let late = shut_out_in_the_midst(&it, &receiver);
     without_its_role(&it, &receiver);
     without_its_key(&it, &receiver, &key);
+    comes_late(&it, &late);
 
-    assert_eq!(it.points().len(), 3, "each backup that succeeded has its recovery point");
+    assert_eq!(it.points().len(), 5, "each backup that succeeded has its recovery point");
     it.loses_and_restores(None);
+}
+
+/// A hook that holds a backup up for as long as there is a file, and says that it does.
+const SLOW: &str = "
+apiVersion: clusterbackup.dataprotection.microsoft.com/v1alpha1
+kind: BackupHook
+metadata: {name: slow, namespace: shop}
+spec:
+  backupHook:
+    - name: slow
+      includedNamespaces: [shop]
+      preHooks:
+        - exec:
+            command: [sh, -c, 'while [ -e /tmp/slow ]; do touch /tmp/held; sleep 0.2; done']
+            timeout: 90s
+";
+
+/// The vault is shut out of the cluster while a backup is under way, and let in again; the job that was given up.
+fn shut_out_in_the_midst(it: &Protected, receiver: &Receiver) -> String {
+    let kubectl = |args: &[&str]| it.cluster.0.kubectl(args);
+    let show = ["--query", "[0].[name, properties.sourceResourceId]", "-o", "tsv"];
+    let bindings = ["-g", "clusters", "--cluster-name", "one"];
+    let binding = |verb: &[&str], more: &[&str]| {
+        it.person.line(&[&["trusted-access", "rolebinding"], verb, &bindings, more].concat())
+    };
+    it.cluster.0.apply(SLOW);
+    let chosen = ["--included-namespaces", "shop", "--include-cluster-scope-resources", "false"];
+    let chosen = [&["-n", &it.instance, "--backup-hook-refs", "shop/slow"], &chosen[..]].concat();
+    it.does(&["instance", "update"], &chosen);
+    kubectl(&["exec", "-n", "shop", "app", "--", "touch", "/tmp/slow"]);
+    let job = it.does(&["backup", "start"], &["-n", &it.instance, "--query", "jobId", "-o", "tsv"]);
+    wait_until("the backup is held up", LONG, || {
+        let seen = kubectl(&["exec", "-n", "shop", "app", "--", "ls", "/tmp"]);
+        if seen.contains("held") { Ok(()) } else { Err(seen) }
+    });
+
+    let there = binding(&["list"], &show);
+    let (name, source) = there.split_once('\t').expect("a name and a source");
+    binding(&["delete", "--yes"], &["-n", name]);
+    let ended = it.person.cofferdam(&["job", "watch", "--ids", &job]);
+    let told = receiver.next(LONG);
+    binding(&["create"], &["-n", name, "--source-resource-id", source]);
+    kubectl(&["exec", "-n", "shop", "app", "--", "rm", "/tmp/slow"]);
+    let backup = job.rsplit('/').next().expect("the name of the job");
+    wait_until("the backup ends in the cluster", LONG, || {
+        let seen = it.cluster.0.get(&[
+            "backups.clusterbackup.dataprotection.microsoft.com",
+            "-n",
+            NAMESPACE,
+            backup,
+        ]);
+        let phase = seen.unwrap_or_default()["status"]["phase"].clone();
+        if phase == "Completed" { Ok(()) } else { Err(phase.to_string()) }
+    });
+    it.backs_up();
+
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stderr.contains("UserErrorTrustedAccessGatewayReturnedForbidden"), "{ended:?}");
+    assert_eq!(told, "Sev1 Backup Failure Fired");
+    assert_eq!(receiver.next(LONG), "Sev1 Backup Failure Resolved");
+    println!("shut out and let in again");
+    job
+}
+
+/// What the cluster finished although its job was given up is known in the end, and the job says so.
+fn comes_late(it: &Protected, job: &str) {
+    let warnings = ["--query", "properties.extendedInfo.warningDetails[].warning.code", "-o", "tsv"];
+    wait_until("the late backup is known", LONG, || {
+        let seen = it.person.line(&[&["job", "show", "--ids", job], &warnings[..]].concat());
+        if seen == "BackupEndedLate" { Ok(()) } else { Err(seen) }
+    });
+
+    let status = ["--query", "properties.status", "-o", "tsv"];
+    assert_eq!(it.person.line(&[&["job", "show", "--ids", job], &status[..]].concat()), "Failed");
+    println!("the late backup is known");
 }
 
 /// Somebody takes away the role by which the extension writes, and gives it back.
@@ -52,7 +131,7 @@ fn without_its_role(it: &Protected, receiver: &Receiver) {
         assert!(said.contains(words), "{words}: {said}");
     }
     assert_eq!((fired.as_str(), told.as_str()), ("1", "Sev1 Backup Failure Fired"));
-    assert_eq!((open.as_str(), over.as_str(), ended.as_str()), ("0", "1", "Sev1 Backup Failure Resolved"));
+    assert_eq!((open.as_str(), over.as_str(), ended.as_str()), ("0", "2", "Sev1 Backup Failure Resolved"));
     println!("the role was missed, told and given back");
 }
 
