@@ -78,6 +78,7 @@ async fn a_refusal_is_final_and_has_its_code_and_the_next_step() {
     let world = World::start().await;
     let cases = [
         (Say::Refuse(403, "GrantDenied"), code::GRANT_DENIED),
+        (Say::Refuse(403, "GrantMissingRole"), code::LOCATION_MISSING_PERMISSIONS),
         (Say::Refuse(404, "GrantUnknownJob"), code::GRANT_UNKNOWN_JOB),
     ];
 

@@ -28,6 +28,10 @@ use std::collections::BTreeMap;
 const HOLDS: SignedDuration = SignedDuration::from_mins(60);
 /// The code of a grant that is refused because a customer took their key away.
 const NO_CUSTOMER_KEY: &str = "UserErrorEncryptionKeyNotAvailable";
+/// The code of a grant that is refused for any other reason but a role.
+const DENIED: &str = "GrantDenied";
+/// The code of a grant that the identity gets as soon as somebody assigns it a role.
+const MISSING_ROLE: &str = "GrantMissingRole";
 const OWN: &str = "default";
 /// How the names of the settings end that say where an account is reached, and whom to believe there; folded.
 const SAYS_WHERE: [&str; 2] = [".config.storageaccounturi", ".cacert"];
@@ -73,7 +77,7 @@ pub async fn grant(app: &App, caller: &Caller, body: &[u8], correlation: &str) -
     if !may(app, caller, needed, &place.settings).await? {
         let why =
             format!("the identity has no right to the storage account; assign Storage Blob Data {role}");
-        return denied(app, caller, &asked, correlation, &why).await;
+        return refused(app, caller, &asked, correlation, MISSING_ROLE, &why).await;
     }
     let key = if place.is_own {
         own_key(app, &place.key, &place.settings, &cluster).await
@@ -300,11 +304,22 @@ async fn denied(
     correlation: &str,
     why: &str,
 ) -> Result<Reply, Failure> {
+    refused(app, caller, asked, correlation, DENIED, why).await
+}
+
+async fn refused(
+    app: &App,
+    caller: &Caller,
+    asked: &Asked,
+    correlation: &str,
+    code: &str,
+    why: &str,
+) -> Result<Reply, Failure> {
     let entry = audit(app, caller, asked, correlation, AuditOutcome::Denied);
     app.denials.note(app.store.as_ref(), entry).await?;
     tracing::info!(principal = caller.object_id, kind = asked.kind, name = asked.name, why, "grant denied");
     let message = format!("The grant for '{}' is denied: {why}.", asked.location);
-    Err(ArmError::new(403, "GrantDenied", message).into())
+    Err(ArmError::new(403, code, message).into())
 }
 
 fn audit(app: &App, caller: &Caller, asked: &Asked, correlation: &str, outcome: AuditOutcome) -> AuditEntry {

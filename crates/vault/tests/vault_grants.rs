@@ -237,7 +237,7 @@ async fn the_key_of_a_known_account_needs_a_role_on_it_or_on_the_container() {
     let granted = ask(&it, &who, upkeep()).await;
 
     for refused in [without, too_little] {
-        assert_eq!((refused.status, refused.code()), (403, "GrantDenied"), "{refused:?}");
+        assert_eq!((refused.status, refused.code()), (403, "GrantMissingRole"), "{refused:?}");
         assert!(refused.body["error"]["message"].as_str().unwrap().contains(CONTRIBUTOR), "{refused:?}");
     }
     assert_eq!(granted.status, 200, "{granted:?}");

@@ -1,13 +1,12 @@
 //! An OpenID Connect issuer outside the clusters: two documents over TLS, and ID tokens.
 
+use crate::tls;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use rcgen::{CertificateParams, KeyPair, PublicKeyData};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, Stream};
+use rcgen::{KeyPair, PublicKeyData};
+use rustls::ServerConfig;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
@@ -28,24 +27,8 @@ impl Issuer {
     /// With new keys; it does not listen yet.
     pub fn new(address: &str) -> Self {
         let host = address.rsplit_once(':').expect("an address with a port").0;
-        let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new([host.to_owned()]).expect("a name for the certificate");
-        let certificate = params.self_signed(&key).expect("a certificate");
-        let chain = vec![CertificateDer::from(certificate.der().to_vec())];
-        let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions of TLS")
-            .with_no_client_auth()
-            .with_single_cert(chain, private)
-            .expect("a key that goes with its certificate");
-        Self {
-            address: address.to_owned(),
-            signing: KeyPair::generate().expect("a key"),
-            certificate: certificate.pem(),
-            tls: Arc::new(tls),
-        }
+        let (tls, certificate) = tls::server(host);
+        Self { address: address.to_owned(), signing: KeyPair::generate().expect("a key"), certificate, tls }
     }
 
     /// Its name in tokens, and where it is found.
@@ -102,22 +85,10 @@ impl Issuer {
     }
 }
 
-fn answer(mut stream: TcpStream, tls: Arc<ServerConfig>, documents: &[Value; 2]) -> std::io::Result<()> {
-    let mut connection = ServerConnection::new(tls).map_err(std::io::Error::other)?;
-    let mut stream = Stream::new(&mut connection, &mut stream);
-    let mut head = String::new();
-    let mut reader = BufReader::new(&mut stream);
-    while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head)? > 0 {}
-    let (status, body) = match head.split_whitespace().nth(1) {
+fn answer(stream: TcpStream, settings: Arc<ServerConfig>, documents: &[Value; 2]) -> std::io::Result<()> {
+    tls::answer(stream, settings, |head, _| match head.split_whitespace().nth(1) {
         Some("/.well-known/openid-configuration") => ("200 OK", documents[0].to_string()),
         Some("/keys") => ("200 OK", documents[1].to_string()),
         _ => ("404 Not Found", "{}".to_owned()),
-    };
-    let length = body.len();
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    )?;
-    stream.conn.send_close_notify();
-    stream.flush()
+    })
 }

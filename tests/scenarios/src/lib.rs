@@ -2,6 +2,7 @@
 //! programs that a person uses: `cofferdam`, `kubectl`, `restic`.
 
 pub mod audit;
+mod az;
 pub mod azure;
 pub mod checks;
 mod closed;
@@ -14,14 +15,18 @@ mod managed;
 mod objects;
 mod preflight;
 mod process;
+mod protected;
+mod receiver;
 mod restic;
 mod shop;
 mod skewed;
 mod store;
+mod tls;
 mod vault;
 pub mod volumes;
 mod world;
 
+pub use az::{Az, javascript};
 pub use closed::Closed;
 pub use cluster::Cluster;
 pub use command::{Ran, binary, run, wait_until};
@@ -31,6 +36,8 @@ pub use issuer::Issuer;
 pub use managed::Managed;
 pub use preflight::Preflight;
 pub use process::{Extension, Hold, Start};
+pub use protected::{GROUP, Protected, VAULT};
+pub use receiver::Receiver;
 pub use shop::SHOP;
 pub use skewed::skewed_store;
 pub use store::Store;

@@ -20,28 +20,42 @@ impl Vault {
     /// A new vault below `place`. `address` is one where the clusters' pods reach the machine that the tests run on,
     /// which it has as long as a cluster of the testbed is up.
     pub fn start(place: &Path, address: &str) -> Self {
+        Self::with(place, address, &[])
+    }
+
+    /// The same with further settings; one that ran below `place` before goes on with what it had.
+    pub fn with(place: &Path, address: &str, settings: &[&str]) -> Self {
         let packages = packages(place);
-        let file = File::create(place.join("vault.log")).expect("the vault's log");
+        let log = File::options().create(true).append(true).open(place.join("vault.log"));
+        let file = log.expect("the vault's log");
         let child = Command::new(binary("cofferdam"))
             .args(["vault", "serve", "--listen", address, "--schedule-spread", "0"])
             .args(["--public-url", &format!("https://{address}"), "--agent-image", IMAGE, "--packages"])
             .arg(packages)
             .arg("--data")
             .arg(place.join("vault"))
+            .args(settings)
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a second handle of the log"))
             .stderr(file)
             .spawn()
             .expect("the vault starts");
         let vault = Self { child, place: place.to_owned(), address: address.to_owned() };
-        wait_until("the vault's credential of the administrator", START, || {
-            let there = vault.credential().exists() && vault.authority().exists();
-            if there { Ok(()) } else { Err(vault.end_of_log()) }
-        });
         wait_until("the vault's address", START, || {
             std::net::TcpStream::connect(address).map_err(|error| format!("{error}: {}", vault.end_of_log()))
         });
         vault
+    }
+
+    /// Kills it (SIGKILL), as a machine does that breaks.
+    pub fn kill(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+
+    /// The directory of its data.
+    pub fn data(&self) -> PathBuf {
+        self.place.join("vault")
     }
 
     /// Where its API is.
@@ -54,6 +68,12 @@ impl Vault {
         self.place.join("vault/administrator.json")
     }
 
+    /// What is in it.
+    pub fn administrators_credential(&self) -> serde_json::Value {
+        let text = std::fs::read_to_string(self.credential()).expect("the administrator's credential");
+        serde_json::from_str(&text).expect("it is JSON")
+    }
+
     /// The file of the authority that signs its certificate.
     pub fn authority(&self) -> PathBuf {
         self.place.join("vault/tls/ca.crt")
@@ -61,10 +81,28 @@ impl Vault {
 
     /// The administrator, signed in at the command line.
     pub fn administrator(&self) -> Person {
-        let person = Person { config: self.place.join("config") };
-        let (credential, authority) = (self.credential(), self.authority());
-        let files = [&credential, &authority].map(|path| path.display().to_string());
-        person.cofferdam(&["login", "--credential-file", &files[0], "--ca", &files[1]]).ok();
+        // It is written after the vault has its address.
+        wait_until("the credential of the administrator", START, || {
+            if self.credential().exists() { Ok(()) } else { Err(self.end_of_log()) }
+        });
+        self.signed_in("config", &self.credential())
+    }
+
+    /// A service principal without any role: its object id, and the file of its credential.
+    pub fn principal(&self, name: &str) -> (String, PathBuf) {
+        let mut command = Command::new(binary("cofferdam"));
+        command.args(["vault", "add-principal", name, "-o", "json", "--data"]).arg(self.data());
+        let made = run(command, "").json();
+        let text = |field: &str| made[field].as_str().expect("the new principal").to_owned();
+        (text("objectId"), self.data().join(format!("principal-{}.json", text("clientId"))))
+    }
+
+    /// Signs in with such a file; `name` tells people apart.
+    pub fn signed_in(&self, name: &str, credential: &Path) -> Person {
+        let person = Person { config: self.place.join(name) };
+        let files = [credential, &self.authority()].map(|path| path.display().to_string());
+        let login = ["login", "--vault-url", &self.url(), "--credential-file", &files[0], "--ca", &files[1]];
+        person.cofferdam(&login).ok();
         person
     }
 
@@ -81,8 +119,7 @@ impl Drop for Vault {
         if std::thread::panicking() {
             eprintln!("the vault's log ends with\n{}", self.end_of_log());
         }
-        drop(self.child.kill());
-        drop(self.child.wait());
+        self.kill();
     }
 }
 
@@ -118,6 +155,9 @@ impl Person {
 fn packages(place: &Path) -> PathBuf {
     let (private, public) = (place.join("key.pem"), place.join("key.pub"));
     let packages = place.join("packages");
+    if packages.exists() {
+        return packages;
+    }
     let mut key = Command::new(binary("cofferdam"));
     key.args(["extension-package", "key", "--private"]).arg(&private).arg("--public").arg(&public);
     run(key, "").ok();

@@ -1,12 +1,14 @@
 //! The vault's journey on clusters whose doors are shut: none of it needs a way in, a certificate of an administrator,
 //! or an account that the cluster itself keeps.
 
-use scenarios::{Closed, Cluster, Issuer, LONG, Person, SHOP, Vault, audit, binary, run, wait_until};
+use scenarios::{
+    Closed, Cluster, GROUP, Issuer, LONG, Person, SHOP, VAULT, Vault, audit, binary, run, wait_until,
+};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where the clusters' pods reach the machine that the tests run on; apart from the addresses of other stories.
-const VAULT: &str = "10.213.0.2:8450";
+const ADDRESS: &str = "10.213.0.2:8450";
 const ISSUER: &str = "10.213.0.2:8451";
 /// An address in the hub that is not the vault's.
 const HUB: &str = "10.213.0.1";
@@ -17,23 +19,12 @@ fn journey(vault: &Vault, cluster: &Cluster) -> Person {
     cluster.apply(SHOP);
     cluster.wait_ready("shop", "app=app", LONG);
     let person = vault.administrator();
-    person.line(&["provider", "register", "-n", "Microsoft.ContainerService"]);
-    person.line(&["group", "create", "-n", "clusters", "-l", "local"]);
-    let manifest = person.line(&["cluster", "connect", "-n", "shut", "-g", "clusters"]);
-    cluster.try_kubectl(&["apply", "--server-side", "-f", "-"], &manifest).ok();
-    let connected = "properties.cofferdam.connected";
-    wait_until("the cluster is connected", LONG, || {
-        let seen = person
-            .line(&["cluster", "show", "-n", "shut", "-g", "clusters", "--query", connected, "-o", "tsv"]);
-        if seen == "true" { Ok(()) } else { Err(seen) }
-    });
+    let id = person.connect(cluster, "shut");
     println!("connected");
 
-    let id = person.line(&["cluster", "show", "-n", "shut", "-g", "clusters", "--query", "id", "-o", "tsv"]);
-    println!("{}", person.does(&["enable-backup", "--datasource-id", &id, "--enable-trusted-access"]));
-    let at = ["-g", "AKSAzureBackup_local", "-v", "AKSAzureBackup-local"];
+    let instance = person.protect(&id);
+    let at = ["-g", GROUP, "-v", VAULT];
     let with = |first: &[&str], more: &[&str]| person.does(&[first, &at, more].concat());
-    let instance = with(&["instance", "list"], &["--query", "[0].name", "-o", "tsv"]).trim().to_owned();
     with(&["backup", "start"], &["-n", &instance, "--wait"]);
     println!("backed up");
 
@@ -46,8 +37,7 @@ fn journey(vault: &Vault, cluster: &Cluster) -> Person {
         &["restore", "start"],
         &[&only[..], &["--include-cluster-scope-resources", "false", "--wait"]].concat(),
     );
-    cluster.wait_ready("shop", "app=app", LONG);
-    assert_eq!(cluster.exec("shop", "app", &["cat", "/data/words"]), "kept in the volume\n");
+    cluster.has_shop();
     println!("restored");
 
     // Whoever deletes the instance is named, whatever the owner of the vault switched off.
@@ -87,7 +77,7 @@ fn place() -> tempfile::TempDir {
 fn a_cluster_that_nothing_can_enter_is_backed_up_and_its_log_names_the_binding_alone() {
     let closed = Closed::up("door-inside", &["--api-only-inside", "--no-inbound", "--audit"]);
     let place = place();
-    let vault = Vault::start(place.path(), VAULT);
+    let vault = Vault::start(place.path(), ADDRESS);
     let listens = closed.inside(&["ss", "-Hltn", "sport = :6443"]);
 
     let person = journey(&vault, &closed.cluster);
@@ -134,7 +124,7 @@ fn audited(closed: &Closed, person: &Person) {
 fn a_cluster_whose_api_server_lets_in_listed_addresses_without_the_vaults_is_backed_up() {
     let closed = Closed::up("door-listed", &["--allow-from", &format!("{HUB}/32")]);
     let place = place();
-    let vault = Vault::start(place.path(), VAULT);
+    let vault = Vault::start(place.path(), ADDRESS);
 
     journey(&vault, &closed.cluster);
 
@@ -154,7 +144,7 @@ fn a_cluster_whose_api_server_lets_in_listed_addresses_without_the_vaults_is_bac
 fn a_cluster_that_refuses_administrators_certificates_is_backed_up() {
     let closed = Closed::up("door-cert", &["--no-client-certificates"]);
     let place = place();
-    let vault = Vault::start(place.path(), VAULT);
+    let vault = Vault::start(place.path(), ADDRESS);
     wait_until("its API server answers, for its network is open", LONG, || {
         if closed.answers(closed.api_server()) { Ok(()) } else { Err("no answer yet".to_owned()) }
     });
@@ -176,7 +166,7 @@ fn a_cluster_whose_people_sign_in_with_an_outside_issuer_alone_is_backed_up() {
     let authority = authority.display().to_string();
     let closed = Closed::up("door-oidc", &["--oidc-issuer", &issuer.url(), "--oidc-ca", &authority]);
     issuer.serve();
-    let vault = Vault::start(place.path(), VAULT);
+    let vault = Vault::start(place.path(), ADDRESS);
     let who = ["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"];
     let rights = ["auth", "can-i", "create", "deployments", "-n", "kube-system"];
     assert!(!certificate_is_accepted(&closed), "the certificate that made this cluster");

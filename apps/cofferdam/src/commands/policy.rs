@@ -5,7 +5,7 @@ mod wish;
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
-    managed::{Deletion, Kind, Name, Session, SessionArgs, VaultName, View, json_file},
+    managed::{Consent, Deletion, Kind, Name, Session, SessionArgs, VaultName, View, json_file},
     output::Format,
 };
 use clap::{Args, Subcommand};
@@ -55,6 +55,8 @@ struct CreateArgs {
     policy: Option<PathBuf>,
     #[command(flatten)]
     wish: wish::Wish,
+    #[command(flatten)]
+    consent: Consent,
     /// Print the policy instead of making it
     #[arg(long)]
     dry_run: bool,
@@ -85,7 +87,7 @@ pub async fn run(args: PolicyArgs, cluster: &ClusterArgs, format: Format) -> Out
     let session = Session::open(&args.session, cluster, format)?;
     match args.verb {
         Verb::Create(args) => {
-            let body = body(&args.policy, &args.wish)?;
+            let body = args.consent.within(body(&args.policy, &args.wish)?, "/properties");
             session.put(&Kind::POLICY, &args.which.path(&session)?, body).await
         }
         Verb::Show(which) => session.show(&Kind::POLICY, &which.path(&session)?).await,

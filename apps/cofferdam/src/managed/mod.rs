@@ -1,6 +1,7 @@
 //! What all commands share that speak to the management API of a vault, or of Azure.
 
 mod confirm;
+mod consent;
 mod files;
 pub mod follow;
 mod kind;
@@ -11,6 +12,7 @@ mod session;
 mod view;
 
 pub use confirm::{Confirm, Deletion};
+pub use consent::Consent;
 pub use files::{json_file, pairs, tags};
 pub use kind::Kind;
 pub use names::{CLUSTER, ClusterRef, GroupArg, Ids, InGroup, ListArgs, Name, VAULT, VaultName, resource_id};

@@ -17,6 +17,16 @@ pub enum GrantError {
         /// The vault's words.
         message: String,
     },
+    /// The extension's identity lacks its role on the storage account.
+    #[error("the vault refuses a grant for location {location} to {purpose}: {message}")]
+    MissingRole {
+        /// The location.
+        location: String,
+        /// What it was asked for.
+        purpose: String,
+        /// The vault's words.
+        message: String,
+    },
     /// The vault knows of no such job.
     #[error("the vault knows of no job {purpose}, for which location {location} was asked for: {message}")]
     UnknownJob {
@@ -94,13 +104,17 @@ impl GrantError {
     pub fn problem(&self) -> Problem {
         let code = match self {
             Self::Denied { .. } => code::GRANT_DENIED,
+            Self::MissingRole { .. } => code::LOCATION_MISSING_PERMISSIONS,
             Self::UnknownJob { .. } => code::GRANT_UNKNOWN_JOB,
             _ => code::LOCATION_NOT_READY,
         };
         let problem = Problem::error(code, self.to_string());
         match self {
             Self::Denied { .. } => problem
-                .fix("At the vault, check that the backup instance names this cluster and this location, and that the extension's identity has its role on the storage account (Storage Blob Data Contributor to write, Storage Blob Data Reader to restore).")
+                .fix("At the vault, check that the backup instance names this cluster and this location, and that a key of the customer which seals the repository is there.")
+                .fix("Then start the job again; nothing has to be restarted."),
+            Self::MissingRole { .. } => problem
+                .fix("Assign the extension's identity its role on the storage account: Storage Blob Data Contributor to write, Storage Blob Data Reader to restore.")
                 .fix("Then start the job again; nothing has to be restarted."),
             Self::UnknownJob { .. } => problem
                 .fix("Start backups and restores of this location at the vault, which writes the custom resource itself; one that was written by hand gets no key."),
@@ -135,6 +149,14 @@ mod tests {
                     message: message.clone(),
                 },
                 code::GRANT_DENIED,
+            ),
+            (
+                GrantError::MissingRole {
+                    location: location.clone(),
+                    purpose: purpose.clone(),
+                    message: message.clone(),
+                },
+                code::LOCATION_MISSING_PERMISSIONS,
             ),
             (
                 GrantError::UnknownJob { location: location.clone(), purpose, message },

@@ -146,6 +146,7 @@ pub(super) fn refused(
         said.map_or_else(|| "without further explanation".to_owned(), |error| one_line(&error.message));
     let (location, purpose) = (location.to_owned(), purpose.to_string());
     match status {
+        403 if code == "GrantMissingRole" => GrantError::MissingRole { location, purpose, message },
         403 => GrantError::Denied { location, purpose, message },
         404 if code == "GrantUnknownJob" => GrantError::UnknownJob { location, purpose, message },
         408 | 425 | 429 | 500..=599 => GrantError::Unreachable {
@@ -235,6 +236,7 @@ mod tests {
         assert!(
             matches!(of(403, &error("GrantDenied")), GrantError::Denied { message, .. } if message == "Why. Not")
         );
+        assert!(matches!(of(403, &error("GrantMissingRole")), GrantError::MissingRole { .. }));
         assert!(matches!(of(404, &error("GrantUnknownJob")), GrantError::UnknownJob { .. }));
         assert!(matches!(of(404, "<html>"), GrantError::Answer { .. }));
         assert!(matches!(of(400, &error("InvalidRequestContent")), GrantError::Answer { .. }));

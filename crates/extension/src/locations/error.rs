@@ -133,6 +133,9 @@ pub fn store_problem(error: &StoreError) -> Problem {
         // A grant that ended in the midst of the work: the lease put its own code in front.
         StoreErrorKind::Denied if error.cause.starts_with(code::GRANT_DENIED) => code::GRANT_DENIED,
         StoreErrorKind::Denied if error.cause.starts_with(code::GRANT_UNKNOWN_JOB) => code::GRANT_UNKNOWN_JOB,
+        StoreErrorKind::Denied if error.cause.starts_with(code::LOCATION_MISSING_PERMISSIONS) => {
+            code::LOCATION_MISSING_PERMISSIONS
+        }
         StoreErrorKind::Denied if writing && !error.lacks_role() => code::LOCATION_READ_ONLY,
         StoreErrorKind::Denied | StoreErrorKind::BadCredentials => code::LOCATION_MISSING_PERMISSIONS,
         StoreErrorKind::WrongClock => code::CLOCK_SKEW,
@@ -199,6 +202,13 @@ mod tests {
         let role = store_problem(&mismatch("x (Azure workload identity 1)"));
         assert_eq!(role.code, code::LOCATION_MISSING_PERMISSIONS);
         assert_eq!(store_problem(&mismatch("x (Secret s)")).code, code::LOCATION_READ_ONLY);
+        let lease = format!("{}: the role was taken away", code::LOCATION_MISSING_PERMISSIONS);
+        let ended = store_problem(&StoreError::new("create", "x", Denied, lease));
+        assert_eq!(
+            ended.code,
+            code::LOCATION_MISSING_PERMISSIONS,
+            "a grant that ended in the midst of writing"
+        );
         let wrong = engine_problem(&EngineError::WrongPassword { store: "s".into(), keys: 1 });
         assert_eq!((wrong.code.as_str(), wrong.recommended_action.len()), (code::WRONG_REPOSITORY_KEY, 1));
     }

@@ -26,6 +26,8 @@ use std::sync::Arc;
 
 /// The kind of this work.
 pub const KIND: &str = "late backup";
+/// Before the first look: most backups are over by then, and whoever was told of a failure looks for what there is.
+const FIRST: SignedDuration = SignedDuration::from_mins(1);
 /// Between two looks.
 const EVERY: SignedDuration = SignedDuration::from_mins(5);
 /// A cluster that does not come back within this is not waited for any longer.
@@ -36,7 +38,7 @@ pub fn look_after(id: &ResourceId, job: &JobRecord, seen: Option<&Status>, now: 
     let is_backup = matches!(job.task, Task::Backup { .. });
     let may_go_on = job.requested || job.asked;
     let is_given_up = job.status == JobStatus::Failed && seen.is_none_or(|seen| ended(seen).is_none());
-    let due_at = now.checked_add(EVERY).unwrap_or(now);
+    let due_at = now.checked_add(FIRST).unwrap_or(now);
     (is_backup && may_go_on && is_given_up).then(|| {
         Change::AddWork(Work::new(format!("late {}", id.folded()), KIND, id.clone(), due_at, Value::Null))
     })

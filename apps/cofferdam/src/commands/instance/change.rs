@@ -3,7 +3,7 @@
 use super::{Which, create::ConfigurationArgs};
 use crate::{
     exit::{Exit, Failure, Outcome},
-    managed::{Kind, Session, json_file},
+    managed::{Consent, Kind, Session, json_file},
     note,
 };
 use arm::ResourceId;
@@ -23,6 +23,8 @@ pub struct PolicyArgs {
     /// Id of the policy, or its name in the vault
     #[arg(long, visible_alias = "policy", value_name = "ID")]
     policy_id: String,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 #[derive(Debug, Args)]
@@ -43,7 +45,8 @@ pub async fn policy(args: PolicyArgs, session: &Session) -> Outcome {
         true => args.policy_id.parse().map_err(Failure::from)?,
         false => args.which.vault.id(session)?.child("backupPolicies", &args.policy_id)?,
     };
-    change(session, &id, |body| set(body, "/properties/policyInfo", "policyId", policy.as_str().into())).await
+    let with = |body: &mut Value| set(body, "/properties/policyInfo", "policyId", policy.as_str().into());
+    change(session, &id, &args.consent, with).await
 }
 
 /// `update`.
@@ -54,10 +57,16 @@ pub async fn update(args: UpdateArgs, session: &Session) -> Outcome {
         None => args.configuration.configuration().json(),
     };
     let at = "/properties/policyInfo/policyParameters";
-    change(session, &id, |body| set(body, at, "backupDatasourceParametersList", json!([configuration]))).await
+    let with = |body: &mut Value| set(body, at, "backupDatasourceParametersList", json!([configuration]));
+    change(session, &id, &Consent::default(), with).await
 }
 
-async fn change(session: &Session, id: &ResourceId, with: impl FnOnce(&mut Value) -> bool) -> Outcome {
+async fn change(
+    session: &Session,
+    id: &ResourceId,
+    consent: &Consent,
+    with: impl FnOnce(&mut Value) -> bool,
+) -> Outcome {
     let found = session.client.get(id.as_str(), versions::DATA_PROTECTION).await?;
     let mut body = writable(&found);
     if !with(&mut body) {
@@ -67,6 +76,7 @@ async fn change(session: &Session, id: &ResourceId, with: impl FnOnce(&mut Value
     let ask = Request::post(format!("{id}/validateForModifyBackup"), versions::DATA_PROTECTION)
         .with(json!({"backupInstance": body.get("properties")}));
     session.follow("validating", &ask).await?;
+    let body = consent.within(body, "/properties");
     let put = Request::put(id.as_str(), versions::DATA_PROTECTION, body);
     match session.run("changing the backup instance", &put).await? {
         Some(changed) => session.view.one(&Kind::INSTANCE, &changed)?,

@@ -3,7 +3,7 @@
 use super::Which;
 use crate::{
     exit::{Failure, Outcome},
-    managed::Session,
+    managed::{Consent, Session},
     wait,
 };
 use arm::ResourceId;
@@ -18,18 +18,16 @@ const POLL: Duration = Duration::from_secs(2);
 pub struct StopArgs {
     #[command(flatten)]
     which: Which,
-    /// Requests that a resource guard asks for, by id
-    #[arg(long, visible_alias = "operation-requests", num_args = 1.., value_name = "ID")]
-    resource_guard_operation_requests: Vec<String>,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 /// `stop` and `suspend`.
 pub async fn stop(args: StopArgs, action: &str, session: &Session) -> Outcome {
     let id = args.which.id(session).await?;
     let mut request = Request::post(format!("{id}/{action}"), versions::DATA_PROTECTION);
-    if !args.resource_guard_operation_requests.is_empty() {
-        request =
-            request.with(json!({"resourceGuardOperationRequests": args.resource_guard_operation_requests}));
+    if !args.consent.is_empty() {
+        request = request.with(args.consent.within(json!({}), ""));
     }
     session.act("stopping backups", &format!("stopped backups of {}", id.name()), request).await
 }

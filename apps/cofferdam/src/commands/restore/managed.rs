@@ -8,8 +8,8 @@ use crate::{
     },
     exit::{Exit, Failure, Outcome},
     managed::{
-        Mappings, References, SelectArgs, Session, SessionArgs, follow, json_file, mappings, references,
-        resource_id,
+        Consent, Mappings, References, SelectArgs, Session, SessionArgs, follow, json_file, mappings,
+        references, resource_id,
     },
     note,
     output::Format,
@@ -80,6 +80,8 @@ pub struct ManagedArgs {
     /// Let the vault into the target cluster if it is not yet
     #[arg(long)]
     enable_trusted_access: bool,
+    #[command(flatten)]
+    consent: Consent,
     /// Wait for the end and exit with its code
     #[arg(short, long)]
     wait: bool,
@@ -118,6 +120,7 @@ pub async fn run(args: ManagedArgs, purpose: Purpose, cluster: &ClusterArgs, for
         Purpose::Plan => ("planRestore", "starting the plan"),
         _ => ("restore", "starting the restore"),
     };
+    let request = args.consent.within(request, "");
     let start = Request::post(format!("{id}/{action}"), versions::DATA_PROTECTION).with(request);
     match session.run(what, &start).await? {
         // A plan that nobody waits for is read by nobody.

@@ -4,7 +4,7 @@ use crate::{
     cluster::ClusterArgs,
     commands::location::setting,
     exit::Outcome,
-    managed::{Deletion, Kind, Session, SessionArgs, VaultName, tags},
+    managed::{Consent, Deletion, Kind, Session, SessionArgs, VaultName, tags},
     output::Format,
 };
 use clap::{Args, Subcommand};
@@ -122,6 +122,8 @@ pub struct UpdateArgs {
     which: Which,
     #[command(flatten)]
     wish: Wish,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 pub async fn run(command: Managed, cluster: &ClusterArgs, format: Format) -> Outcome {
@@ -143,7 +145,7 @@ pub async fn run(command: Managed, cluster: &ClusterArgs, format: Format) -> Out
         }
         Managed::Update(args) => {
             let session = Session::open(&args.which.session, cluster, format)?;
-            let body = args.wish.vault()?.update();
+            let body = args.consent.within(args.wish.vault()?.update(), "/properties");
             session.patch(&Kind::VAULT, args.which.vault.id(&session)?.as_str(), body).await
         }
         Managed::Show(args) => {
