@@ -8,7 +8,7 @@ use crate::{
     registry,
 };
 use packages::{
-    Asked, ObjectKey, Package, Values, judge, render,
+    Asked, Gate, ObjectKey, Package, Values, judge, render,
     wire::{DesiredExtension, Level, Status},
 };
 use serde_json::Value;
@@ -23,14 +23,22 @@ impl Actor {
         stays_itself(desired, record)?;
         let asked = Asked { kind: &desired.kind, version: &desired.version };
         let package = registry::fetch(self.registry.as_ref(), &desired.package, &self.trust, &asked).await?;
-        let mut statuses = Vec::new();
-        if record.installed.is_none() {
-            statuses.extend(gate::pass(self, &package.gate.cluster, &desired.namespace).await?);
-        }
         let judged = judge(&package.settings, &desired.settings, &desired.protected_settings)?;
-        statuses.extend(judged.statuses);
+        let mut statuses = judged.statuses;
         let values = Values { settings: judged.values, agent: self.values(desired) };
         let rendered = render(&package, &values)?;
+        let mut later = Vec::new();
+        if record.installed.is_none() {
+            let asked = gate::Asked {
+                ids: &package.gate.cluster,
+                namespace: &desired.namespace,
+                place: place(&package.gate, &values),
+                objects: &rendered,
+            };
+            let passed = gate::pass(self, &asked).await?;
+            statuses.extend(passed.statuses);
+            later = passed.later;
+        }
         let (objects, made, noticed) = self.places(desired, &package, rendered).await?;
         statuses.extend(noticed);
         let now = self.now();
@@ -49,7 +57,7 @@ impl Actor {
         let record = Record {
             kind: desired.kind.clone(),
             installed: record.installed.clone(),
-            work: Some(Work::Apply { release, strays, since: now }),
+            work: Some(Work::Apply { release, strays, since: now, later }),
             failed: None,
             made: made_all,
         };
@@ -118,6 +126,14 @@ impl Actor {
             ),
         )))
     }
+}
+
+/// Where in a store the extension will write, if its package says so and its settings name a place.
+fn place(gate: &Gate, values: &Values) -> Option<String> {
+    let place = gate.place.as_ref()?;
+    let text = |key: &str| values.settings.get(key).and_then(Value::as_str).unwrap_or_default();
+    let bucket = Some(text(&place.bucket)).filter(|bucket| !bucket.is_empty())?;
+    Some(format!("{bucket}/{}", place.prefix.as_deref().map(text).unwrap_or_default()))
 }
 
 /// Type and namespace of an extension that is there cannot change.
