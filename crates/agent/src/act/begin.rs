@@ -6,6 +6,7 @@ use crate::{
     objects::{self, Owner},
     record::{Record, Release, Work},
     registry,
+    run::is_namespace,
 };
 use packages::{
     Asked, Gate, ObjectKey, Package, Values, judge, render,
@@ -23,6 +24,8 @@ impl Actor {
         stays_itself(desired, record)?;
         let asked = Asked { kind: &desired.kind, version: &desired.version };
         let package = registry::fetch(self.registry.as_ref(), &desired.package, &self.trust, &asked).await?;
+        let desired =
+            &DesiredExtension { namespace: namespace(desired, record, &package)?, ..desired.clone() };
         let judged = judge(&package.settings, &desired.settings, &desired.protected_settings)?;
         let mut statuses = judged.statuses;
         let values = Values { settings: judged.values, agent: self.values(desired) };
@@ -136,14 +139,32 @@ fn place(gate: &Gate, values: &Values) -> Option<String> {
     Some(format!("{bucket}/{}", place.prefix.as_deref().map(text).unwrap_or_default()))
 }
 
+/// The release that is installed or under way.
+fn release_of(record: &Record) -> Option<&Release> {
+    record.installed.as_ref().or(match &record.work {
+        Some(Work::Apply { release, .. } | Work::Wait { release, .. }) => Some(release),
+        _ => None,
+    })
+}
+
+/// Where the extension lives: where it is wished for, where it is already, or where its package puts it.
+fn namespace(desired: &DesiredExtension, record: &Record, package: &Package) -> Result<String, ActError> {
+    if !desired.namespace.is_empty() {
+        return Ok(desired.namespace.clone());
+    }
+    let namespace = release_of(record).map_or(&package.namespace, |release| &release.namespace);
+    if is_namespace(namespace) {
+        return Ok(namespace.clone());
+    }
+    let message =
+        format!("The package would live in {namespace}, a namespace of the cluster's own. Name another one.");
+    Err(ActError::Permanent(Failure::new(code::NOT_PERMITTED, message)))
+}
+
 /// Type and namespace of an extension that is there cannot change.
 fn stays_itself(desired: &DesiredExtension, record: &Record) -> Result<(), ActError> {
     let refused = |code, what: String| Err(ActError::Permanent(Failure::new(code, what)));
-    let release = record.installed.as_ref().or(match &record.work {
-        Some(Work::Apply { release, .. } | Work::Wait { release, .. }) => Some(release),
-        _ => None,
-    });
-    let Some(release) = release else { return Ok(()) };
+    let Some(release) = release_of(record) else { return Ok(()) };
     if record.kind != desired.kind {
         return refused(
             code::TYPE_CHANGED,
@@ -153,7 +174,7 @@ fn stays_itself(desired: &DesiredExtension, record: &Record) -> Result<(), ActEr
             ),
         );
     }
-    if release.namespace != desired.namespace {
+    if !desired.namespace.is_empty() && release.namespace != desired.namespace {
         return refused(
             code::NAMESPACE,
             format!(
