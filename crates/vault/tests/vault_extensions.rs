@@ -334,3 +334,21 @@ async fn an_extension_whose_identity_is_gone_is_not_changed_until_it_was_install
     let second = &again.body["properties"]["aksAssignedIdentity"]["principalId"];
     assert!(second.is_string() && *second != first, "{again:?}");
 }
+
+#[tokio::test]
+async fn the_validation_of_a_backup_names_an_identity_that_is_gone_and_not_the_roles_that_went_with_it() {
+    let all = Installed::start().await;
+    let mut found = all.record().await.unwrap();
+    found.document.identity.as_mut().unwrap().principal_id = uuid::Uuid::new_v4().to_string();
+    let store = &all.it.world.app.store;
+    store.commit(&[found.write().unwrap()], &world::protected::audit()).await.unwrap();
+
+    let asked = json!({"backupInstance": all.it.wanted()});
+    let begun = all.it.call(Method::POST, &format!("{}/validateForBackup", all.it.vault), Some(asked)).await;
+    let validated = all.it.operation(&begun).await;
+
+    assert_eq!(validated.body["status"], "Failed");
+    let error = &validated.body["error"];
+    assert_eq!(error["code"], "UserErrorKubernetesBackupExtensionIdentityNotFound", "{error}");
+    assert!(!error.to_string().contains("Storage Blob Data Contributor"), "{error}");
+}
