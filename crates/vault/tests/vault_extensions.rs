@@ -337,15 +337,16 @@ async fn an_extension_whose_identity_is_gone_is_not_changed_until_it_was_install
 
 #[tokio::test]
 async fn the_validation_of_a_backup_names_an_identity_that_is_gone_and_not_the_roles_that_went_with_it() {
-    let all = Installed::start().await;
-    let mut found = all.record().await.unwrap();
+    let it = Protected::start().await;
+    let store = it.world.app.store.as_ref();
+    let id = it.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
+    let mut found: Loaded<ExtensionRecord> = load(store, &id).await.unwrap().unwrap();
     found.document.identity.as_mut().unwrap().principal_id = uuid::Uuid::new_v4().to_string();
-    let store = &all.it.world.app.store;
     store.commit(&[found.write().unwrap()], &world::protected::audit()).await.unwrap();
 
-    let asked = json!({"backupInstance": all.it.wanted()});
-    let begun = all.it.call(Method::POST, &format!("{}/validateForBackup", all.it.vault), Some(asked)).await;
-    let validated = all.it.operation(&begun).await;
+    let asked = json!({"backupInstance": it.wanted()});
+    let begun = it.call(Method::POST, &format!("{}/validateForBackup", it.vault), Some(asked)).await;
+    let validated = it.operation(&begun).await;
 
     assert_eq!(validated.body["status"], "Failed");
     let error = &validated.body["error"];
