@@ -16,6 +16,9 @@ pub const REMOVAL_POLL: SignedDuration = SignedDuration::from_secs(2);
 pub const APPLY_PATIENCE: SignedDuration = SignedDuration::from_mins(15);
 /// How long a package may be out of reach.
 pub const FETCH_PATIENCE: SignedDuration = SignedDuration::from_mins(15);
+/// When the gate is tried once more that stopped an installation. Nothing of it was written, and what is missing can come
+/// without a word to the vault.
+pub const GATE_AGAIN: SignedDuration = SignedDuration::from_mins(2);
 /// When a removal that does not end is reported as failed; it goes on all the same.
 pub const REMOVAL_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 
@@ -74,7 +77,7 @@ pub fn decide(
         }
     }
     match &record.work {
-        None => at_rest(desired, record, health),
+        None => at_rest(desired, record, health, now),
         Some(Work::Apply { .. }) => Step::Apply,
         Some(Work::Return { .. }) => Step::Return,
         Some(Work::Remove { .. }) => Step::Remove,
@@ -91,13 +94,23 @@ pub fn decide(
     }
 }
 
-fn at_rest(desired: Option<&DesiredExtension>, record: &Record, health: Option<&Health>) -> Step {
+fn at_rest(
+    desired: Option<&DesiredExtension>,
+    record: &Record,
+    health: Option<&Health>,
+    now: Timestamp,
+) -> Step {
     // What a vault does not mention is left as it is: only a word takes something away.
     let Some(desired) = desired else { return Step::Rest(None) };
     match desired.wanted {
         Wanted::Absent if *record == Record::default() => Step::Rest(None),
         Wanted::Absent => Step::BeginRemoval,
-        Wanted::Present if has_failed(record, desired) => Step::Rest(None),
+        Wanted::Present if has_failed(record, desired) => {
+            match record.failed.as_ref().and_then(|failed| failed.again) {
+                Some(again) if again <= now => Step::Begin,
+                again => Step::Rest(again),
+            }
+        }
         Wanted::Present => match &record.installed {
             Some(release) if release.generation == desired.generation => match health {
                 Some(health) if health.has_lost_something() => Step::Repair,
@@ -134,7 +147,9 @@ fn out_of_patience(
     match &record.work {
         Some(Work::Apply { .. }) if lasted > APPLY_PATIENCE => Some(Step::GiveUp(failure())),
         None if lasted > FETCH_PATIENCE => {
-            let beginning = at_rest(desired, record, None) == Step::Begin;
+            // One that has failed is tried once more, and its failure stands until it gets on.
+            let is_new = !desired.is_some_and(|desired| has_failed(record, desired));
+            let beginning = is_new && at_rest(desired, record, None, now) == Step::Begin;
             beginning.then(|| Step::Refuse(failure()))
         }
         _ => None,

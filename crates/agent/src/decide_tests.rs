@@ -39,7 +39,7 @@ fn installed(generation: i64) -> Record {
 }
 
 fn failed(generation: i64, record: Record) -> Record {
-    Record { failed: Some(Failed { generation, failure: Failure::new("X", "x") }), ..record }
+    Record { failed: Some(Failed { generation, failure: Failure::new("X", "x"), again: None }), ..record }
 }
 
 fn health(ready: bool) -> Health {
@@ -88,7 +88,7 @@ fn what_a_vault_does_not_mention_is_left_as_it_is() {
 #[test]
 fn what_was_under_way_goes_on_without_a_vault() {
     let work = |work| Record { work: Some(work), ..installed(1) };
-    let apply = Work::Apply { release: release(2), strays: Vec::new(), since: at(0) };
+    let apply = Work::Apply { release: release(2), strays: Vec::new(), since: at(0), later: Vec::new() };
     let back =
         Work::Return { generation: 2, failure: Failure::new("X", "x"), strays: Vec::new(), since: at(0) };
     let removal = Work::Remove { generation: 2, objects: Vec::new(), since: at(0) };
@@ -143,7 +143,7 @@ fn errors_that_could_pass_are_tried_again_and_end_some_time() {
     let desired = wanted(2, Wanted::Present);
     let trouble =
         |since| Trouble { code: "PackageUnreachable", message: "m".into(), since: at(since), next: at(1010) };
-    let apply = Work::Apply { release: release(2), strays: Vec::new(), since: at(0) };
+    let apply = Work::Apply { release: release(2), strays: Vec::new(), since: at(0), later: Vec::new() };
     let applying = Record { work: Some(apply), ..installed(1) };
 
     let next =
@@ -154,4 +154,21 @@ fn errors_that_could_pass_are_tried_again_and_end_some_time() {
     assert!(matches!(next(&Record::default(), 0, 1005), Step::Refuse(_)));
     assert!(matches!(next(&applying, 0, 1005), Step::GiveUp(_)));
     assert_eq!(next(&installed(2), 0, 1010), Step::Rest(None));
+}
+
+#[test]
+fn what_the_gate_stopped_begins_again_after_a_while_and_stays_failed_until_it_gets_on() {
+    let desired = wanted(2, Wanted::Present);
+    let mut stopped = failed(2, Record::default());
+    stopped.failed.as_mut().unwrap().again = Some(at(220));
+    let trouble = Trouble { code: "X", message: "x".into(), since: at(230), next: at(1_000) };
+    let late = at(230) + FETCH_PATIENCE + SignedDuration::from_secs(1);
+
+    let next = |trouble, now| decide(Some(&desired), &stopped, None, trouble, now);
+
+    assert_eq!(next(None, at(100)), Step::Rest(Some(at(220))));
+    assert_eq!(next(None, at(220)), Step::Begin);
+    assert_eq!(next(Some(&trouble), late), Step::Begin, "and is not refused for another reason");
+    assert_eq!(decide(Some(&wanted(3, Wanted::Present)), &stopped, None, None, at(100)), Step::Begin);
+    assert_eq!(decide(Some(&wanted(2, Wanted::Absent)), &stopped, None, None, at(220)), Step::BeginRemoval);
 }

@@ -63,6 +63,9 @@ pub struct Failed {
     pub generation: i64,
     /// Why.
     pub failure: Failure,
+    /// When it is begun once more. The gate stopped it before anything was written, and what it missed may have come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Timestamp>,
 }
 
 /// What is under way.
@@ -78,6 +81,9 @@ pub enum Work {
         strays: Vec<ObjectKey>,
         /// Since when.
         since: Timestamp,
+        /// Checks of the gate that are judged when the namespaces are there.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        later: Vec<String>,
     },
     /// A release was applied and is not healthy yet.
     #[serde(rename_all = "camelCase")]

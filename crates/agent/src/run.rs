@@ -360,7 +360,9 @@ async fn listen(link: &dyn VaultLink, tell: &watch::Sender<Option<Desired>>) {
 /// Only extensions whose names can be keys and whose namespaces are none of the cluster's own.
 fn valid(mut desired: Desired) -> Desired {
     desired.extensions.retain(|one| {
-        let fits = is_name(&one.name) && (one.wanted == Wanted::Absent || is_namespace(&one.namespace));
+        // Without a namespace it goes where its package puts it.
+        let placed = one.namespace.is_empty() || is_namespace(&one.namespace);
+        let fits = is_name(&one.name) && (one.wanted == Wanted::Absent || placed);
         if !fits {
             tracing::warn!(
                 name = one.name,
@@ -378,7 +380,8 @@ fn is_name(text: &str) -> bool {
     (1..=253).contains(&text.len()) && text.bytes().all(fits) && !text.starts_with('.')
 }
 
-fn is_namespace(text: &str) -> bool {
+/// Whether an extension may live there.
+pub(crate) fn is_namespace(text: &str) -> bool {
     let plain = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     (1..=63).contains(&text.len()) && plain && !text.starts_with("kube-") && text != "default"
 }

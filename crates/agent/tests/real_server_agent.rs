@@ -4,10 +4,14 @@
 
 #[path = "real_agent/backup.rs"]
 mod backup;
+#[path = "real_agent/gate.rs"]
+mod gate;
 #[path = "real_agent/installing.rs"]
 mod installing;
 #[path = "real_agent/packages.rs"]
 mod made;
+#[path = "real_agent/preparing.rs"]
+mod preparing;
 #[path = "real_agent/refusing.rs"]
 mod refusing;
 #[path = "real_agent/removing.rs"]

@@ -87,6 +87,30 @@ pub struct Gate {
     /// Judged by the vault before it asks for the extension.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vault: Vec<String>,
+    /// The settings that say where in a store the extension will write: nobody else may write there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<PlaceSettings>,
+}
+
+/// The names of the settings that hold a place in a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlaceSettings {
+    /// The one with the bucket or container.
+    pub bucket: String,
+    /// The one with the folder in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+}
+
+impl Gate {
+    /// The check that admission lets the extension's pods in. Whoever judges it asks the API server about the pods.
+    pub const ADMISSION: &'static str = "P20";
+
+    /// Whether the API server is asked about the extension's pods.
+    pub fn asks_about_pods(&self) -> bool {
+        self.cluster.iter().any(|id| id == Self::ADMISSION)
+    }
 }
 
 /// An object that must become ready, and in what time.
@@ -139,6 +163,15 @@ impl Package {
             return bad(format!("A package has at most {} settings.", limits::SETTINGS));
         }
         self.check_settings()?;
+        let place =
+            self.gate.place.iter().flat_map(|place| std::iter::once(&place.bucket).chain(&place.prefix));
+        for key in place {
+            if self.settings.get(key).is_none_or(|rule| rule.protected) {
+                return bad(format!(
+                    "The gate's place names {key:?}, which is no setting that may be shown."
+                ));
+            }
+        }
         let mut seen = BTreeSet::new();
         for entry in &self.objects {
             if !seen.insert(self.check_entry(entry)?) {

@@ -33,7 +33,13 @@ fn a_package_that_follows_the_format_is_read() {
 #[test]
 fn what_does_not_follow_the_format_is_refused_with_what_is_wrong() {
     type Case = (&'static str, &'static str, Value, &'static str);
-    let cases: [Case; 16] = [
+    let cases: [Case; 17] = [
+        (
+            "a place that is no setting",
+            "/gate",
+            json!({"cluster": ["P17"], "place": {"bucket": "nope"}}),
+            "no setting that may be shown",
+        ),
         ("another format", "/formatVersion", json!(2), "format 2"),
         ("a path as type", "/type", json!("../x.y"), "type"),
         ("a version that is none", "/version", json!("latest"), "version"),

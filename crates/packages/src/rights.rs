@@ -1,6 +1,6 @@
 //! What an agent must be allowed to do for a package: these objects, by name, and nothing else.
 
-use crate::{names, object::ObjectKey, package::Package};
+use crate::{names, object::ObjectKey, package::Package, pods};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,10 @@ pub fn rights(package: &Package, namespace: &str) -> Vec<Right> {
         let group = names::group_and_version(entry.text("/apiVersion")).map_or("", |(group, _)| group);
         let name = if entry.name().is_empty() { namespace } else { entry.name() };
         add(group, &entry.resource, name, &["get", "create", "patch", "delete"]);
+        if package.gate.asks_about_pods() && pods::has_pods(&entry.object) {
+            // Only ever as a dry run. Whoever may write the workload can have such pods anyway.
+            add("", "pods", &pods::name(name), &["create", "patch"]);
+        }
         if group != ObjectKey::RBAC {
             continue;
         }
@@ -74,7 +78,7 @@ mod tests {
     fn rights_name_each_object_and_roles_only_by_name() {
         let package: Package = serde_json::from_value(json!({
             "formatVersion": 1, "type": "example.greeter", "version": "1.0.0", "releaseTrain": "stable",
-            "namespace": "greeter",
+            "namespace": "greeter", "gate": {"cluster": ["P20"]},
             "objects": [
                 {"resource": "namespaces", "object": {"apiVersion": "v1", "kind": "Namespace",
                     "metadata": {"name": {"$agent": "namespace"}}}},
@@ -83,6 +87,9 @@ mod tests {
                 {"resource": "rolebindings", "object": {"apiVersion": "rbac.authorization.k8s.io/v1",
                     "kind": "RoleBinding", "metadata": {"name": "greeter", "namespace": {"$agent": "namespace"}},
                     "roleRef": {"kind": "ClusterRole", "name": "view"}}},
+                {"resource": "deployments", "object": {"apiVersion": "apps/v1", "kind": "Deployment",
+                    "metadata": {"name": "greeter", "namespace": {"$agent": "namespace"}},
+                    "spec": {"template": {"spec": {}}}}},
             ],
         }))
         .unwrap();
@@ -97,6 +104,8 @@ mod tests {
             lines,
             [
                 "namespaces hello create,delete,get,patch",
+                "pods greeter-gate create,patch",
+                "deployments greeter create,delete,get,patch",
                 "clusterroles view bind",
                 "clusterroles greeter create,delete,escalate,get,patch",
                 "rolebindings greeter create,delete,get,patch",

@@ -46,7 +46,7 @@ pub struct DesiredExtension {
     pub version: String,
     /// Where its package is.
     pub package: PackagePlace,
-    /// Namespace.
+    /// Namespace; empty for that of the package.
     pub namespace: String,
     /// Settings.
     #[serde(default)]

@@ -153,6 +153,8 @@ pub struct Policies {
     pub dry_run: DryRun,
     /// Policy engines that were seen, with the number of their rules.
     pub engines: BTreeMap<String, u64>,
+    /// Those that are there and whose rules could not be listed.
+    pub unlisted: Vec<String>,
     /// Pod security level that the namespace enforces.
     pub pod_security: Option<String>,
 }

@@ -110,8 +110,9 @@ pub async fn glance(client: &Client, subject: &Subject, cluster: &str, clock: &d
     Facts { rights, snapshots, velero, location, ..nothing("it was not looked at") }
 }
 
-/// Looks at what can stop an installation before its package, its rights and its location are there: the version, the
-/// snapshot API, another Velero, admission. Nothing of it grows with the cluster's applications.
+/// Looks at what can stop an installation before its rights and its location are there: the version, the drivers of
+/// volumes, the snapshot API, another Velero, admission. Of volumes only what stores them is held; nothing else of it
+/// grows with the cluster's applications.
 pub async fn before_install(client: &Client, namespace: &str, clock: &dyn Clock) -> Facts {
     let subject = Subject {
         namespace: namespace.to_owned(),
@@ -119,13 +120,14 @@ pub async fn before_install(client: &Client, namespace: &str, clock: &dyn Clock)
         needed: Needed { account: Account::Asker, rules: Vec::new(), in_namespaces: Vec::new() },
         location: Observed::NotObservable("it was not looked at".to_owned()),
     };
-    let (cluster, snapshots, velero, policies) = futures::join!(
+    let (cluster, snapshots, volumes, velero, policies) = futures::join!(
         cluster::observe(client, namespace),
         snapshots::observe(client, clock),
+        volumes::in_use(client),
         velero::observe(client),
         policies::observe(client, &subject),
     );
-    Facts { cluster, snapshots, velero, policies, ..nothing("it was not looked at") }
+    Facts { cluster, snapshots, volumes, velero, policies, ..nothing("it was not looked at") }
 }
 
 /// No fact was observed.

@@ -12,6 +12,8 @@ use prerequisites::{DryRun, Observed, Policies, Registry};
 use std::collections::BTreeMap;
 
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
+const GATEKEEPER: &str = "constraints.gatekeeper.sh/v1beta1";
+const KYVERNO: &str = "kyverno.io/v1";
 const REFUSALS: [&str; 4] = ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"];
 
 pub(crate) async fn observe(client: &Client, subject: &Subject) -> Observed<Policies> {
@@ -33,9 +35,11 @@ async fn look(client: &Client, subject: &Subject) -> Result<Policies, kube::Erro
         }
         (Some(_), Some(pod)) => dry_run(client, subject, pod).await?,
     };
+    let engines = engines(client).await?;
     Ok(Policies {
         dry_run,
-        engines: engines(client).await?,
+        engines: engines.seen,
+        unlisted: engines.unlisted,
         pod_security: namespace.and_then(|n| n.labels().get(ENFORCE).cloned()),
     })
 }
@@ -72,39 +76,62 @@ fn is_about_the_account(text: &str) -> bool {
     text.contains("serviceaccount") && text.contains("not found")
 }
 
-async fn engines(client: &Client) -> Result<BTreeMap<String, u64>, kube::Error> {
-    let mut engines = BTreeMap::new();
+/// Policy engines, and those that are there and whose rules whoever asks may not list.
+#[derive(Default)]
+struct Engines {
+    seen: BTreeMap<String, u64>,
+    unlisted: Vec<String>,
+}
+
+impl Engines {
+    fn add(&mut self, name: &str, rules: Result<usize, kube::Error>) -> Result<(), kube::Error> {
+        match rules {
+            Ok(rules) => *self.seen.entry(name.to_owned()).or_default() += rules as u64,
+            Err(error) if is_absent(&error) => {}
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                if !self.unlisted.iter().any(|other| other == name) {
+                    self.unlisted.push(name.to_owned());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+/// Whether a group is served is seen without any right; without one, a list of what is not served is forbidden.
+async fn engines(client: &Client) -> Result<Engines, kube::Error> {
+    let mut engines = Engines::default();
     let policies: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
-    if let Some(count) = counted(policies.list_metadata(&ListParams::default()).await.map(|l| l.items.len()))?
-    {
-        engines.insert("ValidatingAdmissionPolicy".to_owned(), count);
+    let policies = policies.list_metadata(&ListParams::default()).await;
+    engines.add("ValidatingAdmissionPolicy", policies.map(|list| list.items.len()))?;
+    engines.add("webhooks that judge pods", webhooks_for_pods(client).await)?;
+    for kind in served(client, GATEKEEPER).await? {
+        engines.add("Gatekeeper", items(client, &format!("/apis/{GATEKEEPER}/{kind}")).await)?;
     }
-    let hooks = webhooks_for_pods(client).await?;
-    if hooks > 0 {
-        engines.insert("webhooks that judge pods".to_owned(), hooks);
-    }
-    let gatekeeper = "constraints.gatekeeper.sh/v1beta1";
-    if let Ok(kinds) = client.list_api_group_resources(gatekeeper).await {
-        let mut count = 0;
-        for kind in kinds.resources.iter().filter(|r| !r.name.contains('/')) {
-            count += counted(items(client, &format!("/apis/{gatekeeper}/{}", kind.name)).await)?.unwrap_or(0);
-        }
-        engines.insert("Gatekeeper".to_owned(), count);
-    }
-    for (name, path) in [
-        ("Kyverno cluster policies", "/apis/kyverno.io/v1/clusterpolicies"),
-        ("Kyverno policies", "/apis/kyverno.io/v1/policies"),
-    ] {
-        if let Some(count) = counted(items(client, path).await)? {
-            engines.insert(name.to_owned(), count);
+    let kyverno = served(client, KYVERNO).await?;
+    for (name, kind) in [("Kyverno cluster policies", "clusterpolicies"), ("Kyverno policies", "policies")] {
+        if kyverno.iter().any(|served| served == kind) {
+            engines.add(name, items(client, &format!("/apis/{KYVERNO}/{kind}")).await)?;
         }
     }
-    engines.retain(|_, rules| *rules > 0);
+    engines.seen.retain(|_, rules| *rules > 0);
     Ok(engines)
 }
 
+/// The resources of a group that may not be there.
+async fn served(client: &Client, group_version: &str) -> Result<Vec<String>, kube::Error> {
+    match client.list_api_group_resources(group_version).await {
+        Ok(list) => {
+            Ok(list.resources.into_iter().map(|r| r.name).filter(|name| !name.contains('/')).collect())
+        }
+        Err(error) if is_absent(&error) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Validating webhooks whose rules match pods.
-async fn webhooks_for_pods(client: &Client) -> Result<u64, kube::Error> {
+async fn webhooks_for_pods(client: &Client) -> Result<usize, kube::Error> {
     let api: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
     let configurations = api.list(&ListParams::default()).await?;
     let webhooks =
@@ -114,7 +141,7 @@ async fn webhooks_for_pods(client: &Client) -> Result<u64, kube::Error> {
             rule.resources.iter().flatten().any(|resource| matches!(resource.as_str(), "pods" | "*" | "*/*"))
         })
     });
-    Ok(matching.count() as u64)
+    Ok(matching.count())
 }
 
 async fn items(client: &Client, path: &str) -> Result<usize, kube::Error> {
@@ -123,14 +150,6 @@ async fn items(client: &Client, path: &str) -> Result<usize, kube::Error> {
         .map_err(|e| kube::Error::BuildRequest(kube::core::request::Error::BuildRequest(e)))?;
     let list: serde_json::Value = client.request(request).await?;
     Ok(list.get("items").and_then(|items| items.as_array()).map_or(0, Vec::len))
-}
-
-fn counted(answer: Result<usize, kube::Error>) -> Result<Option<u64>, kube::Error> {
-    match answer {
-        Ok(count) => Ok(Some(count as u64)),
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// Whether a pod with the image runs, or why it waits.

@@ -16,6 +16,20 @@ pub(crate) async fn observe(client: &Client) -> Observed<Vec<ClusterVolume>> {
     seen("listing claims and volumes", look(client).await)
 }
 
+/// The volumes alone, by the claims that they are bound to: enough to know which drivers are in use.
+pub(crate) async fn in_use(client: &Client) -> Observed<Vec<ClusterVolume>> {
+    let volumes: Api<PersistentVolume> = Api::all(client.clone());
+    let volumes = each(&volumes, |volume| {
+        let claim = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref());
+        let claim = claim.map(|claim| {
+            let text = |field: &Option<String>| field.clone().unwrap_or_default();
+            format!("{}/{}", text(&claim.namespace), text(&claim.name))
+        });
+        ClusterVolume { claim: claim.unwrap_or_default(), kind: kind(&volume) }
+    });
+    seen("listing volumes", volumes.await)
+}
+
 async fn look(client: &Client) -> Result<Vec<ClusterVolume>, kube::Error> {
     let kinds: BTreeMap<String, VolumeKind> =
         each(&Api::<PersistentVolume>::all(client.clone()), |volume| (volume.name_any(), kind(&volume)))

@@ -53,6 +53,15 @@ impl Installed {
         assert_eq!(said.unwrap().status, 204);
     }
 
+    /// Why the agent failed to bring a generation about.
+    async fn fails(&self, generation: u64, error: Value, statuses: Value) {
+        let body = json!({"agentVersion": "0.1.0", "cluster": {}, "extensions": [{"name": "backup",
+            "generation": generation, "state": "Failed", "error": error, "statuses": statuses}]});
+        let body = body.to_string();
+        let said = report(&self.it.world.app, &self.it.managed, self.connection, body.as_bytes()).await;
+        assert_eq!(said.unwrap().status, 204);
+    }
+
     async fn generation(&self) -> u64 {
         self.record().await.unwrap().document.generation
     }
@@ -208,4 +217,139 @@ async fn where_no_agent_can_remove_it_an_extension_is_forgotten_when_that_is_for
         assert_eq!(all.stands(&waits).await["error"]["code"], "OperationSuperseded");
         assert!(all.record().await.is_none(), "forced: {is_forced}");
     }
+}
+
+#[tokio::test]
+async fn what_the_gate_in_the_cluster_says_is_shown_check_by_check_and_ends_when_the_agent_gets_on() {
+    let all = Installed::start().await;
+    let changed = all.patch(json!({"configurationSettings": {"mine": "1"}})).await;
+    let details =
+        json!([{"code": "P12", "message": "P12 The snapshot API …"}, {"code": "P20", "message": "P20 …"}]);
+    let error = json!({"code": "PrerequisitesNotMet", "message": "Nothing was installed: P12, P20 not met.",
+        "details": details});
+    let warning = json!([{"code": "PrerequisiteNotObservable", "displayStatus": "Prerequisite", "level": "Warning",
+        "message": "P17 was not judged, and may not hold.", "time": "2026-01-01T00:00:00Z"}]);
+
+    all.fails(all.generation().await, error.clone(), warning.clone()).await;
+    let (ended, failed) = (all.stands(&changed).await, all.shown().await);
+    all.says(all.generation().await, "Installed").await;
+    let healed = all.shown().await;
+
+    assert_eq!(
+        (&ended["status"], &ended["error"]["code"]),
+        (&json!("Failed"), &json!("PrerequisitesNotMet"))
+    );
+    assert_eq!(ended["error"]["details"], details, "{ended}");
+    assert_eq!(
+        (&failed["provisioningState"], &failed["errorInfo"], &failed["statuses"]),
+        (&json!("Failed"), &error, &warning)
+    );
+    assert_eq!((&healed["provisioningState"], &healed["errorInfo"]), (&json!("Succeeded"), &json!(null)));
+}
+
+/// A cluster of a vault, made by its API, and what installs the Backup Extension there.
+async fn cluster(it: &Protected, name: &str) -> (String, String, String) {
+    let path = format!("{}/providers/Microsoft.ContainerService/managedClusters/{name}", it.group);
+    let nodes = format!("nodes-of-{name}");
+    let body = json!({"location": "local", "properties": {"nodeResourceGroup": nodes}});
+    let made = it.call(Method::PUT, &path, Some(body)).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let identity = format!(
+        "{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/ext-backup-{name}",
+        it.world.group(&nodes)
+    );
+    (format!("{path}/providers/Microsoft.KubernetesConfiguration/extensions/backup"), identity, path)
+}
+
+fn wanted() -> Value {
+    json!({"properties": {"extensionType": "microsoft.dataprotection.kubernetes",
+        "configurationSettings": {"configuration.backupStorageLocation.bucket": "b"}}})
+}
+
+#[tokio::test]
+async fn an_identity_of_somebody_else_never_becomes_the_extensions_and_stops_its_installation() {
+    let it = Protected::start().await;
+    let (extension, identity, _) = cluster(&it, "taken").await;
+    let register = format!("{}/providers/Microsoft.ManagedIdentity/register", it.world.root());
+    it.call(Method::POST, &register, None).await;
+    let theirs = it.call(Method::PUT, &identity, Some(json!({"location": "local"}))).await;
+    assert_eq!(theirs.status, 201, "{theirs:?}");
+    // Whoever made it could act as the extension: with a credential whose tokens they sign themselves.
+    let credential = json!({"properties": {"issuer": "https://theirs.example", "subject": "them",
+        "audiences": ["api://AzureADTokenExchange"]}});
+    let credential = it
+        .call(Method::PUT, &format!("{identity}/federatedIdentityCredentials/theirs"), Some(credential))
+        .await;
+    assert_eq!(credential.status, 201, "{credential:?}");
+
+    let refused = it.call(Method::PUT, &extension, Some(wanted())).await;
+    let mut nowhere = wanted();
+    nowhere["properties"]["configurationSettings"] = json!({});
+    let both = it.call(Method::PUT, &extension, Some(nowhere)).await;
+    let absent = it.get(&extension).await.status;
+    let gone = it.call(Method::DELETE, &identity, None).await;
+    let made = it.call(Method::PUT, &extension, Some(wanted())).await;
+
+    assert_eq!((refused.status, refused.code()), (409, "ExtensionIdentityAlreadyExists"), "{refused:?}");
+    assert!(refused.body.to_string().contains("(P5)"), "{refused:?}");
+    assert_eq!(both.code(), "PrerequisitesNotMet", "{both:?}");
+    let details = both.body["error"]["details"].as_array().unwrap();
+    let codes: Vec<_> = details.iter().filter_map(|one| one["code"].as_str()).collect();
+    assert_eq!(codes.len(), 2, "{both:?}");
+    assert_eq!(codes[0], "ExtensionIdentityAlreadyExists");
+    assert_eq!((absent, gone.status, made.status), (404, 200, 201), "{made:?}");
+    let assigned = &made.body["properties"]["aksAssignedIdentity"];
+    assert_eq!(assigned["resourceId"].as_str().map(str::to_lowercase), Some(identity.to_lowercase()));
+    assert_ne!(assigned["principalId"], theirs.body["properties"]["principalId"]);
+}
+
+#[tokio::test]
+async fn an_extension_whose_identity_is_gone_is_not_changed_until_it_was_installed_again() {
+    let it = Protected::start().await;
+    let (extension, identity, _) = cluster(&it, "lost").await;
+    let made = it.call(Method::PUT, &extension, Some(wanted())).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let first = made.body["properties"]["aksAssignedIdentity"]["principalId"].clone();
+    // By its API nobody can take it away alone; a store that was brought back from an older day can lack it.
+    let id: arm::ResourceId = identity.parse().unwrap();
+    let kept = it.world.app.store.resource(&id).await.unwrap().unwrap();
+    let remove = vault::store::Change::Remove(kept.id.clone(), vault::store::Expected::Version(kept.version));
+    it.world.app.store.commit(&[remove], &world::protected::audit()).await.unwrap();
+
+    let patched =
+        it.call(Method::PATCH, &extension, Some(json!({"properties": {"releaseTrain": "stable"}}))).await;
+    let put = it.call(Method::PUT, &extension, Some(wanted())).await;
+    let deleted = it.call(Method::DELETE, &format!("{extension}?forceDelete=true"), None).await;
+    let again = it.call(Method::PUT, &extension, Some(wanted())).await;
+
+    for refused in [patched, put] {
+        assert_eq!(
+            (refused.status, refused.code()),
+            (400, "UserErrorKubernetesBackupExtensionIdentityNotFound"),
+            "{refused:?}"
+        );
+        assert!(refused.body.to_string().contains("install it again"), "{refused:?}");
+    }
+    assert_eq!((deleted.status, again.status), (202, 201), "{deleted:?} {again:?}");
+    let second = &again.body["properties"]["aksAssignedIdentity"]["principalId"];
+    assert!(second.is_string() && *second != first, "{again:?}");
+}
+
+#[tokio::test]
+async fn the_validation_of_a_backup_names_an_identity_that_is_gone_and_not_the_roles_that_went_with_it() {
+    let it = Protected::start().await;
+    let store = it.world.app.store.as_ref();
+    let id = it.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
+    let mut found: Loaded<ExtensionRecord> = load(store, &id).await.unwrap().unwrap();
+    found.document.identity.as_mut().unwrap().principal_id = uuid::Uuid::new_v4().to_string();
+    store.commit(&[found.write().unwrap()], &world::protected::audit()).await.unwrap();
+
+    let asked = json!({"backupInstance": it.wanted()});
+    let begun = it.call(Method::POST, &format!("{}/validateForBackup", it.vault), Some(asked)).await;
+    let validated = it.operation(&begun).await;
+
+    assert_eq!(validated.body["status"], "Failed");
+    let error = &validated.body["error"];
+    assert_eq!(error["code"], "UserErrorKubernetesBackupExtensionIdentityNotFound", "{error}");
+    assert!(!error.to_string().contains("Storage Blob Data Contributor"), "{error}");
 }

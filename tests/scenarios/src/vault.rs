@@ -1,6 +1,7 @@
 //! A vault beside the clusters, and a person with its command line.
 
 use crate::{IMAGE, Ran, binary, run, wait_until};
+use serde_json::Value;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -20,12 +21,21 @@ impl Vault {
     /// A new vault below `place`. `address` is one where the clusters' pods reach the machine that the tests run on,
     /// which it has as long as a cluster of the testbed is up.
     pub fn start(place: &Path, address: &str) -> Self {
-        Self::with(place, address, &[])
+        Self::run(place, address, &[], &[])
     }
 
     /// The same with further settings; one that ran below `place` before goes on with what it had.
     pub fn with(place: &Path, address: &str, settings: &[&str]) -> Self {
-        let packages = packages(place);
+        Self::run(place, address, settings, &[])
+    }
+
+    /// One that offers these packages of third parties too.
+    pub fn offering(place: &Path, address: &str, thirds: &[Value]) -> Self {
+        Self::run(place, address, &[], thirds)
+    }
+
+    fn run(place: &Path, address: &str, settings: &[&str], thirds: &[Value]) -> Self {
+        let packages = packages(place, thirds);
         let log = File::options().create(true).append(true).open(place.join("vault.log"));
         let file = log.expect("the vault's log");
         let child = Command::new(binary("cofferdam"))
@@ -151,8 +161,9 @@ impl Person {
     }
 }
 
-/// The backup extension's package, signed with a key of its own, and the file that trusts the key.
-fn packages(place: &Path) -> PathBuf {
+/// The backup extension's package and those of third parties, signed with a key of its own, and the file that trusts the
+/// key.
+fn packages(place: &Path, thirds: &[Value]) -> PathBuf {
     let (private, public) = (place.join("key.pem"), place.join("key.pub"));
     let packages = place.join("packages");
     if packages.exists() {
@@ -161,14 +172,23 @@ fn packages(place: &Path) -> PathBuf {
     let mut key = Command::new(binary("cofferdam"));
     key.args(["extension-package", "key", "--private"]).arg(&private).arg("--public").arg(&public);
     run(key, "").ok();
-    let mut build = Command::new(binary("cofferdam"));
-    build.args(["extension-package", "build", "--image", IMAGE, "--key"]).arg(&private);
-    build.arg("--directory").arg(&packages);
-    run(build, "").ok();
+    let build = |package: &[&str]| {
+        let mut build = Command::new(binary("cofferdam"));
+        build.args(["extension-package", "build"]).args(package).arg("--key").arg(&private);
+        build.arg("--directory").arg(&packages);
+        run(build, "").ok();
+    };
+    build(&["--image", IMAGE]);
+    let mut types = vec!["microsoft.dataprotection.kubernetes".to_owned()];
+    for third in thirds {
+        let kind = third["type"].as_str().expect("a type").to_owned();
+        let file = place.join(format!("{kind}.json"));
+        std::fs::write(&file, third.to_string()).expect("the package");
+        build(&["--package", &file.display().to_string(), "--repository", &format!("thirds/{kind}")]);
+        types.push(kind);
+    }
     let public = std::fs::read_to_string(&public).expect("the public key");
-    let trust = serde_json::json!({
-        "keys": [{"publicKey": public, "types": ["microsoft.dataprotection.kubernetes"]}],
-    });
+    let trust = serde_json::json!({"keys": [{"publicKey": public, "types": types}]});
     std::fs::write(packages.join("trust.json"), trust.to_string()).expect("the file of trusted keys");
     packages
 }

@@ -6,9 +6,10 @@ use crate::{
     objects::{self, Owner},
     record::{Record, Release, Work},
     registry,
+    run::is_namespace,
 };
 use packages::{
-    Asked, ObjectKey, Package, Values, judge, render,
+    Asked, Gate, ObjectKey, Package, Values, judge, render,
     wire::{DesiredExtension, Level, Status},
 };
 use serde_json::Value;
@@ -23,14 +24,24 @@ impl Actor {
         stays_itself(desired, record)?;
         let asked = Asked { kind: &desired.kind, version: &desired.version };
         let package = registry::fetch(self.registry.as_ref(), &desired.package, &self.trust, &asked).await?;
-        let mut statuses = Vec::new();
-        if record.installed.is_none() {
-            statuses.extend(gate::pass(self, &package.gate.cluster, &desired.namespace).await?);
-        }
+        let desired =
+            &DesiredExtension { namespace: namespace(desired, record, &package)?, ..desired.clone() };
         let judged = judge(&package.settings, &desired.settings, &desired.protected_settings)?;
-        statuses.extend(judged.statuses);
+        let mut statuses = judged.statuses;
         let values = Values { settings: judged.values, agent: self.values(desired) };
         let rendered = render(&package, &values)?;
+        let mut later = Vec::new();
+        if record.installed.is_none() {
+            let asked = gate::Asked {
+                ids: &package.gate.cluster,
+                namespace: &desired.namespace,
+                place: place(&package.gate, &values),
+                objects: &rendered,
+            };
+            let passed = gate::pass(self, &asked).await?;
+            statuses.extend(passed.statuses);
+            later = passed.later;
+        }
         let (objects, made, noticed) = self.places(desired, &package, rendered).await?;
         statuses.extend(noticed);
         let now = self.now();
@@ -49,7 +60,7 @@ impl Actor {
         let record = Record {
             kind: desired.kind.clone(),
             installed: record.installed.clone(),
-            work: Some(Work::Apply { release, strays, since: now }),
+            work: Some(Work::Apply { release, strays, since: now, later }),
             failed: None,
             made: made_all,
         };
@@ -120,14 +131,40 @@ impl Actor {
     }
 }
 
+/// Where in a store the extension will write, if its package says so and its settings name a place.
+fn place(gate: &Gate, values: &Values) -> Option<String> {
+    let place = gate.place.as_ref()?;
+    let text = |key: &str| values.settings.get(key).and_then(Value::as_str).unwrap_or_default();
+    let bucket = Some(text(&place.bucket)).filter(|bucket| !bucket.is_empty())?;
+    Some(format!("{bucket}/{}", place.prefix.as_deref().map(text).unwrap_or_default()))
+}
+
+/// The release that is installed or under way.
+fn release_of(record: &Record) -> Option<&Release> {
+    record.installed.as_ref().or(match &record.work {
+        Some(Work::Apply { release, .. } | Work::Wait { release, .. }) => Some(release),
+        _ => None,
+    })
+}
+
+/// Where the extension lives: where it is wished for, where it is already, or where its package puts it.
+fn namespace(desired: &DesiredExtension, record: &Record, package: &Package) -> Result<String, ActError> {
+    if !desired.namespace.is_empty() {
+        return Ok(desired.namespace.clone());
+    }
+    let namespace = release_of(record).map_or(&package.namespace, |release| &release.namespace);
+    if is_namespace(namespace) {
+        return Ok(namespace.clone());
+    }
+    let message =
+        format!("The package would live in {namespace}, a namespace of the cluster's own. Name another one.");
+    Err(ActError::Permanent(Failure::new(code::NOT_PERMITTED, message)))
+}
+
 /// Type and namespace of an extension that is there cannot change.
 fn stays_itself(desired: &DesiredExtension, record: &Record) -> Result<(), ActError> {
     let refused = |code, what: String| Err(ActError::Permanent(Failure::new(code, what)));
-    let release = record.installed.as_ref().or(match &record.work {
-        Some(Work::Apply { release, .. } | Work::Wait { release, .. }) => Some(release),
-        _ => None,
-    });
-    let Some(release) = release else { return Ok(()) };
+    let Some(release) = release_of(record) else { return Ok(()) };
     if record.kind != desired.kind {
         return refused(
             code::TYPE_CHANGED,
@@ -137,7 +174,7 @@ fn stays_itself(desired: &DesiredExtension, record: &Record) -> Result<(), ActEr
             ),
         );
     }
-    if release.namespace != desired.namespace {
+    if !desired.namespace.is_empty() && release.namespace != desired.namespace {
         return refused(
             code::NAMESPACE,
             format!(

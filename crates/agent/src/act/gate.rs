@@ -1,58 +1,128 @@
 //! The install gate: prerequisites that a package names, judged before anything is written.
+//!
+//! A check that could not be observed is never taken for passed. When that can be different in a moment (the API server
+//! answered with an error of its own, or not at all) and the check blocks, nothing is installed yet and it is looked
+//! again, in the end for as long as a package may be out of reach; then the installation has failed, with the name of
+//! the check. When it lies in how things are (the agent has no right to look, or the package does not say what to compare
+//! with), trying again helps nobody: the installation goes on, and a warning with the name of the check stays on the
+//! extension for as long as this release of it does.
+
+mod look;
+mod pods;
 
 use super::Actor;
 use crate::error::{ActError, Failure, code};
-use packages::wire::{ErrorInfo, Level, Status};
-use prerequisites::{Finding, Outcome, Profile, Purpose, Report, Severity, evaluate};
+use look::Sight;
+use packages::{
+    Gate, ObjectKey,
+    wire::{ErrorInfo, Level, Status},
+};
+use prerequisites::{DryRun, Finding, Outcome, Profile, Purpose, Report, Severity, evaluate};
+use serde_json::Value;
 
-/// Judges `ids`. What does not hold stops the installation; what cannot be seen is reported and stops nothing.
-pub(super) async fn pass(actor: &Actor, ids: &[String], namespace: &str) -> Result<Vec<Status>, ActError> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let facts = probes::before_install(&actor.client, namespace, actor.clock.as_ref()).await;
-    judge(ids, &evaluate(&facts, Profile::Generic, Purpose::Install))
+/// What is asked of the gate.
+pub(super) struct Asked<'a> {
+    /// Ids of checks.
+    pub ids: &'a [String],
+    /// Where the extension will live.
+    pub namespace: &'a str,
+    /// Where in a store it will write, as `<bucket>/<prefix>`.
+    pub place: Option<String>,
+    /// All that will be applied.
+    pub objects: &'a [(ObjectKey, Value)],
 }
 
-fn judge(ids: &[String], report: &Report) -> Result<Vec<Status>, ActError> {
-    let (mut statuses, mut blocking) = (Vec::new(), Vec::new());
+/// What let the installation through.
+#[derive(Debug, Default)]
+pub(super) struct Passed {
+    /// What is said beside.
+    pub statuses: Vec<Status>,
+    /// Checks that can only be judged when the extension's namespaces are there.
+    pub later: Vec<String>,
+}
+
+/// Judges the checks. Writes nothing.
+pub(super) async fn pass(actor: &Actor, asked: &Asked<'_>) -> Result<Passed, ActError> {
+    if asked.ids.is_empty() {
+        return Ok(Passed::default());
+    }
+    let Sight { facts, pods, unclear } = look::look(actor, asked).await?;
+    let is_later = |id: &String| id == Gate::ADMISSION && pods == Some(DryRun::NoNamespace);
+    let (later, now): (Vec<String>, Vec<String>) = asked.ids.iter().cloned().partition(is_later);
+    let statuses = judge(&now, &evaluate(&facts, Profile::Generic, Purpose::Install), &unclear)?;
+    Ok(Passed { statuses, later })
+}
+
+/// `unclear` is what could not be observed and may be a moment later.
+fn judge(ids: &[String], report: &Report, unclear: &[String]) -> Result<Vec<Status>, ActError> {
+    let of = |id: &str| report.findings.iter().find(|finding| finding.id == id);
+    let (mut statuses, mut blocking, mut again) = (Vec::new(), Vec::<&Finding>::new(), Vec::new());
     for id in ids {
-        let note = |level, text: String| Status::new(code::NOT_SEEN, "Prerequisite", level, text);
-        match report.findings.iter().find(|finding| finding.id == *id) {
-            None => statuses.push(note(Level::Information, format!("{id}: this agent cannot judge it."))),
-            Some(finding) => match &finding.outcome {
-                Outcome::Passed => {}
-                Outcome::Failed { severity: Severity::Block } => blocking.push(finding),
-                Outcome::Failed { severity: Severity::Warn } => {
-                    let text = sentence(finding);
-                    statuses.push(Status::new(code::PREREQUISITES, "Prerequisite", Level::Warning, text));
-                }
-                Outcome::Skipped { because } => {
-                    statuses
-                        .push(note(Level::Information, format!("{id}: not judged because of {because}.")));
-                }
-                Outcome::NotObservable { why } => {
-                    statuses.push(note(Level::Information, format!("{id}: not seen: {why}.")));
-                }
-            },
+        let mut warn = |code, text| statuses.push(Status::new(code, "Prerequisite", Level::Warning, text));
+        let Some(finding) = of(id) else {
+            warn(code::NOT_SEEN, format!("{id} was not judged: this agent does not know it."));
+            continue;
+        };
+        match &finding.outcome {
+            Outcome::Passed => {}
+            Outcome::Failed { severity: Severity::Block } => blocking.push(finding),
+            Outcome::Failed { severity: Severity::Warn } => warn(code::PREREQUISITES, sentence(finding)),
+            // What it depends on does not hold, whether the package named that or not.
+            Outcome::Skipped { because } => blocking.extend(root(report, because)),
+            Outcome::NotObservable { why } if !unclear.is_empty() && finding.severity == Severity::Block => {
+                again.push(format!("{id} ({why})"));
+            }
+            Outcome::NotObservable { why } => {
+                warn(
+                    code::NOT_SEEN,
+                    format!("{id} was not judged, and may not hold. {} Not seen: {why}.", finding.title),
+                );
+            }
         }
     }
-    if blocking.is_empty() {
-        return Ok(statuses);
+    blocking.sort_by_key(|finding| ids.iter().position(|id| *id == finding.id));
+    blocking.dedup_by_key(|finding| &finding.id);
+    if !blocking.is_empty() {
+        return Err(ActError::Permanent(refusal(&blocking, statuses)));
     }
+    if !again.is_empty() {
+        let message = format!(
+            "Nothing is installed before it is known whether it can work. Not seen yet: {}. The API server said: {}.",
+            again.join("; "),
+            unclear.join("; ")
+        );
+        return Err(ActError::Temporary { code: code::NOT_SEEN, message });
+    }
+    Ok(statuses)
+}
+
+/// The check at the end of a chain of checks that were not judged because of each other.
+fn root<'a>(report: &'a Report, id: &str) -> Option<&'a Finding> {
+    let mut id = id;
+    for _ in 0..report.findings.len() {
+        let finding = report.findings.iter().find(|finding| finding.id == id)?;
+        match &finding.outcome {
+            Outcome::Skipped { because } => id = because,
+            _ => return Some(finding),
+        }
+    }
+    None
+}
+
+fn refusal(blocking: &[&Finding], statuses: Vec<Status>) -> Failure {
     let ids: Vec<&str> = blocking.iter().map(|finding| finding.id.as_str()).collect();
     let mut failure = Failure::new(
         code::PREREQUISITES,
         format!(
             "Nothing was installed: {} not met. {}",
             ids.join(", "),
-            blocking.iter().map(|f| sentence(f)).collect::<Vec<_>>().join(" ")
+            blocking.iter().map(|finding| sentence(finding)).collect::<Vec<_>>().join(" ")
         ),
     );
     failure.error.details =
         blocking.iter().map(|finding| ErrorInfo::new(&finding.id, sentence(finding))).collect();
     failure.statuses = statuses;
-    Err(ActError::Permanent(failure))
+    failure
 }
 
 fn sentence(finding: &Finding) -> String {
@@ -61,46 +131,4 @@ fn sentence(finding: &Finding) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn report(outcomes: &[(&str, Outcome)]) -> Report {
-        let finding = |(id, outcome): &(&str, Outcome)| Finding {
-            id: (*id).to_owned(),
-            title: "It holds.".to_owned(),
-            reason: String::new(),
-            severity: Severity::Block,
-            outcome: outcome.clone(),
-            evidence: "it does not".to_owned(),
-            fix: Some("Mend it.".to_owned()),
-        };
-        Report { findings: outcomes.iter().map(finding).collect() }
-    }
-
-    #[test]
-    fn what_blocks_stops_and_only_what_the_package_names_counts() {
-        let block = || Outcome::Failed { severity: Severity::Block };
-        let report = report(&[
-            ("P11", Outcome::Passed),
-            ("P12", block()),
-            ("P17", Outcome::Failed { severity: Severity::Warn }),
-            ("P20", Outcome::NotObservable { why: "denied".to_owned() }),
-        ]);
-        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
-
-        let refused = judge(&ids(&["P11", "P12", "P20"]), &report).unwrap_err().to_string();
-        let statuses = judge(&ids(&["P11", "P17", "P20", "P99"]), &report).unwrap();
-
-        assert!(refused.starts_with("PrerequisitesNotMet: Nothing was installed: P12 not met."), "{refused}");
-        assert!(refused.contains("Mend it."), "{refused}");
-        let seen: Vec<_> = statuses.iter().map(|status| (status.code.as_str(), status.level)).collect();
-        assert_eq!(
-            seen,
-            [
-                ("PrerequisitesNotMet", Level::Warning),
-                ("PrerequisiteNotObservable", Level::Information),
-                ("PrerequisiteNotObservable", Level::Information),
-            ]
-        );
-    }
-}
+mod tests;

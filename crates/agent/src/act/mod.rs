@@ -8,7 +8,8 @@ mod remove;
 pub(crate) use empty::QUOTA;
 
 use crate::{
-    error::{ActError, Failure},
+    decide::GATE_AGAIN,
+    error::{ActError, Failure, code},
     fault::FaultPoints,
     objects,
     record::{Failed, Record, Release, Work, union, without},
@@ -59,12 +60,39 @@ impl Actor {
 
     /// Applies the release that is under way.
     pub async fn apply(&self, name: &str, record: &Record) -> Result<Done, ActError> {
-        let Some(Work::Apply { release, strays, .. }) = &record.work else {
+        let Some(Work::Apply { release, strays, later, .. }) = &record.work else {
             return Ok(Done::record(record.clone()));
         };
-        self.apply_all(name, release).await?;
-        let work = Work::Wait { release: release.clone(), strays: strays.clone(), since: self.now() };
+        let mut release = release.clone();
+        if !later.is_empty() {
+            release.statuses.extend(self.judge_in_place(name, &release, later).await?);
+        }
+        self.apply_all(name, &release).await?;
+        let work = Work::Wait { release, strays: strays.clone(), since: self.now() };
         Ok(Done::record(Record { work: Some(work), ..record.clone() }))
+    }
+
+    /// Makes the namespaces, and judges what can be judged only now that they are there. Nothing else is written yet.
+    async fn judge_in_place(
+        &self,
+        name: &str,
+        release: &Release,
+        later: &[String],
+    ) -> Result<Vec<Status>, ActError> {
+        let objects = release.documents()?;
+        for (key, object) in objects.iter().filter(|(key, _)| key.is_namespace()) {
+            objects::apply(&self.client, key, object, name, &self.points).await?;
+        }
+        let asked = gate::Asked { ids: later, namespace: &release.namespace, place: None, objects: &objects };
+        let mut passed = gate::pass(self, &asked).await?;
+        if passed.later.is_empty() {
+            stamp(&mut passed.statuses, self.now());
+            return Ok(passed.statuses);
+        }
+        Err(ActError::Temporary {
+            code: code::NOT_SEEN,
+            message: format!("The namespace that {} needs is not there yet.", passed.later.join(", ")),
+        })
     }
 
     async fn apply_all(&self, name: &str, release: &Release) -> Result<(), ActError> {
@@ -98,7 +126,12 @@ impl Actor {
     /// Writes down that what is installed is applied once more.
     pub fn repair(&self, record: &Record) -> Done {
         let Some(release) = &record.installed else { return Done::record(record.clone()) };
-        let work = Work::Apply { release: release.clone(), strays: Vec::new(), since: self.now() };
+        let work = Work::Apply {
+            release: release.clone(),
+            strays: Vec::new(),
+            since: self.now(),
+            later: Vec::new(),
+        };
         Done::record(Record { work: Some(work), ..record.clone() })
     }
 
@@ -134,7 +167,12 @@ impl Actor {
         // What was installed before is no failed release because a repair of it took too long: it may still become ready,
         // and is looked at again.
         let is_repair = record.installed.as_ref().is_some_and(|release| release.generation == *generation);
-        let failed = (!is_repair).then(|| Failed { generation: *generation, failure: failure.clone() });
+        let failed = (!is_repair).then(|| Failed {
+            generation: *generation,
+            failure: failure.clone(),
+            // What failed after something was written is not written again by itself.
+            again: None,
+        });
         let record = Record { work: None, failed, made: removed.made, ..record.clone() };
         Ok(Done::Noticed(Some(Box::new(record)), removed.noticed))
     }
@@ -142,8 +180,10 @@ impl Actor {
     /// Writes down that a generation failed before anything was touched. What is under way goes on.
     pub fn refuse(&self, record: &Record, generation: i64, kind: &str, mut failure: Failure) -> Done {
         stamp(&mut failure.statuses, self.now());
+        let is_gate = [code::PREREQUISITES, code::NOT_SEEN].contains(&failure.error.code.as_str());
+        let again = is_gate.then(|| self.now().saturating_add(GATE_AGAIN).unwrap_or(Timestamp::MAX));
         let kind = if record.kind.is_empty() { kind.to_owned() } else { record.kind.clone() };
-        Done::record(Record { kind, failed: Some(Failed { generation, failure }), ..record.clone() })
+        Done::record(Record { kind, failed: Some(Failed { generation, failure, again }), ..record.clone() })
     }
 }
 

@@ -99,6 +99,14 @@ const RULES: &[Explained] = &[
     },
     Explained {
         place: Place::Cluster,
+        group: "",
+        resources: &["persistentvolumes"],
+        names: &[],
+        verbs: &["list"],
+        reason: "Prerequisite: each driver that volumes use is there.",
+    },
+    Explained {
+        place: Place::Cluster,
         group: "coordination.k8s.io",
         resources: &["leases"],
         names: &[],

@@ -135,6 +135,8 @@ async fn two_types_live_side_by_side() {
 
     world.wish("lefty", "1.0.0", &left, json!({}));
     world.wish("righty", "3.0.0", &right, json!({"greeting": "good day"}));
+    // Nobody says where it shall live: its package does.
+    world.wished("righty").namespace.clear();
     let mut agent = world.start();
     world.settle(&mut agent, 300).await;
 

@@ -65,8 +65,7 @@ impl World {
         let path = std::env::var("COFFERDAM_TEST_KUBECONFIG").ok().filter(|path| !path.is_empty())?;
         let alone = ALONE.lock().await;
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-        let read = kube::config::Kubeconfig::read_from(path).unwrap();
-        let config = kube::Config::from_custom_kubeconfig(read, &Default::default()).await.unwrap();
+        let config = config(&path).await;
         let admin = Client::try_from(config.clone()).unwrap();
         let (key, _) = SigningKey::generate().unwrap();
         let types = packages.iter().map(|(package, _)| package.kind.clone()).collect();
@@ -162,10 +161,15 @@ impl World {
 
     /// An agent that has just been started.
     pub fn start(&self) -> Agent {
+        self.start_as(self.agent.clone())
+    }
+
+    /// The same, with this way to the API server.
+    pub fn start_as(&self, client: Client) -> Agent {
         let allowed = Registries::parse(&[format!("http://{}", self.host)]).unwrap();
         let registry = Arc::new(HttpRegistry::new(allowed, None).unwrap());
         let config = Config { namespace: "kube-system".into(), trust: self.trust.clone() };
-        Agent::new(self.agent.clone(), config, registry, self.clock.clone())
+        Agent::new(client, config, registry, self.clock.clone())
     }
 
     /// Lets an agent work until every extension rests for good, at most `seconds` of the test's clock.
@@ -261,6 +265,11 @@ impl World {
             }
         }
     }
+}
+
+async fn config(path: &str) -> kube::Config {
+    let read = kube::config::Kubeconfig::read_from(path).unwrap();
+    kube::Config::from_custom_kubeconfig(read, &Default::default()).await.unwrap()
 }
 
 /// The API for `v1/ConfigMap` or `apps/v1/Deployment`.

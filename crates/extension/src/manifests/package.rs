@@ -46,7 +46,14 @@ pub fn package(version: &str, image: &str) -> Result<Value, serde_json::Error> {
         "releaseTrain": "stable",
         "namespace": DEFAULT_NAMESPACE,
         "settings": settings(),
-        "gate": {"cluster": ["P11", "P12", "P17", "P20"], "vault": ["P5", "P6", "P7", "P14"]},
+        "gate": {
+            "cluster": ["P11", "P12", "P17", "P20"],
+            "vault": ["P5", "P6", "P7", "P14"],
+            "place": {
+                "bucket": format!("{SETTINGS_PREFIX}bucket"),
+                "prefix": format!("{SETTINGS_PREFIX}prefix"),
+            },
+        },
         "adopts": [INSTALLER],
         "objects": objects,
         "health": [{"kind": "Deployment", "name": NAME, "withinSeconds": READY}],

@@ -20,6 +20,7 @@ pub(crate) fn admission(facts: &Facts, _: Profile) -> Verdict {
             .engines
             .iter()
             .map(|(name, rules)| format!("{name} ({rules} rules)"))
+            .chain(policies.unlisted.iter().map(|name| format!("{name} (not listed: no right)")))
             .collect::<Vec<_>>()
             .join(", ");
         let engines = if engines.is_empty() { "no policy engine".to_owned() } else { engines };

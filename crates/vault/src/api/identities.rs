@@ -7,8 +7,8 @@ mod federated;
 mod record;
 
 pub use extension::{
-    ensure_extension_identity, ensure_node_group, new, node_group, remove_extension_identity,
-    remove_node_group,
+    ensure_extension_identity, ensure_node_group, has_extension_identity, new, node_group,
+    remove_extension_identity, remove_node_group,
 };
 pub use record::{EXCHANGE_AUDIENCE, FEDERATED, FederatedRecord, IdentityRecord, KIND, MOST_CREDENTIALS};
 

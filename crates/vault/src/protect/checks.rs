@@ -7,6 +7,7 @@ use crate::{
         GROUP, Loaded,
         clusters::{self, ClusterIdentity, ClusterRecord},
         extensions::{self, ExtensionRecord, ExtensionState},
+        identities::has_extension_identity,
         instances::twin_problem,
         load,
         locks::{self, Lock},
@@ -59,6 +60,8 @@ pub struct Facts {
     pub record: Option<ClusterRecord>,
     /// Its backup extension.
     pub extension: Option<ExtensionRecord>,
+    /// The extension's identity is there.
+    pub has_identity: bool,
     /// The vault is let in.
     pub is_bound: bool,
     /// The resource group for snapshots.
@@ -99,10 +102,9 @@ pub async fn gather(
         | ClusterIdentity::UserAssigned { principal_id, .. } => Some(principal_id.clone()),
         ClusterIdentity::ServicePrincipal { .. } => None,
     });
-    let extension_principal = extension
-        .as_ref()
-        .and_then(|one| one.document.identity.as_ref())
-        .map(|identity| identity.principal_id.clone());
+    let identity = extension.as_ref().and_then(|one| one.document.identity.as_ref());
+    let has_identity = has_extension_identity(store, identity).await?;
+    let extension_principal = identity.filter(|_| has_identity).map(|identity| identity.principal_id.clone());
     let mut wanted = vec![(
         "R1",
         "vault",
@@ -168,6 +170,7 @@ pub async fn gather(
         cluster: cluster.clone(),
         record: record.map(|record| record.document),
         extension: extension.map(|extension| extension.document),
+        has_identity,
         is_bound,
         snapshot_group: group,
         lock,
@@ -239,7 +242,7 @@ pub fn judge(facts: &Facts) -> Vec<Problem> {
     }
     match &facts.extension {
         None => wrong.push(no_extension(cluster)),
-        Some(extension) => wrong.extend(of_extension(cluster, extension)),
+        Some(extension) => wrong.extend(of_extension(cluster, extension, facts.has_identity)),
     }
     if !facts.is_bound {
         wrong.push(no_binding(&facts.vault, cluster));
@@ -276,7 +279,7 @@ pub fn judge(facts: &Facts) -> Vec<Problem> {
     wrong
 }
 
-fn of_extension(cluster: &ResourceId, extension: &ExtensionRecord) -> Option<Problem> {
+fn of_extension(cluster: &ResourceId, extension: &ExtensionRecord, has_identity: bool) -> Option<Problem> {
     let fix = "Delete the extension and install it again.";
     match extension.state {
         ExtensionState::Failed => {
@@ -296,7 +299,7 @@ fn of_extension(cluster: &ResourceId, extension: &ExtensionRecord) -> Option<Pro
                     .fix("Wait until it is installed."),
             )
         }
-        ExtensionState::Succeeded | ExtensionState::Updating if extension.identity.is_none() => {
+        ExtensionState::Succeeded | ExtensionState::Updating if !has_identity => {
             let message = format!("The backup extension of '{}' has no identity.", cluster.name());
             Some(Problem::error("UserErrorKubernetesBackupExtensionIdentityNotFound", message).fix(fix))
         }
@@ -387,6 +390,7 @@ mod tests {
             cluster,
             record: Some(record),
             extension: Some(extension),
+            has_identity: true,
             is_bound: true,
             snapshot_group: Some((group, true)),
             lock: None,
@@ -416,10 +420,7 @@ mod tests {
             codes(|f| f.extension = Some(ExtensionRecord { state: ExtensionState::Failed, ..extension(f) })),
             ["UserErrorKubernetesBackupExtensionHasErrors"]
         );
-        assert_eq!(
-            codes(|f| f.extension = Some(ExtensionRecord { identity: None, ..extension(f) })),
-            ["UserErrorKubernetesBackupExtensionIdentityNotFound"]
-        );
+        assert_eq!(codes(|f| f.has_identity = false), ["UserErrorKubernetesBackupExtensionIdentityNotFound"]);
         assert_eq!(
             codes(|f| f.lock = Some(Lock::at("keep", f.snapshot_group.clone().unwrap().0))),
             ["UserErrorSnapshotResourceGroupHasLocks"]

@@ -4,7 +4,7 @@ use super::{
     decide::{Given, check_same, given, merged, place},
     gate,
     protected::{self, Settings},
-    record::{BACKUP_TYPE, ExtensionRecord, ExtensionState, KIND},
+    record::{ExtensionRecord, ExtensionState, KIND},
     shown::shown,
 };
 use crate::{
@@ -77,7 +77,14 @@ async fn create(call: &Call<'_>, given: &Given) -> Result<Option<Reply>, Failure
     let cluster = cluster(call, &parent).await?;
     let (extension_type, namespace) = place(given)?;
     let settings = given.settings.clone().unwrap_or_default();
-    gate::check(call, &cluster, extension_type == BACKUP_TYPE, &settings).await?;
+    let asked = gate::Asked {
+        name: path.name(),
+        kind: &extension_type,
+        namespace: &namespace,
+        settings: &settings,
+        existing: None,
+    };
+    gate::check(call, &cluster, &asked).await?;
     check_only_one(call, &cluster.id, &extension_type).await?;
     let release_train = given.release_train.clone().unwrap_or_else(|| "stable".to_owned());
     let offer = call.app.packages.choose(&extension_type, &release_train, given.version.as_deref())?;
@@ -147,12 +154,19 @@ async fn change(
     let parent = found.id.parent().ok_or_else(|| ArmError::not_found(&found.id))?;
     let cluster = cluster(call, &parent).await?;
     let before = found.document.clone();
-    let record = &mut found.document;
     if let Some(settings) = &given.settings {
-        record.settings =
+        found.document.settings =
             if is_put { without_empty(settings.clone()) } else { merged(&before.settings, settings) };
     }
-    gate::check(call, &cluster, record.extension_type == BACKUP_TYPE, &record.settings).await?;
+    let asked = gate::Asked {
+        name: found.id.name(),
+        kind: &before.extension_type,
+        namespace: &before.namespace,
+        settings: &found.document.settings,
+        existing: Some(&found),
+    };
+    gate::check(call, &cluster, &asked).await?;
+    let record = &mut found.document;
     if given.protected.is_some() {
         let kept = if is_put { None } else { before.protected.as_ref() };
         let kept = protected::opened(call.app, &found.id, kept).await?;

@@ -290,9 +290,12 @@ fn take_over(record: &mut ExtensionRecord, said: &Reported) -> Option<End> {
             record.state = ExtensionState::Failed;
             record.current_version = said.version.as_deref().map(bounded);
             record.error = Some(error.clone());
-            let code = error.get("code").and_then(Value::as_str).unwrap_or("ExtensionOperationFailed");
-            let message = error.get("message").and_then(Value::as_str).unwrap_or_default();
-            end.operation = Some(operation::failed(&ArmError::new(400, code, message)));
+            let details = error.get("details").and_then(Value::as_array);
+            let failed = ArmError {
+                details: details.into_iter().flatten().map(|one| arm_error(0, one)).collect(),
+                ..arm_error(400, &error)
+            };
+            end.operation = Some(operation::failed(&failed));
         }
         "Removed" if deleting => {
             end.is_gone = true;
@@ -302,6 +305,12 @@ fn take_over(record: &mut ExtensionRecord, said: &Reported) -> Option<End> {
         _ => return None,
     }
     Some(end)
+}
+
+/// What an agent named as the reason, without its details.
+fn arm_error(status: u16, said: &Value) -> ArmError {
+    let code = said.get("code").and_then(Value::as_str).unwrap_or("ExtensionOperationFailed");
+    ArmError::new(status, code, said.get("message").and_then(Value::as_str).unwrap_or_default())
 }
 
 fn bounded(text: &str) -> String {

@@ -1,24 +1,39 @@
 //! What must hold before an extension is installed, as far as the vault can see it. The agent judges the rest.
 
+use super::record::{BACKUP_TYPE, ExtensionRecord};
 use crate::{
     api::{
         Call, Failure, Loaded,
         clusters::{ClusterIdentity, ClusterRecord},
+        identities::{ensure_extension_identity, has_extension_identity},
         resource::check_registered,
     },
     protect::{checks::account_of, start::location_settings},
 };
-use arm::ArmError;
+use arm::{ArmError, ResourceId};
 use std::collections::BTreeMap;
 
 const NAMESPACE: &str = "Microsoft.KubernetesConfiguration";
 
-/// P7 and P14, and for the Backup Extension the location of P6: everything that is wrong at once.
+/// An extension that is to be installed or changed.
+pub struct Asked<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its type.
+    pub kind: &'a str,
+    /// Its namespace in the cluster.
+    pub namespace: &'a str,
+    /// Its settings as they will be.
+    pub settings: &'a BTreeMap<String, String>,
+    /// What is kept of it, when it is there.
+    pub existing: Option<&'a Loaded<ExtensionRecord>>,
+}
+
+/// P5, P7 and P14, and for the Backup Extension the location of P6: everything that is wrong at once.
 pub async fn check(
     call: &Call<'_>,
     cluster: &Loaded<ClusterRecord>,
-    is_backup: bool,
-    settings: &BTreeMap<String, String>,
+    asked: &Asked<'_>,
 ) -> Result<(), Failure> {
     check_registered(call, NAMESPACE).await?;
     let mut wrong = Vec::new();
@@ -30,8 +45,9 @@ pub async fn check(
         );
         wrong.push(ArmError::new(400, "UserErrorClusterServicePrincipalNotSupported", message));
     }
-    if is_backup {
-        wrong.extend(location(call, settings).await?);
+    wrong.extend(identity(call, cluster, asked).await?);
+    if asked.kind == BACKUP_TYPE {
+        wrong.extend(location(call, asked.settings).await?);
     }
     match wrong.len() {
         0 => Ok(()),
@@ -41,6 +57,38 @@ pub async fn check(
             Err(ArmError { details: wrong, ..ArmError::new(400, "PrerequisitesNotMet", message) }.into())
         }
     }
+}
+
+/// P5: before, that the identity can be made where it belongs; after, that it is still there.
+async fn identity(
+    call: &Call<'_>,
+    cluster: &Loaded<ClusterRecord>,
+    asked: &Asked<'_>,
+) -> Result<Option<ArmError>, Failure> {
+    let store = call.app.store.as_ref();
+    if let Some(existing) = asked.existing {
+        let is_there = has_extension_identity(store, existing.document.identity.as_ref()).await?;
+        return Ok((!is_there).then(|| identity_lost(&existing.id)));
+    }
+    // What it would change is thrown away: whoever installs asks once more and commits it.
+    match ensure_extension_identity(store, cluster, asked.name, asked.namespace, call.now).await {
+        Ok(_) => Ok(None),
+        Err(Failure::Arm(mut error)) => {
+            error.message.push_str(" (P5)");
+            Ok(Some(error))
+        }
+        Err(other) => Err(other),
+    }
+}
+
+fn identity_lost(extension: &ResourceId) -> ArmError {
+    let message = format!(
+        "The managed identity of the extension '{}' is not there any more (P5). Delete the extension and install it again: it \
+         gets a new one, which needs the roles of the old one.",
+        extension.name()
+    );
+    ArmError::new(400, "UserErrorKubernetesBackupExtensionIdentityNotFound", message)
+        .about(extension.as_str())
 }
 
 async fn location(call: &Call<'_>, settings: &BTreeMap<String, String>) -> Result<Vec<ArmError>, Failure> {

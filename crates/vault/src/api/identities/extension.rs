@@ -31,9 +31,12 @@ pub async fn ensure_extension_identity(
     let mut changes = Vec::new();
     let group = ensure_node_group(store, cluster, &mut changes).await?;
     let resource = group.with(KIND, &name(extension, cluster)).map_err(damaged)?;
+    let credential = resource.child("federatedIdentityCredentials", CREDENTIAL).map_err(damaged)?;
+    let known: Option<Loaded<FederatedRecord>> = load(store, &credential).await?;
     let found: Option<Loaded<IdentityRecord>> = load(store, &resource).await?;
     let (resource, record) = match found {
-        Some(found) => (found.id, found.document),
+        Some(found) if is_for(known.as_ref(), cluster) => (found.id, found.document),
+        Some(found) => return Err(occupied(&found.id, extension).into()),
         None => {
             let (record, principal) = new(&resource, &cluster.document.location, now);
             changes.push(put(&resource, &record, Expected::Absent)?);
@@ -41,7 +44,6 @@ pub async fn ensure_extension_identity(
             (resource, record)
         }
     };
-    let credential = resource.child("federatedIdentityCredentials", CREDENTIAL).map_err(damaged)?;
     let issuer =
         cluster.document.observed.as_ref().and_then(|observed| observed.get("tokenIssuer")?.as_str());
     let wanted = FederatedRecord {
@@ -50,7 +52,7 @@ pub async fn ensure_extension_identity(
         audiences: vec![EXCHANGE_AUDIENCE.to_owned()],
         cluster: Some(cluster.id.clone()),
     };
-    match load::<FederatedRecord>(store, &credential).await? {
+    match known {
         Some(found) if found.document == wanted => {}
         Some(found) => changes.push(Loaded { document: wanted, ..found }.write()?),
         None => changes.push(put(&credential, &wanted, Expected::Absent)?),
@@ -58,6 +60,28 @@ pub async fn ensure_extension_identity(
     let identity =
         ExtensionIdentity { resource, principal_id: record.principal_id, client_id: record.client_id };
     Ok((identity, changes))
+}
+
+/// Only the vault itself writes the cluster into a credential: it made the identity for an extension of that cluster.
+fn is_for(credential: Option<&Loaded<FederatedRecord>>, cluster: &Loaded<ClusterRecord>) -> bool {
+    credential.is_some_and(|one| one.document.cluster.as_ref() == Some(&cluster.id))
+}
+
+/// An identity that somebody else made is never taken: whoever made it may hold credentials for it.
+fn occupied(identity: &ResourceId, extension: &str) -> ArmError {
+    let message = format!(
+        "The identity '{}' exists and was not made for the extension '{extension}'. Delete it, or give the extension another \
+         name.",
+        identity.name()
+    );
+    ArmError::new(409, "ExtensionIdentityAlreadyExists", message).about(identity.as_str())
+}
+
+/// Whether the identity of an extension is there, with its principal.
+pub async fn has_extension_identity(store: &dyn Store, identity: Option<&ExtensionIdentity>) -> Stores<bool> {
+    let Some(identity) = identity else { return Ok(false) };
+    let principal = store.principal(&identity.principal_id).await?;
+    Ok(principal.is_some_and(|principal| principal.resource.as_ref() == Some(&identity.resource)))
 }
 
 /// The node resource group of a cluster; the change that makes it is added where it is not there. A group of someone
