@@ -349,6 +349,7 @@ mod tests {
                 principal_id: "e".into(),
                 client_id: "e".into(),
             }),
+            upgrades: Default::default(),
         };
         Facts {
             vault: group.with("Microsoft.DataProtection/backupVaults", "v").unwrap(),
