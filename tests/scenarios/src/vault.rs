@@ -20,6 +20,11 @@ impl Vault {
     /// A new vault below `place`. `address` is one where the clusters' pods reach the machine that the tests run on,
     /// which it has as long as a cluster of the testbed is up.
     pub fn start(place: &Path, address: &str) -> Self {
+        Self::start_with(place, address, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(place: &Path, address: &str, more: &[&str]) -> Self {
         let packages = packages(place);
         let file = File::create(place.join("vault.log")).expect("the vault's log");
         let child = Command::new(binary("cofferdam"))
@@ -28,6 +33,7 @@ impl Vault {
             .arg(packages)
             .arg("--data")
             .arg(place.join("vault"))
+            .args(more)
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a second handle of the log"))
             .stderr(file)
@@ -57,6 +63,14 @@ impl Vault {
     /// The file of the authority that signs its certificate.
     pub fn authority(&self) -> PathBuf {
         self.place.join("vault/tls/ca.crt")
+    }
+
+    /// Offers one more package, signed like the first.
+    pub fn offer(&self, package: &Path) {
+        let mut build = Command::new(binary("cofferdam"));
+        build.args(["extension-package", "build", "--key"]).arg(self.place.join("key.pem"));
+        build.arg("--package").arg(package).arg("--directory").arg(self.place.join("packages"));
+        run(build, "").ok();
     }
 
     /// The administrator, signed in at the command line.

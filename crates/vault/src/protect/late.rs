@@ -63,7 +63,7 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
         return Ok(Step::Done(Vec::new()));
     };
     let Some(vault) = job.id.parent() else { return Ok(Step::Done(Vec::new())) };
-    let (_, plural) = job.document.task.resource();
+    let Some((_, plural)) = job.document.task.resource() else { return Ok(Step::Done(Vec::new())) };
     let path = custom_resource::path(&job.document.namespace, plural, &job.id.name().to_lowercase());
     let way = reach(app, &vault, &job.document.cluster).await?.ok();
     let seen = match &way {

@@ -17,3 +17,6 @@ pub mod schedule;
 pub mod start;
 pub mod validate;
 pub mod vault;
+
+#[cfg(test)]
+pub(crate) use decide::tests::job as job_of_a_test;

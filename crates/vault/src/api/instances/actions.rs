@@ -6,7 +6,7 @@ use crate::{
     api::{
         Call, Failure, Loaded, extensions,
         guards::{self, Critical},
-        jobs::{self, JobRecord, Task},
+        jobs::{self, JobRecord, Managed, Task, manage},
         operation, policies, read,
         resource::TRIES,
     },
@@ -125,42 +125,58 @@ pub async fn check_rate(
 
 /// Stops protection; what there is stays for ever.
 pub async fn stop(call: &Call<'_>) -> Result<Reply, Failure> {
-    change(call, Some(Critical::StopProtection), |instance| match instance.document.state {
-        ProtectionState::ProtectionConfigured
-        | ProtectionState::BackupSchedulesSuspended
-        | ProtectionState::ProtectionError
-        | ProtectionState::ProtectionStopped => Ok(ProtectionState::ProtectionStopped),
-        _ => Err(wrong_state(instance, "be stopped")),
+    change(call, Some(Critical::StopProtection), Managed::StopProtection, |instance| {
+        match instance.document.state {
+            ProtectionState::ProtectionConfigured
+            | ProtectionState::BackupSchedulesSuspended
+            | ProtectionState::ProtectionError
+            | ProtectionState::ProtectionStopped => Ok(ProtectionState::ProtectionStopped),
+            _ => Err(wrong_state(instance, "be stopped")),
+        }
     })
     .await
 }
 
 /// Stops backups; what there is goes on to expire.
 pub async fn suspend(call: &Call<'_>) -> Result<Reply, Failure> {
-    change(call, Some(Critical::SuspendBackups), |instance| match instance.document.state {
-        ProtectionState::ProtectionConfigured
-        | ProtectionState::ProtectionError
-        | ProtectionState::BackupSchedulesSuspended => Ok(ProtectionState::BackupSchedulesSuspended),
-        _ => Err(wrong_state(instance, "be suspended")),
+    change(call, Some(Critical::SuspendBackups), Managed::SuspendBackups, |instance| {
+        match instance.document.state {
+            ProtectionState::ProtectionConfigured
+            | ProtectionState::ProtectionError
+            | ProtectionState::BackupSchedulesSuspended => Ok(ProtectionState::BackupSchedulesSuspended),
+            _ => Err(wrong_state(instance, "be suspended")),
+        }
     })
     .await
 }
 
+/// Goes on after protection was stopped.
+pub async fn resume_protection(call: &Call<'_>) -> Result<Reply, Failure> {
+    resume(call, Managed::ResumeProtection).await
+}
+
+/// Goes on after backups were suspended.
+pub async fn resume_backups(call: &Call<'_>) -> Result<Reply, Failure> {
+    resume(call, Managed::ResumeBackups).await
+}
+
 /// Goes on with backups. What could not be protected is looked at again first, for its owner says that it is mended.
-pub async fn resume(call: &Call<'_>) -> Result<Reply, Failure> {
+async fn resume(call: &Call<'_>, operation: Managed) -> Result<Reply, Failure> {
     for _ in 0..TRIES {
         let mut instance = live(call, call.scope()?).await?;
         instance.document.state = match instance.document.state {
             ProtectionState::ProtectionError => ProtectionState::UpdatingProtection,
             ProtectionState::ConfiguringProtectionFailed => ProtectionState::ConfiguringProtection,
-            _ => return resume_schedule(call).await,
+            _ => return resume_schedule(call, operation).await,
         };
         instance.document.next = ProtectionState::ProtectionConfigured;
         let begun = operation::begin(call, &call.operation.needs.action(""), &instance.id);
+        let (job, made) = manage::begun(&instance.id, &instance.document, operation, call.now)?;
         let changes = [
             instance.write()?,
             Change::Begin(begun.clone()),
-            validate::configure(&instance.id, &begun.id, call.now),
+            validate::configure(&instance.id, &begun.id, &job, call.now),
+            made,
         ];
         match call.commit(&changes).await {
             Ok(()) => {
@@ -174,8 +190,8 @@ pub async fn resume(call: &Call<'_>) -> Result<Reply, Failure> {
     Err(StoreError::Conflict(call.scope()?.to_string()).into())
 }
 
-async fn resume_schedule(call: &Call<'_>) -> Result<Reply, Failure> {
-    change(call, None, |instance| match instance.document.state {
+async fn resume_schedule(call: &Call<'_>, operation: Managed) -> Result<Reply, Failure> {
+    change(call, None, operation, |instance| match instance.document.state {
         ProtectionState::ProtectionStopped
         | ProtectionState::BackupSchedulesSuspended
         | ProtectionState::ProtectionConfigured => Ok(ProtectionState::ProtectionConfigured),
@@ -188,10 +204,11 @@ async fn resume_schedule(call: &Call<'_>) -> Result<Reply, Failure> {
 async fn change(
     call: &Call<'_>,
     guard: Option<Critical>,
+    what: Managed,
     to: impl Fn(&Loaded<InstanceRecord>) -> Result<ProtectionState, ArmError>,
 ) -> Result<Reply, Failure> {
-    if let Some(what) = guard {
-        guards::check(call, &vault_of_path(call)?, what, &approvals(call)?).await?;
+    if let Some(critical) = guard {
+        guards::check(call, &vault_of_path(call)?, critical, &approvals(call)?).await?;
     }
     for _ in 0..TRIES {
         let instance = live(call, call.scope()?).await?;
@@ -199,6 +216,7 @@ async fn change(
         let (moved, put) = moved(&instance, state)?;
         let ended = operation::finished(call, &call.operation.needs.action(""), &moved.id);
         let mut changes = vec![put, Change::Begin(ended.clone())];
+        changes.push(manage::done(&moved.id, &moved.document, what, call.now)?);
         if state.is_scheduled() {
             changes
                 .extend(alerts::instance_returns(call.app, Rule::BackupsStopped, &moved.id, call.now).await?);
@@ -267,6 +285,7 @@ pub async fn undelete(call: &Call<'_>) -> Result<Reply, Failure> {
         let ended = operation::finished(call, &call.operation.needs.action(""), &instance.id);
         let mut changes =
             vec![instance.write()?, Change::Drop(purge::work_id(&instance.id)), Change::Begin(ended.clone())];
+        changes.push(manage::done(&instance.id, &instance.document, Managed::UndeleteProtection, call.now)?);
         changes
             .extend(alerts::instance_returns(call.app, Rule::UpcomingPurge, &instance.id, call.now).await?);
         match call.commit(&changes).await {

@@ -89,6 +89,7 @@ pub async fn for_restore(call: &Call<'_>) -> Result<Reply, Failure> {
         spec: custom_resource::validation_of_restore(&prepared.request, &prepared.location),
         instance: None,
         identity: None,
+        job: None,
         shallow: false,
         asked_at: call.now,
     })
@@ -112,6 +113,7 @@ fn question_of(
         spec: custom_resource::validation_of_backup(instance, label),
         instance: None,
         identity: instance.identity.clone(),
+        job: None,
         shallow: instance.is_shallow(),
         asked_at: now,
     }
