@@ -120,10 +120,8 @@ fn sent(bytes: Bytes, kind: &'static str, headers: &HeaderMap) -> Reply {
     let asked = headers.get("x-ms-range").or_else(|| headers.get(header::RANGE));
     let part = asked.and_then(|range| part(range.to_str().ok()?, whole));
     let reply = match part {
-        Some((from, to)) => Reply::bytes(206, kind, bytes.slice(from..to)).with(
-            header::CONTENT_RANGE,
-            format!("bytes {from}-{}/{whole}", to.saturating_sub(1)),
-        ),
+        Some((from, to)) => Reply::bytes(206, kind, bytes.slice(from..to))
+            .with(header::CONTENT_RANGE, format!("bytes {from}-{}/{whole}", to.saturating_sub(1))),
         None => Reply::bytes(200, kind, bytes),
     };
     reply.with(header::ACCEPT_RANGES, "bytes").with(HeaderName::from_static("x-ms-blob-type"), "BlockBlob")

@@ -60,7 +60,9 @@ impl Reply {
     pub fn into_response(self) -> Response<Body> {
         let (kind, body) = match (self.text, self.body) {
             (Some((kind, text)), _) => (kind, Some(text)),
-            (None, body) => ("application/json; charset=utf-8", body.map(|body| Bytes::from(body.to_string()))),
+            (None, body) => {
+                ("application/json; charset=utf-8", body.map(|body| Bytes::from(body.to_string())))
+            }
         };
         let mut response = Response::new(body.clone().map_or_else(Body::empty, Body::from));
         *response.status_mut() =

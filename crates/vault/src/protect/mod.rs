@@ -15,6 +15,7 @@ pub mod reach;
 pub mod rekey;
 pub mod schedule;
 pub mod start;
+pub mod sync;
 pub mod validate;
 pub mod vault;
 

@@ -121,7 +121,7 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
                     let end = Change::End(begun.to_owned(), operation::failed(&error), app.clock.now());
                     let mut changes = vec![end];
                     if let Some(job) = &job {
-                        changes.extend(manage::ended(app, job, JobStatus::Cancelled, &[], None).await?);
+                        changes.extend(manage::ended(app, job, JobStatus::Cancelled, &[], &[]).await?);
                     }
                     return Ok(Step::Done(changes));
                 }
@@ -161,9 +161,18 @@ async fn of_instance(
     let Some(instance): Option<Loaded<InstanceRecord>> = load(app.store.as_ref(), id).await? else {
         return Ok(None);
     };
-    let Some(vault) = id.parent() else { return Ok(None) };
+    Ok(of_written(&instance, operation, asked_at))
+}
+
+/// The question whether an instance as it is written can be backed up.
+pub(super) fn of_written(
+    instance: &Loaded<InstanceRecord>,
+    operation: &str,
+    asked_at: Timestamp,
+) -> Option<Question> {
+    let (id, vault) = (&instance.id, instance.id.parent()?);
     let written = &instance.document.instance;
-    Ok(Some(Question {
+    Some(Question {
         operation: operation.to_owned(),
         vault,
         cluster: written.source.resource.clone(),
@@ -176,7 +185,7 @@ async fn of_instance(
         job: None,
         shallow: written.is_shallow(),
         asked_at,
-    }))
+    })
 }
 
 /// The name of the custom resource by which an operation is answered.
@@ -184,12 +193,12 @@ pub fn name_of(operation: &str) -> String {
     uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, operation.as_bytes()).to_string()
 }
 
-enum Asked {
+pub(super) enum Asked {
     Pending,
     Answered(Vec<Problem>),
 }
 
-async fn ask(app: &App, way: &Reach, namespace: &str, question: &Question) -> Asked {
+pub(super) async fn ask(app: &App, way: &Reach, namespace: &str, question: &Question) -> Asked {
     let name = name_of(&question.operation);
     let plural = format!("{}s", question.kind.to_lowercase());
     let waited = app.clock.now().duration_since(question.asked_at);
@@ -227,7 +236,7 @@ async fn ask(app: &App, way: &Reach, namespace: &str, question: &Question) -> As
     }
 }
 
-fn not_seen(seen: &Seen) -> Problem {
+pub(super) fn not_seen(seen: &Seen) -> Problem {
     let (code, message) = match seen {
         Seen::NotLetIn(problem) => return problem.clone(),
         Seen::Refused { status: 403, message } => (
@@ -306,7 +315,7 @@ async fn answer(app: &App, question: &Question, problems: Vec<Problem>) -> Resul
         Some(error) => operation::failed(&error),
     };
     let mut changes = vec![Change::End(question.operation.clone(), ending, now)];
-    let mut state = None;
+    let mut state = Vec::new();
     if let Some(id) = &question.instance
         && let Some(mut instance) = load::<InstanceRecord>(app.store.as_ref(), id).await?
     {
@@ -319,7 +328,7 @@ async fn answer(app: &App, question: &Question, problems: Vec<Problem>) -> Resul
             record.state = if problems.is_empty() { record.next } else { refused(record.state, record.next) };
             record.problems.clone_from(&problems);
             let now_in = record.state;
-            state = Some(now_in.text());
+            state.push((manage::STATE.to_owned(), now_in.text().to_owned()));
             changes.push(instance.write()?);
             changes.push(Change::AddWork(expire::work(id, now)));
             if now_in.is_scheduled() {
@@ -330,7 +339,7 @@ async fn answer(app: &App, question: &Question, problems: Vec<Problem>) -> Resul
     }
     if let Some(job) = &question.job {
         let status = if problems.is_empty() { JobStatus::Completed } else { JobStatus::Failed };
-        changes.extend(manage::ended(app, job, status, &problems, state).await?);
+        changes.extend(manage::ended(app, job, status, &problems, &state).await?);
     }
     Ok(Step::Done(changes))
 }

@@ -13,7 +13,7 @@ use crate::{
     protect::{
         expire, purge, schedule,
         start::{self, Occasion},
-        validate,
+        sync as sync_work, validate,
     },
     reply::Reply,
     store::{Change, StoreError},
@@ -247,9 +247,10 @@ async fn change(
     Err(StoreError::Conflict(call.scope()?.to_string()).into())
 }
 
-/// Looks again at what the instance is made of.
+/// Has the instance looked at as it really is, and its schedule and retention too.
 pub async fn sync(call: &Call<'_>) -> Result<Reply, Failure> {
     let instance = live(call, call.scope()?).await?;
+    let mut force = false;
     if let Some(body) = call.optional_json()? {
         let fields = Fields::of(&body)?;
         let kind = fields.text("syncType")?.unwrap_or("Default");
@@ -258,10 +259,14 @@ pub async fn sync(call: &Call<'_>) -> Result<Reply, Failure> {
                 .wrong("syncType", format!("is '{kind}'; known are Default and ForceResync"))
                 .into());
         }
+        force = kind.eq_ignore_ascii_case("ForceResync");
     }
-    let ended = operation::finished(call, &call.operation.needs.action(""), &instance.id);
+    let begun = operation::begin(call, &call.operation.needs.action(""), &instance.id);
+    let (job, made) = manage::begun(&instance.id, &instance.document, Managed::SyncProtection, call.now)?;
     let changes = [
-        Change::Begin(ended.clone()),
+        Change::Begin(begun.clone()),
+        made,
+        sync_work::begin(&instance.id, &begun.id, &job, force, call.now)?,
         Change::AddWork(schedule::work(&instance.id, call.now)),
         Change::AddWork(expire::work(&instance.id, call.now)),
         Change::Hurry(schedule::work_id(&instance.id), call.now),
@@ -269,7 +274,7 @@ pub async fn sync(call: &Call<'_>) -> Result<Reply, Failure> {
     ];
     call.commit(&changes).await?;
     call.app.poke_work.notify_one();
-    Ok(operation::accepted(call, &ended))
+    Ok(operation::accepted(call, &begun))
 }
 
 /// Brings a deleted instance back. It stays stopped until it is resumed, as in the original.

@@ -48,7 +48,7 @@ pub async fn ended(
     id: &ResourceId,
     status: JobStatus,
     problems: &[Problem],
-    state: Option<&str>,
+    details: &[(String, String)],
 ) -> Result<Option<Change>, StoreError> {
     let Some(mut job): Option<Loaded<JobRecord>> = load(app.store.as_ref(), id).await? else {
         return Ok(None);
@@ -59,7 +59,7 @@ pub async fn ended(
     }
     record.status = status;
     record.ended_at = Some(app.clock.now());
-    record.details.extend(state.map(|state| (STATE.to_owned(), state.to_owned())));
+    record.details.extend(details.iter().cloned());
     let told = problems.iter().take(MOST_PROBLEMS).cloned().collect();
     match status {
         JobStatus::Failed => record.errors = told,
