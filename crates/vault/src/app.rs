@@ -6,7 +6,7 @@ use crate::{
     seal::Wrapping, store::Store, tokens::Issuer, trust::Trust, work::Kinds,
 };
 use crate::{
-    api::extensions::Catalogue,
+    api::extensions::Packages,
     protect::{gone::Turns, hold::Holds, quotas::Quotas},
     self_backup,
     webhooks::Webhooks,
@@ -52,7 +52,9 @@ pub struct App {
     /// What a subscription, a vault and an instance may have and do.
     pub quotas: Quotas,
     /// The extension packages that are offered.
-    pub packages: Catalogue,
+    pub packages: Packages,
+    /// Within this time after it appeared, a newer version of an extension is taken by itself.
+    pub upgrade_within: SignedDuration,
     /// The directory whose packages are served to agents.
     pub package_directory: Option<PathBuf>,
     /// The connections of clusters to this replica.

@@ -20,6 +20,7 @@ pub mod cluster_link;
 pub mod data_plane;
 pub mod denials;
 pub mod directory;
+pub mod exports;
 pub mod forwarded;
 pub mod grants;
 mod graph;

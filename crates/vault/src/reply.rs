@@ -2,6 +2,7 @@
 
 use arm::ArmError;
 use axum::body::Body;
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
 
@@ -14,8 +15,8 @@ pub struct Reply {
     pub headers: Vec<(HeaderName, String)>,
     /// The document, if there is one.
     pub body: Option<Value>,
-    /// Text of another kind instead of a document: its media type, and itself.
-    pub text: Option<(&'static str, String)>,
+    /// Bytes of another kind instead of a document: its media type, and itself.
+    pub text: Option<(&'static str, Bytes)>,
 }
 
 impl Reply {
@@ -31,12 +32,17 @@ impl Reply {
 
     /// A page for people, in HTML.
     pub fn page(status: u16, page: String) -> Self {
-        Self { text: Some(("text/html; charset=utf-8", page)), ..Self::empty(status) }
+        Self { text: Some(("text/html; charset=utf-8", page.into())), ..Self::empty(status) }
     }
 
     /// A file for programs.
     pub fn file(text: String) -> Self {
-        Self { text: Some(("application/octet-stream", text)), ..Self::empty(200) }
+        Self { text: Some(("application/octet-stream", text.into())), ..Self::empty(200) }
+    }
+
+    /// Bytes of a kind.
+    pub fn bytes(status: u16, kind: &'static str, bytes: Bytes) -> Self {
+        Self { text: Some((kind, bytes)), ..Self::empty(status) }
     }
 
     /// With one more header.
@@ -54,7 +60,9 @@ impl Reply {
     pub fn into_response(self) -> Response<Body> {
         let (kind, body) = match (self.text, self.body) {
             (Some((kind, text)), _) => (kind, Some(text)),
-            (None, body) => ("application/json; charset=utf-8", body.map(|body| body.to_string())),
+            (None, body) => {
+                ("application/json; charset=utf-8", body.map(|body| Bytes::from(body.to_string())))
+            }
         };
         let mut response = Response::new(body.clone().map_or_else(Body::empty, Body::from));
         *response.status_mut() =

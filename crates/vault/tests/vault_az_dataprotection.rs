@@ -147,7 +147,7 @@ async fn an_instance_is_validated_made_backed_up_and_found() {
         let job_name = job.rsplit('/').next().unwrap().to_owned();
         it.ended(&job).await;
         let shown = az.get(&format!("{}/backupJobs/{job_name}", it.vault)).await;
-        let jobs = az.list(&format!("{}/backupJobs", it.vault)).await;
+        let jobs = az.list(&format!("{}/backupJobs?$filter=operation%20eq%20%27Backup%27", it.vault)).await;
         let day = |hours: i64| {
             let at = telemetry::Clock::now(it.world.clock.as_ref()) + jiff::SignedDuration::from_hours(hours);
             format!("%27{}0000Z%27", at.strftime("%Y-%m-%dT%H:%M:%S.000"))

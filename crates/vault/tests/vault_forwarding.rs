@@ -284,7 +284,7 @@ async fn a_replica_that_is_killed_between_making_a_backup_and_writing_that_down_
     it.world.url = format!("https://localhost:{port}");
     it.cluster.says("Backup", done());
     let jobs = until("the job ends", async || {
-        let listed = it.get(&format!("{}/backupJobs", it.vault)).await;
+        let listed = it.get(&format!("{}/backupJobs?$filter=operation eq 'Backup'", it.vault)).await;
         let jobs = listed.body["value"].as_array()?.clone();
         jobs.iter().all(|job| job["properties"]["status"] != "InProgress").then_some(jobs)
     })

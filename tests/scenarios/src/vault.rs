@@ -89,6 +89,14 @@ impl Vault {
         self.place.join("vault/tls/ca.crt")
     }
 
+    /// Offers one more package, signed like the first.
+    pub fn offer(&self, package: &Path) {
+        let mut build = Command::new(binary("cofferdam"));
+        build.args(["extension-package", "build", "--key"]).arg(self.place.join("key.pem"));
+        build.arg("--package").arg(package).arg("--directory").arg(self.place.join("packages"));
+        run(build, "").ok();
+    }
+
     /// The administrator, signed in at the command line.
     pub fn administrator(&self) -> Person {
         // It is written after the vault has its address.

@@ -164,3 +164,39 @@ async fn the_report_tells_what_the_cluster_is() {
     assert!(facts.token_keys.unwrap()["keys"].as_array().is_some_and(|keys| !keys.is_empty()));
     world.end().await;
 }
+
+#[tokio::test]
+async fn an_upgrade_that_failed_and_is_taken_back_leaves_what_was_there_and_a_later_one_is_taken() {
+    let Some(mut world) = World::new(&["resumed"]).await else { return };
+    let first = world.publish(&greeter("resumed", "1.0.0", |_| {}));
+    let broken = world.publish(&greeter("resumed", "1.1.0", |package| {
+        package["settings"]["replicas"]["default"] = json!(1);
+    }));
+    let mended = world.publish(&greeter("resumed", "1.1.1", |_| {}));
+    world.wish("resumed", "1.0.0", &first, json!({}));
+    world.work("resumed").await;
+    let before = world.wished("resumed").clone();
+    let applied = world.find("apps/v1/Deployment", Some("resumed"), "resumed").await.unwrap();
+
+    world.wish("resumed", "1.1.0", &broken, json!({}));
+    let failed = world.work("resumed").await;
+    *world.wished("resumed") = before;
+    let back = world.work("resumed").await;
+    let after = world.find("apps/v1/Deployment", Some("resumed"), "resumed").await.unwrap();
+    world.wish("resumed", "1.1.1", &mended, json!({}));
+    world.wished("resumed").generation = 3;
+    let later = world.work("resumed").await;
+
+    assert_eq!((failed.state, failed.generation), (ExtensionState::Failed, 2), "{failed:?}");
+    assert_eq!(
+        (back.state, back.generation, back.version.as_deref(), back.error),
+        (ExtensionState::Installed, 1, Some("1.0.0"), None)
+    );
+    assert_eq!(after["spec"], applied["spec"]);
+    assert_eq!(
+        (later.state, later.version.as_deref()),
+        (ExtensionState::Installed, Some("1.1.1")),
+        "{later:?}"
+    );
+    world.end().await;
+}

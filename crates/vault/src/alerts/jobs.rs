@@ -22,6 +22,8 @@ pub async fn ended(app: &App, id: &ResourceId, job: &JobRecord) -> Result<Vec<Ch
         Task::Backup { .. } => Rule::BackupFailure,
         // Whoever asked for a plan reads it; nothing was lost when there is none, and nothing is restored when there is.
         Task::Restore { plan: true, .. } => return Ok(Vec::new()),
+        // Its owner is told by the alerts of what was done, and by its own state.
+        Task::Manage { .. } => return Ok(Vec::new()),
         Task::Restore { .. } => Rule::RestoreFailure,
     };
     match job.status {

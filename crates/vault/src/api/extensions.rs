@@ -5,15 +5,21 @@ mod agent;
 mod catalogue;
 mod decide;
 mod gate;
+mod offered;
 mod protected;
 mod record;
 mod shown;
+mod upgrade;
+mod upgrading;
 
 pub use agent::{desired, disconnected, report};
 pub use catalogue::{Catalogue, Offer};
+pub use offered::{PackageSource, Packages};
 pub use record::{
     BACKUP_NAMESPACE, BACKUP_TYPE, ExtensionIdentity, ExtensionRecord, ExtensionState, KIND, backup_extension,
 };
+pub use upgrade::{UpgradeMode, Upgrades};
+pub use upgrading::run as upgrade_by_itself;
 
 use super::{At, Needs, Operation, operations::row};
 use crate::app::App;

@@ -96,7 +96,7 @@ pub const OPERATIONS: &[Operation] = &[
         vault!("/backupInstances/{instance}/resumeProtection"),
         Needs::Action(instances!("resumeProtection/action")),
         At::Above,
-        |call| Box::pin(actions::resume(call)),
+        |call| Box::pin(actions::resume_protection(call)),
     ),
     row(
         "BackupInstances_ResumeBackups",
@@ -104,7 +104,7 @@ pub const OPERATIONS: &[Operation] = &[
         vault!("/backupInstances/{instance}/resumeBackups"),
         Needs::Action(instances!("resumeBackups/action")),
         At::Above,
-        |call| Box::pin(actions::resume(call)),
+        |call| Box::pin(actions::resume_backups(call)),
     ),
     row(
         "BackupInstances_SyncBackupInstance",

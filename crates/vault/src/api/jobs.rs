@@ -1,9 +1,11 @@
 //! Jobs: listed, shown, cancelled, exported.
 
+pub mod manage;
 mod record;
 mod shown;
+mod sub_tasks;
 
-pub use record::{JobRecord, JobStatus, KIND, MOST_PROBLEMS, PointOf, Task};
+pub use record::{JobRecord, JobStatus, KIND, MOST_PROBLEMS, Managed, PointOf, Task};
 pub use shown::{error as shown_problem, shown};
 
 use super::{
@@ -14,13 +16,13 @@ use super::{
     resource::{self, TRIES},
 };
 use crate::{
+    exports,
     reply::Reply,
     store::{Change, StoreError},
 };
 use arm::{ArmError, Filter, filter::Term};
 use http::Method;
 use jiff::Timestamp;
-use serde_json::json;
 
 const ALL: &str = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.DataProtection/backupVaults/{vault}/backupJobs";
 const ONE: &str = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.DataProtection/backupVaults/{vault}/backupJobs/{job}";
@@ -69,6 +71,11 @@ async fn cancel(call: &Call<'_>) -> Result<Reply, Failure> {
             let message = format!("The job is over: {}.", job.document.status.text());
             return Err(ArmError::new(409, "UserErrorJobNotCancellable", message).into());
         }
+        if job.document.task.resource().is_none() {
+            let message =
+                "The vault does this itself and is done with it soon; nothing is left to be cancelled.";
+            return Err(ArmError::new(409, "UserErrorJobNotCancellable", message).into());
+        }
         job.document.cancel = true;
         job.document.status = JobStatus::Cancelling;
         let ended = operation::finished(call, "cancel job", &job.id);
@@ -88,7 +95,7 @@ async fn cancel(call: &Call<'_>) -> Result<Reply, Failure> {
 /// Bytes of an export: it is kept as one row, and a cluster chooses how much its jobs say.
 const LARGEST_EXPORT: usize = 16 * 1024 * 1024;
 
-/// The jobs that fit the filter, all of them, as one document: the result of an operation that is over at once. What would
+/// The jobs that fit the filter, all of them, as one file, which the result names: the result of an operation that is over at once. What would
 /// be too much for one document is refused, not cut off.
 async fn export(call: &Call<'_>) -> Result<Reply, Failure> {
     let vault = call.scope()?;
@@ -117,7 +124,7 @@ async fn export(call: &Call<'_>) -> Result<Reply, Failure> {
         }
     }
     let mut ended = operation::finished(call, "export jobs", vault);
-    ended.result = Some(json!({"objectType": "ExportJobsResult", "jobs": jobs}));
+    ended.result = Some(exports::kept(jobs));
     call.commit(&[Change::Begin(ended.clone())]).await?;
     let path = format!("{vault}/backupJobs/operations/{}", ended.id);
     let reply = Reply::empty(202).with(http::header::LOCATION, call.url(&path));

@@ -2,6 +2,7 @@
 
 use super::{At, Call, Failure, Needs, Operation, operations::row};
 use crate::{
+    exports,
     reply::Reply,
     store::{Ending, OperationRecord, StoreError},
 };
@@ -183,7 +184,9 @@ async fn status(call: &Call<'_>) -> Result<Reply, Failure> {
         status: operation.status,
         start_time: operation.started_at,
         end_time: operation.ended_at,
-        properties: operation.result,
+        properties: operation
+            .result
+            .map(|result| exports::shown(call.app, call.params.get("operation"), result)),
         error: None,
     })
     .map_err(|error| StoreError::Damaged(error.to_string()))?;
@@ -198,7 +201,10 @@ pub async fn result(call: &Call<'_>) -> Result<Reply, Failure> {
     let operation = existing(call).await?;
     match operation.status {
         OperationStatus::Inprogress => Ok(accepted(call, &operation)),
-        OperationStatus::Succeeded => Ok(Reply::json(200, operation.result.unwrap_or_else(plain))),
+        OperationStatus::Succeeded => {
+            let result = operation.result.unwrap_or_else(plain);
+            Ok(Reply::json(200, exports::shown(call.app, &operation.id, result)))
+        }
         OperationStatus::Failed | OperationStatus::Canceled => {
             let error = operation.error.unwrap_or_else(
                 || json!({"code": "OperationCanceled", "message": "The operation was canceled."}),

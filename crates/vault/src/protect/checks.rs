@@ -383,6 +383,7 @@ mod tests {
                 principal_id: "e".into(),
                 client_id: "e".into(),
             }),
+            upgrades: Default::default(),
         };
         Facts {
             vault: group.with("Microsoft.DataProtection/backupVaults", "v").unwrap(),

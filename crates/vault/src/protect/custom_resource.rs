@@ -80,6 +80,8 @@ pub fn spec(job: &JobRecord, most: usize) -> Value {
             }
             Value::Object(spec)
         }
+        // The vault does it itself; nothing goes to a cluster.
+        Task::Manage { .. } => Value::Null,
     }
 }
 

@@ -149,13 +149,13 @@ fn failure(job: &JobRecord, status: &Status) -> Vec<Problem> {
 }
 
 fn vanished(job: &JobRecord) -> Problem {
-    let (kind, _) = job.task.resource();
+    let kind = job.task.category();
     let message = format!("Someone deleted the {kind} of this job in the cluster before it had ended.");
     Problem::error("KubernetesBackupCustomResourcesTrackingTimeOutError", message).fix("Start the job again.")
 }
 
 fn ignored(job: &JobRecord) -> Problem {
-    let (kind, _) = job.task.resource();
+    let kind = job.task.category();
     let message =
         format!("The extension did not accept the {kind} within {} minutes.", ACCEPTED_WITHIN.as_mins());
     Problem::error("KubernetesBackupCustomResourcesTrackingTimeOutError", message)
@@ -170,7 +170,7 @@ fn overdue(status: &Status) -> Problem {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::api::jobs::Task;
     use arm::instance::{BackupParameters, Datasource};
@@ -208,6 +208,7 @@ pub(super) mod tests {
             cancel: false,
             asked: false,
             stage: None,
+            reached: None,
             heard_at: None,
             point: None,
             errors: Vec::new(),

@@ -49,7 +49,7 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
         // It may run in the cluster: that is seen when the cluster is, and stopped there.
         job.document.cancel = true;
     }
-    let (kind, plural) = job.document.task.resource();
+    let Some((kind, plural)) = job.document.task.resource() else { return Ok(Step::Done(Vec::new())) };
     let name = job.id.name().to_lowercase();
     let way = reach(app, &vault, &job.document.cluster).await?;
     let (way, seen) = match way {
@@ -133,6 +133,9 @@ fn note(app: &App, job: &mut JobRecord, seen: &Seen) -> bool {
     let mut news = !job.requested || job.stage != stage;
     mark_requested(job, app.clock.now());
     job.stage = stage;
+    if let Some(named) = &status.stage {
+        job.reached = Some(named.clone());
+    }
     let quiet =
         job.heard_at.is_none_or(|at| app.clock.now().duration_since(at) > SignedDuration::from_secs(60));
     if news || quiet {

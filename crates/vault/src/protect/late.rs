@@ -39,9 +39,18 @@ pub fn look_after(id: &ResourceId, job: &JobRecord, seen: Option<&Status>, now: 
     let may_go_on = job.requested || job.asked;
     let is_given_up = job.status == JobStatus::Failed && seen.is_none_or(|seen| ended(seen).is_none());
     let due_at = now.checked_add(FIRST).unwrap_or(now);
-    (is_backup && may_go_on && is_given_up).then(|| {
-        Change::AddWork(Work::new(format!("late {}", id.folded()), KIND, id.clone(), due_at, Value::Null))
-    })
+    (is_backup && may_go_on && is_given_up)
+        .then(|| Change::AddWork(Work::new(work_id(id), KIND, id.clone(), due_at, Value::Null)))
+}
+
+/// The changes by which a job that was given up is looked after at once, also one that nobody looks after any more.
+pub fn look_now(id: &ResourceId, now: Timestamp) -> [Change; 2] {
+    let work = Work::new(work_id(id), KIND, id.clone(), now, Value::Null);
+    [Change::AddWork(work), Change::Hurry(work_id(id), now)]
+}
+
+fn work_id(id: &ResourceId) -> String {
+    format!("late {}", id.folded())
 }
 
 /// How a backup ended in the cluster.
@@ -65,7 +74,7 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
         return Ok(Step::Done(Vec::new()));
     };
     let Some(vault) = job.id.parent() else { return Ok(Step::Done(Vec::new())) };
-    let (_, plural) = job.document.task.resource();
+    let Some((_, plural)) = job.document.task.resource() else { return Ok(Step::Done(Vec::new())) };
     let path = custom_resource::path(&job.document.namespace, plural, &job.id.name().to_lowercase());
     let way = reach(app, &vault, &job.document.cluster).await?.ok();
     let seen = match &way {

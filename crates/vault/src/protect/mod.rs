@@ -16,5 +16,9 @@ pub mod reach;
 pub mod rekey;
 pub mod schedule;
 pub mod start;
+pub mod sync;
 pub mod validate;
 pub mod vault;
+
+#[cfg(test)]
+pub(crate) use decide::tests::job as job_of_a_test;

@@ -82,6 +82,15 @@ impl Reach {
         }
     }
 
+    /// Lists what a path names.
+    pub async fn list(&self, app: &App, path: String) -> Result<serde_json::Value, Seen> {
+        match self.call(app, ClusterRequest::get(path)).await {
+            Ok(answer) if answer.status == 200 => Ok(answer.json()),
+            Ok(answer) => Err(refused(&answer)),
+            Err(error) => Err(unreached(&error)),
+        }
+    }
+
     /// Makes a custom resource; one that is there already is the one that was made before.
     pub async fn make(
         &self,

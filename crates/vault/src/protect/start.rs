@@ -148,6 +148,7 @@ fn begin(
         requested_at: None,
         cancel: false,
         stage: None,
+        reached: None,
         heard_at: None,
         point: None,
         errors: Vec::new(),

@@ -13,6 +13,7 @@ use crate::{
     api::{
         Loaded, extensions,
         instances::{InstanceRecord, ProtectionState, twin},
+        jobs::{JobStatus, manage},
         load, operation,
     },
     app::App,
@@ -56,6 +57,9 @@ pub struct Question {
     /// The user-assigned identity by which the vault acts, where the instance names one.
     #[serde(default)]
     pub identity: Option<ResourceId>,
+    /// The job that tells how it ended.
+    #[serde(default)]
+    pub job: Option<ResourceId>,
     /// Only what is known outside the cluster is looked at.
     #[serde(default)]
     pub shallow: bool,
@@ -92,13 +96,13 @@ pub fn work(question: &Question, now: Timestamp) -> Result<Work, StoreError> {
 }
 
 /// The change that has an instance looked at after it was written.
-pub fn configure(instance: &ResourceId, operation: &str, now: Timestamp) -> Change {
+pub fn configure(instance: &ResourceId, operation: &str, job: &ResourceId, now: Timestamp) -> Change {
     Change::AddWork(Work::new(
         id_of(operation),
         KIND,
         instance.clone(),
         now,
-        json!({"configure": operation, "askedAt": now}),
+        json!({"configure": operation, "askedAt": now, "job": job}),
     ))
 }
 
@@ -114,13 +118,18 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
         Some(begun) => {
             let asked_at = work.document.get("askedAt").and_then(|at| at.as_str()?.parse().ok());
             let asked_at = asked_at.unwrap_or(app.clock.now());
+            let job: Option<ResourceId> = work.document.get("job").and_then(|job| job.as_str()?.parse().ok());
             match of_instance(app, &work.target, begun, asked_at).await? {
-                Some(question) => question,
+                Some(question) => Question { job, ..question },
                 None => {
                     // It was deleted meanwhile; whoever follows the operation is told.
                     let error = ArmError::not_found(&work.target);
                     let end = Change::End(begun.to_owned(), operation::failed(&error), app.clock.now());
-                    return Ok(Step::Done(vec![end]));
+                    let mut changes = vec![end];
+                    if let Some(job) = &job {
+                        changes.extend(manage::ended(app, job, JobStatus::Cancelled, &[], &[]).await?);
+                    }
+                    return Ok(Step::Done(changes));
                 }
             }
         }
@@ -162,9 +171,18 @@ async fn of_instance(
     let Some(instance): Option<Loaded<InstanceRecord>> = load(app.store.as_ref(), id).await? else {
         return Ok(None);
     };
-    let Some(vault) = id.parent() else { return Ok(None) };
+    Ok(of_written(&instance, operation, asked_at))
+}
+
+/// The question whether an instance as it is written can be backed up.
+pub(super) fn of_written(
+    instance: &Loaded<InstanceRecord>,
+    operation: &str,
+    asked_at: Timestamp,
+) -> Option<Question> {
+    let (id, vault) = (&instance.id, instance.id.parent()?);
     let written = &instance.document.instance;
-    Ok(Some(Question {
+    Some(Question {
         operation: operation.to_owned(),
         vault,
         cluster: written.source.resource.clone(),
@@ -174,12 +192,13 @@ async fn of_instance(
         spec: custom_resource::validation_of_backup(written, &instance.document.label, app.quotas.namespaces),
         instance: Some(id.clone()),
         identity: written.identity.clone(),
+        job: None,
         shallow: written.is_shallow(),
         // That was found out as it was written.
         policy: None,
         about: None,
         asked_at,
-    }))
+    })
 }
 
 /// The name of the custom resource by which an operation is answered.
@@ -187,12 +206,12 @@ pub fn name_of(operation: &str) -> String {
     uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, operation.as_bytes()).to_string()
 }
 
-enum Asked {
+pub(super) enum Asked {
     Pending,
     Answered(Vec<Problem>),
 }
 
-async fn ask(app: &App, way: &Reach, namespace: &str, question: &Question) -> Asked {
+pub(super) async fn ask(app: &App, way: &Reach, namespace: &str, question: &Question) -> Asked {
     let name = name_of(&question.operation);
     let plural = format!("{}s", question.kind.to_lowercase());
     let waited = app.clock.now().duration_since(question.asked_at);
@@ -230,7 +249,7 @@ async fn ask(app: &App, way: &Reach, namespace: &str, question: &Question) -> As
     }
 }
 
-fn not_seen(seen: &Seen) -> Problem {
+pub(super) fn not_seen(seen: &Seen) -> Problem {
     let (code, message) = match seen {
         Seen::NotLetIn(problem) => return problem.clone(),
         Seen::Refused { status: 403, message } => (
@@ -309,6 +328,7 @@ async fn answer(app: &App, question: &Question, problems: Vec<Problem>) -> Resul
         Some(error) => operation::failed(&error),
     };
     let mut changes = vec![Change::End(question.operation.clone(), ending, now)];
+    let mut state = Vec::new();
     if let Some(id) = &question.instance
         && let Some(mut instance) = load::<InstanceRecord>(app.store.as_ref(), id).await?
     {
@@ -319,15 +339,20 @@ async fn answer(app: &App, question: &Question, problems: Vec<Problem>) -> Resul
         );
         if waits {
             record.state = if problems.is_empty() { record.next } else { refused(record.state, record.next) };
-            record.problems = problems;
-            let state = record.state;
+            record.problems.clone_from(&problems);
+            let now_in = record.state;
+            state.push((manage::STATE.to_owned(), now_in.text().to_owned()));
             changes.push(instance.write()?);
             changes.push(Change::AddWork(expire::work(id, now)));
-            if state.is_scheduled() {
+            if now_in.is_scheduled() {
                 changes.push(Change::AddWork(schedule::work(id, now)));
                 changes.push(Change::Hurry(schedule::work_id(id), now));
             }
         }
+    }
+    if let Some(job) = &question.job {
+        let status = if problems.is_empty() { JobStatus::Completed } else { JobStatus::Failed };
+        changes.extend(manage::ended(app, job, status, &problems, &state).await?);
     }
     Ok(Step::Done(changes))
 }

@@ -2,7 +2,7 @@
 
 use super::CertificateFiles;
 use crate::{
-    api::extensions::Catalogue,
+    api::extensions::{Catalogue, PackageSource},
     forwarded::Network,
     links::ReplicaAddress,
     manifests::{ConnectManifests, NoManifests},
@@ -60,6 +60,10 @@ pub struct Config {
     pub kinds: Kinds,
     /// The extension packages that are offered.
     pub packages: Catalogue,
+    /// Where they are looked for again while the vault runs; nowhere when absent.
+    pub package_source: Option<Arc<dyn PackageSource>>,
+    /// Within this time after it appeared, a newer version of an extension is taken by itself, where its owner wants that.
+    pub upgrade_within: Duration,
     /// The directory whose packages are served to agents.
     pub package_directory: Option<PathBuf>,
     /// Writes what connects a cluster; none by default, for the vault knows no Kubernetes.
@@ -100,6 +104,8 @@ impl Config {
             spread: Duration::from_secs(120),
             quotas: Quotas::default(),
             packages: Catalogue::default(),
+            package_source: None,
+            upgrade_within: Duration::from_secs(60 * 60),
             package_directory: None,
             people: People::default(),
             stores: Vec::new(),

@@ -5,7 +5,7 @@ use crate::{
     accounts::Source,
     api::{self, Gate},
     app::App,
-    data_plane,
+    data_plane, exports,
     forwarded::{Network, client},
     graph,
     reply::Reply,
@@ -121,6 +121,7 @@ fn operation(method: &Method, uri: &http::Uri) -> &'static str {
     match first.as_deref() {
         Some("healthz" | "readyz") => "health",
         Some("metadata") => "metadata",
+        Some(exports::FOLDER) => "exported jobs",
         _ if signin::find(address.parts()).is_some() => "sign-in",
         _ => match api::find(method, address.parts()) {
             api::Found::Operation(operation, _) => operation.name,
@@ -147,6 +148,7 @@ async fn part(app: &App, limits: &Limits, request: Request, correlation: &str) -
                 Err(error) => error.into(),
             };
         }
+        [exports::FOLDER, _, _] if reads => return exports::serve(app, &address, &head.headers).await,
         ["v2", ..] if reads => return crate::packages::serve(app, address.parts()).await,
         ["cluster", "v1", "enrol"] if head.method == Method::POST => {
             return enrol(app, limits, body, correlation).await;

@@ -13,6 +13,7 @@ pub use dispatch::Client;
 use crate::{
     access::Access,
     accounts::Accounts,
+    api::extensions::{Packages, upgrade_by_itself},
     app::App,
     bootstrap::{BootstrapError, Credential, first_start},
     cluster_link::ClusterLink,
@@ -184,6 +185,7 @@ impl Vault {
         let links = Arc::new(Links::new(authority, replicas));
         let accounts = Accounts::new(store.clone(), clock.clone());
         let roles = identity::builtin::roles();
+        let packages = Packages::new(config.packages, config.package_source, clock.now());
         let app = Arc::new(App {
             stored: StoredData::new(stores),
             access: Access::new(store.clone(), roles.clone()),
@@ -200,7 +202,8 @@ impl Vault {
             location: config.location,
             spread: config.spread.try_into().unwrap_or_default(),
             quotas: config.quotas,
-            packages: config.packages,
+            packages,
+            upgrade_within: config.upgrade_within.try_into().unwrap_or_default(),
             package_directory: config.package_directory,
             authorities: ca.clone(),
             manifests: config.manifests,
@@ -284,14 +287,16 @@ impl Vault {
         let listener = links::listen(self.app.clone(), stop.clone());
         let listener = tokio::spawn(listener);
         let sweeper = tokio::spawn(data_plane::sweep(self.app.clone(), stop.clone()));
+        let upgrades = tokio::spawn(upgrade_by_itself(self.app.clone(), stop.clone()));
         let app = self.app.clone();
         let scrape =
             self.scrape.map(|listener| tokio::spawn(scrape::run(self.app.clone(), listener, stop.clone())));
         let ended =
             listen::run(self.app, self.listener, self.shown, self.limits, self.trusted, stop.clone()).await;
         stop.cancel();
-        for task in
-            [stopper, background, worker, renewal, keeper, listener, sweeper].into_iter().chain(scrape)
+        for task in [stopper, background, worker, renewal, keeper, listener, sweeper, upgrades]
+            .into_iter()
+            .chain(scrape)
         {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task ended badly");

@@ -119,6 +119,11 @@ impl FaultCluster {
         };
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         match request.method {
+            Method::GET if path.contains('?') => {
+                let folder = format!("{}/", path.split('?').next().unwrap());
+                let of = inner.objects.iter().filter(|(path, _)| path.starts_with(&folder));
+                answer(200, json!({"items": of.map(|(_, object)| object.clone()).collect::<Vec<_>>()}))
+            }
             Method::GET => {
                 inner.objects.get(&path).map_or_else(missing, |object| answer(200, object.clone()))
             }

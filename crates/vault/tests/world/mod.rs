@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use vault::{
-    api::extensions::{BACKUP_TYPE, Catalogue, Offer},
+    api::extensions::{BACKUP_TYPE, Catalogue, Offer, PackageSource},
     app::App,
     bootstrap::{Credential, add_principal},
     cluster_link::{ClusterLink, NoClusters},
@@ -65,6 +65,8 @@ pub struct Choices {
     pub customer_keys: CustomerKeys,
     /// Stores besides the one in the data directory.
     pub stores: Vec<StoreSpec>,
+    /// Packages that change while the vault runs, and within which time they are taken; one package when absent.
+    pub packages: Option<(Arc<dyn PackageSource>, Duration)>,
 }
 
 /// A vault that was ended, and what it left behind.
@@ -420,6 +422,11 @@ async fn open(
 }
 
 fn config(folder: &TempDir, limits: Limits, people: People, choices: &Choices) -> Config {
+    let (source, upgrade_within) = match &choices.packages {
+        Some((source, within)) => (Some(source.clone()), *within),
+        None => (None, Duration::from_secs(60 * 60)),
+    };
+    let catalogue = source.as_ref().map(|source| source.read().unwrap());
     Config {
         listen: "127.0.0.1:0".parse().unwrap(),
         spread: Duration::ZERO,
@@ -434,13 +441,15 @@ fn config(folder: &TempDir, limits: Limits, people: People, choices: &Choices) -
         webhooks: choices.webhooks.clone(),
         agent_image: Some("registry.example/cofferdam:test".to_owned()),
         trusted_proxies: vec!["127.0.0.9/32".parse().unwrap()],
-        packages: Catalogue { packages: vec![offer()] },
+        packages: catalogue.unwrap_or_else(|| Catalogue { packages: vec![offer()] }),
+        package_source: source,
+        upgrade_within,
         ..Config::at(folder.path().join("vault"))
     }
 }
 
 /// The Backup Extension, as an operator offers it.
-fn offer() -> Offer {
+pub fn offer() -> Offer {
     Offer {
         kind: BACKUP_TYPE.to_owned(),
         version: "0.1.0".to_owned(),

@@ -134,6 +134,7 @@ impl Protected {
                 principal_id: extensions.object_id.clone(),
                 client_id: extensions.client_id.clone(),
             }),
+            upgrades: Default::default(),
         };
         let id = self.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
         let changes = [

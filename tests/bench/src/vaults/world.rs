@@ -183,6 +183,7 @@ impl Cluster {
                 principal_id: extensions.object_id.clone(),
                 client_id: extensions.client_id.clone(),
             }),
+            upgrades: Default::default(),
         };
         let binding =
             BindingRecord { source_resource_id: vault.clone(), roles: vec![BACKUP_OPERATOR.to_owned()] };

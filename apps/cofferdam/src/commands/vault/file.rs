@@ -35,6 +35,7 @@ pub struct FileSettings {
     pub schedule_spread: Option<u64>,
     pub cluster_gone_after: Option<String>,
     pub packages: Option<PathBuf>,
+    pub extension_upgrades: Option<String>,
     pub webhooks: Option<PathBuf>,
     pub trusted_issuer: Option<String>,
     pub trusted_audiences: Option<Vec<String>>,

@@ -2,19 +2,78 @@
 //! `trust.json` beside it: whose packages a cluster takes that is connected to this vault.
 
 use crate::{commands::extension_package::files, exit::Failure};
+use jiff::SignedDuration;
 use packages::{Asked, Digest, Package, Trust, limits, open, read_manifest};
+use parking_lot::RwLock;
 use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
 };
 use vault::{
-    api::extensions::{Catalogue, Offer},
+    api::extensions::{Catalogue, Offer, PackageSource},
     manifests::{ConnectManifests, ConnectSettings},
 };
 
 /// What agent and gateway run unless the operator says otherwise.
 const IMAGE: &str = concat!("cofferdam/cofferdam:", env!("CARGO_PKG_VERSION"));
+
+/// Within which time a newer version is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Within(pub Duration);
+
+impl FromStr for Within {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let within = text.parse::<SignedDuration>().ok().and_then(|within| Duration::try_from(within).ok());
+        match within {
+            Some(within) if within >= Duration::from_secs(1) => Ok(Self(within)),
+            Some(_) => Err("at least one second".to_owned()),
+            None => Err("write a duration such as 1h or 30m".to_owned()),
+        }
+    }
+}
+
+/// A directory that is read again while the vault runs.
+#[derive(Debug)]
+pub struct Watched {
+    directory: PathBuf,
+    registry: String,
+    now: RwLock<Offered>,
+}
+
+impl Watched {
+    /// Reads it. A package that does not verify is an error.
+    pub fn read(directory: &Path, registry: &str) -> Result<Self, Failure> {
+        let now = RwLock::new(Offered::read(directory, registry)?);
+        Ok(Self { directory: directory.to_owned(), registry: registry.to_owned(), now })
+    }
+
+    /// What the vault offers.
+    pub fn catalogue(&self) -> Catalogue {
+        self.now.read().catalogue()
+    }
+}
+
+impl PackageSource for Watched {
+    /// All or nothing: a directory that is half written, or in which one package does not verify, is looked at again later.
+    fn read(&self) -> Result<Catalogue, String> {
+        let offered =
+            Offered::read(&self.directory, &self.registry).map_err(|failure| failure.to_string())?;
+        let catalogue = offered.catalogue();
+        *self.now.write() = offered;
+        Ok(catalogue)
+    }
+}
+
+impl ConnectManifests for Watched {
+    fn documents(&self, settings: &ConnectSettings) -> Result<Vec<Value>, String> {
+        self.now.read().documents(settings)
+    }
+}
 
 /// The packages of a directory.
 #[derive(Debug)]
@@ -96,7 +155,7 @@ fn wrong(path: &Path, error: &dyn std::fmt::Display) -> Failure {
         .next("Write the directory with `cofferdam extension-package build`, and trust.json beside it.")
 }
 
-impl ConnectManifests for Offered {
+impl Offered {
     fn documents(&self, settings: &ConnectSettings) -> Result<Vec<Value>, String> {
         // The agent gets rights for the newest of each type alone: those of older versions are not wider.
         let newest: Vec<(Package, String)> =

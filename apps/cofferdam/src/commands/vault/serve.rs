@@ -5,7 +5,7 @@ use super::{
     credential::hand_over,
     file::{FileSettings, parsed},
     left::GoneAfter,
-    packages::Offered,
+    packages::{Watched, Within},
     place::{Place, PlaceArgs},
     quotas::QuotaArgs,
     sign_in::SignInArgs,
@@ -20,7 +20,7 @@ use clap::Args;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use telemetry::SystemClock;
 use vault::{
-    api::extensions::Catalogue,
+    api::extensions::{Catalogue, PackageSource},
     directory::DataDirectory,
     forwarded::Network,
     links::ReplicaAddress,
@@ -92,6 +92,10 @@ pub struct ServeArgs {
     /// Directory of the extension packages that are offered and served, as `cofferdam extension-package build` writes it
     #[arg(long, env = "COFFERDAM_VAULT_PACKAGES", value_name = "DIR")]
     packages: Option<PathBuf>,
+    /// Within this time after a newer version of an extension lies in that directory it is taken, where the extension's owner
+    /// wants that, such as 1h or 30m; 1h when absent
+    #[arg(long, env = "COFFERDAM_VAULT_EXTENSION_UPGRADES", value_name = "DURATION")]
+    extension_upgrades: Option<Within>,
     /// File with the receivers of webhooks, to which alerts are told (YAML: a list of `name`, `url`, `secret-file`, …)
     #[arg(long, env = "COFFERDAM_VAULT_WEBHOOKS", value_name = "FILE")]
     webhooks: Option<PathBuf>,
@@ -126,6 +130,7 @@ impl ServeArgs {
             schedule_spread,
             cluster_gone_after,
             packages: offered,
+            extension_upgrades,
             webhooks,
             ..
         } = file;
@@ -156,11 +161,13 @@ impl ServeArgs {
         let directory = self.packages.or(offered);
         let mut packages = Catalogue::default();
         let mut manifests = defaults.manifests.clone();
+        let mut source = None;
         if let Some(directory) = &directory {
             let public = public.clone().unwrap_or_else(|| PublicUrl::localhost(listen.port()));
-            let offered = Offered::read(directory, public.authority())?;
-            packages = offered.catalogue();
-            manifests = Arc::new(offered);
+            let watched = Arc::new(Watched::read(directory, public.authority())?);
+            packages = watched.catalogue();
+            source = Some(watched.clone() as Arc<dyn PackageSource>);
+            manifests = watched;
         }
         let webhooks = match self.webhooks.or(webhooks) {
             Some(path) => webhooks::receivers(&path)?,
@@ -172,6 +179,11 @@ impl ServeArgs {
             replica_address: self.replica_address.or(parsed("replica-address", replica_address)?),
             public,
             packages,
+            package_source: source,
+            upgrade_within: self
+                .extension_upgrades
+                .or(parsed("extension-upgrades", extension_upgrades)?)
+                .map_or(defaults.upgrade_within, |within| within.0),
             package_directory: directory,
             manifests,
             subscription: self.subscription.or(parsed("subscription", subscription)?),

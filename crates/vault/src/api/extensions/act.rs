@@ -6,6 +6,7 @@ use super::{
     protected::{self, Settings},
     record::{ExtensionRecord, ExtensionState, KIND},
     shown::shown,
+    upgrade::{UpgradeMode, Upgrades},
 };
 use crate::{
     api::{
@@ -87,7 +88,8 @@ async fn create(call: &Call<'_>, given: &Given) -> Result<Option<Reply>, Failure
     gate::check(call, &cluster, &asked).await?;
     check_only_one(call, &cluster.id, &extension_type).await?;
     let release_train = given.release_train.clone().unwrap_or_else(|| "stable".to_owned());
-    let offer = call.app.packages.choose(&extension_type, &release_train, given.version.as_deref())?;
+    let catalogue = call.app.packages.catalogue();
+    let offer = catalogue.choose(&extension_type, &release_train, given.version.as_deref())?;
     let id = cluster
         .id
         .with(KIND, path.name())
@@ -100,7 +102,8 @@ async fn create(call: &Call<'_>, given: &Given) -> Result<Option<Reply>, Failure
         namespace,
         settings: without_empty(settings),
         protected: protected::sealed(call.app, &id, &changed(Settings::new(), given)).await?,
-        auto_upgrade: given.version.is_none() && given.auto_upgrade.unwrap_or(true),
+        auto_upgrade: given.version.is_none()
+            && given.auto_upgrade.unwrap_or(given.mode != Some(UpgradeMode::None)),
         release_train,
         pinned_version: given.version.clone(),
         wanted_version: offer.version.clone(),
@@ -112,6 +115,7 @@ async fn create(call: &Call<'_>, given: &Given) -> Result<Option<Reply>, Failure
         operation: Some(begun.id.clone()),
         identity: Some(identity),
         extension_type,
+        upgrades: Upgrades { mode: given.mode, package: Some(offer.into()), ..Upgrades::default() },
     };
     changes.push(resource::put(&id, &record, Expected::Absent)?);
     changes.push(Change::Begin(begun.clone()));
@@ -135,7 +139,7 @@ fn first_generation(now: Timestamp) -> u64 {
 }
 
 /// A vault that was recovered must not give a generation twice.
-fn next_generation(generation: u64, now: Timestamp) -> u64 {
+pub(super) fn next_generation(generation: u64, now: Timestamp) -> u64 {
     first_generation(now).max(generation + 1)
 }
 
@@ -178,19 +182,16 @@ async fn change(
     if is_put || given.version.is_some() {
         record.pinned_version.clone_from(&given.version);
     }
-    record.auto_upgrade =
-        record.pinned_version.is_none() && given.auto_upgrade.unwrap_or(before.auto_upgrade || is_put);
-    let (kind, train) = (record.extension_type.clone(), record.release_train.clone());
-    if record.pinned_version.is_some() || record.auto_upgrade {
-        let offer = call.app.packages.choose(&kind, &train, record.pinned_version.as_deref())?;
-        record.wanted_version.clone_from(&offer.version);
-    }
+    decide_upgrades(record, given, is_put);
+    choose_version(call, record, &before)?;
     let same = ExtensionRecord { state: before.state, ..record.clone() } == before;
     if same && before.state == ExtensionState::Succeeded {
         return Ok(Some(Reply::json(200, document(call.app, &found))));
     }
     let begun = operation::begin(call, &call.operation.needs.action(""), &found.id);
-    record.generation = next_generation(record.generation, call.now);
+    record.generation = next_generation(record.last_generation(), call.now);
+    // What its owner wants overtakes an upgrade that nobody asked for.
+    record.upgrades.running = None;
     record.state =
         if before.current_version.is_some() { ExtensionState::Updating } else { ExtensionState::Creating };
     record.error = None;
@@ -206,6 +207,37 @@ async fn change(
         Err(StoreError::Conflict(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Which versions are taken without a word, as this call leaves it.
+fn decide_upgrades(record: &mut ExtensionRecord, given: &Given, is_put: bool) {
+    if is_put || given.mode.is_some() || given.auto_upgrade == Some(false) {
+        record.upgrades.mode = given.mode;
+    }
+    let usual = if is_put { given.mode != Some(UpgradeMode::None) } else { record.auto_upgrade };
+    let said = given.auto_upgrade.or(given.mode.map(|mode| mode != UpgradeMode::None));
+    record.auto_upgrade = record.pinned_version.is_none() && said.unwrap_or(usual);
+}
+
+/// The version that is wanted after a change: the one that was asked for; of another train its newest; else what the
+/// extension would take by itself, at once.
+fn choose_version(
+    call: &Call<'_>,
+    record: &mut ExtensionRecord,
+    before: &ExtensionRecord,
+) -> Result<(), ArmError> {
+    let catalogue = call.app.packages.catalogue();
+    let pinned = record.pinned_version.as_deref();
+    let offer = if pinned.is_some() || record.release_train != before.release_train {
+        Some(catalogue.choose(&record.extension_type, &record.release_train, pinned)?)
+    } else {
+        record.newer(&catalogue, call.now, call.app.upgrade_within)
+    };
+    if let Some(offer) = offer {
+        record.wanted_version.clone_from(&offer.version);
+        record.upgrades.package = Some(offer.into());
+    }
+    Ok(())
 }
 
 /// The operation that a new one overtakes ends: nobody will bring it about any more.
@@ -249,7 +281,7 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
             changes.extend(remove_extension_identity(store, &cluster, found.id.name()).await?);
             changes.push(Change::Remove(found.id.clone(), Expected::Version(found.version)));
         } else {
-            found.document.generation = next_generation(found.document.generation, call.now);
+            found.document.generation = next_generation(found.document.last_generation(), call.now);
             found.document.state = ExtensionState::Deleting;
             found.document.operation = Some(begun.id.clone());
             changes.push(found.write()?);

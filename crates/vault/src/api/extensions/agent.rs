@@ -3,6 +3,7 @@
 
 use super::protected::opened;
 use super::record::{ExtensionRecord, ExtensionState, KIND};
+use super::upgrade::PackageRef;
 use crate::{
     api::{
         Failure, Loaded,
@@ -17,6 +18,7 @@ use crate::{
     store::{AuditEntry, AuditOutcome, Change, Expected, StoreError},
 };
 use arm::{ArmError, ResourceId};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -99,7 +101,10 @@ async fn state(app: &App, cluster: &ResourceId) -> Result<Value, Failure> {
 
 async fn wanted(app: &App, extension: &Loaded<ExtensionRecord>) -> Result<Value, StoreError> {
     let record = &extension.document;
-    let offer = app.packages.find(&record.extension_type, &record.wanted_version);
+    let offered = app.packages.catalogue();
+    let offer = offered.find(&record.extension_type, &record.wanted_version).map(PackageRef::from);
+    // What is wanted stays wanted, also where the operator offers it no more.
+    let offer = offer.or_else(|| record.upgrades.package.clone());
     let present = record.state != ExtensionState::Deleting;
     let protected = opened(app, &extension.id, record.protected.as_ref()).await?;
     let protected: std::collections::BTreeMap<&str, &str> =
@@ -213,7 +218,7 @@ async fn extension(
         let found: Option<Loaded<ExtensionRecord>> = load(app.store.as_ref(), &id).await?;
         let Some(mut found) = found else { return Ok(()) };
         let before = found.document.clone();
-        let Some(end) = take_over(&mut found.document, said) else { return Ok(()) };
+        let Some(end) = take_over(&mut found.document, said, app.clock.now()) else { return Ok(()) };
         let is_news = end.is_gone || is_news(&before, &found.document);
         // Nothing of this is written when the connection has ended by then.
         let mut changes = vec![enrolment::still(connection, cluster)];
@@ -268,7 +273,7 @@ struct End {
 }
 
 /// What a report makes of an extension. What speaks of another generation is late, or a lie, and counts for nothing.
-fn take_over(record: &mut ExtensionRecord, said: &Reported) -> Option<End> {
+fn take_over(record: &mut ExtensionRecord, said: &Reported, now: Timestamp) -> Option<End> {
     if said.generation != record.generation {
         return None;
     }
@@ -281,12 +286,19 @@ fn take_over(record: &mut ExtensionRecord, said: &Reported) -> Option<End> {
             record.current_version =
                 said.version.as_deref().map(bounded).or_else(|| Some(record.wanted_version.clone()));
             record.error = None;
+            record.came_up();
             end.operation = Some(operation::succeeded(operation::plain()));
         }
         "Failed" => {
             let error = said.error.as_ref().map(bounded_value).unwrap_or_else(
                 || json!({"code": "ExtensionOperationFailed", "message": "The agent named no reason."}),
             );
+            let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            if record.upgrade_failed(&text("code"), &text("message"), now) {
+                // Nobody asked for it: the extension is as it was, and its statuses tell.
+                record.statuses = Vec::new();
+                return Some(end);
+            }
             record.state = ExtensionState::Failed;
             record.current_version = said.version.as_deref().map(bounded);
             record.error = Some(error.clone());
@@ -351,11 +363,11 @@ fn audit(app: &App, id: &ResourceId, state: &str) -> AuditEntry {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    fn record(state: ExtensionState) -> ExtensionRecord {
+    pub fn record(state: ExtensionState) -> ExtensionRecord {
         ExtensionRecord {
             extension_type: "t.t".into(),
             namespace: "n".into(),
@@ -372,6 +384,7 @@ mod tests {
             error: None,
             operation: None,
             identity: None,
+            upgrades: Default::default(),
         }
     }
 
@@ -384,11 +397,25 @@ mod tests {
     fn only_what_was_asked_for_counts() {
         let mut creating = record(ExtensionState::Creating);
 
-        assert!(take_over(&mut creating, &said(2, "Installed")).is_none(), "an older generation");
-        assert!(take_over(&mut creating, &said(4, "Installed")).is_none(), "one that was never given");
-        assert!(take_over(&mut creating, &said(3, "Conquered")).is_none());
-        assert!(!take_over(&mut creating, &said(3, "Removed")).unwrap().is_gone, "nobody asked for that");
-        assert!(take_over(&mut creating, &said(3, "Installed")).unwrap().operation.is_some());
+        assert!(
+            take_over(&mut creating, &said(2, "Installed"), Timestamp::UNIX_EPOCH).is_none(),
+            "an older generation"
+        );
+        assert!(
+            take_over(&mut creating, &said(4, "Installed"), Timestamp::UNIX_EPOCH).is_none(),
+            "one that was never given"
+        );
+        assert!(take_over(&mut creating, &said(3, "Conquered"), Timestamp::UNIX_EPOCH).is_none());
+        assert!(
+            !take_over(&mut creating, &said(3, "Removed"), Timestamp::UNIX_EPOCH).unwrap().is_gone,
+            "nobody asked for that"
+        );
+        assert!(
+            take_over(&mut creating, &said(3, "Installed"), Timestamp::UNIX_EPOCH)
+                .unwrap()
+                .operation
+                .is_some()
+        );
         assert_eq!(creating.state, ExtensionState::Succeeded);
     }
 
@@ -396,7 +423,7 @@ mod tests {
     fn texts_are_bounded() {
         let mut creating = record(ExtensionState::Creating);
 
-        take_over(&mut creating, &said(3, "Installing"));
+        take_over(&mut creating, &said(3, "Installing"), Timestamp::UNIX_EPOCH);
 
         assert_eq!(creating.statuses[0]["message"].as_str().unwrap().len(), LONGEST_TEXT);
     }

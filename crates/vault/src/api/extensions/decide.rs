@@ -1,6 +1,9 @@
 //! What a PUT or a PATCH makes of an extension.
 
-use super::record::{BACKUP_NAMESPACE, BACKUP_TYPE, ExtensionRecord};
+use super::{
+    record::{BACKUP_NAMESPACE, BACKUP_TYPE, ExtensionRecord},
+    upgrade::UpgradeMode,
+};
 use arm::{ArmError, Fields};
 use protection::settings::SHORT;
 use std::collections::BTreeMap;
@@ -22,6 +25,8 @@ pub struct Given {
     pub protected: Option<BTreeMap<String, Zeroizing<String>>>,
     /// Minor versions are taken by themselves.
     pub auto_upgrade: Option<bool>,
+    /// Which versions are; it goes before `auto_upgrade`.
+    pub mode: Option<UpgradeMode>,
     /// From which train.
     pub release_train: Option<String>,
     /// A version.
@@ -58,6 +63,12 @@ pub fn given(body: &serde_json::Value) -> Result<Given, ArmError> {
         ));
     }
     let protected = texts("configurationProtectedSettings")?;
+    let mode = match fields.text("autoUpgradeMode")?.filter(|mode| !mode.is_empty()) {
+        None => None,
+        Some(text) => Some(UpgradeMode::read(text).ok_or_else(|| {
+            fields.wrong("autoUpgradeMode", format!("is '{text}'; it is none, patch or compatible"))
+        })?),
+    };
     Ok(Given {
         extension_type: fields.text("extensionType")?.map(str::to_lowercase),
         namespace,
@@ -65,6 +76,7 @@ pub fn given(body: &serde_json::Value) -> Result<Given, ArmError> {
         protected: protected
             .map(|all| all.into_iter().map(|(key, value)| (key, Zeroizing::new(value))).collect()),
         auto_upgrade: fields.flag("autoUpgradeMinorVersion")?,
+        mode,
         release_train: fields.text("releaseTrain")?.filter(|train| !train.is_empty()).map(str::to_lowercase),
         version: fields.text("version")?.filter(|version| !version.is_empty()).map(str::to_owned),
     })

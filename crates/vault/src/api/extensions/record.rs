@@ -85,6 +85,9 @@ pub struct ExtensionRecord {
     /// Its identity.
     #[serde(default)]
     pub identity: Option<ExtensionIdentity>,
+    /// How it takes newer versions.
+    #[serde(default)]
+    pub upgrades: super::upgrade::Upgrades,
 }
 
 /// The Backup Extension of a cluster.

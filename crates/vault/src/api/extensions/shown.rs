@@ -1,6 +1,9 @@
 //! An extension as clients read it. Source: `Extension` of the Microsoft.KubernetesConfiguration API.
 
-use super::record::{BACKUP_TYPE, ExtensionRecord, ExtensionState, KIND};
+use super::{
+    record::{BACKUP_TYPE, ExtensionRecord, ExtensionState, KIND},
+    upgrade::statuses,
+};
 use arm::ResourceId;
 use serde_json::{Value, json};
 
@@ -18,6 +21,7 @@ pub fn shown(id: &ResourceId, extension: &ExtensionRecord, protected: &[String],
     });
     let hidden: serde_json::Map<String, Value> =
         protected.iter().map(|key| (key.clone(), json!(""))).collect();
+    let all = [statuses(extension), extension.statuses.clone()].concat();
     json!({
         "id": id,
         "name": id.name(),
@@ -25,6 +29,7 @@ pub fn shown(id: &ResourceId, extension: &ExtensionRecord, protected: &[String],
         "properties": {
             "extensionType": extension.extension_type,
             "autoUpgradeMinorVersion": extension.auto_upgrade,
+            "autoUpgradeMode": extension.upgrade_mode().text(),
             "releaseTrain": extension.release_train,
             "version": extension.pinned_version,
             "currentVersion": extension.current_version,
@@ -32,7 +37,7 @@ pub fn shown(id: &ResourceId, extension: &ExtensionRecord, protected: &[String],
             "configurationSettings": extension.settings,
             "configurationProtectedSettings": hidden,
             "provisioningState": state(extension.state),
-            "statuses": extension.statuses,
+            "statuses": all,
             "errorInfo": extension.error,
             "customLocationSettings": null,
             "packageUri": null,

@@ -6,14 +6,14 @@ use crate::{
     api::{
         Call, Failure, Loaded, extensions,
         guards::{self, Critical},
-        jobs::{self, JobRecord, Task},
+        jobs::{self, JobRecord, Managed, Task, manage},
         operation, policies, read,
         resource::TRIES,
     },
     protect::{
         expire, purge, schedule,
         start::{self, Occasion},
-        validate,
+        sync as sync_work, validate,
     },
     reply::Reply,
     store::{Change, StoreError},
@@ -148,42 +148,58 @@ pub async fn check_rate(
 
 /// Stops protection; what there is stays for ever.
 pub async fn stop(call: &Call<'_>) -> Result<Reply, Failure> {
-    change(call, Some(Critical::StopProtection), |instance| match instance.document.state {
-        ProtectionState::ProtectionConfigured
-        | ProtectionState::BackupSchedulesSuspended
-        | ProtectionState::ProtectionError
-        | ProtectionState::ProtectionStopped => Ok(ProtectionState::ProtectionStopped),
-        _ => Err(wrong_state(instance, "be stopped")),
+    change(call, Some(Critical::StopProtection), Managed::StopProtection, |instance| {
+        match instance.document.state {
+            ProtectionState::ProtectionConfigured
+            | ProtectionState::BackupSchedulesSuspended
+            | ProtectionState::ProtectionError
+            | ProtectionState::ProtectionStopped => Ok(ProtectionState::ProtectionStopped),
+            _ => Err(wrong_state(instance, "be stopped")),
+        }
     })
     .await
 }
 
 /// Stops backups; what there is goes on to expire.
 pub async fn suspend(call: &Call<'_>) -> Result<Reply, Failure> {
-    change(call, Some(Critical::SuspendBackups), |instance| match instance.document.state {
-        ProtectionState::ProtectionConfigured
-        | ProtectionState::ProtectionError
-        | ProtectionState::BackupSchedulesSuspended => Ok(ProtectionState::BackupSchedulesSuspended),
-        _ => Err(wrong_state(instance, "be suspended")),
+    change(call, Some(Critical::SuspendBackups), Managed::SuspendBackups, |instance| {
+        match instance.document.state {
+            ProtectionState::ProtectionConfigured
+            | ProtectionState::ProtectionError
+            | ProtectionState::BackupSchedulesSuspended => Ok(ProtectionState::BackupSchedulesSuspended),
+            _ => Err(wrong_state(instance, "be suspended")),
+        }
     })
     .await
 }
 
+/// Goes on after protection was stopped.
+pub async fn resume_protection(call: &Call<'_>) -> Result<Reply, Failure> {
+    resume(call, Managed::ResumeProtection).await
+}
+
+/// Goes on after backups were suspended.
+pub async fn resume_backups(call: &Call<'_>) -> Result<Reply, Failure> {
+    resume(call, Managed::ResumeBackups).await
+}
+
 /// Goes on with backups. What could not be protected is looked at again first, for its owner says that it is mended.
-pub async fn resume(call: &Call<'_>) -> Result<Reply, Failure> {
+async fn resume(call: &Call<'_>, operation: Managed) -> Result<Reply, Failure> {
     for _ in 0..TRIES {
         let mut instance = live(call, call.scope()?).await?;
         instance.document.state = match instance.document.state {
             ProtectionState::ProtectionError => ProtectionState::UpdatingProtection,
             ProtectionState::ConfiguringProtectionFailed => ProtectionState::ConfiguringProtection,
-            _ => return resume_schedule(call).await,
+            _ => return resume_schedule(call, operation).await,
         };
         instance.document.next = ProtectionState::ProtectionConfigured;
         let begun = operation::begin(call, &call.operation.needs.action(""), &instance.id);
+        let (job, made) = manage::begun(&instance.id, &instance.document, operation, call.now)?;
         let changes = [
             instance.write()?,
             Change::Begin(begun.clone()),
-            validate::configure(&instance.id, &begun.id, call.now),
+            validate::configure(&instance.id, &begun.id, &job, call.now),
+            made,
         ];
         match call.commit(&changes).await {
             Ok(()) => {
@@ -197,8 +213,8 @@ pub async fn resume(call: &Call<'_>) -> Result<Reply, Failure> {
     Err(StoreError::Conflict(call.scope()?.to_string()).into())
 }
 
-async fn resume_schedule(call: &Call<'_>) -> Result<Reply, Failure> {
-    change(call, None, |instance| match instance.document.state {
+async fn resume_schedule(call: &Call<'_>, operation: Managed) -> Result<Reply, Failure> {
+    change(call, None, operation, |instance| match instance.document.state {
         ProtectionState::ProtectionStopped
         | ProtectionState::BackupSchedulesSuspended
         | ProtectionState::ProtectionConfigured => Ok(ProtectionState::ProtectionConfigured),
@@ -211,10 +227,11 @@ async fn resume_schedule(call: &Call<'_>) -> Result<Reply, Failure> {
 async fn change(
     call: &Call<'_>,
     guard: Option<Critical>,
+    what: Managed,
     to: impl Fn(&Loaded<InstanceRecord>) -> Result<ProtectionState, ArmError>,
 ) -> Result<Reply, Failure> {
-    if let Some(what) = guard {
-        guards::check(call, &vault_of_path(call)?, what, &approvals(call)?).await?;
+    if let Some(critical) = guard {
+        guards::check(call, &vault_of_path(call)?, critical, &approvals(call)?).await?;
     }
     for _ in 0..TRIES {
         let instance = live(call, call.scope()?).await?;
@@ -222,6 +239,7 @@ async fn change(
         let (moved, put) = moved(&instance, state)?;
         let ended = operation::finished(call, &call.operation.needs.action(""), &moved.id);
         let mut changes = vec![put, Change::Begin(ended.clone())];
+        changes.push(manage::done(&moved.id, &moved.document, what, call.now)?);
         if state.is_scheduled() {
             changes
                 .extend(alerts::instance_returns(call.app, Rule::BackupsStopped, &moved.id, call.now).await?);
@@ -252,9 +270,10 @@ async fn change(
     Err(StoreError::Conflict(call.scope()?.to_string()).into())
 }
 
-/// Looks again at what the instance is made of.
+/// Has the instance looked at as it really is, and its schedule and retention too.
 pub async fn sync(call: &Call<'_>) -> Result<Reply, Failure> {
     let instance = live(call, call.scope()?).await?;
+    let mut force = false;
     if let Some(body) = call.optional_json()? {
         let fields = Fields::of(&body)?;
         let kind = fields.text("syncType")?.unwrap_or("Default");
@@ -263,10 +282,14 @@ pub async fn sync(call: &Call<'_>) -> Result<Reply, Failure> {
                 .wrong("syncType", format!("is '{kind}'; known are Default and ForceResync"))
                 .into());
         }
+        force = kind.eq_ignore_ascii_case("ForceResync");
     }
-    let ended = operation::finished(call, &call.operation.needs.action(""), &instance.id);
+    let begun = operation::begin(call, &call.operation.needs.action(""), &instance.id);
+    let (job, made) = manage::begun(&instance.id, &instance.document, Managed::SyncProtection, call.now)?;
     let changes = [
-        Change::Begin(ended.clone()),
+        Change::Begin(begun.clone()),
+        made,
+        sync_work::begin(&instance.id, &begun.id, &job, force, call.now)?,
         Change::AddWork(schedule::work(&instance.id, call.now)),
         Change::AddWork(expire::work(&instance.id, call.now)),
         Change::Hurry(schedule::work_id(&instance.id), call.now),
@@ -274,7 +297,7 @@ pub async fn sync(call: &Call<'_>) -> Result<Reply, Failure> {
     ];
     call.commit(&changes).await?;
     call.app.poke_work.notify_one();
-    Ok(operation::accepted(call, &ended))
+    Ok(operation::accepted(call, &begun))
 }
 
 /// Brings a deleted instance back. It stays stopped until it is resumed, as in the original.
@@ -300,6 +323,7 @@ pub async fn undelete(call: &Call<'_>) -> Result<Reply, Failure> {
             Change::Begin(ended.clone()),
             turn.take(),
         ];
+        changes.push(manage::done(&instance.id, &instance.document, Managed::UndeleteProtection, call.now)?);
         changes
             .extend(alerts::instance_returns(call.app, Rule::UpcomingPurge, &instance.id, call.now).await?);
         match call.commit(&changes).await {

@@ -12,6 +12,7 @@ use crate::{
     api::{
         Call, Failure, Loaded,
         guards::{self, Critical},
+        jobs::{Managed, manage},
         operation, points, policies,
         resource::{self, TRIES},
     },
@@ -74,12 +75,14 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
         let found: Option<Loaded<InstanceRecord>> = resource::load(call.app.store.as_ref(), given).await?;
         resource::check_conditions(call, found.as_ref().map(|one| one.version))?;
         let mut more = Vec::new();
-        let (id, record, expected, status) = match found {
+        let (id, record, expected, status, what) = match found {
             Some(before) => {
                 let expected = Expected::Version(before.version);
                 let record = changed(&before, wanted.clone(), tags.clone())?;
+                let mut what = Managed::UpdateProtection;
                 if before.document.instance.policy != wanted.policy {
                     let alone = check_alone(call, &owner.id, &wanted, Some(&before.id)).await?;
+                    what = Managed::ChangePolicy;
                     if owner.facts.is_immutable {
                         check_retention(call, &before.document.instance.policy, &wanted.policy).await?;
                     }
@@ -93,7 +96,7 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
                     more = shortened(call, &owner.id, &before, &wanted.policy).await?;
                     more.extend(alone);
                 }
-                (before.id, record, expected, 200)
+                (before.id, record, expected, 200, what)
             }
             None => {
                 check_quota(call, &owner.id).await?;
@@ -104,15 +107,18 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
                     .id
                     .child("backupInstances", given.name())
                     .map_err(|error| ArmError::new(400, "InvalidResourceName", error.to_string()))?;
-                (id, new(wanted.clone(), tags.clone().unwrap_or_default()), Expected::Absent, 201)
+                let record = new(wanted.clone(), tags.clone().unwrap_or_default());
+                (id, record, Expected::Absent, 201, Managed::ConfigureProtection)
             }
         };
         let begun =
             operation::begin(call, "Microsoft.DataProtection/backupVaults/backupInstances/write", &id);
+        let (job, made) = manage::begun(&id, &record, what, call.now)?;
         let mut changes = vec![
             resource::put(&id, &record, expected)?,
             Change::Begin(begun.clone()),
-            validate::configure(&id, &begun.id, call.now),
+            validate::configure(&id, &begun.id, &job, call.now),
+            made,
         ];
         changes.extend(more);
         match call.commit(&changes).await {
@@ -338,6 +344,7 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
             Change::Drop(schedule::work_id(&instance.id)),
             purge::change(&instance.id, purge_at),
             Change::Begin(ended.clone()),
+            manage::done(&instance.id, &instance.document, Managed::DeleteProtection, call.now)?,
         ];
         let until = if days > 0 { format!("goes for good on {purge_at}") } else { "goes at once".to_owned() };
         let text = format!(

@@ -32,6 +32,22 @@ pub enum JobStatus {
     Cancelled,
 }
 
+/// What is done to an instance besides backups and restores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // the names are what clients read
+pub enum Managed {
+    ConfigureProtection,
+    UpdateProtection,
+    ChangePolicy,
+    StopProtection,
+    SuspendBackups,
+    ResumeProtection,
+    ResumeBackups,
+    DeleteProtection,
+    UndeleteProtection,
+    SyncProtection,
+}
+
 /// What a job does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "camelCase")]
@@ -60,6 +76,11 @@ pub enum Task {
         /// It is only planned; nothing is written.
         #[serde(default)]
         plan: bool,
+    },
+    /// Changes an instance; the vault does it itself.
+    Manage {
+        /// What is done.
+        operation: Managed,
     },
 }
 
@@ -123,6 +144,9 @@ pub struct JobRecord {
     /// The step that the cluster says is under way.
     #[serde(default)]
     pub stage: Option<String>,
+    /// The last step that the cluster named, by its name alone; it stays when the job is over.
+    #[serde(default)]
+    pub reached: Option<String>,
     /// When the cluster last said something new.
     #[serde(default)]
     pub heard_at: Option<Timestamp>,
@@ -163,24 +187,44 @@ impl JobStatus {
 }
 
 impl Task {
-    /// The kind of the custom resource by which a cluster carries it out, and its plural.
-    pub fn resource(&self) -> (&'static str, &'static str) {
+    /// The kind of the custom resource by which a cluster carries it out, and its plural. What the vault does itself has none.
+    pub fn resource(&self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::Backup { .. } => ("Backup", "backups"),
-            Self::Restore { .. } => ("Restore", "restores"),
+            Self::Backup { .. } => Some(("Backup", "backups")),
+            Self::Restore { .. } => Some(("Restore", "restores")),
+            Self::Manage { .. } => None,
         }
     }
 
-    /// `Backup` or `Restore`.
+    /// `Backup`, `Restore` or `Management`.
     pub fn category(&self) -> &'static str {
-        self.resource().0
+        self.resource().map_or("Management", |(kind, _)| kind)
     }
 
     /// What it does: its category, or `PlanRestore`, which is ours.
     pub fn operation(&self) -> &'static str {
         match self {
             Self::Restore { plan: true, .. } => "PlanRestore",
+            Self::Manage { operation } => operation.text(),
             _ => self.category(),
+        }
+    }
+}
+
+impl Managed {
+    /// As clients read it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::ConfigureProtection => "ConfigureProtection",
+            Self::UpdateProtection => "UpdateProtection",
+            Self::ChangePolicy => "ChangePolicy",
+            Self::StopProtection => "StopProtection",
+            Self::SuspendBackups => "SuspendBackups",
+            Self::ResumeProtection => "ResumeProtection",
+            Self::ResumeBackups => "ResumeBackups",
+            Self::DeleteProtection => "DeleteProtection",
+            Self::UndeleteProtection => "UndeleteProtection",
+            Self::SyncProtection => "SyncProtection",
         }
     }
 }

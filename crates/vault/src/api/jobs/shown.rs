@@ -1,6 +1,10 @@
 //! A job as clients read it. Source: `AzureBackupJob` of the Microsoft.DataProtection API.
 
-use super::record::{JobRecord, JobStatus, Task};
+use super::{
+    manage::STATE,
+    record::{JobRecord, JobStatus, Task},
+    sub_tasks::sub_tasks,
+};
 use arm::{ResourceId, instance::CLUSTERS};
 use jiff::{SignedDuration, Timestamp};
 use protection::Problem;
@@ -10,7 +14,11 @@ use serde_json::{Map, Value, json};
 pub fn shown(id: &ResourceId, job: &JobRecord, etag: &str, now: Timestamp) -> Value {
     let vault = id.parent().map(|vault| vault.name().to_owned()).unwrap_or_default();
     let duration = job.ended_at.unwrap_or(now).duration_since(job.started_at);
-    let actions: &[&str] = if job.status == JobStatus::InProgress { &["Cancel"] } else { &[""] };
+    let actions: &[&str] = if job.status == JobStatus::InProgress && job.task.resource().is_some() {
+        &["Cancel"]
+    } else {
+        &[""]
+    };
     let errors = (!job.errors.is_empty()).then(|| job.errors.iter().map(error).collect::<Vec<_>>());
     let restore_type = matches!(job.task, Task::Restore { .. }).then_some("RecoveryPointBased");
     json!({
@@ -57,11 +65,11 @@ pub fn shown(id: &ResourceId, job: &JobRecord, etag: &str, now: Timestamp) -> Va
 fn extended(job: &JobRecord) -> Value {
     let destination = match &job.task {
         Task::Restore { request, .. } => Some(request.target.resource.as_str()),
-        Task::Backup { .. } => None,
+        Task::Backup { .. } | Task::Manage { .. } => None,
     };
     let is_restore = destination.is_some();
     json!({
-        "backupInstanceState": null,
+        "backupInstanceState": job.details.get(STATE),
         "dataTransferredInBytes": job.bytes,
         "recoveryDestination": destination,
         "sourceRecoverPoint": point(job, is_restore),
@@ -77,24 +85,6 @@ fn point(job: &JobRecord, wanted: bool) -> Value {
         Some(point) => json!({"recoveryPointID": point.id, "recoveryPointTime": point.time}),
         None => Value::Null,
     }
-}
-
-/// The two steps that every job has: asking the cluster, and the cluster's own work.
-fn sub_tasks(job: &JobRecord) -> Value {
-    let asked = if job.requested {
-        "Completed"
-    } else if job.status.is_over() {
-        job.status.text()
-    } else {
-        "InProgress"
-    };
-    let work = if job.requested { job.status.text() } else { "NotStarted" };
-    json!([
-        {"taskId": 1, "taskName": format!("Trigger {}", job.task.operation()), "taskStatus": asked,
-            "taskProgress": null, "additionalDetails": null},
-        {"taskId": 2, "taskName": job.task.operation(), "taskStatus": work, "taskProgress": job.stage,
-            "additionalDetails": null},
-    ])
 }
 
 fn details(job: &JobRecord) -> Value {

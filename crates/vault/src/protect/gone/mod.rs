@@ -11,7 +11,7 @@ pub mod prune;
 mod turns;
 
 pub use decide::{Gone, Seen, Standing, Watch, standing};
-pub use erase::{erase, lost, lost_with};
+pub use erase::{Closed, erase, lost, lost_with, open};
 pub use found::{Found, LeftSnapshot};
 pub use observe::look;
 pub use turns::{Turn, Turns};
