@@ -21,7 +21,7 @@ fn judge(ids: &[String], report: &Report) -> Result<Vec<Status>, ActError> {
         match report.findings.iter().find(|finding| finding.id == *id) {
             None => statuses.push(note(Level::Information, format!("{id}: this agent cannot judge it."))),
             Some(finding) => match &finding.outcome {
-                Outcome::Passed => {}
+                Outcome::Passed | Outcome::NotApplicable { .. } => {}
                 Outcome::Failed { severity: Severity::Block } => blocking.push(finding),
                 Outcome::Failed { severity: Severity::Warn } => {
                     let text = sentence(finding);

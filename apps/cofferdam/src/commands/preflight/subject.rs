@@ -1,7 +1,9 @@
 //! What the checks look at: the settings on the command line, else what is installed.
 
+use super::{PreflightArgs, tools::tools};
 use crate::{
     cluster::ClusterArgs, commands::install::Wish, commands::repository::static_credential, exit::Failure,
+    wait,
 };
 use extension::{
     checks::{account, bucket_path, needed, pod_of},
@@ -14,8 +16,8 @@ use k8s_openapi::api::{
     rbac::v1::ClusterRole,
 };
 use kube::{Api, Client, ResourceExt};
-use prerequisites::{Observed, Profile, Purpose, Report, evaluate};
-use probes::{Account, Location, Subject, observe};
+use prerequisites::{Judged, Observed, Profile, Purpose, Report, evaluate, judge};
+use probes::{Account, Location, Subject, Survey, observe};
 use std::sync::Arc;
 use storage::credential::CredentialSource;
 use telemetry::{Clock, SystemClock};
@@ -33,15 +35,56 @@ pub struct Wanted<'a> {
     pub installing: bool,
 }
 
-/// Observes and judges.
+/// Observes and judges what an installation depends on.
 pub async fn look(cluster: &ClusterArgs, wanted: &Wanted<'_>, profile: Profile) -> Result<Report, Failure> {
-    let client = match cluster.client().await {
-        Ok(client) => Observed::Seen(client),
-        Err(failure) => Observed::NotObservable(failure.message().to_owned()),
-    };
+    let client = observed(cluster.client().await);
     let subject = subject(client.seen(), &cluster.namespace, wanted).await?;
     let facts = observe(client, &subject, &SystemClock).await;
     Ok(evaluate(&facts, profile, Purpose::Install))
+}
+
+/// Observes and judges the whole catalogue, with a live line on terminals.
+pub async fn survey(
+    cluster: &ClusterArgs,
+    wanted: &Wanted<'_>,
+    args: &PreflightArgs,
+    profile: Profile,
+) -> Result<Vec<Judged>, Failure> {
+    let client = observed(cluster.client().await);
+    let target = match &args.target_kubeconfig {
+        None => None,
+        Some(file) => {
+            let theirs = ClusterArgs { kubeconfig: Some(file.clone()), context: None, ..cluster.clone() };
+            Some(observed(theirs.client().await))
+        }
+    };
+    let subject = subject(client.seen(), &cluster.namespace, wanted).await?;
+    let (arm, named) = args.arm.open().await?;
+    let with = |given: &[String], named: &[String]| [given, named].concat();
+    let bar = wait::bar();
+    let it = Survey {
+        subject: &subject,
+        deployment: NAME,
+        namespaces: &with(&args.include_namespaces, &named.namespaces),
+        hooks: &with(&args.backup_hook, &named.hooks),
+        target,
+        tools: tools(profile).await,
+        arm,
+        shown: &|what| bar.set_message(format!("looked at: {what}")),
+    };
+    let mut facts = probes::survey(client, it, &SystemClock).await;
+    if let Some(file) = &args.target_kubeconfig {
+        facts.names.0.insert("target-kubeconfig", file.display().to_string());
+    }
+    bar.finish_and_clear();
+    Ok(judge(&facts, profile, Purpose::Preflight))
+}
+
+fn observed(client: Result<Client, Failure>) -> Observed<Client> {
+    match client {
+        Ok(client) => Observed::Seen(client),
+        Err(failure) => Observed::NotObservable(failure.message().to_owned()),
+    }
 }
 
 async fn subject(client: Option<&Client>, namespace: &str, wanted: &Wanted<'_>) -> Result<Subject, Failure> {
