@@ -64,7 +64,7 @@ const ALWAYS: &[Purpose] = &[Purpose::Install, Purpose::Backup, Purpose::Restore
 /// A restore neither writes to the location nor cares for other volumes than its own.
 const NOT_RESTORE: &[Purpose] = &[Purpose::Install, Purpose::Backup];
 /// How the checks of a resource manager are tested.
-const ARM: &str = "unit test; scenario `preflight_arm` against a running vault";
+const ARM: &str = "unit test; test `vault_preflight` against a running vault";
 const IN_CLUSTER: &str = "a probe inside of the cluster";
 
 /// Every check.
