@@ -433,10 +433,11 @@ fn somebody_who_may_only_read_is_told_which_rights_are_missing() {
     let scope = world.vault.split("/resourceGroups/").next().unwrap();
     let who = reader["objectId"].as_str().unwrap();
     world.done(&["role", "assignment", "create", "--assignee", who, "--role", "Reader", "--scope", scope]);
-    let file = world.config.join("reader.json");
-    std::fs::write(&file, made).unwrap();
+    let name = format!("principal-{}.json", reader["clientId"].as_str().unwrap());
+    let file = world.served.data.join(name);
 
-    world.done(&["login", "--credential-file", text(&file), "--ca", text(&world.authority())]);
+    let url = world.served.url.as_str();
+    world.done(&["login", "--vault-url", url, "--credential-file", text(&file), "--ca", text(&world.authority())]);
     let found = world.preflight(&[]);
 
     assert_eq!(found.with("Failed"), ["P22"], "{:#}", found.document);
