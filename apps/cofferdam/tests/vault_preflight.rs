@@ -437,7 +437,15 @@ fn somebody_who_may_only_read_is_told_which_rights_are_missing() {
     let file = world.served.data.join(name);
 
     let url = world.served.url.as_str();
-    world.done(&["login", "--vault-url", url, "--credential-file", text(&file), "--ca", text(&world.authority())]);
+    world.done(&[
+        "login",
+        "--vault-url",
+        url,
+        "--credential-file",
+        text(&file),
+        "--ca",
+        text(&world.authority()),
+    ]);
     let found = world.preflight(&[]);
 
     assert_eq!(found.with("Failed"), ["P22"], "{:#}", found.document);

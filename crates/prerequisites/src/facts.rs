@@ -59,8 +59,8 @@ pub struct Facts {
     pub objects: Observed<u64>,
     /// Admission webhooks whose service nobody answers for.
     pub webhooks: Observed<Vec<BrokenWebhook>>,
-    /// Network policies that restrict what the extension's pods may reach, by name.
-    pub network_policies: Observed<Vec<String>>,
+    /// Network policies of the extension's namespace.
+    pub network_policies: Observed<NetworkPolicies>,
     /// Pod-managed identity.
     pub pod_identity: Observed<PodIdentity>,
     /// The hooks that the configuration names.
@@ -445,6 +445,15 @@ pub struct BrokenWebhook {
     pub service_exists: bool,
     /// Whether objects are refused as long as it does not answer.
     pub refuses: bool,
+}
+
+/// What network policies let the extension's pods reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetworkPolicies {
+    /// Those that restrict it, as `<namespace>/<name>`; none when one of them lets everything out.
+    pub restricting: Vec<String>,
+    /// Whether any of their rules lets something out.
+    pub lets_some_out: bool,
 }
 
 /// Pod-managed identity, which answers in the place of the machine's own.

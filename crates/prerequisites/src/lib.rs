@@ -22,8 +22,9 @@ pub use evaluate::{Judged, evaluate, judge};
 pub use evidence::{Evidence, printable};
 pub use facts::{
     BrokenWebhook, Cluster, ClusterVolume, Contents, DryRun, ExtensionPods, Facts, Hook, LocationFacts,
-    Marks, Names, Namespaces, Node, Nodes, Observed, Owner, PodIdentity, Policies, Registry, Rights,
-    SnapshotApi, SnapshotClassFacts, StoreProbe, SystemParts, Target, Tool, VeleroFacts, VolumeKind, Whose,
+    Marks, Names, Namespaces, NetworkPolicies, Node, Nodes, Observed, Owner, PodIdentity, Policies, Registry,
+    Rights, SnapshotApi, SnapshotClassFacts, StoreProbe, SystemParts, Target, Tool, VeleroFacts, VolumeKind,
+    Whose,
 };
 pub use pages::{page, page_name, table};
 pub use resource_manager::{

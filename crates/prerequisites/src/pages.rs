@@ -57,6 +57,8 @@ pub fn table() -> String {
             ),
         );
     }
+    let unproved = catalogue().iter().filter(|check| check.only_azure).count();
+    add(&mut text, format_args!("\n{unproved} of {} checks are *not proved on AKS*.", catalogue().len()));
     text
 }
 

@@ -1,7 +1,7 @@
 //! P1: the extension runs in the cluster.
 
-use super::{not_installed, pods_problem};
-use crate::verdict::{fails, passed, when_seen};
+use super::{not_installed, pods_problem, some};
+use crate::verdict::{fails, passed, unseen, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
 pub(crate) static CHECK: Check = Check {
@@ -11,7 +11,7 @@ pub(crate) static CHECK: Check = Check {
     scope: Scope::Cluster,
     cofferdam: Weight::Blocks,
     aks: Weight::Blocks,
-    observed_by: "the extension's Deployment, its Lease and its pods",
+    observed_by: "the extension's Deployment, its Lease and its pods; with the rules of AKS, resource manager: provisioningState of the extension",
     code: Some("UserErrorKubernetesBackupExtensionNotFoundError"),
     purposes: &[],
     depends_on: &["P4", "P15", "P20", "P28", "P29"],
@@ -26,8 +26,9 @@ pub(crate) static CHECK: Check = Check {
     rule: judge,
 };
 
-fn judge(facts: &Facts, _: Profile) -> Verdict {
+fn judge(facts: &Facts, profile: Profile) -> Verdict {
     when_seen(&facts.extension, |extension| match extension {
+        None if profile == Profile::Aks => originals(facts),
         None => not_installed(),
         Some(pods) if pods.available > 0 => {
             let leads = if pods.leads { ", and it renews its lease" } else { "" };
@@ -40,4 +41,18 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
             .about(std::slice::from_ref(&pods.deployment))
             .number("wanted", pods.wanted),
     })
+}
+
+/// Under the rules of AKS the original's extension will do; the cluster's resource says how it is.
+fn originals(facts: &Facts) -> Verdict {
+    let installed = facts.arm.seen().and_then(|arm| arm.extension.seen()).and_then(Option::as_ref);
+    let deployments = facts.original.seen().map(Vec::as_slice).unwrap_or_default();
+    match installed {
+        Some(one) if one.state == "Succeeded" => passed(format!("{} is installed", one.name)),
+        Some(one) => fails(format!("{} is {}", one.name, one.state)),
+        None if deployments.is_empty() => not_installed(),
+        None => {
+            unseen(format!("{} is there; how it is, the cluster's resource says (--arm)", some(deployments)))
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! P43: no network policy keeps the extension from the API server.
 
 use super::some;
-use crate::verdict::{fails, informs, passed, when_seen};
-use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
+use crate::verdict::{fails, fails_as, informs, passed, when_seen};
+use crate::{Check, Facts, Fix, Profile, Scope, Severity, Verdict, Weight};
 
 pub(crate) static CHECK: Check = Check {
     id: "P43",
@@ -24,19 +24,21 @@ pub(crate) static CHECK: Check = Check {
 };
 
 fn judge(facts: &Facts, _: Profile) -> Verdict {
-    when_seen(&facts.network_policies, |policies| {
-        if policies.is_empty() {
+    when_seen(&facts.network_policies, |seen| {
+        if seen.restricting.is_empty() {
             return passed("no NetworkPolicy restricts what the extension's pods may reach");
         }
-        let said = format!("restricted by {}", some(policies));
-        match facts.extension.seen() {
-            Some(Some(pods)) if pods.leads => {
+        let said = format!("restricted by {}", some(&seen.restricting));
+        let verdict = match (facts.extension.seen(), seen.lets_some_out) {
+            (Some(Some(pods)), _) if pods.leads => {
                 informs(format!("{said}; the extension reaches the API server: it renews its lease"))
-                    .about(policies)
             }
-            _ => {
-                fails(format!("{said}; nothing shows that the API server stays within reach")).about(policies)
-            }
-        }
+            (_, true) => fails_as(
+                Severity::Warn,
+                format!("{said}; some traffic is let out, nothing shows that the API server is part of it"),
+            ),
+            (_, false) => fails(format!("{said}, and no rule lets anything out")),
+        };
+        verdict.about(&seen.restricting)
     })
 }

@@ -50,7 +50,7 @@ fn healthy() -> Facts {
         namespaces: Observed::Seen(Namespaces { count: 4, ..Namespaces::default() }),
         objects: Observed::Seen(200),
         webhooks: Observed::Seen(Vec::new()),
-        network_policies: Observed::Seen(Vec::new()),
+        network_policies: Observed::Seen(NetworkPolicies::default()),
         pod_identity: Observed::Seen(PodIdentity::default()),
         hooks: Observed::Seen(Vec::new()),
         target: Observed::Seen(None),
@@ -501,7 +501,12 @@ fn each_broken_thing_is_named_by_its_check() {
         ("P41", cofferdam, WARNED, |f| seen(&mut f.pod_identity).installed = true),
         ("P43", cofferdam, BLOCKED, |f| {
             missing_pods(f);
-            f.network_policies = Observed::Seen(vec!["deny-all".into()]);
+            seen(&mut f.network_policies).restricting = vec!["deny-all".into()];
+        }),
+        ("P43", cofferdam, WARNED, |f| {
+            missing_pods(f);
+            let restricting = vec!["only-dns".into()];
+            f.network_policies = Observed::Seen(NetworkPolicies { restricting, lets_some_out: true });
         }),
         ("P44", cofferdam, WARNED, |f| {
             let hook = BrokenWebhook {
@@ -544,6 +549,23 @@ fn each_broken_thing_is_named_by_its_check() {
         change(&mut facts);
         named(&facts, profile, id, wanted);
     }
+}
+
+#[test]
+fn under_the_rules_of_aks_the_originals_extension_will_do() {
+    let with = |state: Option<&str>, original: &[&str]| {
+        let installed =
+            state.map(|state| InstalledExtension { state: state.into(), ..InstalledExtension::default() });
+        let mut facts = with_arm(|arm| arm.extension = Observed::Seen(installed));
+        facts.extension = Observed::Seen(None);
+        facts.original = Observed::Seen(original.iter().map(|name| (*name).to_owned()).collect());
+        outcome(&facts, Profile::Aks, "P1")
+    };
+
+    assert_eq!(with(Some("Succeeded"), &["d/o"]), Outcome::Passed);
+    assert_eq!(with(Some("Failed"), &["d/o"]), BLOCKED);
+    assert!(matches!(with(None, &["d/o"]), Outcome::NotObservable { .. }));
+    assert!(matches!(with(None, &[]), Outcome::NotApplicable { .. }));
 }
 
 /// The same of a resource manager.
