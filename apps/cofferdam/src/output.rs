@@ -22,6 +22,10 @@ pub enum Format {
     Yaml,
     /// Values with tabs between them, one thing a line, for shells.
     Tsv,
+    /// JUnit's XML, for continuous integration; `preflight` only.
+    Junit,
+    /// A page of its own; `preflight` only.
+    Html,
 }
 
 /// Prints `value` as JSON or YAML, or what `table` makes of it.
@@ -35,6 +39,10 @@ pub fn print<T: Serialize>(
         Format::Json => serde_json::to_string_pretty(value).map_err(Failure::failed)?,
         Format::Yaml => to_yaml(value)?,
         Format::Tsv => tsv(&serde_json::to_value(value).map_err(Failure::failed)?),
+        Format::Junit | Format::Html => {
+            return Err(Failure::usage("only preflight prints junit and html")
+                .next("Use `-o json` for programs, or leave `-o` out."));
+        }
     };
     line(text.trim_end())
 }

@@ -16,6 +16,12 @@ pub const DATA_PROTECTION: &str = "2025-07-01";
 pub const STORAGE: &str = "2023-05-01";
 /// User-assigned identities.
 pub const IDENTITIES: &str = "2023-01-31";
+/// Network security groups.
+pub const NETWORK: &str = "2024-05-01";
+/// Locks on resources.
+pub const LOCKS: &str = "2020-05-01";
+/// Disks.
+pub const DISKS: &str = "2024-03-02";
 /// Alerts.
 pub const ALERTS: &str = "2023-07-12-preview";
 /// The description of the cloud.

@@ -1,5 +1,6 @@
-//! What a check says: severity, outcome, evidence, fix.
+//! What a check is, and what it says: severity, outcome, evidence, fix.
 
+use crate::{Facts, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// What a failed check means.
@@ -17,9 +18,16 @@ pub enum Severity {
 pub enum Profile {
     /// What this product needs, on any Kubernetes.
     #[default]
-    Generic,
+    #[serde(alias = "generic")]
+    Cofferdam,
     /// What the original demands on AKS: for example no Velero at all.
     Aks,
+}
+
+impl Profile {
+    /// The old name of [`Profile::Cofferdam`].
+    #[allow(non_upper_case_globals, reason = "it stands where the variant of that name stood")]
+    pub const Generic: Self = Self::Cofferdam;
 }
 
 /// What the checks are run for.
@@ -31,6 +39,151 @@ pub enum Purpose {
     Backup,
     /// One restore.
     Restore,
+    /// Everything that there is to know: the whole catalogue.
+    Preflight,
+}
+
+/// Where what must hold, holds or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Scope {
+    /// The subscription.
+    Subscription,
+    /// The Backup vault.
+    Vault,
+    /// The cluster that is backed up.
+    Cluster,
+    /// The object store.
+    Storage,
+    /// What is restored into.
+    Target,
+}
+
+impl Scope {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Subscription => "Subscription",
+            Self::Vault => "Vault",
+            Self::Cluster => "Cluster",
+            Self::Storage => "Storage",
+            Self::Target => "Target",
+        }
+    }
+}
+
+/// What a check that does not hold weighs under a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// It blocks.
+    Blocks,
+    /// It warns.
+    Warns,
+    /// It is told, and counts as passed.
+    Informs,
+    /// Nobody asks, and why.
+    NotApplicable(&'static str),
+}
+
+/// Who carries a fix out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// The product's command line.
+    Cofferdam,
+    /// The Azure CLI.
+    Az,
+    /// The Kubernetes client.
+    Kubectl,
+    /// A person; no command can do it.
+    Person,
+}
+
+/// How to mend what does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fix {
+    /// Who carries it out.
+    pub by: By,
+    /// A command, or a sentence. `{cluster}` and its like are filled in where they are known.
+    pub text: &'static str,
+    /// Whether it is safe enough that the product may carry it out itself once somebody has confirmed.
+    pub automatic: bool,
+}
+
+impl Fix {
+    pub(crate) const fn cofferdam(text: &'static str) -> Self {
+        Self { by: By::Cofferdam, text, automatic: false }
+    }
+
+    pub(crate) const fn az(text: &'static str) -> Self {
+        Self { by: By::Az, text, automatic: false }
+    }
+
+    pub(crate) const fn kubectl(text: &'static str) -> Self {
+        Self { by: By::Kubectl, text, automatic: false }
+    }
+
+    pub(crate) const fn person(text: &'static str) -> Self {
+        Self { by: By::Person, text, automatic: false }
+    }
+
+    /// The same, and the product may carry it out itself.
+    pub(crate) const fn automatic(self) -> Self {
+        Self { automatic: true, ..self }
+    }
+}
+
+/// One row of the catalogue.
+#[derive(Debug, Clone, Copy)]
+pub struct Check {
+    /// `P<number>` of the original's prerequisite, `C<number>` of our own.
+    pub id: &'static str,
+    /// What must hold, as a sentence.
+    pub title: &'static str,
+    /// Why.
+    pub reason: &'static str,
+    /// Where it holds or not.
+    pub scope: Scope,
+    /// What a failure weighs under the rules of this product.
+    pub cofferdam: Weight,
+    /// What it weighs under the rules of AKS backup.
+    pub aks: Weight,
+    /// How it is observed.
+    pub observed_by: &'static str,
+    /// The code by which the original's documents know it.
+    pub code: Option<&'static str>,
+    /// What depends on it, the whole catalogue apart.
+    pub purposes: &'static [Purpose],
+    /// Checks that must have passed before this one makes sense.
+    pub depends_on: &'static [&'static str],
+    /// How to mend it.
+    pub fixes: &'static [Fix],
+    /// How it is tested.
+    pub tested_by: &'static str,
+    /// Whether only Azure itself can prove the rule: it is tested against our resource manager or made-up facts.
+    pub only_azure: bool,
+    pub(crate) rule: fn(&Facts, Profile) -> Verdict,
+}
+
+impl Check {
+    /// What a failure weighs.
+    pub fn weight(&self, profile: Profile) -> Weight {
+        match profile {
+            Profile::Cofferdam => self.cofferdam,
+            Profile::Aks => self.aks,
+        }
+    }
+
+    /// The severity that is shown for it: what a failure means at worst.
+    pub fn severity(&self, profile: Profile) -> Severity {
+        match self.weight(profile) {
+            Weight::Blocks => Severity::Block,
+            Weight::Warns | Weight::Informs | Weight::NotApplicable(_) => Severity::Warn,
+        }
+    }
+
+    pub(crate) fn is_for(&self, purpose: Purpose) -> bool {
+        purpose == Purpose::Preflight || self.purposes.contains(&purpose)
+    }
 }
 
 /// How a check ended.
@@ -51,6 +204,11 @@ pub enum Outcome {
     },
     /// Nobody could look.
     NotObservable {
+        /// Why not.
+        why: String,
+    },
+    /// There is nothing here that it speaks of.
+    NotApplicable {
         /// Why not.
         why: String,
     },

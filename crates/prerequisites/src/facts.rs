@@ -1,5 +1,6 @@
 //! What the probes saw. Every fact says whether it was seen at all.
 
+use crate::ArmFacts;
 use std::collections::BTreeMap;
 
 /// Something that was looked for.
@@ -24,6 +25,8 @@ impl<T> Observed<T> {
 /// Everything that the catalogue judges.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
+    /// The names of this installation, for commands.
+    pub names: Names,
     /// The cluster itself.
     pub cluster: Observed<Cluster>,
     /// Rights that the extension needs and somebody lacks.
@@ -42,6 +45,92 @@ pub struct Facts {
     pub registry: Observed<Registry>,
     /// The storage location.
     pub location: Observed<LocationFacts>,
+    /// The installed extension's pods; nothing when it is not installed.
+    pub extension: Observed<Option<ExtensionPods>>,
+    /// What installs extensions in the cluster.
+    pub system: Observed<SystemParts>,
+    /// Deployments of the original's own extension, as `<namespace>/<name>`.
+    pub original: Observed<Vec<String>>,
+    /// The nodes.
+    pub nodes: Observed<Nodes>,
+    /// Namespaces.
+    pub namespaces: Observed<Namespaces>,
+    /// How many objects a backup of everything would read, about.
+    pub objects: Observed<u64>,
+    /// Admission webhooks whose service nobody answers for.
+    pub webhooks: Observed<Vec<BrokenWebhook>>,
+    /// Network policies of the extension's namespace.
+    pub network_policies: Observed<NetworkPolicies>,
+    /// Pod-managed identity.
+    pub pod_identity: Observed<PodIdentity>,
+    /// The hooks that the configuration names.
+    pub hooks: Observed<Vec<Hook>>,
+    /// The cluster that is restored into; nothing when none was named.
+    pub target: Observed<Option<Target>>,
+    /// The clients of the original on this machine.
+    pub tools: Observed<Vec<Tool>>,
+    /// What a resource manager says.
+    pub arm: Observed<ArmFacts>,
+}
+
+impl Facts {
+    /// No fact was observed, all for the same reason.
+    pub fn unseen(why: &str) -> Self {
+        fn no<T>(why: &str) -> Observed<T> {
+            Observed::NotObservable(why.to_owned())
+        }
+        Self {
+            names: Names::default(),
+            cluster: no(why),
+            rights: no(why),
+            snapshots: no(why),
+            volumes: no(why),
+            velero: no(why),
+            marks: no(why),
+            policies: no(why),
+            registry: no(why),
+            location: no(why),
+            extension: no(why),
+            system: no(why),
+            original: no(why),
+            nodes: no(why),
+            namespaces: no(why),
+            objects: no(why),
+            webhooks: no(why),
+            network_policies: no(why),
+            pod_identity: no(why),
+            hooks: no(why),
+            target: no(why),
+            tools: no(why),
+            arm: no(why),
+        }
+    }
+}
+
+/// The names of this installation, for commands: what stands in braces in a fix.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names(pub BTreeMap<&'static str, String>);
+
+impl Names {
+    /// A text with the names that are known; what is not known stands there in capitals.
+    pub fn fill(&self, text: &str) -> String {
+        let mut parts = text.split('{');
+        let mut filled = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            match part.split_once('}') {
+                Some((name, rest)) => {
+                    let known = self.0.get(name).cloned();
+                    filled.push_str(&known.unwrap_or_else(|| name.to_uppercase().replace('-', "_")));
+                    filled.push_str(rest);
+                }
+                None => {
+                    filled.push('{');
+                    filled.push_str(part);
+                }
+            }
+        }
+        filled
+    }
 }
 
 /// Identity, version and drivers of the cluster.
@@ -49,8 +138,8 @@ pub struct Facts {
 pub struct Cluster {
     /// UID of `kube-system`.
     pub uid: String,
-    /// Major and minor version.
-    pub version: (u32, u32),
+    /// Major, minor and patch version.
+    pub version: (u32, u32, u32),
     /// `gitVersion` as reported.
     pub git_version: String,
     /// Names of the `CSIDriver` objects.
@@ -106,13 +195,38 @@ pub struct SnapshotClassFacts {
     pub velero: bool,
 }
 
-/// A bound claim's volume.
+/// A claim and its volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterVolume {
     /// `<namespace>/<claim>`.
     pub claim: String,
     /// What stores it.
     pub kind: VolumeKind,
+    /// The claim's phase: `Bound`, `Pending`, `Lost`.
+    pub phase: String,
+    /// The StorageClass that the claim names, and whether that one exists.
+    pub class: Option<(String, bool)>,
+    /// The volume's size.
+    pub bytes: u64,
+    /// The driver's handle of the volume; on Azure the id of the disk or share.
+    pub handle: String,
+    /// `protocol` among the volume's attributes.
+    pub protocol: Option<String>,
+}
+
+impl ClusterVolume {
+    /// A bound claim without class.
+    pub fn new(claim: impl Into<String>, kind: VolumeKind) -> Self {
+        Self {
+            claim: claim.into(),
+            kind,
+            phase: "Bound".to_owned(),
+            class: None,
+            bytes: 0,
+            handle: String::new(),
+            protocol: None,
+        }
+    }
 }
 
 /// What stores a volume.
@@ -129,8 +243,10 @@ pub enum VolumeKind {
 /// Velero's traces in the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VeleroFacts {
-    /// Deployments that run it, as `<namespace>/<name>`.
+    /// Its Deployments, as `<namespace>/<name>`.
     pub deployments: Vec<String>,
+    /// Those of them that have a pod.
+    pub running: Vec<String>,
     /// Whether `velero.io` resources are served.
     pub crds: bool,
     /// Its storage locations, as `<bucket>/<prefix>`.
@@ -247,4 +363,143 @@ pub enum StoreProbe {
         /// What to do.
         remedy: String,
     },
+}
+
+/// The installed extension's Deployment and pods.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExtensionPods {
+    /// `<namespace>/<name>` of the Deployment.
+    pub deployment: String,
+    /// Pods that are wanted.
+    pub wanted: u64,
+    /// Pods that are available.
+    pub available: u64,
+    /// Whether one of them renews its lease.
+    pub leads: bool,
+    /// Restarts of all its containers.
+    pub restarts: u64,
+    /// Pods that were ended for lack of memory the last time.
+    pub out_of_memory: Vec<String>,
+    /// Why pods do not run, in the scheduler's or the kubelet's words.
+    pub waiting: Vec<String>,
+    /// Memory that a pod may use, in bytes.
+    pub memory_limit: Option<u64>,
+}
+
+/// What installs and upgrades extensions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SystemParts {
+    /// Deployments of kube-system that do it, ours or the original's, and whether each has a ready pod.
+    pub deployments: Vec<(String, bool)>,
+}
+
+/// The nodes, and what the extension's pod asks of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Nodes {
+    /// Every node.
+    pub all: Vec<Node>,
+    /// CPU that a pod of the extension asks for, in thousandths of a core.
+    pub wanted_cpu: u64,
+    /// Memory that it asks for, in bytes.
+    pub wanted_memory: u64,
+}
+
+/// One node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Its operating system.
+    pub os: String,
+    /// Its architecture.
+    pub arch: String,
+    /// The kubelet's version.
+    pub kubelet: (u32, u32, u32),
+    /// Whether it takes pods and is ready.
+    pub takes_pods: bool,
+    /// Taints that the extension's pod does not tolerate.
+    pub not_tolerated: Vec<String>,
+    /// CPU that nobody has asked for, in thousandths of a core; nothing when pods could not be read.
+    pub free_cpu: Option<u64>,
+    /// Memory that nobody has asked for, in bytes.
+    pub free_memory: Option<u64>,
+}
+
+/// Namespaces, and those that a configuration names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Namespaces {
+    /// How many there are.
+    pub count: u64,
+    /// Those that the configuration names.
+    pub wanted: Vec<String>,
+    /// Those of them that do not exist.
+    pub absent: Vec<String>,
+}
+
+/// An admission webhook whose service nobody answers for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenWebhook {
+    /// `<kind>/<configuration>/<webhook>`.
+    pub name: String,
+    /// `<namespace>/<service>`.
+    pub service: String,
+    /// Whether the service exists.
+    pub service_exists: bool,
+    /// Whether objects are refused as long as it does not answer.
+    pub refuses: bool,
+}
+
+/// What network policies let the extension's pods reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetworkPolicies {
+    /// Those that restrict it, as `<namespace>/<name>`; none when one of them lets everything out.
+    pub restricting: Vec<String>,
+    /// Whether any of their rules lets something out.
+    pub lets_some_out: bool,
+}
+
+/// Pod-managed identity, which answers in the place of the machine's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PodIdentity {
+    /// Whether it is installed.
+    pub installed: bool,
+    /// Whether an exception covers the extension's pods.
+    pub excepted: bool,
+}
+
+/// A hook that a configuration names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// `<namespace>/<name>`.
+    pub name: String,
+    /// Whether it exists.
+    pub exists: bool,
+}
+
+/// The cluster that is restored into.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Target {
+    /// The extension there.
+    pub extension: Option<ExtensionPods>,
+    /// Resources, as `<group>/<version>/<plural>`, that the source serves and the target does not.
+    pub missing_resources: Vec<String>,
+    /// CPU and memory that the source's pods ask for and that the target has free.
+    pub cpu: (u64, u64),
+    /// The same of memory.
+    pub memory: (u64, u64),
+    /// Quotas that are used up, as `<namespace>/<name>`.
+    pub full_quotas: Vec<String>,
+    /// Claims that exist on both sides under one name.
+    pub claims_there: Vec<String>,
+}
+
+/// A client on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tool {
+    /// What it is called.
+    pub name: String,
+    /// Its version, as far as it says one.
+    pub version: (u32, u32, u32),
+    /// The oldest that will do.
+    pub oldest: (u32, u32, u32),
 }

@@ -1,19 +1,34 @@
 //! The prerequisites as a catalogue of checks: pure functions from what was observed to a result with
-//! evidence and a fix. `probes` observes; this crate judges.
+//! evidence and fixes. `probes` observes; this crate judges.
 //!
 //! Ids follow the table of prerequisites of AKS backup (P1 to P51), so that a reader finds the original's
-//! sentence. A check that cannot be observed says so; it never passes.
+//! sentence; C1 and C2 are our own. A check that cannot be observed says so; it never passes.
+//!
+//! One check is one file below `checks`: what must hold, why, how it is seen, what it weighs, how it is mended, and
+//! the rule that judges the facts.
 
-mod catalogue;
 mod check;
+mod checks;
 mod evaluate;
+mod evidence;
 mod facts;
-mod rules;
+mod pages;
+mod resource_manager;
+mod verdict;
 
-pub use catalogue::{Check, catalogue};
-pub use check::{Finding, Outcome, Profile, Purpose, Report, Severity};
-pub use evaluate::evaluate;
+pub use check::{By, Check, Finding, Fix, Outcome, Profile, Purpose, Report, Scope, Severity, Weight};
+pub use checks::catalogue;
+pub use evaluate::{Judged, evaluate, judge};
+pub use evidence::{Evidence, printable};
 pub use facts::{
-    Cluster, ClusterVolume, Contents, DryRun, Facts, LocationFacts, Marks, Observed, Owner, Policies,
-    Registry, Rights, SnapshotApi, SnapshotClassFacts, StoreProbe, VeleroFacts, VolumeKind, Whose,
+    BrokenWebhook, Cluster, ClusterVolume, Contents, DryRun, ExtensionPods, Facts, Hook, LocationFacts,
+    Marks, Names, Namespaces, NetworkPolicies, Node, Nodes, Observed, Owner, PodIdentity, Policies, Registry,
+    Rights, SnapshotApi, SnapshotClassFacts, StoreProbe, SystemParts, Target, Tool, VeleroFacts, VolumeKind,
+    Whose,
 };
+pub use pages::{page, page_name, table};
+pub use resource_manager::{
+    ArmFacts, ArmVault, Binding, Disk, InboundRule, InstalledExtension, ManagedCluster, RoleNeed,
+    StorageAccount, UserRight,
+};
+pub use verdict::Verdict;

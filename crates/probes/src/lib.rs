@@ -3,16 +3,31 @@
 //! Every observer answers `Seen` or says why it could not look; none of them decides.
 
 mod cluster;
+mod configured;
+mod contain;
+mod counts;
+mod discovery;
 mod location;
 mod marks;
+mod network;
+mod nodes;
+mod pages;
 mod policies;
+mod quantity;
+pub mod resource_manager;
 mod rights;
 mod snapshots;
+mod survey;
+mod target;
 mod velero;
 mod volumes;
+mod webhooks;
+mod workload;
 
 pub use location::put_and_take;
+pub use survey::{Survey, survey};
 
+use contain::{MANY, STORE, within};
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::Client;
 use prerequisites::{Facts, Observed};
@@ -79,23 +94,39 @@ pub async fn observe(client: Observed<Client>, subject: &Subject, clock: &dyn Cl
     let client = match client {
         Observed::Seen(client) => client,
         Observed::NotObservable(why) => {
-            let facts = nothing(&format!("the cluster could not be reached: {why}"));
+            let facts = Facts::unseen(&format!("the cluster could not be reached: {why}"));
             return Facts { location: location::observe(&subject.location, None).await, ..facts };
         }
     };
-    let cluster = cluster::observe(&client, &subject.namespace).await;
+    let client = &client;
+    let cluster = cluster::observe(client, &subject.namespace).await;
     let uid = cluster.seen().map(|c| c.uid.clone());
-    let (rights, snapshots, volumes, velero, marks, policies, registry, location) = futures::join!(
-        rights::observe(&client, &subject.needed),
-        snapshots::observe(&client, clock),
-        volumes::observe(&client),
-        velero::observe(&client),
-        marks::observe(&client),
-        policies::observe(&client, subject),
-        policies::registry(&client, subject),
-        location::observe(&subject.location, uid.as_deref()),
+    let (rights, snapshots, volumes, velero, marks, policies, registry, webhooks, original, location) = futures::join!(
+        within("asking for access reviews", MANY, rights::observe(client, &subject.needed)),
+        within("looking at the snapshot API", MANY, snapshots::observe(client, clock)),
+        within("listing claims and volumes", MANY, volumes::observe(client)),
+        within("looking for Velero", MANY, velero::observe(client)),
+        within("looking for velero.io labels", MANY, marks::observe(client)),
+        within("looking at admission policies", MANY, policies::observe(client, subject)),
+        within("looking for the image", MANY, policies::registry(client, subject)),
+        within("looking at admission webhooks", MANY, webhooks::observe(client)),
+        within("looking for the original's extension", MANY, workload::original(client)),
+        within("looking at the store", STORE, location::observe(&subject.location, uid.as_deref())),
     );
-    Facts { cluster, rights, snapshots, volumes, velero, marks, policies, registry, location }
+    Facts {
+        cluster,
+        rights,
+        snapshots,
+        volumes,
+        velero,
+        marks,
+        policies,
+        registry,
+        webhooks,
+        original,
+        location,
+        ..Facts::unseen("it was not looked at")
+    }
 }
 
 /// Looks only at what can stop a single backup and is cheap to see: rights, the snapshot API, the location, a
@@ -107,7 +138,7 @@ pub async fn glance(client: &Client, subject: &Subject, cluster: &str, clock: &d
         velero::observe(client),
         location::observe(&subject.location, Some(cluster)),
     );
-    Facts { rights, snapshots, velero, location, ..nothing("it was not looked at") }
+    Facts { rights, snapshots, velero, location, ..Facts::unseen("it was not looked at") }
 }
 
 /// Looks at what can stop an installation before its rights and its location are there: the version, the drivers of
@@ -120,32 +151,15 @@ pub async fn before_install(client: &Client, namespace: &str, clock: &dyn Clock)
         needed: Needed { account: Account::Asker, rules: Vec::new(), in_namespaces: Vec::new() },
         location: Observed::NotObservable("it was not looked at".to_owned()),
     };
-    let (cluster, snapshots, volumes, velero, policies) = futures::join!(
+    let (cluster, snapshots, volumes, velero, policies, original) = futures::join!(
         cluster::observe(client, namespace),
         snapshots::observe(client, clock),
         volumes::in_use(client),
         velero::observe(client),
         policies::observe(client, &subject),
+        workload::original(client),
     );
-    Facts { cluster, snapshots, volumes, velero, policies, ..nothing("it was not looked at") }
-}
-
-/// No fact was observed.
-fn nothing(why: &str) -> Facts {
-    fn no<T>(why: &str) -> Observed<T> {
-        Observed::NotObservable(why.to_owned())
-    }
-    Facts {
-        cluster: no(why),
-        rights: no(why),
-        snapshots: no(why),
-        volumes: no(why),
-        velero: no(why),
-        marks: no(why),
-        policies: no(why),
-        registry: no(why),
-        location: no(why),
-    }
+    Facts { cluster, snapshots, volumes, velero, policies, original, ..Facts::unseen("it was not looked at") }
 }
 
 /// Turns an answer of the API server into a fact; an error becomes the reason.

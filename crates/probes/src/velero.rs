@@ -14,20 +14,25 @@ pub(crate) async fn observe(client: &Client) -> Observed<VeleroFacts> {
 async fn look(client: &Client) -> Result<VeleroFacts, kube::Error> {
     let all: Api<Deployment> = Api::all(client.clone());
     let any = ListParams::default();
-    let mut deployments = BTreeSet::new();
+    let (mut deployments, mut running) = (BTreeSet::new(), BTreeSet::new());
     for velero in [any.clone().fields("metadata.name=velero"), any.labels("component=velero")] {
         let found = all.list(&velero).await?;
-        deployments
-            .extend(found.iter().map(|d| format!("{}/{}", d.namespace().unwrap_or_default(), d.name_any())));
+        for deployment in &found.items {
+            let name = format!("{}/{}", deployment.namespace().unwrap_or_default(), deployment.name_any());
+            if deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default() > 0 {
+                running.insert(name.clone());
+            }
+            deployments.insert(name);
+        }
     }
-    let deployments = deployments.into_iter().collect();
+    let (deployments, running) = (deployments.into_iter().collect(), running.into_iter().collect());
     let crds = match client.list_api_group_resources("velero.io/v1").await {
         Ok(_) => true,
         Err(error) if is_absent(&error) => false,
         Err(error) => return Err(error),
     };
     let locations = if crds { locations(client).await? } else { Vec::new() };
-    Ok(VeleroFacts { deployments, crds, locations })
+    Ok(VeleroFacts { deployments, running, crds, locations })
 }
 
 async fn locations(client: &Client) -> Result<Vec<String>, kube::Error> {

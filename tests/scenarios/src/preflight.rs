@@ -31,7 +31,7 @@ impl Preflight {
         checks.iter().find(|check| check["id"] == id).unwrap_or_else(|| panic!("no {id} in {self:?}"))
     }
 
-    /// `Passed`, `Failed Block`, `Failed Warn`, `Skipped` or `NotObservable`.
+    /// `Passed`, `Failed Block`, `Failed Warn`, `Skipped`, `NotObservable` or `NotApplicable`.
     pub fn result(&self, id: &str) -> String {
         let check = self.check(id);
         let result = check["result"].as_str().unwrap_or_default();
@@ -39,6 +39,13 @@ impl Preflight {
             "Failed" => format!("Failed {}", check["severity"].as_str().unwrap_or_default()),
             other => other.to_owned(),
         }
+    }
+
+    /// Ids of the checks that failed.
+    pub fn failed(&self) -> Vec<&str> {
+        let checks = self.document["checks"].as_array().expect("a list of checks");
+        let failed = checks.iter().filter(|check| check["result"] == "Failed");
+        failed.filter_map(|check| check["id"].as_str()).collect()
     }
 
     /// What was seen.

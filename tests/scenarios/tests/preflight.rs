@@ -41,9 +41,18 @@ fn before_an_installation_nothing_blocks_a_fit_cluster() {
     let table = cluster.cofferdam(&table);
 
     assert_eq!(found.document["ready"], true, "{found:?}");
-    for id in ["P4", "P6", "P10", "P11", "P15", "P17"] {
+    let seen =
+        ["C1", "C2", "P4", "P6", "P10", "P11", "P12", "P13", "P15", "P17", "P18", "P19", "P26", "P27", "P28"];
+    for id in seen.into_iter().chain(["P29", "P31", "P33", "P34", "P35", "P37", "P43", "P44"]) {
         assert_eq!(found.result(id), "Passed", "{:#}", found.check(id));
     }
+    for id in ["P1", "P2", "P8", "P30", "P36", "P41", "P46", "P47", "P50", "P51"] {
+        assert_eq!(found.result(id), "NotApplicable", "{:#}", found.check(id));
+    }
+    for id in ["P3", "P7", "P16", "P22"] {
+        assert_eq!(found.result(id), "NotObservable", "{:#}", found.check(id));
+    }
+    assert_eq!(found.failed(), [""; 0], "a false alarm: {found:?}");
     assert_eq!(table.code, found.code, "the exit code does not depend on the format");
     assert!(table.stdout.contains("P6    ok "), "{}", table.stdout);
     assert!(prepared.store.objects("").is_empty(), "the probe left something behind");
@@ -246,8 +255,11 @@ fn traces_of_velero_block_where_they_collide_and_under_the_rules_of_aks() {
 
     none.expect("P17", "Passed", "no Velero was found");
     beside.expect("P17", "Passed", "collides with nothing of ours");
-    beside.expect("P18", "Failed Warn", "pf-labelled");
-    beside.expect("P19", "Failed Warn", "namespaces/velero");
+    beside.expect("P18", "Passed", "pf-labelled");
+    beside.expect("P19", "Passed", "namespaces/velero");
+    assert_eq!(beside.check("P19")["information"], true, "what does no harm is told and no more");
+    aks.expect("P18", "Failed Warn", "pf-labelled");
+    aks.expect("P19", "Failed Warn", "namespaces/velero");
     aks.expect("P17", "Failed Block", "velero/velero");
     collides.expect("P17", "Failed Block", &store.bucket);
     for id in ["P17", "P18", "P19"] {
@@ -357,6 +369,11 @@ fn an_image_that_nodes_cannot_fetch_is_named_by_the_installation_and_by_prefligh
     seen.expect("P15", "Failed Block", bad);
     assert!(seen.fix("P15").contains("--image"), "{seen:?}");
     after.expect("P15", "Passed", IMAGE);
+    after.expect("P1", "Passed", "dataprotection-microsoft/cofferdam-extension: 1 of 1 pods are available");
+    after.expect("P30", "Passed", "1 pods");
+    after.expect("P43", "Passed", "no NetworkPolicy");
+    assert_eq!(seen.result("P1"), "Skipped", "{:#}", seen.check("P1"));
+    assert_eq!(after.failed(), [""; 0], "a false alarm: {after:?}");
     after.expect("P4", "Passed", "system:serviceaccount:dataprotection-microsoft:cofferdam-extension");
     after.expect("P6", "Passed", "a probe object went in and out");
     after.expect("P10", "Passed", "names this cluster");

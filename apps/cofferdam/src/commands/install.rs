@@ -6,6 +6,8 @@ mod judge;
 mod place;
 mod ready;
 
+pub use gate::check_id;
+
 use super::{
     location::{forget_state, setting, settings},
     preflight::{self, ProfileArg, Wanted},
@@ -64,7 +66,7 @@ pub struct InstallArgs {
     #[arg(long, value_delimiter = ',', value_parser = gate::check_id, value_name = "ID")]
     skip_preflight: Vec<String>,
     /// Whose rules the checks follow
-    #[arg(long, value_enum, default_value = "generic")]
+    #[arg(long, value_enum, default_value = "cofferdam")]
     profile: ProfileArg,
     /// Print the manifests (without Secrets) instead of applying them
     #[arg(long)]

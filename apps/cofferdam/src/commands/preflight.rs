@@ -1,20 +1,26 @@
 //! `cofferdam preflight`: every prerequisite with its evidence and its fix, before or after an installation.
 
+mod arm;
+mod html;
+mod junit;
 mod show;
 mod subject;
+mod tools;
 
 pub use show::{blocking_of, summary};
 pub use subject::{Wanted, look};
 
-use super::install::{Wish, wished};
+use super::install::{Wish, check_id, wished};
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Outcome},
     output::{self, Format},
 };
+use arm::ArmArgs;
 use clap::{Args, ValueEnum};
-use prerequisites::{Outcome as Judged, Profile, Report};
+use prerequisites::{Judged, Outcome as Ending, Profile, Severity};
 use show::View;
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct PreflightArgs {
@@ -24,15 +30,30 @@ pub struct PreflightArgs {
     #[arg(long, default_value = extension::locations::DEFAULT, value_name = "NAME")]
     location: String,
     /// Whose rules apply
-    #[arg(long, value_enum, default_value = "generic")]
+    #[arg(long, value_enum, default_value = "cofferdam")]
     profile: ProfileArg,
+    /// Checks to show, by id; all when absent
+    #[arg(long, value_delimiter = ',', value_parser = check_id, value_name = "ID")]
+    only: Vec<String>,
+    /// Namespaces that the backup will name
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    include_namespaces: Vec<String>,
+    /// Hooks that the backup will name
+    #[arg(long, value_delimiter = ',', value_name = "NAMESPACE/NAME")]
+    backup_hook: Vec<String>,
+    /// Kubeconfig of the cluster that is restored into
+    #[arg(long, value_name = "FILE")]
+    target_kubeconfig: Option<PathBuf>,
+    #[command(flatten)]
+    arm: ArmArgs,
 }
 
 /// Whose rules apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ProfileArg {
     /// What Cofferdam needs, on any Kubernetes
-    Generic,
+    #[value(alias = "generic")]
+    Cofferdam,
     /// What AKS backup demands
     Aks,
 }
@@ -40,7 +61,7 @@ pub enum ProfileArg {
 impl From<ProfileArg> for Profile {
     fn from(argument: ProfileArg) -> Self {
         match argument {
-            ProfileArg::Generic => Self::Generic,
+            ProfileArg::Cofferdam => Self::Cofferdam,
             ProfileArg::Aks => Self::Aks,
         }
     }
@@ -49,50 +70,55 @@ impl From<ProfileArg> for Profile {
 pub async fn run(args: PreflightArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
     let (install, _) = wished(&args.wish, cluster)?;
     let wanted = Wanted { install: &install, wish: &args.wish, location: &args.location, installing: false };
-    let report = look(cluster, &wanted, args.profile.into()).await?;
-    output::print(format, &View::of(&report, args.profile.into()), show::text)?;
-    Ok(exit(&report))
+    let profile = args.profile.into();
+    let mut judged = subject::survey(cluster, &wanted, &args, profile).await?;
+    if !args.only.is_empty() && !args.only.iter().any(|id| id == "all") {
+        judged.retain(|one| args.only.iter().any(|id| id == one.check.id));
+    }
+    let view = View::of(&judged, profile);
+    match format {
+        Format::Junit => output::line(&junit::document(&view))?,
+        Format::Html => output::line(&html::page(&view))?,
+        format => output::print(format, &view, show::text)?,
+    }
+    Ok(exit(&judged))
 }
 
 /// The worst finding decides. What nobody could see is never done.
-fn exit(report: &Report) -> Exit {
-    if report.blocking().next().is_some() {
+fn exit(judged: &[Judged]) -> Exit {
+    let is = |ending: fn(&Ending) -> bool| judged.iter().any(|one| ending(&one.finding.outcome));
+    if is(|ending| matches!(ending, Ending::Failed { severity: Severity::Block })) {
         return Exit::Precondition;
     }
-    match report.findings.iter().all(|finding| finding.outcome == Judged::Passed) {
-        true => Exit::Done,
-        false => Exit::Warnings,
+    match is(|ending| !matches!(ending, Ending::Passed | Ending::NotApplicable { .. })) {
+        true => Exit::Warnings,
+        false => Exit::Done,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use prerequisites::{Finding, Severity};
+    use prerequisites::{Facts, Purpose, judge};
 
     #[test]
     fn the_exit_code_is_that_of_the_worst_finding() {
-        let report = |outcomes: &[Judged]| Report {
-            findings: outcomes
-                .iter()
-                .map(|outcome| Finding {
-                    id: "P1".into(),
-                    title: String::new(),
-                    reason: String::new(),
-                    severity: Severity::Block,
-                    outcome: outcome.clone(),
-                    evidence: String::new(),
-                    fix: None,
-                })
-                .collect(),
+        let code = |endings: &[Ending]| {
+            let mut judged = judge(&Facts::unseen("nobody looked"), Profile::Cofferdam, Purpose::Preflight);
+            judged.truncate(endings.len());
+            for (one, ending) in judged.iter_mut().zip(endings) {
+                one.finding.outcome = ending.clone();
+            }
+            exit(&judged)
         };
-        let (passed, unseen) = (Judged::Passed, Judged::NotObservable { why: String::new() });
+        let (passed, unseen) = (Ending::Passed, Ending::NotObservable { why: String::new() });
+        let elsewhere = Ending::NotApplicable { why: String::new() };
         let (warns, blocks) =
-            (Judged::Failed { severity: Severity::Warn }, Judged::Failed { severity: Severity::Block });
+            (Ending::Failed { severity: Severity::Warn }, Ending::Failed { severity: Severity::Block });
 
-        assert_eq!(exit(&report(&[passed.clone(), passed.clone()])), Exit::Done);
-        assert_eq!(exit(&report(&[passed.clone(), unseen.clone()])), Exit::Warnings);
-        assert_eq!(exit(&report(&[passed, warns.clone()])), Exit::Warnings);
-        assert_eq!(exit(&report(&[unseen, warns, blocks])), Exit::Precondition);
+        assert_eq!(code(&[passed.clone(), elsewhere]), Exit::Done);
+        assert_eq!(code(&[passed.clone(), unseen.clone()]), Exit::Warnings);
+        assert_eq!(code(&[passed, warns.clone()]), Exit::Warnings);
+        assert_eq!(code(&[unseen, warns, blocks]), Exit::Precondition);
     }
 }

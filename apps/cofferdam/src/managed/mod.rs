@@ -17,5 +17,5 @@ pub use files::{json_file, pairs, tags};
 pub use kind::Kind;
 pub use names::{CLUSTER, ClusterRef, GroupArg, Ids, InGroup, ListArgs, Name, VAULT, VaultName, resource_id};
 pub use selection::{Mappings, References, SelectArgs, mappings, references};
-pub use session::{Session, SessionArgs, folder};
+pub use session::{Session, SessionArgs, folder, given_token};
 pub use view::View;

@@ -64,7 +64,7 @@ fn judge(ids: &[String], report: &Report, unclear: &[String]) -> Result<Vec<Stat
             continue;
         };
         match &finding.outcome {
-            Outcome::Passed => {}
+            Outcome::Passed | Outcome::NotApplicable { .. } => {}
             Outcome::Failed { severity: Severity::Block } => blocking.push(finding),
             Outcome::Failed { severity: Severity::Warn } => warn(code::PREREQUISITES, sentence(finding)),
             // What it depends on does not hold, whether the package named that or not.

@@ -56,7 +56,7 @@ pub async fn run(context: &Context, subject: Subject<'_>, purpose: &GrantPurpose
     let client = Observed::Seen(context.client.clone());
     let facts = probes::observe(client, &seen, context.clock.as_ref()).await;
     let report = evaluate(&facts, Profile::Generic, subject.purpose());
-    checks.extend(report.findings.into_iter().map(report::listed));
+    checks.extend(report.findings.into_iter().filter_map(report::listed));
     checks
 }
 

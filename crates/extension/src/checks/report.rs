@@ -3,7 +3,8 @@
 use prerequisites::{Finding, Outcome, Severity};
 use resources::{CheckReport, CheckResult};
 
-pub(super) fn listed(finding: Finding) -> CheckReport {
+/// Nothing for a check that does not apply here.
+pub(super) fn listed(finding: Finding) -> Option<CheckReport> {
     let severity = match finding.outcome {
         Outcome::Failed { severity } => severity,
         _ => finding.severity,
@@ -13,15 +14,16 @@ pub(super) fn listed(finding: Finding) -> CheckReport {
         Outcome::Failed { .. } => (CheckResult::Failed, finding.evidence),
         Outcome::Skipped { .. } => (CheckResult::Skipped, finding.evidence),
         Outcome::NotObservable { why } => (CheckResult::NotObservable, why),
+        Outcome::NotApplicable { .. } => return None,
     };
-    CheckReport {
+    Some(CheckReport {
         id: finding.id,
         title: finding.title,
         severity: name(severity).to_owned(),
         result,
         evidence,
         fix: finding.fix,
-    }
+    })
 }
 
 fn name(severity: Severity) -> &'static str {
@@ -47,10 +49,12 @@ mod tests {
             fix: None,
         };
 
-        let weak = listed(finding(Outcome::Failed { severity: Severity::Warn }));
-        let unseen = listed(finding(Outcome::NotObservable { why: "denied".into() }));
+        let weak = listed(finding(Outcome::Failed { severity: Severity::Warn })).unwrap();
+        let unseen = listed(finding(Outcome::NotObservable { why: "denied".into() })).unwrap();
+        let elsewhere = listed(finding(Outcome::NotApplicable { why: "no target".into() }));
 
         assert_eq!((weak.severity.as_str(), weak.result), ("Warn", CheckResult::Failed));
         assert_eq!((unseen.evidence.as_str(), unseen.result), ("denied", CheckResult::NotObservable));
+        assert!(elsewhere.is_none());
     }
 }

@@ -1,12 +1,13 @@
 //! The catalogue, judged over made-up clusters.
 
+use super::judge_all;
 use crate::*;
 
 fn healthy() -> Facts {
     Facts {
         cluster: Observed::Seen(Cluster {
             uid: "u".into(),
-            version: (1, 35),
+            version: (1, 35, 4),
             git_version: "v1.35.4".into(),
             csi_drivers: vec!["disk".into()],
             extension_namespace: "dataprotection-microsoft".into(),
@@ -27,8 +28,8 @@ fn healthy() -> Facts {
             }],
         }),
         volumes: Observed::Seen(vec![ClusterVolume {
-            claim: "a/b".into(),
-            kind: VolumeKind::Csi("disk".into()),
+            class: Some(("fast".into(), true)),
+            ..ClusterVolume::new("a/b", VolumeKind::Csi("disk".into()))
         }]),
         velero: Observed::Seen(VeleroFacts::default()),
         marks: Observed::Seen(Marks::default()),
@@ -42,7 +43,123 @@ fn healthy() -> Facts {
             probe: StoreProbe::Works,
             noted: None,
         }),
+        extension: Observed::Seen(Some(pods())),
+        system: Observed::Seen(SystemParts::default()),
+        original: Observed::Seen(Vec::new()),
+        nodes: Observed::Seen(Nodes { all: vec![node("n")], wanted_cpu: 500, wanted_memory: 256 << 20 }),
+        namespaces: Observed::Seen(Namespaces { count: 4, ..Namespaces::default() }),
+        objects: Observed::Seen(200),
+        webhooks: Observed::Seen(Vec::new()),
+        network_policies: Observed::Seen(NetworkPolicies::default()),
+        pod_identity: Observed::Seen(PodIdentity::default()),
+        hooks: Observed::Seen(Vec::new()),
+        target: Observed::Seen(None),
+        tools: Observed::Seen(Vec::new()),
+        arm: Observed::Seen(arm()),
+        names: Names::default(),
     }
+}
+
+fn pods() -> ExtensionPods {
+    ExtensionPods {
+        deployment: "d/e".into(),
+        wanted: 1,
+        available: 1,
+        leads: true,
+        ..ExtensionPods::default()
+    }
+}
+
+fn node(name: &str) -> Node {
+    Node {
+        name: name.into(),
+        os: "linux".into(),
+        arch: "amd64".into(),
+        kubelet: (1, 35, 4),
+        takes_pods: true,
+        not_tolerated: Vec::new(),
+        free_cpu: Some(1_000),
+        free_memory: Some(1 << 30),
+    }
+}
+
+const VAULT: &str = "/subscriptions/s/resourceGroups/g/providers/Microsoft.DataProtection/backupVaults/v";
+
+fn arm() -> ArmFacts {
+    let registered = |name: &str| (format!("Microsoft.{name}"), "Registered".to_owned());
+    let account = StorageAccount {
+        id: "/a".into(),
+        location: "westeurope".into(),
+        kind: "StorageV2".into(),
+        sku: "Standard_LRS".into(),
+        default_action: Some("Allow".into()),
+        public: true,
+        container: Some(("c".into(), true)),
+        ..StorageAccount::default()
+    };
+    ArmFacts {
+        url: "https://arm".into(),
+        providers: Observed::Seen(
+            ["KubernetesConfiguration", "DataProtection", "ContainerService"].map(registered).into(),
+        ),
+        cluster: Observed::Seen(ManagedCluster {
+            id: "/c".into(),
+            location: "West Europe".into(),
+            tenant: Some("t".into()),
+            identity: Some("SystemAssigned".into()),
+            service_principal: Some("msi".into()),
+            disk_driver: Some(true),
+            snapshot_controller: Some(true),
+            ..ManagedCluster::default()
+        }),
+        vault: Observed::Seen(Some(ArmVault {
+            id: VAULT.into(),
+            location: "westeurope".into(),
+            tenant: Some("t".into()),
+            principal: Some("p".into()),
+            redundancy: Some("GeoRedundant".into()),
+            cross_region: true,
+        })),
+        bindings: Observed::Seen(vec![Binding {
+            name: "b".into(),
+            source: VAULT.to_uppercase(),
+            roles: vec!["Microsoft.DataProtection/backupVaults/backup-operator".into()],
+            state: "Succeeded".into(),
+        }]),
+        extension: Observed::Seen(Some(InstalledExtension {
+            name: "backup".into(),
+            state: "Succeeded".into(),
+            principal: Some("e".into()),
+            container: Some("c".into()),
+        })),
+        account: Observed::Seen(account),
+        roles: Observed::Seen(vec![role("R1", true), role("R4", true)]),
+        rights: Observed::Seen(vec![UserRight {
+            id: "U1",
+            action: "Microsoft.ContainerService/managedClusters/write",
+            scope: "/c".into(),
+            role: "Contributor",
+            held: true,
+        }]),
+        inbound: Observed::Seen(vec![InboundRule {
+            name: "nsg/r".into(),
+            sources: vec!["AzureBackup".into(), "AzureCloud.westeurope".into()],
+        }]),
+        locks: Observed::Seen(Vec::new()),
+        disks: Observed::Seen(Vec::new()),
+        staging: Observed::Seen(None),
+    }
+}
+
+fn role(id: &'static str, held: bool) -> RoleNeed {
+    RoleNeed { id, role: "Reader", identity: "vault", principal: "p".into(), scope: "/c".into(), held }
+}
+
+/// The same facts with another resource manager.
+fn with_arm(change: impl FnOnce(&mut ArmFacts)) -> Facts {
+    let mut arm = arm();
+    change(&mut arm);
+    Facts { arm: Observed::Seen(arm), ..healthy() }
 }
 
 fn rights(missing: &[&str]) -> Observed<Rights> {
@@ -66,37 +183,69 @@ fn with_location(change: impl FnOnce(&mut LocationFacts)) -> Facts {
 const BLOCKED: Outcome = Outcome::Failed { severity: Severity::Block };
 
 fn outcome(facts: &Facts, profile: Profile, id: &str) -> Outcome {
-    evaluate(facts, profile, Purpose::Install).findings.into_iter().find(|f| f.id == id).unwrap().outcome
+    evaluate(facts, profile, Purpose::Preflight).findings.into_iter().find(|f| f.id == id).unwrap().outcome
 }
 
-#[test]
-fn a_healthy_cluster_passes_everything() {
-    let report = evaluate(&healthy(), Profile::Aks, Purpose::Install);
+const WARNED: Outcome = Outcome::Failed { severity: Severity::Warn };
 
-    assert!(report.findings.iter().all(|f| f.outcome == Outcome::Passed), "{report:#?}");
+#[test]
+fn on_a_healthy_cluster_nothing_fails_and_what_a_probe_inside_would_see_is_not_called_well() {
+    for profile in [Profile::Cofferdam, Profile::Aks] {
+        let report = evaluate(&healthy(), profile, Purpose::Preflight);
+
+        let unseen: Vec<&str> = report
+            .findings
+            .iter()
+            .filter(|found| !matches!(found.outcome, Outcome::Passed | Outcome::NotApplicable { .. }))
+            .map(|found| found.id.as_str())
+            .collect();
+        let inside: &[&str] = if profile == Profile::Aks { &["P16", "P42"] } else { &["P16"] };
+        assert_eq!(unseen, inside, "{report:#?}");
+        assert_eq!(report.findings.len(), 53);
+    }
 }
 
 #[test]
 fn what_nobody_could_see_never_passes() {
-    let why = || "no credentials".to_owned();
-    let facts = Facts {
-        cluster: Observed::NotObservable(why()),
-        rights: Observed::NotObservable(why()),
-        snapshots: Observed::NotObservable(why()),
-        volumes: Observed::NotObservable(why()),
-        velero: Observed::NotObservable(why()),
-        marks: Observed::NotObservable(why()),
-        policies: Observed::NotObservable(why()),
-        registry: Observed::NotObservable(why()),
-        location: Observed::NotObservable(why()),
-    };
+    for profile in [Profile::Cofferdam, Profile::Aks] {
+        let report = evaluate(&Facts::unseen("no credentials"), profile, Purpose::Preflight);
 
-    let report = evaluate(&facts, Profile::Generic, Purpose::Install);
+        assert!(
+            report.findings.iter().all(|found| matches!(
+                found.outcome,
+                Outcome::NotObservable { .. } | Outcome::NotApplicable { .. }
+            )),
+            "{report:#?}"
+        );
+    }
+}
 
-    assert!(
-        report.findings.iter().all(|f| matches!(f.outcome, Outcome::NotObservable { .. })),
-        "{report:#?}"
-    );
+#[test]
+fn without_a_resource_manager_its_checks_are_not_observed() {
+    let facts = Facts { arm: Observed::NotObservable("none was named".into()), ..healthy() };
+
+    for id in ["P3", "P5", "P7", "P9", "P14", "P21", "P22", "P23", "P24", "P25", "P45"] {
+        let seen = outcome(&facts, Profile::Aks, id);
+        assert_eq!(seen, Outcome::NotObservable { why: "none was named".into() }, "{id}");
+    }
+}
+
+#[test]
+fn nothing_comes_before_what_it_depends_on_and_ids_are_those_of_the_original() {
+    let ids: Vec<&str> = catalogue().iter().map(|check| check.id).collect();
+    let mut wanted: Vec<String> = (1..=51).map(|n| format!("P{n}")).collect();
+    wanted.extend(["C1".to_owned(), "C2".to_owned()]);
+
+    for (at, check) in catalogue().iter().enumerate() {
+        for id in check.depends_on {
+            assert!(ids[..at].contains(id), "{} stands before {id}", check.id);
+        }
+        assert!(!check.fixes.is_empty(), "{} has no fix", check.id);
+    }
+    let mut sorted = ids.clone();
+    sorted.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(sorted, wanted);
 }
 
 #[test]
@@ -104,25 +253,38 @@ fn a_check_whose_ground_is_missing_is_skipped_not_judged() {
     let mut facts = healthy();
     facts.snapshots = Observed::Seen(SnapshotApi { served: vec![], controller: None, classes: vec![] });
 
-    assert_eq!(outcome(&facts, Profile::Generic, "P12"), Outcome::Failed { severity: Severity::Block });
-    assert_eq!(outcome(&facts, Profile::Generic, "P13"), Outcome::Skipped { because: "P12".into() });
+    assert_eq!(outcome(&facts, Profile::Cofferdam, "P12"), Outcome::Failed { severity: Severity::Block });
+    assert_eq!(outcome(&facts, Profile::Cofferdam, "P13"), Outcome::Skipped { because: "P12".into() });
 }
 
 #[test]
-fn velero_blocks_on_aks_and_elsewhere_only_where_it_collides() {
+fn velero_blocks_on_aks_warns_while_it_runs_and_blocks_where_it_collides() {
     let mut facts = healthy();
-    facts.velero = Observed::Seen(VeleroFacts {
-        deployments: vec!["velero/velero".into()],
-        crds: true,
-        ..VeleroFacts::default()
-    });
-    let blocked = Outcome::Failed { severity: Severity::Block };
+    let there =
+        VeleroFacts { deployments: vec!["velero/velero".into()], crds: true, ..VeleroFacts::default() };
+    facts.velero = Observed::Seen(there.clone());
 
-    assert_eq!(outcome(&facts, Profile::Generic, "P17"), Outcome::Passed);
-    assert_eq!(outcome(&facts, Profile::Aks, "P17"), blocked);
+    assert_eq!(outcome(&facts, Profile::Cofferdam, "P17"), Outcome::Passed);
+    assert_eq!(outcome(&facts, Profile::Aks, "P17"), BLOCKED);
+
+    facts.velero = Observed::Seen(VeleroFacts { running: vec!["velero/velero".into()], ..there });
+    assert_eq!(outcome(&facts, Profile::Cofferdam, "P17"), WARNED);
 
     facts.velero = Observed::Seen(VeleroFacts { locations: vec!["b/".into()], ..VeleroFacts::default() });
-    assert_eq!(outcome(&facts, Profile::Generic, "P17"), blocked);
+    assert_eq!(outcome(&facts, Profile::Cofferdam, "P17"), BLOCKED);
+}
+
+#[test]
+fn leftovers_of_velero_that_do_no_harm_are_told_and_pass() {
+    let mut facts = healthy();
+    facts.marks = Observed::Seen(Marks { count: 12_000, names: vec!["pods/a/b".into()] });
+
+    let judged = judge(&facts, Profile::Cofferdam, Purpose::Preflight);
+    let told = judged.iter().find(|one| one.check.id == "P19").unwrap();
+
+    assert_eq!((&told.finding.outcome, told.informs), (&Outcome::Passed, true));
+    assert_eq!(told.evidence.numbers["objects"], 12_000);
+    assert_eq!(outcome(&facts, Profile::Aks, "P19"), WARNED);
 }
 
 #[test]
@@ -134,7 +296,7 @@ fn a_velero_that_writes_around_our_prefix_collides_and_one_beside_it_does_not() 
             locations: vec![theirs.into()],
             ..VeleroFacts::default()
         });
-        outcome(&facts, Profile::Generic, "P17")
+        outcome(&facts, Profile::Cofferdam, "P17")
     };
 
     assert_eq!(["b/", "b/team", "b/team/"].map(at), [BLOCKED, BLOCKED, BLOCKED]);
@@ -149,7 +311,7 @@ fn what_lies_in_the_location_blocks_unless_it_is_ours_or_allowed() {
             location.contents = Observed::Seen(Contents { owner, has_repository, unrelated });
             location.unrelated_allowed = allowed;
         });
-        outcome(&facts, Profile::Generic, "P10")
+        outcome(&facts, Profile::Cofferdam, "P10")
     };
 
     assert_eq!(judged(Owner::Other("x".into()), &[], true, false), BLOCKED);
@@ -172,8 +334,8 @@ fn a_location_that_could_not_be_listed_is_not_called_empty() {
         };
     });
 
-    assert_eq!(outcome(&facts, Profile::Generic, "P6"), BLOCKED);
-    assert_eq!(outcome(&facts, Profile::Generic, "P10"), Outcome::NotObservable { why: "denied".into() });
+    assert_eq!(outcome(&facts, Profile::Cofferdam, "P6"), BLOCKED);
+    assert_eq!(outcome(&facts, Profile::Cofferdam, "P10"), Outcome::NotObservable { why: "denied".into() });
 }
 
 #[test]
@@ -183,7 +345,7 @@ fn a_store_out_of_reach_is_judged_by_what_the_extension_says() {
             location.probe = StoreProbe::OutOfReach("no route".into());
             location.noted = noted.map(str::to_owned);
         });
-        outcome(&facts, Profile::Generic, "P6")
+        outcome(&facts, Profile::Cofferdam, "P6")
     };
 
     assert_eq!(judged(Some("Ready")), Outcome::Passed);
@@ -195,19 +357,22 @@ fn a_store_out_of_reach_is_judged_by_what_the_extension_says() {
 fn a_cluster_older_than_the_drivers_demand_blocks() {
     let mut facts = healthy();
     let mut cluster = facts.cluster.seen().unwrap().clone();
-    cluster.version = (1, 20);
+    cluster.version = (1, 21, 0);
     facts.cluster = Observed::Seen(cluster);
 
-    assert_eq!(outcome(&facts, Profile::Generic, "P11"), BLOCKED);
-    assert_eq!(outcome(&facts, Profile::Generic, "P12"), Outcome::Skipped { because: "P11".into() });
+    assert_eq!(outcome(&facts, Profile::Cofferdam, "P11"), BLOCKED);
+    assert_eq!(outcome(&facts, Profile::Cofferdam, "P12"), Outcome::Skipped { because: "P11".into() });
 }
 
 #[test]
 fn a_restore_does_not_ask_whose_location_it_reads() {
-    let ids: Vec<String> =
-        evaluate(&healthy(), Profile::Generic, Purpose::Restore).findings.into_iter().map(|f| f.id).collect();
+    let ids: Vec<String> = evaluate(&healthy(), Profile::Cofferdam, Purpose::Restore)
+        .findings
+        .into_iter()
+        .map(|f| f.id)
+        .collect();
 
-    assert_eq!(ids, ["P11", "P4", "P12", "P6", "P15", "P20"]);
+    assert_eq!(ids, ["P11", "P4", "P12", "P6", "P15", "P20", "P44"]);
 }
 
 #[test]
@@ -233,7 +398,7 @@ fn a_claim_is_protected_when_exactly_one_class_can_be_chosen() {
         let mut facts = healthy();
         let Observed::Seen(snapshots) = &mut facts.snapshots else { unreachable!() };
         snapshots.classes = classes;
-        let report = evaluate(&facts, Profile::Generic, Purpose::Backup);
+        let report = evaluate(&facts, Profile::Cofferdam, Purpose::Backup);
         let found = report.findings.into_iter().find(|finding| finding.id == "P13").unwrap();
 
         match why {
@@ -247,17 +412,291 @@ fn a_claim_is_protected_when_exactly_one_class_can_be_chosen() {
 fn every_failed_check_comes_with_a_fix() {
     let mut facts = healthy();
     facts.rights = rights(&["get secrets"]);
-    facts.volumes =
-        Observed::Seen(vec![ClusterVolume { claim: "a/b".into(), kind: VolumeKind::InTree("nfs".into()) }]);
+    facts.volumes = Observed::Seen(vec![ClusterVolume::new("a/b", VolumeKind::InTree("nfs".into()))]);
     facts.registry = Observed::Seen(Registry { image: "i".into(), pulled: Err("ErrImagePull".into()) });
     facts.policies =
         Observed::Seen(Policies { dry_run: DryRun::Rejected("denied".into()), ..Policies::default() });
 
-    let report = evaluate(&facts, Profile::Generic, Purpose::Install);
+    let report = evaluate(&facts, Profile::Cofferdam, Purpose::Install);
 
     let failed: Vec<_> =
         report.findings.iter().filter(|f| matches!(f.outcome, Outcome::Failed { .. })).collect();
     assert_eq!(failed.iter().map(|f| f.id.as_str()).collect::<Vec<_>>(), ["P4", "P13", "P15"]);
     assert!(failed.iter().all(|f| f.fix.is_some()));
-    assert_eq!(outcome(&facts, Profile::Generic, "P20"), Outcome::Skipped { because: "P4".into() });
+    assert_eq!(outcome(&facts, Profile::Cofferdam, "P20"), Outcome::Skipped { because: "P4".into() });
+}
+
+/// Each row breaks one thing; exactly that check must say so.
+#[test]
+fn each_broken_thing_is_named_by_its_check() {
+    type Change = fn(&mut Facts);
+    fn seen<T>(fact: &mut Observed<T>) -> &mut T {
+        let Observed::Seen(value) = fact else { panic!("not seen") };
+        value
+    }
+    fn first(facts: &mut Facts) -> &mut ClusterVolume {
+        &mut seen(&mut facts.volumes)[0]
+    }
+    fn extension(facts: &mut Facts) -> &mut ExtensionPods {
+        seen(&mut facts.extension).as_mut().unwrap()
+    }
+    fn missing_pods(facts: &mut Facts) {
+        facts.extension = Observed::Seen(None);
+    }
+    let (cofferdam, aks) = (Profile::Cofferdam, Profile::Aks);
+    let rows: Vec<(&str, Profile, Outcome, Change)> = vec![
+        ("C1", cofferdam, WARNED, |f| {
+            seen(&mut f.cluster).version = (1, 34, 9);
+            seen(&mut f.nodes).all[0].kubelet = (1, 34, 9);
+        }),
+        ("C2", cofferdam, BLOCKED, |f| f.original = Observed::Seen(vec!["d/original".into()])),
+        ("P1", cofferdam, BLOCKED, |f| {
+            *extension(f) = ExtensionPods { wanted: 1, ..ExtensionPods::default() }
+        }),
+        ("P2", cofferdam, BLOCKED, |f| f.target = Observed::Seen(Some(Target::default()))),
+        ("P8", aks, BLOCKED, |f| seen(&mut f.system).deployments = vec![("extension-agent".into(), false)]),
+        ("P27", aks, WARNED, |f| seen(&mut f.nodes).all[0].kubelet = (1, 31, 0)),
+        ("P28", cofferdam, BLOCKED, |f| {
+            missing_pods(f);
+            seen(&mut f.nodes).all[0].free_cpu = Some(499);
+        }),
+        ("P28", aks, BLOCKED, |f| {
+            missing_pods(f);
+            seen(&mut f.nodes).all[0].arch = "arm64".into();
+        }),
+        ("P29", cofferdam, BLOCKED, |f| {
+            seen(&mut f.nodes).all[0].not_tolerated = vec!["gpu:NoSchedule".into()]
+        }),
+        ("P30", cofferdam, WARNED, |f| extension(f).out_of_memory = vec!["e-1".into()]),
+        ("P31", aks, WARNED, |f| f.objects = Observed::Seen(1_001)),
+        ("P33", aks, WARNED, |f| first(f).class = None),
+        ("P34", cofferdam, WARNED, |f| first(f).phase = "Lost".into()),
+        ("P35", cofferdam, WARNED, |f| {
+            first(f).phase = "Pending".into();
+            first(f).class = Some(("gone".into(), false));
+        }),
+        ("P36", cofferdam, WARNED, |f| {
+            *seen(&mut f.namespaces) =
+                Namespaces { count: 1, wanted: vec!["a".into()], absent: vec!["a".into()] };
+        }),
+        ("P37", aks, BLOCKED, |f| seen(&mut f.namespaces).count = 801),
+        ("P38", aks, WARNED, |f| {
+            *first(f) = ClusterVolume {
+                bytes: (1 << 40) + 1,
+                class: Some(("fast".into(), true)),
+                ..ClusterVolume::new("a/b", VolumeKind::Csi("disk.csi.azure.com".into()))
+            };
+            seen(&mut f.snapshots).classes[0].driver = "disk.csi.azure.com".into();
+            seen(&mut f.cluster).csi_drivers = vec!["disk.csi.azure.com".into()];
+        }),
+        ("P39", cofferdam, WARNED, |f| {
+            *first(f) = ClusterVolume {
+                protocol: Some("nfs".into()),
+                class: Some(("fast".into(), true)),
+                ..ClusterVolume::new("a/b", VolumeKind::Csi("file.csi.azure.com".into()))
+            };
+            seen(&mut f.snapshots).classes[0].driver = "file.csi.azure.com".into();
+            seen(&mut f.cluster).csi_drivers = vec!["file.csi.azure.com".into()];
+        }),
+        ("P41", cofferdam, WARNED, |f| seen(&mut f.pod_identity).installed = true),
+        ("P43", cofferdam, BLOCKED, |f| {
+            missing_pods(f);
+            seen(&mut f.network_policies).restricting = vec!["deny-all".into()];
+        }),
+        ("P43", cofferdam, WARNED, |f| {
+            missing_pods(f);
+            let restricting = vec!["only-dns".into()];
+            f.network_policies = Observed::Seen(NetworkPolicies { restricting, lets_some_out: true });
+        }),
+        ("P44", cofferdam, WARNED, |f| {
+            let hook = BrokenWebhook {
+                name: "v/c/w".into(),
+                service: "n/s".into(),
+                service_exists: false,
+                refuses: true,
+            };
+            f.webhooks = Observed::Seen(vec![hook]);
+        }),
+        ("P46", cofferdam, WARNED, |f| {
+            f.target =
+                Observed::Seen(Some(Target { extension: Some(pods()), cpu: (2, 1), ..Target::default() }));
+        }),
+        ("P47", cofferdam, WARNED, |f| {
+            f.target = Observed::Seen(Some(Target {
+                extension: Some(pods()),
+                missing_resources: vec!["a/v1/bs".into()],
+                ..Target::default()
+            }));
+        }),
+        ("P49", aks, WARNED, |f| {
+            f.tools =
+                Observed::Seen(vec![Tool { name: "az".into(), version: (2, 40, 0), oldest: (2, 41, 0) }]);
+        }),
+        ("P50", cofferdam, WARNED, |f| {
+            f.target = Observed::Seen(Some(Target {
+                extension: Some(pods()),
+                claims_there: vec!["a/b".into()],
+                ..Target::default()
+            }));
+        }),
+        ("P51", cofferdam, BLOCKED, |f| {
+            f.hooks = Observed::Seen(vec![Hook { name: "a/h".into(), exists: false }]);
+        }),
+    ];
+
+    for (id, profile, wanted, change) in rows {
+        let mut facts = healthy();
+        change(&mut facts);
+        named(&facts, profile, id, wanted);
+    }
+}
+
+#[test]
+fn under_the_rules_of_aks_the_originals_extension_will_do() {
+    let with = |state: Option<&str>, original: &[&str]| {
+        let installed =
+            state.map(|state| InstalledExtension { state: state.into(), ..InstalledExtension::default() });
+        let mut facts = with_arm(|arm| arm.extension = Observed::Seen(installed));
+        facts.extension = Observed::Seen(None);
+        facts.original = Observed::Seen(original.iter().map(|name| (*name).to_owned()).collect());
+        outcome(&facts, Profile::Aks, "P1")
+    };
+
+    assert_eq!(with(Some("Succeeded"), &["d/o"]), Outcome::Passed);
+    assert_eq!(with(Some("Failed"), &["d/o"]), BLOCKED);
+    assert!(matches!(with(None, &["d/o"]), Outcome::NotObservable { .. }));
+    assert!(matches!(with(None, &[]), Outcome::NotApplicable { .. }));
+}
+
+/// The same of a resource manager.
+#[test]
+fn each_broken_thing_of_a_resource_manager_is_named_by_its_check() {
+    type Change = fn(&mut ArmFacts);
+    fn seen<T>(fact: &mut Observed<T>) -> &mut T {
+        let Observed::Seen(value) = fact else { panic!("not seen") };
+        value
+    }
+    let (cofferdam, aks) = (Profile::Cofferdam, Profile::Aks);
+    let rows: Vec<(&str, Profile, Outcome, Change)> = vec![
+        ("P3", cofferdam, BLOCKED, |a| seen(&mut a.bindings).clear()),
+        ("P3", cofferdam, BLOCKED, |a| seen(&mut a.bindings)[0].state = "Failed".into()),
+        ("P5", cofferdam, BLOCKED, |a| seen(&mut a.extension).as_mut().unwrap().principal = None),
+        ("P7", aks, BLOCKED, |a| seen(&mut a.providers)[0].1 = "NotRegistered".into()),
+        ("P9", aks, BLOCKED, |a| seen(&mut a.account).default_action = Some("Deny".into())),
+        ("P14", aks, BLOCKED, |a| seen(&mut a.cluster).service_principal = Some("1234".into())),
+        ("P21", aks, BLOCKED, |a| seen(&mut a.inbound)[0].sources = vec!["AzureBackup".into()]),
+        ("P22", cofferdam, BLOCKED, |a| seen(&mut a.rights)[0].held = false),
+        ("P23", cofferdam, BLOCKED, |a| a.roles = Observed::Seen(vec![role("R1", false)])),
+        ("P24", aks, BLOCKED, |a| seen(&mut a.vault).as_mut().unwrap().location = "eastus".into()),
+        ("P24", cofferdam, WARNED, |a| seen(&mut a.vault).as_mut().unwrap().tenant = Some("other".into())),
+        ("P25", aks, BLOCKED, |a| seen(&mut a.account).container = Some(("c".into(), false))),
+        ("P25", aks, BLOCKED, |a| seen(&mut a.account).sku = "Premium_LRS".into()),
+        ("P32", aks, BLOCKED, |a| a.locks = Observed::Seen(vec!["CanNotDelete l".into()])),
+        ("P40", aks, BLOCKED, |a| seen(&mut a.cluster).outbound = Some("none".into())),
+        ("P45", aks, BLOCKED, |a| {
+            a.staging = Observed::Seen(Some(StorageAccount {
+                location: "westeurope".into(),
+                public: true,
+                ..StorageAccount::default()
+            }));
+        }),
+        ("P48", aks, BLOCKED, |a| {
+            seen(&mut a.vault).as_mut().unwrap().redundancy = Some("LocallyRedundant".into());
+        }),
+    ];
+
+    for (id, profile, wanted, change) in rows {
+        named(&with_arm(change), profile, id, wanted);
+    }
+}
+
+/// The check failed, comes with a fix, and no other check failed with it.
+fn named(facts: &Facts, profile: Profile, id: &str, wanted: Outcome) {
+    let report = evaluate(facts, profile, Purpose::Preflight);
+    let failed: Vec<&Finding> =
+        report.findings.iter().filter(|found| matches!(found.outcome, Outcome::Failed { .. })).collect();
+    assert_eq!(failed.iter().map(|found| found.id.as_str()).collect::<Vec<_>>(), [id]);
+    assert_eq!(failed[0].outcome, wanted, "{failed:#?}");
+    assert!(failed[0].fix.is_some() && !failed[0].evidence.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn without_credentials_for_the_store_the_role_of_the_extension_decides() {
+    let unseen = |held| Facts {
+        location: Observed::NotObservable("its credential is the pod's".into()),
+        ..with_arm(|arm| arm.roles = Observed::Seen(vec![role("R4", held)]))
+    };
+
+    assert_eq!(outcome(&unseen(true), Profile::Cofferdam, "P6"), Outcome::Passed);
+    assert_eq!(outcome(&unseen(false), Profile::Cofferdam, "P6"), BLOCKED);
+}
+
+#[test]
+fn commands_carry_the_names_that_are_known_and_say_which_are_not() {
+    let mut facts = with_arm(|arm| arm.bindings = Observed::Seen(Vec::new()));
+    facts.names.0.insert("cluster", "shop".into());
+    facts.names.0.insert("vault-id", VAULT.into());
+
+    let judged = judge(&facts, Profile::Cofferdam, Purpose::Preflight);
+    let fix = judged.iter().find(|one| one.check.id == "P3").unwrap().finding.fix.clone().unwrap();
+
+    assert!(
+        fix.contains(&format!("--cluster-name shop -g GROUP -n backuprb --source-resource-id {VAULT}")),
+        "{fix}"
+    );
+}
+
+static BROKEN: Check =
+    Check { id: "X1", rule: |_, _| panic!("a rule that breaks"), depends_on: &[], ..*FIRST };
+static ENDLESS: Check = Check {
+    id: "X2",
+    rule: |_, _| loop {
+        std::thread::park();
+    },
+    depends_on: &[],
+    ..*FIRST
+};
+const FIRST: &Check = &Check {
+    id: "X0",
+    title: "It holds.",
+    reason: "So it is.",
+    scope: Scope::Cluster,
+    cofferdam: Weight::Blocks,
+    aks: Weight::Blocks,
+    observed_by: "nobody",
+    code: None,
+    purposes: &[],
+    depends_on: &[],
+    fixes: &[],
+    tested_by: "this",
+    only_azure: false,
+    rule: |_, _| crate::verdict::passed("it does"),
+};
+
+#[test]
+fn a_rule_that_breaks_or_never_ends_breaks_alone() {
+    static SOUND: &Check = FIRST;
+    let limit = std::time::Duration::from_millis(200);
+
+    let judged = judge_all(&[&BROKEN, &ENDLESS, SOUND], &healthy(), Profile::Cofferdam, limit);
+
+    let why = |at: usize| match &judged[at].finding.outcome {
+        Outcome::NotObservable { why } => why.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(why(0).contains("broke"), "{}", why(0));
+    assert!(why(1).contains("did not end within 0.2 s"), "{}", why(1));
+    assert_eq!(judged[2].finding.outcome, Outcome::Passed);
+}
+
+#[test]
+fn a_name_that_would_repaint_the_terminal_is_printed_as_what_it_is() {
+    let mut facts = healthy();
+    facts.original = Observed::Seen(vec!["d/\u{1b}[2J\nP6 ok".into()]);
+
+    let judged = judge(&facts, Profile::Cofferdam, Purpose::Preflight);
+    let shown = &judged.iter().find(|one| one.check.id == "C2").unwrap();
+
+    assert_eq!(shown.finding.evidence, "it is there: d/\\u001b[2J P6 ok");
+    assert_eq!(shown.evidence.objects, ["d/\\u001b[2J P6 ok"]);
 }

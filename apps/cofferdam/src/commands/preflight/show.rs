@@ -1,6 +1,6 @@
-//! How findings are printed.
+//! How findings are printed: grouped by scope, the worst first.
 
-use prerequisites::{Finding, Outcome, Profile, Report, Severity};
+use prerequisites::{By, Evidence, Finding, Judged, Outcome, Profile, Report, Scope, Severity, page_name};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -11,74 +11,141 @@ pub struct View {
     profile: Profile,
     /// Nothing blocks.
     ready: bool,
-    summary: String,
-    checks: Vec<Row>,
+    pub summary: String,
+    pub checks: Vec<Row>,
 }
 
+/// One check as it is printed.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row {
-    id: String,
-    title: String,
-    reason: String,
-    severity: Severity,
-    result: &'static str,
-    evidence: String,
+pub struct Row {
+    pub id: String,
+    pub title: String,
+    pub reason: String,
+    pub scope: Scope,
+    pub severity: Severity,
+    pub result: &'static str,
+    /// It passed, and there is something to know.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub information: bool,
+    /// What was seen, or why it was not.
+    pub evidence: String,
+    /// The same as data.
+    pub details: Evidence,
     #[serde(skip_serializing_if = "Option::is_none")]
-    fix: Option<String>,
+    pub code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fixes: Vec<FixView>,
+    pub documentation: String,
+}
+
+/// One way to mend it.
+#[derive(Debug, Serialize)]
+pub struct FixView {
+    by: By,
+    command: String,
+    automatic: bool,
 }
 
 impl View {
-    /// The report as it is printed.
-    pub fn of(report: &Report, profile: Profile) -> Self {
-        Self {
-            profile,
-            ready: report.blocking().next().is_none(),
-            summary: summary(report),
-            checks: report.findings.iter().map(row).collect(),
-        }
+    /// The findings as they are printed.
+    pub fn of(judged: &[Judged], profile: Profile) -> Self {
+        let report = Report { findings: judged.iter().map(|one| one.finding.clone()).collect() };
+        let mut checks: Vec<Row> = judged.iter().map(row).collect();
+        // The scope with the worst finding first; within a scope the worst finding first, else as in the catalogue.
+        let worst = |scope: Scope, checks: &[Row]| {
+            checks.iter().filter(|row| row.scope == scope).map(Row::rank).min().unwrap_or(usize::MAX)
+        };
+        let ranks: Vec<(Scope, usize)> =
+            [Scope::Subscription, Scope::Vault, Scope::Cluster, Scope::Storage, Scope::Target]
+                .map(|scope| (scope, worst(scope, &checks)))
+                .into();
+        let of_scope =
+            |scope: Scope| ranks.iter().find(|(one, _)| *one == scope).map_or(usize::MAX, |(_, rank)| *rank);
+        checks.sort_by_key(|row| (of_scope(row.scope), row.scope, row.rank()));
+        Self { profile, ready: report.blocking().next().is_none(), summary: summary(&report), checks }
     }
 }
 
-fn row(finding: &Finding) -> Row {
-    let (result, severity, evidence) = match &finding.outcome {
-        Outcome::Passed => ("Passed", finding.severity, &finding.evidence),
-        Outcome::Failed { severity } => ("Failed", *severity, &finding.evidence),
-        Outcome::Skipped { .. } => ("Skipped", finding.severity, &finding.evidence),
-        Outcome::NotObservable { why } => ("NotObservable", finding.severity, why),
+impl Row {
+    /// One word per result, as the table shows it.
+    pub fn word(&self) -> &'static str {
+        match self.information {
+            true => "info",
+            false => word(self.result, self.severity),
+        }
+    }
+
+    fn rank(&self) -> usize {
+        let order = ["BLOCKS", "warns", "skipped", "not seen", "info", "ok"];
+        order.iter().position(|word| *word == self.word()).unwrap_or(order.len())
+    }
+}
+
+fn word(result: &str, severity: Severity) -> &'static str {
+    match (result, severity) {
+        ("Passed", _) => "ok",
+        ("Failed", Severity::Block) => "BLOCKS",
+        ("Failed", Severity::Warn) => "warns",
+        ("Skipped", _) => "skipped",
+        ("NotApplicable", _) => "n/a",
+        _ => "not seen",
+    }
+}
+
+fn row(judged: &Judged) -> Row {
+    let finding = &judged.finding;
+    let (result, severity, why) = ended(finding);
+    let fix = |(fix, command): &(prerequisites::Fix, String)| FixView {
+        by: fix.by,
+        command: command.clone(),
+        automatic: fix.automatic,
     };
     Row {
         id: finding.id.clone(),
         title: finding.title.clone(),
         reason: finding.reason.clone(),
+        scope: judged.check.scope,
         severity,
         result,
-        evidence: evidence.clone(),
+        information: judged.informs,
+        evidence: why.unwrap_or(&finding.evidence).to_owned(),
+        details: judged.evidence.clone(),
+        code: judged.check.code,
         fix: finding.fix.clone(),
+        fixes: judged.fixes.iter().map(fix).collect(),
+        documentation: format!("docs/prerequisites/{}", page_name(judged.check)),
     }
 }
 
-/// One word per result, as the table shows it.
-fn word(row: &Row) -> &'static str {
-    match (row.result, row.severity) {
-        ("Passed", _) => "ok",
-        ("Failed", Severity::Block) => "BLOCKS",
-        ("Failed", Severity::Warn) => "warns",
-        ("Skipped", _) => "skipped",
-        _ => "not seen",
+/// The word for programs, the severity here, and the reason that stands for evidence.
+fn ended(finding: &Finding) -> (&'static str, Severity, Option<&str>) {
+    match &finding.outcome {
+        Outcome::Passed => ("Passed", finding.severity, None),
+        Outcome::Failed { severity } => ("Failed", *severity, None),
+        Outcome::Skipped { .. } => ("Skipped", finding.severity, None),
+        Outcome::NotObservable { why } => ("NotObservable", finding.severity, Some(why)),
+        Outcome::NotApplicable { why } => ("NotApplicable", finding.severity, Some(why)),
     }
 }
 
 /// Id, result and title in columns; what was seen and what to do below.
 pub fn text(view: &View) -> String {
     let mut text = format!("{:<5} {:<9} CHECK\n", "ID", "RESULT");
+    let mut scope = None;
     for row in &view.checks {
-        push(&mut text, format_args!("{:<5} {:<9} {}", row.id, word(row), row.title));
+        if scope.replace(row.scope) != Some(row.scope) {
+            push(&mut text, format_args!("\n{}", row.scope.name().to_uppercase()));
+        }
+        push(&mut text, format_args!("{:<5} {:<9} {}", row.id, row.word(), row.title));
         if !row.evidence.is_empty() {
             push(&mut text, format_args!("{:<15} seen: {}", "", row.evidence));
         }
         if let Some(fix) = &row.fix {
             push(&mut text, format_args!("{:<15} fix:  {fix}", ""));
+            push(&mut text, format_args!("{:<15} more: {}", "", row.documentation));
         }
     }
     text.push('\n');
@@ -95,9 +162,12 @@ fn push(text: &mut String, line: std::fmt::Arguments<'_>) {
 
 /// `9 ok, 1 blocks (P12), 1 not seen (P15)`.
 pub fn summary(report: &Report) -> String {
-    let rows: Vec<Row> = report.findings.iter().map(row).collect();
     let ids = |wanted: &str| -> Vec<&str> {
-        rows.iter().filter(|row| word(row) == wanted).map(|row| row.id.as_str()).collect()
+        let is = |finding: &&Finding| {
+            let (result, severity, _) = ended(finding);
+            word(result, severity) == wanted
+        };
+        report.findings.iter().filter(is).map(|finding| finding.id.as_str()).collect()
     };
     let mut parts = vec![format!("{} ok", ids("ok").len())];
     for (wanted, shown) in
@@ -107,6 +177,10 @@ pub fn summary(report: &Report) -> String {
         if !ids.is_empty() {
             parts.push(format!("{} {shown} ({})", ids.len(), ids.join(", ")));
         }
+    }
+    let elsewhere = ids("n/a").len();
+    if elsewhere > 0 {
+        parts.push(format!("{elsewhere} not applicable"));
     }
     parts.join(", ")
 }
@@ -118,46 +192,54 @@ pub fn blocking_of<'a>(report: &'a Report, skipped: &[String]) -> (Vec<&'a Findi
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+    use prerequisites::{Facts, Observed, Purpose, Rights, SnapshotApi, Whose, judge};
 
-    fn finding(id: &str, outcome: Outcome) -> Finding {
-        Finding {
-            id: id.into(),
-            title: format!("{id} holds."),
-            reason: "r".into(),
-            severity: Severity::Block,
-            outcome,
-            evidence: "this".into(),
-            fix: Some("do that".into()),
-        }
+    /// A cluster of which little was seen: without snapshot API, with a person who may do everything.
+    pub fn view() -> View {
+        View::of(&judged(), Profile::Cofferdam)
     }
 
-    fn report() -> Report {
-        Report {
-            findings: vec![
-                Finding { fix: None, ..finding("P11", Outcome::Passed) },
-                finding("P12", Outcome::Failed { severity: Severity::Block }),
-                finding("P15", Outcome::NotObservable { why: "nobody looked".into() }),
-            ],
-        }
+    fn judged() -> Vec<Judged> {
+        let mut facts = Facts::unseen("nobody <looked>");
+        facts.snapshots = Observed::Seen(SnapshotApi { served: vec![], controller: None, classes: vec![] });
+        let ann = Whose::Asking("ann".into());
+        facts.rights = Observed::Seen(Rights { whose: ann, missing: vec![] });
+        facts.objects = Observed::Seen(20_000);
+        judge(&facts, Profile::Cofferdam, Purpose::Preflight)
     }
 
     #[test]
-    fn the_table_shows_evidence_and_fix_below_each_check() {
-        let shown = text(&View::of(&report(), Profile::Generic));
+    fn the_table_is_grouped_with_the_worst_first_and_shows_evidence_fix_and_page() {
+        let shown = text(&view());
 
-        assert!(shown.contains("P11   ok        P11 holds.\n                seen: this\n"), "{shown}");
-        assert!(shown.contains(
-            "P12   BLOCKS    P12 holds.\n                seen: this\n                fix:  do that"
-        ));
-        assert!(shown.contains("P15   not seen  P15 holds.\n                seen: nobody looked"), "{shown}");
-        assert!(shown.ends_with("1 ok, 1 blocks (P12), 1 not seen (P15)"), "{shown}");
+        let blocks = shown.find("P12   BLOCKS    The snapshot API is served and somebody handles it.\n                seen: snapshot.storage.k8s.io/v1 does not serve volumesnapshots").unwrap();
+        let fine = shown.find("P4    ok        ").unwrap();
+        let unseen = shown.find("P15   not seen  Nodes can fetch the extension's image.\n                seen: nobody <looked>").unwrap();
+        assert!(shown.find("\nCLUSTER\n").unwrap() < blocks && blocks < unseen && unseen < fine, "{shown}");
+        assert!(fine < shown.find("\nSUBSCRIPTION\n").unwrap(), "{shown}");
+        assert!(shown.contains("more: docs/prerequisites/P12.md"), "{shown}");
+        assert!(shown.contains("P31   info      "), "{shown}");
+        assert!(shown.contains("P13   skipped   "), "{shown}");
+        assert!(shown.contains("2 ok, 1 blocks (P12), 2 skipped (P13, P18), "), "{shown}");
+    }
+
+    #[test]
+    fn programs_read_evidence_fixes_and_pages_as_data() {
+        let shown = serde_json::to_value(view()).unwrap();
+
+        let check = shown["checks"].as_array().unwrap().iter().find(|check| check["id"] == "P12").unwrap();
+        assert_eq!(shown["profile"], "cofferdam");
+        assert_eq!(shown["ready"], false);
+        assert_eq!(check["details"]["total"], 3);
+        assert_eq!(check["documentation"], "docs/prerequisites/P12.md");
+        assert!(check["fixes"].as_array().unwrap().iter().any(|fix| fix["by"] == "az"), "{check:#}");
     }
 
     #[test]
     fn an_override_names_what_it_skips() {
-        let report = report();
+        let report = Report { findings: judged().into_iter().map(|one| one.finding).collect() };
 
         let left = |skipped: &[&str]| {
             let skipped: Vec<String> = skipped.iter().map(|id| (*id).to_owned()).collect();

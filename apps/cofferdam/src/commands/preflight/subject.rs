@@ -1,7 +1,9 @@
 //! What the checks look at: the settings on the command line, else what is installed.
 
+use super::{PreflightArgs, tools::tools};
 use crate::{
     cluster::ClusterArgs, commands::install::Wish, commands::repository::static_credential, exit::Failure,
+    wait,
 };
 use extension::{
     checks::{account, bucket_path, needed, pod_of},
@@ -14,11 +16,14 @@ use k8s_openapi::api::{
     rbac::v1::ClusterRole,
 };
 use kube::{Api, Client, ResourceExt};
-use prerequisites::{Observed, Profile, Purpose, Report, evaluate};
-use probes::{Account, Location, Subject, observe};
-use std::sync::Arc;
+use prerequisites::{Judged, Observed, Profile, Purpose, Report, evaluate, judge};
+use probes::{Account, Location, Subject, Survey, observe};
+use std::{sync::Arc, time::Duration};
 use storage::credential::CredentialSource;
 use telemetry::{Clock, SystemClock};
+
+/// How long the API server may take to say what is installed.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is to be judged.
 #[derive(Debug)]
@@ -33,15 +38,56 @@ pub struct Wanted<'a> {
     pub installing: bool,
 }
 
-/// Observes and judges.
+/// Observes and judges what an installation depends on.
 pub async fn look(cluster: &ClusterArgs, wanted: &Wanted<'_>, profile: Profile) -> Result<Report, Failure> {
-    let client = match cluster.client().await {
-        Ok(client) => Observed::Seen(client),
-        Err(failure) => Observed::NotObservable(failure.message().to_owned()),
-    };
+    let client = observed(cluster.client().await);
     let subject = subject(client.seen(), &cluster.namespace, wanted).await?;
     let facts = observe(client, &subject, &SystemClock).await;
     Ok(evaluate(&facts, profile, Purpose::Install))
+}
+
+/// Observes and judges the whole catalogue, with a live line on terminals.
+pub async fn survey(
+    cluster: &ClusterArgs,
+    wanted: &Wanted<'_>,
+    args: &PreflightArgs,
+    profile: Profile,
+) -> Result<Vec<Judged>, Failure> {
+    let client = observed(cluster.client().await);
+    let target = match &args.target_kubeconfig {
+        None => None,
+        Some(file) => {
+            let theirs = ClusterArgs { kubeconfig: Some(file.clone()), context: None, ..cluster.clone() };
+            Some(observed(theirs.client().await))
+        }
+    };
+    let subject = subject(client.seen(), &cluster.namespace, wanted).await?;
+    let (arm, named) = args.arm.open().await?;
+    let with = |given: &[String], named: &[String]| [given, named].concat();
+    let bar = wait::bar();
+    let it = Survey {
+        subject: &subject,
+        deployment: NAME,
+        namespaces: &with(&args.include_namespaces, &named.namespaces),
+        hooks: &with(&args.backup_hook, &named.hooks),
+        target,
+        tools: tools(profile).await,
+        arm,
+        shown: &|what| bar.set_message(format!("looked at: {what}")),
+    };
+    let mut facts = probes::survey(client, it, &SystemClock).await;
+    if let Some(file) = &args.target_kubeconfig {
+        facts.names.0.insert("target-kubeconfig", file.display().to_string());
+    }
+    bar.finish_and_clear();
+    Ok(judge(&facts, profile, Purpose::Preflight))
+}
+
+fn observed(client: Result<Client, Failure>) -> Observed<Client> {
+    match client {
+        Ok(client) => Observed::Seen(client),
+        Err(failure) => Observed::NotObservable(failure.message().to_owned()),
+    }
 }
 
 async fn subject(client: Option<&Client>, namespace: &str, wanted: &Wanted<'_>) -> Result<Subject, Failure> {
@@ -74,7 +120,7 @@ async fn subject(client: Option<&Client>, namespace: &str, wanted: &Wanted<'_>) 
 /// The Deployment of an installed extension.
 async fn installed(client: &Client, namespace: &str) -> Option<serde_json::Value> {
     let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    let mut deployment = api.get_opt(NAME).await.ok().flatten()?;
+    let mut deployment = soon(api.get_opt(NAME)).await??;
     deployment.metadata.managed_fields = None;
     serde_json::to_value(deployment).ok()
 }
@@ -84,7 +130,7 @@ async fn restores(client: &Client) -> bool {
     let api: Api<ClusterRole> = Api::all(client.clone());
     let name = format!("{NAME}-{}", extension::manifests::Scope::Restore.name());
     // Not readable: then the rights are asked for and what is missing is named.
-    api.get_opt(&name).await.map_or(true, |role| role.is_some())
+    soon(api.get_opt(&name)).await.is_none_or(|role| role.is_some())
 }
 
 async fn location(
@@ -129,7 +175,12 @@ async fn location(
 
 async fn noted(client: &Client, namespace: &str, location: &str) -> Option<ConfigMap> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    api.get_opt(&LocationRecord::config_map_name(location)).await.ok().flatten()
+    soon(api.get_opt(&LocationRecord::config_map_name(location))).await.flatten()
+}
+
+/// An answer of the API server, if it comes soon. What the checks then look at themselves says why it did not.
+async fn soon<T>(asked: impl Future<Output = Result<T, kube::Error>>) -> Option<T> {
+    tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()
 }
 
 /// Opens the store with the credential on the command line, else with that in the cluster.
@@ -156,9 +207,11 @@ async fn open(
         (CredentialKind::Secret(_), None) => no("the credential lies in the cluster; pass --credential-file"),
         (CredentialKind::Secret(_), Some(client)) => {
             let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-            let opened = open_store(record, &secrets, None, &clock).await;
-            Ok(opened
-                .map_or_else(|error| Observed::NotObservable(error.to_string()), |l| Observed::Seen(l.root)))
+            match tokio::time::timeout(PATIENCE, open_store(record, &secrets, None, &clock)).await {
+                Ok(Ok(opened)) => Ok(Observed::Seen(opened.root)),
+                Ok(Err(error)) => no(&error.to_string()),
+                Err(_) => no("the API server did not hand out the credential in time"),
+            }
         }
     }
 }

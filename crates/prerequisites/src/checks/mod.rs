@@ -1,0 +1,182 @@
+//! The catalogue: one file per check, and what their rules share. The order is that in which a person mends things:
+//! nothing comes before what it depends on.
+
+mod c01;
+mod c02;
+mod p01;
+mod p02;
+mod p03;
+mod p04;
+mod p05;
+mod p06;
+mod p07;
+mod p08;
+mod p09;
+mod p10;
+mod p11;
+mod p12;
+mod p13;
+mod p14;
+mod p15;
+mod p16;
+mod p17;
+mod p18;
+mod p19;
+mod p20;
+mod p21;
+mod p22;
+mod p23;
+mod p24;
+mod p25;
+mod p26;
+mod p27;
+mod p28;
+mod p29;
+mod p30;
+mod p31;
+mod p32;
+mod p33;
+mod p34;
+mod p35;
+mod p36;
+mod p37;
+mod p38;
+mod p39;
+mod p40;
+mod p41;
+mod p42;
+mod p43;
+mod p44;
+mod p45;
+mod p46;
+mod p47;
+mod p48;
+mod p49;
+mod p50;
+mod p51;
+
+pub(crate) use crate::evidence::some;
+
+use crate::verdict::{not_applicable, unseen};
+use crate::{Check, ExtensionPods, Facts, Purpose, Verdict, VolumeKind};
+
+const ALWAYS: &[Purpose] = &[Purpose::Install, Purpose::Backup, Purpose::Restore];
+/// A restore neither writes to the location nor cares for other volumes than its own.
+const NOT_RESTORE: &[Purpose] = &[Purpose::Install, Purpose::Backup];
+/// How the checks of a resource manager are tested.
+const ARM: &str = "unit test; test `vault_preflight` against a running vault";
+const IN_CLUSTER: &str = "a probe inside of the cluster";
+
+/// Every check.
+pub fn catalogue() -> &'static [&'static Check] {
+    &CATALOGUE
+}
+
+static CATALOGUE: [&Check; 53] = [
+    &p11::CHECK,
+    &c01::CHECK,
+    &p04::CHECK,
+    &c02::CHECK,
+    &p12::CHECK,
+    &p13::CHECK,
+    &p06::CHECK,
+    &p10::CHECK,
+    &p26::CHECK,
+    &p15::CHECK,
+    &p20::CHECK,
+    &p17::CHECK,
+    &p18::CHECK,
+    &p19::CHECK,
+    &p27::CHECK,
+    &p28::CHECK,
+    &p29::CHECK,
+    &p43::CHECK,
+    &p41::CHECK,
+    &p01::CHECK,
+    &p30::CHECK,
+    &p31::CHECK,
+    &p08::CHECK,
+    &p33::CHECK,
+    &p35::CHECK,
+    &p34::CHECK,
+    &p36::CHECK,
+    &p37::CHECK,
+    &p51::CHECK,
+    &p38::CHECK,
+    &p39::CHECK,
+    &p44::CHECK,
+    &p16::CHECK,
+    &p42::CHECK,
+    &p07::CHECK,
+    &p14::CHECK,
+    &p05::CHECK,
+    &p03::CHECK,
+    &p09::CHECK,
+    &p25::CHECK,
+    &p24::CHECK,
+    &p22::CHECK,
+    &p23::CHECK,
+    &p32::CHECK,
+    &p21::CHECK,
+    &p40::CHECK,
+    &p48::CHECK,
+    &p49::CHECK,
+    &p02::CHECK,
+    &p45::CHECK,
+    &p46::CHECK,
+    &p47::CHECK,
+    &p50::CHECK,
+];
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+fn not_installed() -> Verdict {
+    not_applicable("the extension is not installed yet: cofferdam install")
+}
+
+fn no_target() -> Verdict {
+    not_applicable("no target was named (--target-kubeconfig); a restore is judged where it is planned")
+}
+
+fn no_vault() -> Verdict {
+    unseen("no vault was named (--vault-id, --instance)")
+}
+
+fn no_extension() -> Verdict {
+    not_applicable("the cluster's resource has no backup extension yet")
+}
+
+/// Nobody has looked from inside of the cluster.
+fn unseen_in_cluster(what: &str) -> Verdict {
+    unseen(format!("{what} is seen only from inside of it, and no probe has run there"))
+}
+
+/// Why the extension's Deployment has no available pod.
+fn pods_problem(pods: &ExtensionPods) -> String {
+    let why = if pods.waiting.is_empty() { "nothing is said of why".to_owned() } else { some(&pods.waiting) };
+    format!("{}: none of {} pods is available: {why}", pods.deployment, pods.wanted)
+}
+
+/// Ids of resources do not mind capitals.
+fn same_id(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/'))
+}
+
+/// `West Europe` and `westeurope` are one region.
+fn same_region(one: &str, other: &str) -> bool {
+    let plain = |text: &str| text.replace(' ', "").to_lowercase();
+    plain(one) == plain(other)
+}
+
+/// Whether any volume of the cluster lies on Azure; nothing when volumes were not seen.
+fn on_azure(facts: &Facts) -> Option<bool> {
+    let volumes = facts.volumes.seen()?;
+    let azure = |volume: &crate::ClusterVolume| match &volume.kind {
+        VolumeKind::Csi(driver) => driver.ends_with(".csi.azure.com"),
+        VolumeKind::InTree(name) => name.starts_with("azure"),
+        VolumeKind::Unbound => false,
+    };
+    Some(volumes.iter().any(azure))
+}

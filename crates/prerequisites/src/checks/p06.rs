@@ -1,0 +1,86 @@
+//! P6: the storage location can be used.
+
+use super::ALWAYS;
+use crate::verdict::{fails, passed, unseen};
+use crate::{Check, Facts, Fix, LocationFacts, Observed, Profile, Scope, StoreProbe, Verdict, Weight};
+
+/// What the extension notes at a location that it can use.
+const NOTED_READY: &str = "Ready";
+
+pub(crate) static CHECK: Check = Check {
+    id: "P6",
+    title: "The storage location accepts writing, reading, listing and deleting.",
+    reason: "Recovery points are written there, and locks are removed again.",
+    scope: Scope::Storage,
+    cofferdam: Weight::Blocks,
+    aks: Weight::Blocks,
+    observed_by: "a probe object; without credentials, resource manager: role assignments of the extension's identity",
+    code: Some("UserErrorExtensionMSIMissingPermissionsOnBackupStorageLocation"),
+    purposes: ALWAYS,
+    depends_on: &[],
+    fixes: &[
+        Fix::cofferdam(
+            "cofferdam role assignment create --assignee-object-id {extension-principal} --role \"Storage Blob Data Contributor\" --scope {account-id}",
+        )
+        .automatic(),
+        Fix::az(
+            "az role assignment create --assignee-object-id {extension-principal} --assignee-principal-type ServicePrincipal --role \"Storage Blob Data Contributor\" --scope {account-id}",
+        ),
+    ],
+    tested_by: "unit test; scenario `preflight` with real stores; test `vault_preflight` for the role",
+    only_azure: false,
+    rule: judge,
+};
+
+fn judge(facts: &Facts, _: Profile) -> Verdict {
+    match &facts.location {
+        Observed::NotObservable(why) => by_role(facts, why),
+        Observed::Seen(location) => match &location.probe {
+            StoreProbe::Works => passed(format!("a probe object went in and out of {}", location.describe)),
+            StoreProbe::WorksRetained => passed(format!(
+                "a probe object went into {}; a retention rule keeps it for now",
+                location.describe
+            )),
+            StoreProbe::Reads => {
+                passed(format!("listing and reading {} work; nothing is written", location.describe))
+            }
+            StoreProbe::NotTried(why) => unseen(why.clone()),
+            StoreProbe::OutOfReach(cause) => out_of_reach(location, cause),
+            StoreProbe::Failed { operation, cause, remedy } => {
+                fails(format!("{operation} on {} failed: {cause}", location.describe))
+                    .at(location.describe.clone())
+                    .fix(remedy.clone())
+            }
+        },
+    }
+}
+
+/// The store was not looked at; the role of the extension's identity is the next best thing.
+fn by_role(facts: &Facts, why: &str) -> Verdict {
+    let roles = facts.arm.seen().and_then(|arm| arm.roles.seen());
+    let Some(role) = roles.and_then(|roles| roles.iter().find(|role| role.id == "R4")) else {
+        return unseen(why);
+    };
+    let said = format!("{} of the extension's identity {} on {}", role.role, role.principal, role.scope);
+    match role.held {
+        true => passed(format!("{said} is assigned; the store itself was not looked at: {why}")),
+        false => fails(format!("{said} is missing")).about(std::slice::from_ref(&role.scope)),
+    }
+}
+
+/// The machine of a person need not reach the store; the extension must, and has perhaps said so.
+fn out_of_reach(location: &LocationFacts, cause: &str) -> Verdict {
+    match location.noted.as_deref() {
+        Some(NOTED_READY) => passed(format!(
+            "the extension uses {}; from here it is not reachable: {cause}",
+            location.describe
+        )),
+        Some(noted) => fails(format!("the extension cannot use {}: {noted}", location.describe))
+            .at(location.describe.clone())
+            .fix("Mend what the extension says; it looks again within seconds."),
+        None => unseen(format!(
+            "{} is not reachable from here: {cause}; the extension looks from inside the cluster",
+            location.describe
+        )),
+    }
+}

@@ -1,0 +1,57 @@
+//! P10: the storage location holds nothing unrelated.
+
+use super::{NOT_RESTORE, some};
+use crate::verdict::{fails, passed, unseen, when_seen};
+use crate::{Check, Contents, Facts, Fix, LocationFacts, Owner, Profile, Scope, Verdict, Weight};
+
+pub(crate) static CHECK: Check = Check {
+    id: "P10",
+    title: "The storage location holds nothing unrelated and no other cluster's recovery points.",
+    reason: "Two writers with different keys in one place end in loss.",
+    scope: Scope::Storage,
+    cofferdam: Weight::Blocks,
+    aks: Weight::Blocks,
+    observed_by: "the location's top level and owner marker",
+    code: None,
+    purposes: NOT_RESTORE,
+    depends_on: &[],
+    fixes: &[Fix::az(
+        "az storage container create --name {container} --account-name {account} --auth-mode login",
+    )],
+    tested_by: "unit test; scenario `preflight` with strangers' files and markers",
+    only_azure: false,
+    rule: judge,
+};
+
+fn judge(facts: &Facts, _: Profile) -> Verdict {
+    when_seen(&facts.location, |location| {
+        when_seen(&location.contents, |contents| tenancy(location, contents))
+    })
+}
+
+fn tenancy(location: &LocationFacts, contents: &Contents) -> Verdict {
+    match &contents.owner {
+        Owner::Other(cluster) => fails(format!("{} belongs to the cluster {cluster}", location.describe)).fix(
+            "Use another bucket or prefix. To read that cluster's recovery points: cofferdam location add NAME --role source --set … --repository-password-file FILE",
+        ),
+        Owner::Unreadable(cause) => fails(format!("its owner marker cannot be understood: {cause}"))
+            .fix("Find out who owns the location, then write the marker anew or use another prefix."),
+        Owner::UnknownAsker(cluster) => {
+            unseen(format!("it belongs to the cluster {cluster}, and which cluster asks is not known"))
+        }
+        Owner::ThisCluster => passed("the owner marker names this cluster"),
+        Owner::Nobody if location.unrelated_allowed => passed(match contents.unrelated.as_slice() {
+            [] => "nobody owns it".to_owned(),
+            names => format!("nobody owns it; allowUnrelatedFiles lets {} stay", some(names)),
+        }),
+        Owner::Nobody if contents.has_repository => fails("it holds a repository, but no owner marker").fix(
+            "Use an empty bucket or another prefix. If this repository is meant: --set allowUnrelatedFiles=true --repository-password-file FILE",
+        ),
+        Owner::Nobody if !contents.unrelated.is_empty() => {
+            fails(format!("it holds {}", some(&contents.unrelated))).about(&contents.unrelated).fix(
+                "Use an empty bucket, or a folder of its own: --set configuration.backupStorageLocation.prefix=cofferdam. If these files may stay beside the recovery points: --set allowUnrelatedFiles=true",
+            )
+        }
+        Owner::Nobody => passed("the location is empty"),
+    }
+}

@@ -1,0 +1,37 @@
+//! P18: no snapshot class carries Velero's label.
+
+use super::{NOT_RESTORE, some};
+use crate::verdict::{fails, passed, when_seen};
+use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
+
+pub(crate) static CHECK: Check = Check {
+    id: "P18",
+    title: "No VolumeSnapshotClass carries Velero's label.",
+    reason: "On AKS it changes which class takes the snapshots; here it changes nothing.",
+    scope: Scope::Cluster,
+    cofferdam: Weight::Informs,
+    aks: Weight::Warns,
+    observed_by: "labels of VolumeSnapshotClasses",
+    code: None,
+    purposes: NOT_RESTORE,
+    depends_on: &["P12"],
+    fixes: &[Fix::kubectl("kubectl label volumesnapshotclass --all velero.io/csi-volumesnapshot-class-")
+        .automatic()],
+    tested_by: "unit test; scenario `preflight` with a labelled class",
+    only_azure: false,
+    rule: judge,
+};
+
+fn judge(facts: &Facts, _: Profile) -> Verdict {
+    when_seen(&facts.snapshots, |snapshots| {
+        let marked: Vec<String> =
+            snapshots.classes.iter().filter(|c| c.velero && !c.ours).map(|c| c.name.clone()).collect();
+        if marked.is_empty() {
+            return passed("no snapshot class carries the label");
+        }
+        fails(format!("labelled: {}", some(&marked))).about(&marked).fix(format!(
+            "kubectl label volumesnapshotclass {} velero.io/csi-volumesnapshot-class-",
+            marked.join(" ")
+        ))
+    })
+}

@@ -1,0 +1,40 @@
+//! P34: claims are bound.
+
+use super::{NOT_RESTORE, some};
+use crate::verdict::{fails, passed, when_seen};
+use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
+
+pub(crate) static CHECK: Check = Check {
+    id: "P34",
+    title: "Every claim is bound to a volume.",
+    reason: "A claim that waits for its volume, or has lost it, is backed up without data.",
+    scope: Scope::Cluster,
+    cofferdam: Weight::Warns,
+    aks: Weight::Warns,
+    observed_by: "the phase of claims",
+    code: Some("UserErrorPVCNotBoundToVolume"),
+    purposes: NOT_RESTORE,
+    depends_on: &["P35"],
+    fixes: &[Fix::kubectl("kubectl describe pvc CLAIM -n NAMESPACE")],
+    tested_by: "unit test; scenario `preflight` with a claim that waits",
+    only_azure: false,
+    rule: judge,
+};
+
+fn judge(facts: &Facts, _: Profile) -> Verdict {
+    when_seen(&facts.volumes, |volumes| {
+        let waiting: Vec<String> = volumes
+            .iter()
+            .filter(|volume| volume.phase != "Bound")
+            // That is P35's to tell.
+            .filter(|volume| volume.class.as_ref().is_none_or(|(_, exists)| *exists))
+            .map(|volume| format!("{} ({})", volume.claim, volume.phase))
+            .collect();
+        match waiting.is_empty() {
+            true => passed(format!("{} claims, none waits", volumes.len())),
+            false => fails(format!("not bound: {}", some(&waiting)))
+                .about(&waiting)
+                .number("claims", volumes.len() as u64),
+        }
+    })
+}

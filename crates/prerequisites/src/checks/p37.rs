@@ -1,0 +1,37 @@
+//! P37: there are not too many namespaces.
+
+use crate::verdict::{fails, passed, when_seen};
+use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
+
+const MOST: u64 = 800;
+
+pub(crate) static CHECK: Check = Check {
+    id: "P37",
+    title: "The cluster has at most 800 namespaces.",
+    reason: "The original refuses more; Cofferdam has no such limit.",
+    scope: Scope::Cluster,
+    cofferdam: Weight::Informs,
+    aks: Weight::Blocks,
+    observed_by: "metadata of namespaces",
+    code: None,
+    purposes: &[],
+    depends_on: &[],
+    fixes: &[
+        Fix::cofferdam("cofferdam backup create --include-namespaces NAMESPACE,…"),
+        Fix::person("Back the cluster up with several instances, each of some namespaces."),
+    ],
+    tested_by: "unit test",
+    only_azure: false,
+    rule: judge,
+};
+
+fn judge(facts: &Facts, _: Profile) -> Verdict {
+    when_seen(&facts.namespaces, |namespaces| {
+        let said = format!("{} namespaces", namespaces.count);
+        match namespaces.count <= MOST {
+            true => passed(said),
+            false => fails(said),
+        }
+        .number("namespaces", namespaces.count)
+    })
+}

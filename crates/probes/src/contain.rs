@@ -1,0 +1,45 @@
+//! A probe that hangs or breaks is a fact that was not seen, and nothing more.
+
+use futures::FutureExt;
+use prerequisites::Observed;
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+
+/// How long one probe may take.
+pub(crate) const PROBE: Duration = Duration::from_secs(3);
+/// How long one may take that asks many questions or turns many pages.
+pub(crate) const MANY: Duration = Duration::from_secs(9);
+/// How long the store may take: it tries again by itself before it gives up.
+pub(crate) const STORE: Duration = Duration::from_secs(30);
+
+/// What the probe saw within its time.
+pub(crate) async fn within<T>(
+    what: &str,
+    limit: Duration,
+    probe: impl Future<Output = Observed<T>>,
+) -> Observed<T> {
+    match tokio::time::timeout(limit, AssertUnwindSafe(probe).catch_unwind()).await {
+        Ok(Ok(seen)) => seen,
+        Ok(Err(_)) => Observed::NotObservable(format!(
+            "{what}: the probe itself broke; this is a defect of Cofferdam, report it with this document"
+        )),
+        Err(_) => Observed::NotObservable(format!("{what}: no answer within {} s", limit.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_probe_that_breaks_or_hangs_says_so_and_the_next_one_looks() {
+        let limit = Duration::from_millis(50);
+
+        let broken: Observed<u8> = within("looking", limit, async { panic!("a probe that breaks") }).await;
+        let hung: Observed<u8> = within("looking", limit, std::future::pending()).await;
+        let sound = within("looking", PROBE, async { Observed::Seen(1) }).await;
+
+        assert!(matches!(broken, Observed::NotObservable(why) if why.contains("broke")));
+        assert!(matches!(hung, Observed::NotObservable(why) if why.starts_with("looking: no answer")));
+        assert_eq!(sound, Observed::Seen(1));
+    }
+}

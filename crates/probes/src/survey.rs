@@ -1,0 +1,175 @@
+//! Everything that the catalogue judges, looked at at once: what `cofferdam preflight` does.
+
+use crate::contain::{MANY, PROBE, STORE, within};
+use crate::resource_manager::{self, ResourceManager};
+use crate::{
+    Subject, cluster, configured, counts, location, marks, network, nodes, policies, rights, snapshots,
+    target, velero, volumes, webhooks, workload,
+};
+use kube::Client;
+use prerequisites::{Facts, Names, Observed, Tool};
+use std::future::Future;
+use telemetry::Clock;
+
+/// What to look at beside the extension's own subject.
+pub struct Survey<'a> {
+    /// The extension's namespace, pod, rights and location.
+    pub subject: &'a Subject,
+    /// Name of the extension's Deployment, and of its lease.
+    pub deployment: &'a str,
+    /// Namespaces that a configuration names.
+    pub namespaces: &'a [String],
+    /// Hooks that it names, as `<namespace>/<name>`.
+    pub hooks: &'a [String],
+    /// The cluster that is restored into, if one was named.
+    pub target: Option<Observed<Client>>,
+    /// Clients of the original on this machine.
+    pub tools: Observed<Vec<Tool>>,
+    /// The resource manager, or why there is none.
+    pub arm: Observed<ResourceManager>,
+    /// Called with a word whenever something was looked at.
+    pub shown: &'a (dyn Fn(&str) + Sync),
+}
+
+/// Looks at everything. `client` is whoever runs the checks.
+pub async fn survey(client: Observed<Client>, it: Survey<'_>, clock: &dyn Clock) -> Facts {
+    let mut facts = match &client {
+        Observed::Seen(client) => of_cluster(client, &it, clock).await,
+        Observed::NotObservable(why) => {
+            let facts = Facts::unseen(&format!("the cluster could not be reached: {why}"));
+            let location = location::observe(&it.subject.location, None);
+            Facts { location: within("looking at the store", STORE, location).await, ..facts }
+        }
+    };
+    facts.tools = it.tools;
+    let mut names = Names::default();
+    facts.arm = match &it.arm {
+        Observed::NotObservable(why) => Observed::NotObservable(why.clone()),
+        Observed::Seen(arm) => {
+            let seen = resource_manager::observe(arm, facts.volumes.seen().map(Vec::as_slice)).await;
+            (it.shown)("resource manager");
+            names = resource_manager::names(arm, &seen);
+            Observed::Seen(seen)
+        }
+    };
+    names.0.insert("namespace", it.subject.namespace.clone());
+    facts.names = names;
+    facts
+}
+
+async fn of_cluster(client: &Client, it: &Survey<'_>, clock: &dyn Clock) -> Facts {
+    let subject = it.subject;
+    let namespace = subject.namespace.as_str();
+    let shown = it.shown;
+    let uid = cluster::uid(client).await;
+    let one = |what: &'static str| move || shown(what);
+    let before = async {
+        futures::join!(
+            told(one("version"), within("reading the version", PROBE, cluster::observe(client, namespace))),
+            told(
+                one("rights"),
+                within("asking for access reviews", MANY, rights::observe(client, &subject.needed))
+            ),
+            told(
+                one("snapshots"),
+                within("looking at the snapshot API", PROBE, snapshots::observe(client, clock))
+            ),
+            told(one("volumes"), within("listing claims and volumes", MANY, volumes::observe(client))),
+            told(one("Velero"), within("looking for Velero", PROBE, velero::observe(client))),
+            told(one("marks"), within("looking for velero.io labels", MANY, marks::observe(client))),
+            told(
+                one("admission"),
+                within("looking at admission policies", PROBE, policies::observe(client, subject))
+            ),
+            told(one("image"), within("looking for the image", PROBE, policies::registry(client, subject))),
+            told(
+                one("store"),
+                within("looking at the store", STORE, location::observe(&subject.location, uid.as_deref()))
+            ),
+        )
+    };
+    let extension = workload::extension(client, namespace, it.deployment, clock);
+    let target = async {
+        match &it.target {
+            None => Observed::Seen(None),
+            Some(Observed::NotObservable(why)) => {
+                Observed::NotObservable(format!("the target could not be reached: {why}"))
+            }
+            Some(Observed::Seen(theirs)) => {
+                target::observe(client, theirs, namespace, it.deployment, clock).await
+            }
+        }
+    };
+    let after = async {
+        futures::join!(
+            told(one("extension"), within("looking at the extension's pods", PROBE, extension)),
+            told(one("agents"), within("looking at kube-system", PROBE, workload::system(client))),
+            told(
+                one("original"),
+                within("looking for the original's extension", PROBE, workload::original(client))
+            ),
+            told(one("nodes"), within("listing nodes", MANY, nodes::observe(client, subject.pod.as_ref()))),
+            told(
+                one("namespaces"),
+                within("listing namespaces", PROBE, configured::namespaces(client, it.namespaces))
+            ),
+            told(one("objects"), within("counting objects", MANY, counts::observe(client))),
+            told(one("webhooks"), within("looking at admission webhooks", PROBE, webhooks::observe(client))),
+            told(
+                one("network"),
+                within("listing network policies", PROBE, network::policies(client, namespace))
+            ),
+            told(
+                one("identity"),
+                within("looking for pod-managed identity", PROBE, network::pod_identity(client, namespace))
+            ),
+            told(one("hooks"), within("looking for hooks", PROBE, configured::hooks(client, it.hooks))),
+            told(one("target"), within("comparing source and target", MANY, target)),
+        )
+    };
+    let (before, after) = futures::join!(before, after);
+    let (cluster, rights, snapshots, volumes, velero, marks, policies, registry, location) = before;
+    let (
+        extension,
+        system,
+        original,
+        nodes,
+        namespaces,
+        objects,
+        webhooks,
+        network_policies,
+        pod_identity,
+        hooks,
+        target,
+    ) = after;
+    Facts {
+        cluster,
+        rights,
+        snapshots,
+        volumes,
+        velero,
+        marks,
+        policies,
+        registry,
+        location,
+        extension,
+        system,
+        original,
+        nodes,
+        namespaces,
+        objects,
+        webhooks,
+        network_policies,
+        pod_identity,
+        hooks,
+        target,
+        ..Facts::unseen("it was not looked at")
+    }
+}
+
+/// Says that something was looked at.
+async fn told<T>(shown: impl FnOnce(), probe: impl Future<Output = T>) -> T {
+    let seen = probe.await;
+    shown();
+    seen
+}
