@@ -10,6 +10,3 @@ pub use commands::{Principal, let_in, ours, with_az};
 pub use identities::{BACKUP_OPERATOR, Grant, IDENTITY_ROLES, IdentityRole, Place, When, Whose};
 pub use needs::{Held, Need, Places, Principals, Purpose, needs};
 pub use people::{ASSIGN_ROLES, Advice, PERSON_ROLES, PersonPlace, PersonRole, advice};
-
-#[cfg(test)]
-mod tests;

@@ -88,8 +88,8 @@ pub const PERSON_ROLES: &[PersonRole] = &[
         role: "Owner",
         instead: &["Contributor", "User Access Administrator"],
         place: PersonPlace::SnapshotGroup,
-        actions: &["Microsoft.Resources/subscriptions/resourceGroups/write", ASSIGN_ROLES],
-        why: "Makes the group for snapshots and gives vault and cluster their roles on it.",
+        actions: &["Microsoft.Compute/snapshots/write", ASSIGN_ROLES],
+        why: "Gives vault and cluster their roles on the group, and looks after the snapshots in it.",
     },
     PersonRole {
         id: "U5",
@@ -173,7 +173,8 @@ impl Advice {
     pub fn sentence(&self) -> String {
         let id = self.id.map(|id| format!(" ({id})")).unwrap_or_default();
         format!(
-            "The role '{}' on '{}'{id} is missing; an Owner or User Access Administrator of that scope can grant it.",
+            "The role '{}' on '{}'{id} is missing. An Owner or User Access Administrator of that scope can grant it, with \
+             either of these commands.",
             self.role, self.scope
         )
     }
@@ -187,6 +188,10 @@ impl Advice {
 /// Which role a caller lacks who was refused an action on a scope; none where no built-in role grants the action. The least
 /// that will do: what only reads needs no more than Reader.
 pub fn advice(action: &str, on: &ResourceId, roles: &[RoleDefinition]) -> Option<Advice> {
+    // Who may not write an assignment lacks a role on what it is for.
+    let below = on.kind().as_str().to_lowercase().starts_with("microsoft.authorization/");
+    let above = if below { on.parent() } else { None };
+    let on = above.as_ref().unwrap_or(on);
     let wanted = Action::control(action);
     let grants = |name: &str| roles.iter().any(|role| role.name == name && role.grants(&wanted));
     let exact = |row: &&PersonRole| row.actions.iter().any(|one| one.eq_ignore_ascii_case(action));
@@ -194,11 +199,15 @@ pub fn advice(action: &str, on: &ResourceId, roles: &[RoleDefinition]) -> Option
         let scope = row.place.in_id(on)?;
         grants(row.role).then(|| Advice { id: Some(row.id), role: row.role.to_owned(), scope })
     };
+    // What is written may not be there yet, and a role is given on what is there.
+    let place = if action.to_lowercase().ends_with("/write") { on.parent() } else { None };
+    let place = place.as_ref().unwrap_or(on);
     let plain =
-        |name: &str| grants(name).then(|| Advice { id: None, role: name.to_owned(), scope: on.clone() });
+        |name: &str| grants(name).then(|| Advice { id: None, role: name.to_owned(), scope: place.clone() });
+    let narrow = |row: &&PersonRole| row.role != "Owner";
     let named = PERSON_ROLES.iter().filter(exact).find_map(fits);
     named
         .or_else(|| plain("Reader"))
-        .or_else(|| PERSON_ROLES.iter().find_map(fits))
+        .or_else(|| PERSON_ROLES.iter().filter(narrow).find_map(fits))
         .or_else(|| ["Contributor", "User Access Administrator", "Owner"].into_iter().find_map(plain))
 }

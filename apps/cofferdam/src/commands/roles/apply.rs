@@ -36,15 +36,20 @@ pub async fn run(session: &Session, which: &Which, yes: bool) -> Outcome {
         return Err(Failure::precondition("nothing was changed")
             .next("Run it again with `--yes` to grant what is missing."));
     }
+    let mut refused = None;
     for need in &wanted {
-        grant(session, &subject, need).await?;
-        note!(
-            "+ {}: {} of the {} on {}",
-            need.row.id,
-            need.row.grant.role(),
-            need.row.whose.noun(),
-            need.scope
-        );
+        let (id, role, whose) = (need.row.id, need.row.grant.role(), need.row.whose.noun());
+        match grant(session, &subject, need).await {
+            Ok(()) => note!("+ {id}: {role} of the {whose} on {}", need.scope),
+            // The others are granted all the same.
+            Err(failure) => {
+                note!("! {id}: {}", failure.message());
+                refused.get_or_insert(failure);
+            }
+        }
+    }
+    if let Some(failure) = refused {
+        return Err(failure.next("Then run this again: what was granted is not granted twice."));
     }
     finish(session, which, &subject).await
 }
@@ -95,6 +100,12 @@ async fn finish(session: &Session, which: &Which, before: &Subject) -> Outcome {
         }
         Effective::Yes => {
             note!("some roles are still missing; run this again once they were granted");
+            Ok(Exit::Warnings)
+        }
+        Effective::Otherwise(reason) => {
+            note!(
+                "the vault misses none of the roles, and its validation fails for another reason: {reason}"
+            );
             Ok(Exit::Warnings)
         }
         Effective::NotYet(ids) => {

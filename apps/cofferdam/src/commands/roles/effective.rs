@@ -15,6 +15,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub enum Effective {
     /// It misses none of the roles.
     Yes,
+    /// It misses none of them, and says that something else is wrong.
+    Otherwise(String),
     /// It still misses these.
     NotYet(Vec<&'static str>),
     /// It could not be asked: why.
@@ -33,16 +35,16 @@ pub async fn wait(session: &Session, subject: &Subject, rows: &[Row]) -> Effecti
     loop {
         let missed = match session.client.run(request, |_| {}).await {
             Ok(_) => return Effective::Yes,
-            Err(Error::Operation(error)) => missed(&error, &there),
+            Err(Error::Operation(error)) => match missed(&error, &there) {
+                missed if missed.is_empty() => return Effective::Otherwise(error.to_string()),
+                missed => missed,
+            },
             // Right after a grant the call itself may be refused for a while.
             Err(Error::Service(error)) if error.status == 403 && began.elapsed() < PATIENCE => {
                 vec!["the call"]
             }
             Err(error) => return Effective::NotAsked(error.to_string()),
         };
-        if missed.is_empty() {
-            return Effective::Yes;
-        }
         if began.elapsed() >= PATIENCE {
             return Effective::NotYet(missed);
         }

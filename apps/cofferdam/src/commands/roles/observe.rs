@@ -143,15 +143,17 @@ impl Observer<'_> {
         let Some(scope) = text("scope").and_then(|scope| scope.parse().ok()).or_else(above) else {
             return Ok(None);
         };
-        let role = self.definition(role).await?;
+        let role = self.definition(role, below).await?;
         Ok(Some(Assignment { principal: principal.to_owned(), role, scope }))
     }
 
-    async fn definition(&mut self, id: &str) -> Result<RoleId, String> {
+    /// A role by its id, read at the scope in question: whoever has rights there alone sees it there alone.
+    async fn definition(&mut self, id: &str, at: &ResourceId) -> Result<RoleId, String> {
         let role = RoleId::new(id.rsplit('/').next().unwrap_or(id));
         if !self.definitions.contains_key(role.as_str()) {
+            let path = format!("{at}/providers/Microsoft.Authorization/roleDefinitions/{}", role.as_str());
             let found =
-                self.session.client.find(id, versions::ROLES).await.map_err(|error| error.to_string())?;
+                self.session.client.find(&path, versions::ROLES).await.map_err(|error| error.to_string())?;
             let properties = found.as_ref().and_then(|found| found.get("properties"));
             let text = |name: &str| properties.and_then(|all| all.get(name)?.as_str()).unwrap_or_default();
             let permissions = properties.and_then(|all| all.get("permissions")).cloned().unwrap_or_default();

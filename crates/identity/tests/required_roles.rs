@@ -1,8 +1,7 @@
 //! The table against the built-in roles, and what follows from it.
 
-use super::*;
-use crate::{Action, Assignment, RoleDefinition, RoleId, builtin::roles};
 use arm::ResourceId;
+use identity::{Action, Assignment, RoleDefinition, RoleId, builtin::roles, required::*};
 
 const CLUSTER: &str =
     "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/c";
@@ -172,6 +171,7 @@ fn who_was_refused_is_told_the_role_that_would_do() {
     let guard = format!("{group}/providers/Microsoft.DataProtection/resourceGuards/guard");
     let extension = format!("{CLUSTER}/providers/Microsoft.KubernetesConfiguration/extensions/x");
     let instance = format!("{VAULT}/backupInstances/i");
+    let assignment = format!("{group}/providers/Microsoft.Authorization/roleAssignments/a");
     let approval = format!("{guard}/triggerRestoreRequests/default");
 
     let table = [
@@ -193,6 +193,7 @@ fn who_was_refused_is_told_the_role_that_would_do() {
         ),
         (ASSIGN_ROLES, STORE, Some("U3"), "Owner", STORE),
         (ASSIGN_ROLES, group, Some("U4"), "Owner", group),
+        (ASSIGN_ROLES, &*assignment, Some("U4"), "Owner", group),
         ("Microsoft.ContainerService/managedClusters/read", CLUSTER, Some("U5"), "Reader", CLUSTER),
         (
             "Microsoft.DataProtection/resourceGuards/triggerRestoreRequests/approve/action",
@@ -202,6 +203,13 @@ fn who_was_refused_is_told_the_role_that_would_do() {
             &*guard,
         ),
         ("Microsoft.DataProtection/resourceGuards/read", &*guard, None, "Reader", &*guard),
+        (
+            "Microsoft.Resources/subscriptions/resourceGroups/write",
+            group,
+            None,
+            "Contributor",
+            "/subscriptions/s",
+        ),
         ("Microsoft.Unknown/things/write", "/subscriptions/s", None, "Contributor", "/subscriptions/s"),
     ];
 
@@ -210,4 +218,55 @@ fn who_was_refused_is_told_the_role_that_would_do() {
         assert_eq!((told.id, told.role.as_str(), told.scope.as_str()), (row, role, scope), "{action}");
     }
     assert_eq!(advice("x/write", &id(CLUSTER), &[]), None);
+}
+
+/// `COFFERDAM_UPDATE=1` writes the tables anew.
+#[test]
+fn the_page_of_permissions_shows_both_tables() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/permissions.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let listed =
+        |actions: &[&str]| actions.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ");
+    let identities = IDENTITY_ROLES.iter().map(|row| {
+        let actions: Vec<&str> = row.actions.iter().chain(row.data_actions).copied().collect();
+        let code = row.code.map_or_else(|| "none".to_owned(), |code| format!("`{code}`"));
+        let used = if actions.is_empty() {
+            "see [Trusted Access](trusted-access.md)".to_owned()
+        } else {
+            listed(&actions)
+        };
+        let (id, whose, role, place, when) =
+            (row.id, row.whose.noun(), row.grant.role(), row.place.noun(), row.when.noun());
+        format!("| {id} | {role} | {whose} | {place} | {when} | {} | {used} | {code} |\n", row.why)
+    });
+    let people = PERSON_ROLES.iter().map(|row| {
+        let instead = if row.instead.is_empty() { "-".to_owned() } else { row.instead.join(" and ") };
+        let (id, role, place) = (row.id, row.role, row.place.noun());
+        format!("| {id} | {role} | {instead} | {place} | {} | {} |\n", row.why, listed(row.actions))
+    });
+    let of = |letter: &str| {
+        let is_row = |line: &&str| {
+            line.strip_prefix(&format!("| {letter}"))
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        page.lines().filter(is_row).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let (shown, wanted) = ([of("R"), of("U")], [identities.collect::<String>(), people.collect::<String>()]);
+
+    if std::env::var_os("COFFERDAM_UPDATE").is_some() {
+        let mut written = page.clone();
+        for (marker, table) in ["<!-- identities -->\n", "<!-- people -->\n"].iter().zip(&wanted) {
+            let (before, after) = written.split_once(marker).unwrap();
+            let rest: String = after
+                .lines()
+                .skip_while(|line| line.starts_with('|'))
+                .map(|line| format!("{line}\n"))
+                .collect();
+            let head = after.lines().take(2).map(|line| format!("{line}\n")).collect::<String>();
+            written = format!("{before}{marker}{head}{table}{rest}");
+        }
+        std::fs::write(path, written).unwrap();
+        return;
+    }
+    assert_eq!(shown, wanted, "write docs/permissions.md anew: COFFERDAM_UPDATE=1");
 }
