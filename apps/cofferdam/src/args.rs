@@ -92,6 +92,8 @@ pub enum Command {
     Alert(commands::alert::AlertArgs),
     /// Give and take roles
     Role(commands::role::RoleArgs),
+    /// See which roles a backup or a restore needs, and grant what is missing in one step
+    Roles(commands::roles::RolesArgs),
     /// Make user-assigned identities
     Identity(commands::identity::IdentityArgs),
     /// Make storage accounts and containers
@@ -168,6 +170,8 @@ mod tests {
             format!("enable-backup --datasource-type AzureKubernetesService --datasource-id {cluster} --backup-strategy DisasterRecovery --backup-configuration-file f --enable-trusted-access"),
             "cluster connect -n c -g g --apply --kubeconfig k --context x".to_owned(),
             "extension --image i --listen 0.0.0.0:1".to_owned(),
+            format!("roles plan -g g -v v --datasource-id {cluster} --snapshot-resource-group-name s --storage-account-id {vault}"),
+            format!("roles apply -g g -v v --instance i --target-resource-id {cluster} --yes --arm https://management.azure.com --subscription s"),
         ];
 
         for line in lines {

@@ -271,7 +271,7 @@ fn who_may_not_is_told_which_right_is_missing() {
 
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("AuthorizationFailed") && said.contains("resourceGroups/write"), "{said}");
-    assert!(said.contains("correlation id") && said.contains("next: Ask an owner"), "{said}");
+    assert!(said.contains("correlation id") && said.contains("next: The role 'Contributor' on "), "{said}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub mod action;
 pub mod builtin;
 pub mod decide;
+pub mod required;
 pub mod role;
 
 pub use action::{Action, ActionPattern};

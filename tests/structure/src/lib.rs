@@ -1,5 +1,7 @@
 //! Checks the shape of the project itself: crate arrows, file sizes, README, links.
 
+pub mod statements;
+
 use cargo_metadata::{DependencyKind, MetadataCommand};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

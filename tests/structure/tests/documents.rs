@@ -1,6 +1,6 @@
 //! What the documents promise about themselves.
 
-use structure::{files, root};
+use structure::{files, root, statements};
 
 #[test]
 fn the_readme_shows_exactly_two_set_up_commands_and_ci_calls_the_second() {
@@ -41,4 +41,13 @@ fn relative_links_in_documents_lead_somewhere() {
     }
 
     assert!(broken.is_empty(), "broken links: {broken:#?}");
+}
+
+#[test]
+fn each_statement_of_the_founding_document_says_where_it_lives_and_which_test_shows_it() {
+    let page = std::fs::read_to_string(root().join("docs/statements.md")).unwrap();
+
+    let faults = statements::faults(&page, &root());
+
+    assert!(faults.is_empty(), "docs/statements.md: {faults:#?}");
 }

@@ -6,6 +6,9 @@ mod parts;
 mod protect;
 mod steps;
 
+pub use parts::{assigned, place_of};
+pub use steps::principal;
+
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},

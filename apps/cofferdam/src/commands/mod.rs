@@ -26,6 +26,7 @@ pub mod repository;
 pub mod resource_guard;
 pub mod restore;
 pub mod role;
+pub mod roles;
 pub mod storage;
 pub mod trusted_access;
 pub mod vault;
@@ -72,6 +73,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Alert(args) => alert::run(args, &cluster, output).await,
         Command::Job(args) => job::run(args, &cluster, output).await,
         Command::Role(args) => role::run(args, &cluster, output).await,
+        Command::Roles(args) => roles::run(args, &cluster, output).await,
         Command::Identity(args) => identity::run(args, &cluster, output).await,
         Command::Storage(args) => storage::run(args, &cluster, output).await,
         Command::ResourceGuard(args) => resource_guard::run(args, &cluster, output).await,

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 /// The only role that a vault needs.
-pub const BACKUP_OPERATOR: &str = "Microsoft.DataProtection/backupVaults/backup-operator";
+pub const BACKUP_OPERATOR: &str = identity::required::BACKUP_OPERATOR;
 
 #[derive(Debug, Args)]
 pub struct TrustedAccessArgs {

@@ -79,6 +79,9 @@ kinds! {
     /// Role assignments.
     ASSIGNMENT: "role assignment", ROLES,
         [NAME, ("principal", "/properties/principalId"), ("role", "/properties/roleDefinitionName"), ("scope", "/properties/scope")];
+    /// Roles that a backup or a restore needs.
+    NEED: "needed role", ROLES,
+        [("id", "/id"), ("identity", "/identity"), ("role", "/role"), ("on", "/name"), ("state", "/state"), ("why", "/why")];
     /// Role definitions.
     ROLE: "role", ROLES, [("name", "/properties/roleName"), ("type", "/properties/type"), ("id", "/name")];
     /// User-assigned identities.

@@ -12,7 +12,12 @@ use arm::ResourceId;
 use clap::Args;
 use management::{Client, Folder, Profile, Request, Tokens, Transport, sign_in::Secret};
 use serde_json::Value;
-use std::{env, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use telemetry::SystemClock;
 
 /// An operation that takes longer than this is spoken of where no live line can be drawn.
@@ -83,6 +88,41 @@ impl Session {
             client: Client::new(&origin, transport, tokens, Arc::new(SystemClock))?,
             subscription,
             tenant,
+            view,
+            no_wait: args.no_wait,
+            short_name: cluster.short_name(),
+        })
+    }
+
+    /// Opens a resource manager that nobody signed in to, with a token that was made elsewhere.
+    pub fn direct(
+        args: &SessionArgs,
+        url: &str,
+        authorities: Option<&Path>,
+        cluster: &ClusterArgs,
+        format: Format,
+    ) -> Result<Self, Failure> {
+        let view = View::new(format, args.query.as_deref())?;
+        let token = given_token().ok_or_else(|| {
+            Failure::precondition("there is no token for the resource manager")
+                .next("Put one into COFFERDAM_ACCESS_TOKEN: `az account get-access-token --query accessToken -o tsv`.")
+        })?;
+        let read = |path: &Path| {
+            std::fs::read_to_string(path).map_err(|error| {
+                Failure::precondition(format!("could not read {}: {error}", path.display()))
+                    .next("Name the authorities in PEM with `--ca FILE`.")
+            })
+        };
+        let pem = authorities.map(read).transpose()?;
+        let transport = Transport::new(pem.as_deref())?;
+        let subscription = args.subscription.clone().filter(|id| uuid::Uuid::try_parse(id).is_ok());
+        let subscription = subscription.ok_or_else(|| {
+            Failure::usage("the subscription is not named by its id").next("Write `--subscription ID`.")
+        })?;
+        Ok(Self {
+            client: Client::new(url, transport, Tokens::Given(token), Arc::new(SystemClock))?,
+            subscription,
+            tenant: String::new(),
             view,
             no_wait: args.no_wait,
             short_name: cluster.short_name(),

@@ -1,6 +1,6 @@
 //! One call that was found, understood and permitted, and what its handler needs.
 
-use super::{Operation, Params, permitted};
+use super::{Operation, Params, advice::advised, permitted};
 use crate::{
     app::App,
     request::Address,
@@ -127,12 +127,12 @@ impl Call<'_> {
         self.app.denials.note(self.app.store.as_ref(), denied).await?;
         let own = self.operation.needs.action(self.params.get("namespace"));
         let scope = self.scope.as_ref().map_or("/", ResourceId::as_str);
-        Err(ArmError::not_authorized_linked(
+        let refused = ArmError::not_authorized_linked(
             (&self.caller.client_id, who),
             (&own, scope),
             (action, on.as_str()),
-        )
-        .into())
+        );
+        Err(advised(self.app, refused, who, action, Some(on)).await.into())
     }
 
     /// Makes changes, with the audit record of this call.

@@ -1,6 +1,6 @@
 //! The way of every call: token, operation, api-version, subscription, right, locks, handler.
 
-use super::{At, Call, Failure, Found, GROUP, Operation, Params, find, permitted, versions};
+use super::{At, Call, Failure, Found, GROUP, Operation, Params, advice::advised, find, permitted, versions};
 use crate::{
     app::App,
     bearer::{BearerError, bearer},
@@ -150,7 +150,8 @@ async fn open<'a>(
         correlation = entry.correlation,
         "denied"
     );
-    Err(ArmError::not_authorized(&call.caller.client_id, who, &entry.action, &entry.scope).into())
+    let refused = ArmError::not_authorized(&call.caller.client_id, who, &entry.action, &entry.scope);
+    Err(advised(app, refused, who, &entry.action, call.scope.as_ref()).await.into())
 }
 
 /// Whether it lists what is below, or about, a resource or a resource group.

@@ -1,5 +1,6 @@
 //! The management API: who calls, what, whether they may, and the handler that does it.
 
+mod advice;
 pub mod alerts;
 mod authorize;
 mod call;

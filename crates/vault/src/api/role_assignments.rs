@@ -4,7 +4,7 @@ mod act;
 mod decide;
 
 pub use act::real_scope;
-pub use decide::{administrators, keep_administrator, last_administrator};
+pub use decide::{administrators, keep_administrator, last_administrator, type_of};
 
 use super::{At, Needs, Operation, operations::row};
 use http::Method;

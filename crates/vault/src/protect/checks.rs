@@ -17,34 +17,20 @@ use crate::{
     store::StoreError,
 };
 use arm::ResourceId;
-use identity::{Action, Decision, decide};
-use protection::{Problem, code};
+use identity::required::{Held, Need, Places, Principals, Purpose, Whose, needs, ours, with_az};
+use protection::Problem;
 use std::collections::BTreeMap;
 
 /// What whoever links to a cluster must be allowed there.
 pub const READ_CLUSTER: &str = "Microsoft.ContainerService/managedClusters/read";
-const READ_GROUP: &str = "Microsoft.Resources/subscriptions/resourceGroups/read";
-const WRITE_SNAPSHOTS: &str = "Microsoft.Compute/snapshots/write";
-const WRITE_BLOBS: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write";
-const READ_BLOBS: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read";
 
-/// Who needs which role where, and whether it is there.
+/// A role that is needed, and whether it is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleFact {
-    /// The documented number, R1 to R13.
-    pub number: &'static str,
-    /// Whose.
-    pub identity: &'static str,
-    /// Its object id, if it has one.
-    pub principal: Option<String>,
-    /// The role that grants it.
-    pub role: &'static str,
-    /// Where.
-    pub scope: ResourceId,
-    /// Whether the right is there.
-    pub granted: bool,
-    /// The documented code when it is not.
-    pub code: &'static str,
+    /// Who needs what where, by the table of roles.
+    pub need: Need,
+    /// Whether it is there.
+    pub held: Held,
 }
 
 /// What was found out.
@@ -74,9 +60,10 @@ pub struct Facts {
     pub twin: Option<(ResourceId, ResourceId)>,
 }
 
-/// Gathers the facts for a backup of a cluster, or with `source` for a restore to it from another one's location.
+/// Gathers the facts for a backup of a cluster or a restore to it, with `source` from another one's location.
 pub async fn gather(
     app: &App,
+    purpose: Purpose,
     vault: &Existing,
     cluster: &ResourceId,
     snapshot_group: Option<&ResourceId>,
@@ -96,73 +83,34 @@ pub async fn gather(
         Some(group) => locks::holding(store, group).await?,
         None => None,
     };
-    let vault_principal = vault.facts.principal.clone();
-    let cluster_principal = record.as_ref().and_then(|record| match &record.document.identity {
+    let own = record.as_ref().and_then(|record| match &record.document.identity {
         ClusterIdentity::SystemAssigned { principal_id }
         | ClusterIdentity::UserAssigned { principal_id, .. } => Some(principal_id.clone()),
         ClusterIdentity::ServicePrincipal { .. } => None,
     });
     let identity = extension.as_ref().and_then(|one| one.document.identity.as_ref());
     let has_identity = has_extension_identity(store, identity).await?;
-    let extension_principal = identity.filter(|_| has_identity).map(|identity| identity.principal_id.clone());
-    let mut wanted = vec![(
-        "R1",
-        "vault",
-        vault_principal.clone(),
-        "Reader",
-        cluster.clone(),
-        Action::control(READ_CLUSTER),
-        "KubernetesBackupListExtensionsError",
-    )];
-    if let Some(group) = snapshot_group {
-        wanted.push((
-            "R2",
-            "vault",
-            vault_principal,
-            "Reader",
-            group.clone(),
-            Action::control(READ_GROUP),
-            "UserErrorVaultMSIMissingPermissionsOnSnapshotResourceGroup",
-        ));
-        wanted.push((
-            "R3",
-            "cluster",
-            cluster_principal,
-            "Contributor",
-            group.clone(),
-            Action::control(WRITE_SNAPSHOTS),
-            "UserErrorClusterMSIMissingPermissionsOnSnapshotResourceGroup",
-        ));
-    }
-    if let Some(account) = extension.as_ref().and_then(|one| storage_account(&one.document)) {
-        wanted.push((
-            "R4",
-            "extension",
-            extension_principal.clone(),
-            "Storage Blob Data Contributor",
-            account,
-            Action::data(WRITE_BLOBS),
-            code::LOCATION_MISSING_PERMISSIONS,
-        ));
-    }
-    if let Some(account) = source {
-        wanted.push((
-            "R4",
-            "extension",
-            extension_principal,
-            "Storage Blob Data Contributor",
-            account.clone(),
-            Action::data(READ_BLOBS),
-            code::LOCATION_MISSING_PERMISSIONS,
-        ));
-    }
+    let principals = Principals {
+        vault: vault.facts.principal.clone(),
+        cluster: own,
+        extension: identity.filter(|_| has_identity).map(|identity| identity.principal_id.clone()),
+    };
+    let places = Places {
+        snapshot_group: snapshot_group.cloned(),
+        store: extension.as_ref().and_then(|one| storage_account(&one.document)),
+        source_store: source.cloned(),
+        ..Places::of(cluster.clone())
+    };
     let mut roles = Vec::new();
-    for (number, identity, principal, role, scope, action, code) in wanted {
-        let granted = match &principal {
-            Some(principal) => holds(app, principal, &action, &scope).await?,
-            None => false,
+    // Whether the vault is let in is a fact of its own.
+    for need in needs(purpose, &places, &principals).into_iter().filter(|need| !need.is_binding()) {
+        let assigned = match &need.principal {
+            Some(principal) => app.store.assignments_of(principal).await?,
+            None => Vec::new(),
         };
-        roles.push(RoleFact { number, identity, principal, role, scope, granted, code });
+        let assignments: Vec<_> = assigned.into_iter().map(|record| record.assignment).collect();
+        let held = need.held(&assignments, &app.roles);
+        roles.push(RoleFact { need, held });
     }
     Ok(Facts {
         vault: vault.id.clone(),
@@ -177,12 +125,6 @@ pub async fn gather(
         roles,
         twin: None,
     })
-}
-
-async fn holds(app: &App, principal: &str, action: &Action, scope: &ResourceId) -> Result<bool, StoreError> {
-    let assigned = app.store.assignments_of(principal).await?;
-    let assignments: Vec<_> = assigned.into_iter().map(|record| record.assignment).collect();
-    Ok(decide(principal, action, scope, &assignments, &app.roles) != Decision::Denied)
 }
 
 /// The storage account to which an extension writes, where the resource manager knows it.
@@ -274,8 +216,7 @@ pub fn judge(facts: &Facts) -> Vec<Problem> {
             ),
         );
     }
-    wrong
-        .extend(facts.roles.iter().filter(|role| !role.granted).filter_map(|role| missing_role(facts, role)));
+    wrong.extend(facts.roles.iter().filter_map(|role| missing_role(facts, role)));
     wrong
 }
 
@@ -309,26 +250,23 @@ fn of_extension(cluster: &ResourceId, extension: &ExtensionRecord, has_identity:
 
 /// A role is missed only where there is somebody to have it: what is absent is told for itself.
 fn missing_role(facts: &Facts, role: &RoleFact) -> Option<Problem> {
-    let principal = match (&role.principal, role.identity) {
-        (Some(principal), _) => principal.as_str(),
-        (None, "vault") => {
+    let need = &role.need;
+    match role.held {
+        Held::There | Held::Inherited { .. } => None,
+        Held::NoIdentity if need.row.whose == Whose::Vault && need.row.id == "R1" => {
             let message = format!("The vault '{}' has no managed identity.", facts.vault.name());
-            return (role.number == "R1").then(|| {
+            Some(
                 Problem::error("UserErrorVaultIdentityNotFound", message)
-                    .fix("Give it one: az dataprotection backup-vault update --type SystemAssigned.")
-            });
+                    .fix("Give it one: az dataprotection backup-vault update --type SystemAssigned."),
+            )
         }
-        (None, _) => return None,
-    };
-    let message = format!(
-        "The {}'s identity {principal} lacks the role '{}' on '{}' ({}).",
-        role.identity, role.role, role.scope, role.number
-    );
-    Some(Problem::error(role.code, message).about(role.scope.as_str()).fix(format!(
-        "az role assignment create --assignee-object-id {principal} --assignee-principal-type ServicePrincipal --role \
-         '{}' --scope {}",
-        role.role, role.scope
-    )))
+        Held::NoIdentity => None,
+        Held::Missing => {
+            let problem = Problem::error(need.row.code?, need.missing()).about(need.scope.as_str());
+            let commands = [with_az(need, &facts.vault), ours(need, &facts.vault)];
+            Some(commands.into_iter().flatten().fold(problem, Problem::fix))
+        }
+    }
 }
 
 fn same_place(one: &str, other: &str) -> bool {
@@ -345,9 +283,12 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn role(number: &'static str, identity: &'static str, granted: bool, code: &'static str) -> RoleFact {
-        let scope = id("/subscriptions/s/resourceGroups/g");
-        RoleFact { number, identity, principal: Some("p".into()), role: "Reader", scope, granted, code }
+    /// The vault's role on the cluster.
+    fn reader(cluster: &ResourceId, held: Held) -> RoleFact {
+        let principals = Principals { vault: Some("p".into()), ..Principals::default() };
+        let purpose = Purpose::Backup { vault_tier: false };
+        let all = needs(purpose, &Places::of(cluster.clone()), &principals);
+        RoleFact { need: all[0].clone(), held }
     }
 
     fn healthy() -> Facts {
@@ -388,6 +329,7 @@ mod tests {
         Facts {
             vault: group.with("Microsoft.DataProtection/backupVaults", "v").unwrap(),
             vault_location: "eastus".into(),
+            roles: vec![reader(&cluster, Held::There)],
             cluster,
             record: Some(record),
             extension: Some(extension),
@@ -395,7 +337,6 @@ mod tests {
             is_bound: true,
             snapshot_group: Some((group, true)),
             lock: None,
-            roles: vec![role("R1", "vault", true, "KubernetesBackupListExtensionsError")],
             twin: None,
         }
     }
@@ -431,8 +372,12 @@ mod tests {
             ["UserErrorBackupInstanceAlreadyExists"]
         );
         assert_eq!(
-            codes(|f| f.roles = vec![role("R1", "vault", false, "KubernetesBackupListExtensionsError")]),
+            codes(|f| f.roles = vec![reader(&f.cluster, Held::Missing)]),
             ["KubernetesBackupListExtensionsError"]
+        );
+        assert_eq!(
+            codes(|f| f.roles = vec![reader(&f.cluster, Held::NoIdentity)]),
+            ["UserErrorVaultIdentityNotFound"]
         );
     }
 

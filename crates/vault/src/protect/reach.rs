@@ -55,13 +55,9 @@ pub fn no_binding(vault: &ResourceId, cluster: &ResourceId) -> Problem {
         cluster.name(),
         vault.name()
     );
-    let group = cluster.resource_group().unwrap_or_default();
-    Problem::error("UserErrorTrustedAccessGatewayReturnedForbidden", message).about(cluster.as_str()).fix(format!(
-        "az aks trustedaccess rolebinding create --resource-group {group} --cluster-name {} --name backup \
-         --source-resource-id {vault} --roles {}",
-        cluster.name(),
-        clusters::BACKUP_OPERATOR
-    ))
+    let problem = Problem::error("UserErrorTrustedAccessGatewayReturnedForbidden", message);
+    let [ours, with_az] = identity::required::let_in(cluster, vault);
+    problem.about(cluster.as_str()).fix(with_az).fix(ours)
 }
 
 impl Reach {

@@ -22,6 +22,7 @@ use crate::{
     work::{Answered, Step},
 };
 use arm::{ArmError, ResourceId};
+use identity::required::Purpose;
 use jiff::{SignedDuration, Timestamp};
 use protection::{Problem, code};
 use serde::{Deserialize, Serialize};
@@ -44,7 +45,7 @@ pub struct Question {
     pub vault: ResourceId,
     /// The cluster that is backed up, or restored to.
     pub cluster: ResourceId,
-    /// Where snapshots are made; none for a restore.
+    /// Where snapshots are; none for a restore after that group was deleted.
     pub snapshot_group: Option<ResourceId>,
     /// The storage account from which is restored.
     pub source_account: Option<ResourceId>,
@@ -143,7 +144,11 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     let of = of.acting_as(question.identity.as_ref());
     let group = question.snapshot_group.as_ref();
     let source = question.source_account.as_ref();
-    let mut facts = checks::gather(app, &of, &question.cluster, group, source).await?;
+    let purpose = match question.kind.as_str() {
+        "ValidateForRestore" => Purpose::Restore { vault_tier: false },
+        _ => Purpose::Backup { vault_tier: false },
+    };
+    let mut facts = checks::gather(app, purpose, &of, &question.cluster, group, source).await?;
     if let Some(policy) = &question.policy {
         let twin = twin(app.store.as_ref(), &question.cluster, policy, question.about.as_ref()).await?;
         facts.twin = twin.map(|twin| (policy.clone(), twin));

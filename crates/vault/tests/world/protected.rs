@@ -92,6 +92,16 @@ impl Protected {
 
     /// What agent and gateway would bring about: a connected cluster with its extension, binding and roles.
     async fn connect(&self, vault_principal: &str) {
+        self.connect_as(&self.managed, vault_principal).await;
+    }
+
+    /// Another such cluster, of this id.
+    pub async fn connect_another(&self, managed: &ResourceId) {
+        let vault = self.get(&self.vault).await.body;
+        self.connect_as(managed, vault["identity"]["principalId"].as_str().unwrap()).await;
+    }
+
+    async fn connect_as(&self, managed: &ResourceId, vault_principal: &str) {
         let store = &self.world.app.store;
         let now = self.world.app.clock.now();
         let principal = |name: &str| Principal {
@@ -99,7 +109,7 @@ impl Protected {
             client_id: uuid::Uuid::new_v4().to_string(),
             name: name.to_owned(),
             kind: PrincipalKind::ManagedIdentity,
-            resource: Some(self.managed.clone()),
+            resource: Some(managed.clone()),
             created_at: now,
         };
         let (own, extensions) = (principal("one"), principal("extension"));
@@ -130,31 +140,31 @@ impl Protected {
             error: None,
             operation: None,
             identity: Some(ExtensionIdentity {
-                resource: self.managed.clone(),
+                resource: managed.clone(),
                 principal_id: extensions.object_id.clone(),
                 client_id: extensions.client_id.clone(),
             }),
             upgrades: Default::default(),
         };
-        let id = self.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
+        let id = managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
         let changes = [
             Change::AddPrincipal(own.clone()),
             Change::AddPrincipal(extensions),
-            put(&self.managed, &record, Expected::Absent).unwrap(),
+            put(managed, &record, Expected::Absent).unwrap(),
             put(&id, &extension, Expected::Absent).unwrap(),
-            self.bound(),
+            self.bound_at(managed),
         ];
         store.commit(&changes, &audit()).await.unwrap();
         let person =
             |object_id: &str| Person { object_id: object_id.to_owned(), ..self.world.administrator.clone() };
         let snapshots = self.world.group("snapshots");
         for (role, who, scope) in [
-            ("Reader", vault_principal, self.managed.as_str()),
+            ("Reader", vault_principal, managed.as_str()),
             ("Reader", vault_principal, snapshots.as_str()),
             ("Contributor", &own.object_id, snapshots.as_str()),
         ] {
             let made = self.world.assign(&self.world.administrator, role, &person(who), scope).await;
-            assert_eq!(made.status, 201, "{made:?}");
+            assert!(made.status == 201 || made.code() == "RoleAssignmentExists", "{made:?}");
         }
     }
 
@@ -185,6 +195,34 @@ impl Protected {
         self.world.app.store.commit(&[found.write().unwrap()], &audit()).await.unwrap();
     }
 
+    /// A storage account of the vault in a group of its own, to which the extension of a cluster writes from now on, and may.
+    pub async fn writes_to_account(&self, managed: &ResourceId, name: &str) -> String {
+        let admin = &self.world.administrator;
+        let register = format!("{}/providers/Microsoft.Storage/register", self.world.root());
+        assert_eq!(self.call(Method::POST, &register, None).await.status, 200);
+        let group = self.world.make_group(name).await;
+        let account = format!("{group}/providers/Microsoft.Storage/storageAccounts/{name}");
+        let body = json!({"location": "local", "kind": "StorageV2", "sku": {"name": "Standard_LRS"},
+            "properties": {}});
+        let made = self.call(Method::PUT, &account, Some(body)).await;
+        assert_eq!(made.status, 200, "{made:?}");
+        let id = managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
+        let mut found: Loaded<ExtensionRecord> =
+            load(self.world.app.store.as_ref(), &id).await.unwrap().unwrap();
+        for (setting, value) in
+            [("subscriptionId", &*self.world.subscription), ("resourceGroup", name), ("storageAccount", name)]
+        {
+            let setting = format!("configuration.backupStorageLocation.config.{setting}");
+            found.document.settings.insert(setting, value.to_owned());
+        }
+        self.world.app.store.commit(&[found.write().unwrap()], &audit()).await.unwrap();
+        let writer = found.document.identity.unwrap().principal_id;
+        let writer = Person { object_id: writer, ..admin.clone() };
+        let given = self.world.assign(admin, "Storage Blob Data Contributor", &writer, &account).await;
+        assert_eq!(given.status, 201, "{given:?}");
+        account
+    }
+
     /// A token of the vault for a principal that has no secret.
     pub async fn token_for(&self, object_id: &str) -> String {
         let app = &self.world.app;
@@ -197,11 +235,16 @@ impl Protected {
     }
 
     fn bound(&self) -> Change {
+        self.bound_at(&self.managed)
+    }
+
+    fn bound_at(&self, managed: &ResourceId) -> Change {
         let binding = BindingRecord {
             source_resource_id: self.vault.parse().unwrap(),
             roles: vec![BACKUP_OPERATOR.into()],
         };
-        put(&self.binding(), &binding, Expected::Absent).unwrap()
+        let id = managed.child("trustedAccessRoleBindings", "backuprb").unwrap();
+        put(&id, &binding, Expected::Absent).unwrap()
     }
 
     /// The owner of the cluster lets the vault in again.

@@ -297,13 +297,13 @@ impl Steps<'_> {
 }
 
 /// The principal that the extension writes as.
-fn assigned(extension: &Value) -> Option<String> {
+pub fn assigned(extension: &Value) -> Option<String> {
     let id = extension.pointer("/properties/aksAssignedIdentity/principalId").and_then(Value::as_str);
     id.filter(|id| !id.is_empty()).map(str::to_owned)
 }
 
 /// Where an extension writes to, by its settings.
-fn place_of(extension: &Value, cluster: &ResourceId) -> Option<(ResourceId, String)> {
+pub fn place_of(extension: &Value, cluster: &ResourceId) -> Option<(ResourceId, String)> {
     let settings = extension.pointer("/properties/configurationSettings")?;
     let text = |name: &str| settings.get(format!("{LOCATION}.{name}"))?.as_str();
     let subscription = text("config.subscriptionId").unwrap_or_else(|| cluster.subscription_id());

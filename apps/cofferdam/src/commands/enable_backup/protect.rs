@@ -17,6 +17,7 @@ use crate::{
     exit::{Exit, Failure},
 };
 use arm::ResourceId;
+use identity::required::{Places, Principals, Purpose, needs};
 use management::{
     Request,
     build::{
@@ -87,7 +88,7 @@ impl Steps<'_> {
         ))
     }
 
-    /// Who needs which role where: R1 to R4; R5 to R7 are for the vault tier.
+    /// Gives each identity the roles of the table that a backup to the operational tier needs.
     pub async fn roles(
         &mut self,
         group: &ResourceId,
@@ -95,21 +96,27 @@ impl Steps<'_> {
         extension: Option<&str>,
         vault: Option<&str>,
     ) -> Result<(), Failure> {
-        let (cluster, account) = (self.cluster.clone(), &place.account);
-        let own = self.principal.clone();
-        let wanted = [
-            ("the vault", vault, "Reader", &cluster),
-            ("the vault", vault, "Reader", group),
-            ("the cluster", own.as_deref(), "Contributor", group),
-            ("the extension", extension, "Storage Blob Data Contributor", account),
-        ];
-        for (who, principal, role, scope) in wanted {
-            let name = format!("{role} of {who} on {}", scope.name());
+        let places = Places {
+            snapshot_group: Some(group.clone()),
+            store: Some(place.account.clone()),
+            ..Places::of(self.cluster.clone())
+        };
+        let principals = Principals {
+            vault: vault.map(str::to_owned),
+            cluster: self.principal.clone(),
+            extension: extension.map(str::to_owned),
+        };
+        let wanted = needs(Purpose::Backup { vault_tier: false }, &places, &principals);
+        // The vault is let in by a step of its own, for which consent was asked.
+        for need in wanted.iter().filter(|need| !need.is_binding()) {
+            let (who, role, scope) = (need.row.whose.noun(), need.row.grant.role(), &need.scope);
+            let principal = need.principal.as_deref();
+            let name = format!("{role} of the {who} on {}", scope.name());
             let did = match principal {
                 None if self.dry => Did::Missing,
                 None => {
                     return Err(unmet(
-                        format!("{who} has no identity to give the role {role} to"),
+                        format!("the {who} has no identity to give the role {role} to"),
                         "Look at it with the `show` command; run this again once it has one.",
                     ));
                 }

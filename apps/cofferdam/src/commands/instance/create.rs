@@ -197,17 +197,7 @@ impl MakeArgs {
 pub async fn let_in(session: &Session, cluster: &ResourceId, vault: &ResourceId) -> Result<bool, Failure> {
     let bindings = Request::get(format!("{cluster}/trustedAccessRoleBindings"), versions::CLUSTERS);
     let found = session.client.list(&bindings).await?;
-    let is_ours = |binding: &Value| {
-        let source = binding.pointer("/properties/sourceResourceId").and_then(Value::as_str);
-        let roles = binding.pointer("/properties/roles").and_then(Value::as_array);
-        let operates = roles.is_some_and(|roles| {
-            let is_operator =
-                |role: &Value| role.as_str().is_some_and(|role| role.ends_with("/backup-operator"));
-            roles.iter().any(is_operator)
-        });
-        operates && source.is_some_and(|source| source.eq_ignore_ascii_case(vault.as_str()))
-    };
-    if found.iter().any(is_ours) {
+    if found.iter().any(|binding| lets_in(binding, vault)) {
         return Ok(false);
     }
     let id = cluster.child("trustedAccessRoleBindings", &names::binding(vault))?;
@@ -215,6 +205,17 @@ pub async fn let_in(session: &Session, cluster: &ResourceId, vault: &ResourceId)
     let put = Request::put(id.as_str(), versions::CLUSTERS, body);
     session.follow("letting the vault into the cluster", &put).await?;
     Ok(true)
+}
+
+/// Whether a binding lets a vault into its cluster.
+pub fn lets_in(binding: &Value, vault: &ResourceId) -> bool {
+    let source = binding.pointer("/properties/sourceResourceId").and_then(Value::as_str);
+    let roles = binding.pointer("/properties/roles").and_then(Value::as_array);
+    let operates = roles.is_some_and(|roles| {
+        let is_operator = |role: &Value| role.as_str().is_some_and(|role| role.ends_with("/backup-operator"));
+        roles.iter().any(is_operator)
+    });
+    operates && source.is_some_and(|source| source.eq_ignore_ascii_case(vault.as_str()))
 }
 
 impl Wish {

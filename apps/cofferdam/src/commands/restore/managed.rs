@@ -207,7 +207,7 @@ impl ManagedArgs {
 }
 
 /// The newest recovery point that is in the tier.
-async fn newest(session: &Session, instance: &ResourceId, tier: &str) -> Result<String, Failure> {
+pub async fn newest(session: &Session, instance: &ResourceId, tier: &str) -> Result<String, Failure> {
     let request = Request::get(format!("{instance}/recoveryPoints"), versions::DATA_PROTECTION);
     let points = session.client.list(&request).await?;
     let time = |point: &Value| {

@@ -6,6 +6,8 @@ mod managed;
 mod rows;
 mod show;
 
+pub use managed::newest;
+
 use crate::{cluster::ClusterArgs, exit::Outcome, output::Format};
 use clap::Subcommand;
 use resources::RestoreOperation;

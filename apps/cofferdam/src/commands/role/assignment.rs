@@ -132,7 +132,15 @@ pub async fn grant(
     let body = json!({"properties": {
         "roleDefinitionId": definition, "principalId": principal, "principalType": kind}});
     let put = Request::put(id.as_str(), versions::ROLES, body);
-    Ok((session.client.send(&put).await?.body, true))
+    match session.client.send(&put).await {
+        Ok(answer) => Ok((answer.body, true)),
+        // Somebody else gave it between the look and the call.
+        Err(error) if error.service().is_some_and(|error| error.code == "RoleAssignmentExists") => {
+            let there = at(session, scope.as_str(), "atScope()").await?;
+            Ok((there.iter().find(is_same).cloned().unwrap_or_default(), false))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn delete(args: DeleteArgs, session: &Session) -> Outcome {

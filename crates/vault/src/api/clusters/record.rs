@@ -15,7 +15,7 @@ pub const KIND: &str = "Microsoft.ContainerService/managedClusters";
 /// The type of a Trusted Access binding.
 pub const BINDING: &str = "Microsoft.ContainerService/managedClusters/trustedAccessRoleBindings";
 /// The one role that a Backup vault can have in a cluster.
-pub const BACKUP_OPERATOR: &str = "Microsoft.DataProtection/backupVaults/backup-operator";
+pub const BACKUP_OPERATOR: &str = identity::required::BACKUP_OPERATOR;
 /// More bindings a cluster cannot have.
 pub const MOST_BINDINGS: usize = 8;
 

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     api::{
         Call, Failure,
+        advice::advised,
         resource::{Loaded, load},
     },
     store::AuditOutcome,
@@ -74,12 +75,13 @@ pub async fn consent(
     requests: &[String],
 ) -> Result<(), Failure> {
     let approvers = approvers(call).await?;
-    let ended = approved(guard, operation, requests, &approvers, &call.app.roles);
-    if ended.is_err() {
-        // As with every other refusal, a flood of them is counted and not written one by one.
-        call.app.denials.note(call.app.store.as_ref(), call.audit(AuditOutcome::Denied)).await?;
-    }
-    Ok(ended?)
+    let Err(refused) = approved(guard, operation, requests, &approvers, &call.app.roles) else {
+        return Ok(());
+    };
+    // As with every other refusal, a flood of them is counted and not written one by one.
+    call.app.denials.note(call.app.store.as_ref(), call.audit(AuditOutcome::Denied)).await?;
+    let who = &call.caller.object_id;
+    Err(advised(call.app, refused, who, &operation.approval(), Some(guard)).await.into())
 }
 
 /// The caller, and the bearers of the tokens that it sent along.

@@ -80,12 +80,15 @@ pub async fn for_restore(call: &Call<'_>) -> Result<Reply, Failure> {
     let body = call.json()?;
     let given = Fields::of(&body)?.required_object("restoreRequestObject")?;
     let prepared = restores::prepare(call, &given).await?;
+    // Snapshots that are gone with their group are missed where they are needed, by the restore itself.
+    let group = &prepared.instance.document.instance.snapshot_group;
+    let snapshot_group = call.app.store.resource(group).await?.map(|found| found.id);
     let begun = operation::begin(call, &call.operation.needs.action(""), &prepared.instance.id);
     ask(call, begun, |operation| Question {
         operation,
         vault: prepared.vault.clone(),
         cluster: prepared.request.target.resource.clone(),
-        snapshot_group: None,
+        snapshot_group: snapshot_group.clone(),
         source_account: prepared.source_account.clone(),
         kind: "ValidateForRestore".to_owned(),
         spec: custom_resource::validation_of_restore(&prepared.request, &prepared.location),

@@ -1,0 +1,117 @@
+//! Waits until what was granted counts: the vault itself is asked, for nobody else knows when it sees a new role.
+
+use super::{row::Row, subject::Subject};
+use crate::{managed::Session, note};
+use identity::required::Need;
+use management::{Error, ServiceError};
+use std::time::Duration;
+
+/// New roles are known everywhere after minutes; the vault is asked that long.
+const PATIENCE: Duration = Duration::from_secs(600);
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// What the vault said in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effective {
+    /// It misses none of the roles.
+    Yes,
+    /// It misses none of them, and says that something else is wrong.
+    Otherwise(String),
+    /// It still misses these.
+    NotYet(Vec<&'static str>),
+    /// It could not be asked: why.
+    NotAsked(String),
+}
+
+/// Asks until the vault misses nothing of what is there.
+pub async fn wait(session: &Session, subject: &Subject, rows: &[Row]) -> Effective {
+    let request = match &subject.question {
+        Ok(request) => request,
+        Err(reason) => return Effective::NotAsked(reason.clone()),
+    };
+    let there: Vec<&Need> = rows.iter().filter_map(Row::met).collect();
+    let began = tokio::time::Instant::now();
+    let mut told = false;
+    loop {
+        let missed = match session.client.run(request, |_| {}).await {
+            Ok(_) => return Effective::Yes,
+            Err(Error::Operation(error)) => match missed(&error, &there) {
+                missed if missed.is_empty() => return Effective::Otherwise(error.to_string()),
+                missed => missed,
+            },
+            // Right after a grant the call itself may be refused for a while.
+            Err(Error::Service(error)) if error.status == 403 && began.elapsed() < PATIENCE => {
+                vec!["the call"]
+            }
+            Err(error) => return Effective::NotAsked(error.to_string()),
+        };
+        if began.elapsed() >= PATIENCE {
+            return Effective::NotYet(missed);
+        }
+        if !std::mem::replace(&mut told, true) {
+            note!("… waiting until the vault sees {}", missed.join(", "));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Which of the needs the vault misses: by the documented code, and by the scope where it names one.
+fn missed(error: &ServiceError, there: &[&Need]) -> Vec<&'static str> {
+    let all = flat(error);
+    let is_missed = |need: &&&Need| {
+        all.iter().any(|error| {
+            let scope = error.target.as_deref();
+            need.row.code == Some(error.code.as_str())
+                && scope.is_none_or(|scope| scope.eq_ignore_ascii_case(need.scope.as_str()))
+        })
+    };
+    there.iter().filter(is_missed).map(|need| need.row.id).collect()
+}
+
+fn flat(error: &ServiceError) -> Vec<&ServiceError> {
+    std::iter::once(error).chain(error.details.iter().flat_map(flat)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use identity::required::{Places, Principals, Purpose, needs};
+
+    #[test]
+    fn the_vault_misses_what_it_names_by_code_and_scope_and_nothing_else() {
+        let cluster =
+            "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/c";
+        let place = |name: &str| {
+            let text = format!(
+                "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/{name}"
+            );
+            Some(text.parse().unwrap())
+        };
+        let places = Places {
+            store: place("own"),
+            source_store: place("other"),
+            ..Places::of(cluster.parse().unwrap())
+        };
+        let all = needs(Purpose::Restore { vault_tier: false }, &places, &Principals::default());
+        let there: Vec<&Need> = all.iter().collect();
+        let one = |code: &str, target: Option<&str>| ServiceError {
+            code: code.to_owned(),
+            target: target.map(str::to_owned),
+            ..ServiceError::default()
+        };
+        let store = "UserErrorExtensionMSIMissingPermissionsOnBackupStorageLocation";
+        let own = all[1].scope.as_str().to_uppercase();
+
+        let table = [
+            (vec![one("KubernetesBackupListExtensionsError", None)], vec!["R1"]),
+            (vec![one(store, Some(&own))], vec!["R4"]),
+            (vec![one(store, None)], vec!["R4", "R4"]),
+            (vec![one("UserErrorKubernetesBackupExtensionNotFoundError", Some(cluster))], vec![]),
+        ];
+
+        for (details, expected) in table {
+            let error = ServiceError { code: "Other".into(), details, ..ServiceError::default() };
+            assert_eq!(missed(&error, &there), expected, "{error}");
+        }
+    }
+}

@@ -1,0 +1,474 @@
+//! `cofferdam roles` as a program against a running vault with a played cluster: each role that a backup or a restore needs
+//! is taken away, named by validation with its code, named by the plan, and granted again.
+
+#[path = "../../../crates/vault/tests/world/mod.rs"]
+mod world;
+
+use arm::ResourceId;
+use jiff::SignedDuration;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+use tokio::task::JoinHandle;
+use world::{
+    Person, World,
+    protected::{POINT, Protected},
+};
+
+const STORE: &str = "UserErrorExtensionMSIMissingPermissionsOnBackupStorageLocation";
+
+/// An instance to be, and the account to which its cluster writes.
+struct Roles {
+    it: Protected,
+    account: String,
+    ticking: JoinHandle<()>,
+}
+
+impl Roles {
+    async fn start() -> Self {
+        let it = Protected::start().await;
+        let account = it.writes_to_account(&it.managed, "own").await;
+        let ticking = ticking(&it.world);
+        Self { it, account, ticking }
+    }
+
+    /// The arguments of an instance that is still to be made.
+    fn backup(&self) -> Vec<String> {
+        let words = format!(
+            "-g shop -v vault1 --datasource-id {} --snapshot-resource-group-name snapshots --policy-id policy1",
+            self.it.managed
+        );
+        words.split(' ').map(str::to_owned).collect()
+    }
+
+    /// `cofferdam roles`, as somebody.
+    fn command(&self, who: &Person, verb: &str, arguments: &[String], more: &[&str]) -> Command {
+        let world = &self.it.world;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
+        command.args(["roles", verb]).args(arguments).args(more);
+        command.args(["--arm", &world.url, "--subscription", &world.subscription, "--ca"]).arg(&world.ca);
+        command.env("COFFERDAM_ACCESS_TOKEN", &who.token).stdin(Stdio::null());
+        for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "COFFERDAM_SUBSCRIPTION"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs it.
+    async fn run(&self, who: &Person, verb: &str, arguments: &[String], more: &[&str]) -> Output {
+        let mut command = self.command(who, verb, arguments, more);
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+
+    /// The plan of the administrator: its code and rows.
+    async fn plan(&self, arguments: &[String]) -> (i32, Vec<Value>) {
+        let output = self.run(&self.it.world.administrator, "plan", arguments, &["-o", "json"]).await;
+        let rows = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", told(&output)));
+        (output.status.code().unwrap(), rows)
+    }
+
+    async fn apply(&self, arguments: &[String]) -> (i32, String) {
+        let output = self.run(&self.it.world.administrator, "apply", arguments, &["--yes"]).await;
+        (output.status.code().unwrap(), told(&output))
+    }
+
+    /// Takes away what a row of a plan is about, and nothing else.
+    async fn take(&self, row: &Value) {
+        let scope = row["scope"].as_str().unwrap();
+        if row["id"] == "R13" {
+            let listed = self.it.get(&format!("{scope}/trustedAccessRoleBindings")).await;
+            let id = listed.body["value"][0]["id"].as_str().unwrap().parse().unwrap();
+            return self.it.remove(&id).await;
+        }
+        let principal = row["principalId"].as_str().unwrap();
+        let role = self.it.world.role(row["role"].as_str().unwrap());
+        for one in self.assignments(scope).await {
+            let properties = &one["properties"];
+            let is_role = properties["roleDefinitionId"].as_str().unwrap().ends_with(&role);
+            if properties["principalId"] == principal && properties["scope"] == scope && is_role {
+                let gone = self.it.call(Method::DELETE, one["id"].as_str().unwrap(), None).await;
+                assert_eq!(gone.status, 200, "{gone:?}");
+                return;
+            }
+        }
+        panic!("it was not there: {row}");
+    }
+
+    async fn assignments(&self, scope: &str) -> Vec<Value> {
+        let path = format!("{scope}/providers/Microsoft.Authorization/roleAssignments");
+        self.it.get(&path).await.body["value"].as_array().unwrap().clone()
+    }
+
+    /// Asks the vault; codes and messages of all that it misses.
+    async fn validated(&self, path: &str, body: Value) -> Vec<(String, String)> {
+        let begun = self.it.call(Method::POST, path, Some(body)).await;
+        assert_eq!(begun.status, 202, "{begun:?}");
+        let ended = self.it.operation(&begun).await.body;
+        let details = ended["error"]["details"].as_array().cloned().unwrap_or_default();
+        let text = |one: &Value, name: &str| one[name].as_str().unwrap().to_owned();
+        details.iter().map(|one| (text(one, "code"), text(one, "message"))).collect()
+    }
+}
+
+impl Drop for Roles {
+    fn drop(&mut self) {
+        self.ticking.abort();
+    }
+}
+
+/// The vault's clock goes with the machine's: a program waits for it.
+fn ticking(world: &World) -> JoinHandle<()> {
+    const STEP: Duration = Duration::from_millis(50);
+    let clock = world.clock.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(STEP).await;
+            clock.advance(SignedDuration::try_from(STEP).unwrap());
+        }
+    })
+}
+
+fn told(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn identities(rows: &[Value]) -> Vec<&Value> {
+    rows.iter().filter(|row| row["id"].as_str().unwrap().starts_with('R')).collect()
+}
+
+/// Rows that are not met: id and scope.
+fn unmet(rows: &[Value]) -> Vec<(&str, &str)> {
+    let is_met = |row: &&Value| ["there", "inherited"].contains(&row["state"].as_str().unwrap());
+    rows.iter()
+        .filter(|row| !is_met(row))
+        .map(|row| (row["id"].as_str().unwrap(), row["scope"].as_str().unwrap()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_role_of_a_backup_that_is_missing_is_named_with_its_code_planned_and_granted() {
+    let roles = Roles::start().await;
+    let (arguments, vault) = (roles.backup(), roles.it.vault.clone());
+    let validate = async || {
+        let body = json!({"backupInstance": roles.it.wanted()});
+        roles.validated(&format!("{vault}/validateForBackup"), body).await
+    };
+    let (code, healthy) = roles.plan(&arguments).await;
+    assert_eq!((code, unmet(&healthy)), (0, vec![]), "{healthy:?}");
+    let codes = [
+        ("R1", "KubernetesBackupListExtensionsError"),
+        ("R2", "UserErrorVaultMSIMissingPermissionsOnSnapshotResourceGroup"),
+        ("R3", "UserErrorClusterMSIMissingPermissionsOnSnapshotResourceGroup"),
+        ("R4", STORE),
+        ("R13", "UserErrorTrustedAccessGatewayReturnedForbidden"),
+    ];
+    assert_eq!(
+        identities(&healthy).iter().map(|row| &row["id"]).collect::<Vec<_>>(),
+        codes.map(|(id, _)| id)
+    );
+
+    for (row, (id, expected)) in identities(&healthy).into_iter().zip(codes) {
+        roles.take(row).await;
+        let missed = validate().await;
+        let (planned, rows) = roles.plan(&arguments).await;
+        let (applied, said) = roles.apply(&arguments).await;
+        let after = validate().await;
+
+        assert_eq!(
+            missed.iter().map(|(code, _)| code.as_str()).collect::<Vec<_>>(),
+            [expected],
+            "{missed:?}"
+        );
+        assert!(id == "R13" || missed[0].1.contains(&format!("({id})")), "{missed:?}");
+        assert_eq!((planned, unmet(&rows)), (5, vec![(id, row["scope"].as_str().unwrap())]));
+        assert_eq!(applied, 0, "{said}");
+        assert!(said.contains(&format!("+ {id}: ")), "{said}");
+        assert!(said.contains("the vault sees them"), "{said}");
+        assert!(after.is_empty(), "{after:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_role_of_a_restore_to_another_cluster_is_named_with_its_code_planned_and_granted() {
+    let roles = Roles::start().await;
+    let it = &roles.it;
+    it.protect().await;
+    it.cluster.says("Backup", json!({"phase": "Completed", "recoveryPoint": {"id": POINT}}));
+    it.cluster.says("ValidateForRestore", json!({"phase": "Completed", "checks": []}));
+    it.ended(&it.job_of(&it.back_up().await).await).await;
+    let group = it.world.make_group("clusters").await;
+    let two = format!("{group}/providers/Microsoft.ContainerService/managedClusters/two");
+    let two: ResourceId = two.parse().unwrap();
+    it.connect_another(&two).await;
+    it.writes_to_account(&two, "other").await;
+    let words = format!("-g shop -v vault1 --instance one-shop --target-resource-id {two}");
+    let arguments: Vec<String> = words.split(' ').map(str::to_owned).collect();
+    let request = restore(&two);
+    let validate = async || {
+        let body = json!({"restoreRequestObject": request});
+        roles.validated(&format!("{}/validateRestore", it.instance), body).await
+    };
+
+    // It may not read from the first one's account yet.
+    let (code, begun) = roles.plan(&arguments).await;
+    assert_eq!((code, unmet(&begun)), (5, vec![("R4", roles.account.as_str())]), "{begun:?}");
+    let (applied, said) = roles.apply(&arguments).await;
+    assert_eq!(applied, 0, "{said}");
+    let codes = [
+        ("R1", "KubernetesBackupListExtensionsError"),
+        ("R2", "UserErrorVaultMSIMissingPermissionsOnSnapshotResourceGroup"),
+        ("R3", "UserErrorClusterMSIMissingPermissionsOnSnapshotResourceGroup"),
+        ("R4", STORE),
+        ("R4", STORE),
+        ("R13", "UserErrorTrustedAccessGatewayReturnedForbidden"),
+    ];
+    let (_, healthy) = roles.plan(&arguments).await;
+    assert_eq!(
+        identities(&healthy).iter().map(|row| &row["id"]).collect::<Vec<_>>(),
+        codes.map(|(id, _)| id)
+    );
+
+    for (row, (id, expected)) in identities(&healthy).into_iter().zip(codes) {
+        roles.take(row).await;
+        let missed = validate().await;
+        let (planned, rows) = roles.plan(&arguments).await;
+        let (applied, said) = roles.apply(&arguments).await;
+        let after = validate().await;
+
+        assert_eq!(
+            missed.iter().map(|(code, _)| code.as_str()).collect::<Vec<_>>(),
+            [expected],
+            "{missed:?}"
+        );
+        assert_eq!((planned, unmet(&rows)), (5, vec![(id, row["scope"].as_str().unwrap())]));
+        assert_eq!(applied, 0, "{said}");
+        assert!(after.is_empty(), "{after:?}");
+    }
+    let check =
+        json!({"id": "P11", "title": "version", "result": "Failed", "severity": "Block", "evidence": "old"});
+    it.cluster.says("ValidateForRestore", json!({"phase": "Failed", "checks": [check]}));
+    let (otherwise, said) = roles.apply(&arguments).await;
+    assert_eq!(otherwise, 3, "{said}");
+    assert!(said.contains("for another reason") && said.contains("version: old"), "{said}");
+}
+
+fn restore(target: &ResourceId) -> Value {
+    let datasource = json!({"objectType": "Datasource", "datasourceType": "Microsoft.ContainerService/managedClusters",
+        "resourceID": target, "resourceUri": target, "resourceName": "two",
+        "resourceType": "Microsoft.ContainerService/managedClusters", "resourceLocation": "local"});
+    json!({"objectType": "AzureBackupRecoveryPointBasedRestoreRequest", "recoveryPointId": POINT,
+        "sourceDataStoreType": "OperationalStore",
+        "restoreTargetInfo": {"objectType": "ItemLevelRestoreTargetInfo", "recoveryOption": "FailIfExists",
+            "restoreLocation": "local", "datasourceInfo": datasource, "datasourceSetInfo": datasource,
+            "restoreCriteria": [{"objectType": "KubernetesClusterRestoreCriteria"}]}})
+}
+
+/// The vault has no vault tier and takes no file shares, so that no validation of it can miss these: plan and apply alone
+/// are shown here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roles_of_the_vault_tier_and_of_file_shares_are_planned_and_granted_one_by_one() {
+    let roles = Roles::start().await;
+    let it = &roles.it;
+    it.protect().await;
+    let staging = it.world.make_group("staging").await;
+    let backup = [
+        roles.backup(),
+        vec!["--vault-tier".into(), "--file-share-account-id".into(), roles.account.clone()],
+    ]
+    .concat();
+    let words = format!(
+        "-g shop -v vault1 --instance one-shop --target-resource-id {} --staging-resource-group-id {staging} \
+         --staging-storage-account-id {}",
+        it.managed, roles.account
+    );
+    let restore: Vec<String> = words.split(' ').map(str::to_owned).collect();
+
+    for (arguments, expected, code) in [
+        (backup, vec!["R5", "R6", "R7", "R12"], 0),
+        // A restore from the vault tier is refused, so that the vault cannot say what it sees.
+        (restore, vec!["R8", "R9", "R10"], 3),
+    ] {
+        let (_, begun) = roles.plan(&arguments).await;
+        assert_eq!(unmet(&begun).iter().map(|(id, _)| *id).collect::<Vec<_>>(), expected, "{begun:?}");
+        let (applied, said) = roles.apply(&arguments).await;
+        assert_eq!(applied, code, "{said}");
+        for row in begun.iter().filter(|row| expected.contains(&row["id"].as_str().unwrap())) {
+            roles.take(row).await;
+            let (_, missing) = roles.plan(&arguments).await;
+            let (applied, said) = roles.apply(&arguments).await;
+            let (_, after) = roles.plan(&arguments).await;
+
+            assert_eq!(unmet(&missing), [(row["id"].as_str().unwrap(), row["scope"].as_str().unwrap())]);
+            assert_eq!(applied, code, "{said}");
+            assert_eq!(unmet(&after), []);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_assign_roles_gets_the_exact_list_and_whoever_may_runs_it() {
+    let roles = Roles::start().await;
+    let it = &roles.it;
+    let arguments = roles.backup();
+    let (_, healthy) = roles.plan(&arguments).await;
+    for row in identities(&healthy) {
+        roles.take(row).await;
+    }
+    let reader = it.world.person(Some("Reader"), &it.world.root()).await;
+    let before = roles.assignments(&it.world.root()).await.len();
+
+    let planned = roles.run(&reader, "plan", &arguments, &[]).await;
+    let applied = roles.run(&reader, "apply", &arguments, &["--yes"]).await;
+    let after = roles.assignments(&it.world.root()).await.len();
+
+    let printed = String::from_utf8(planned.stdout.clone()).unwrap();
+    assert_eq!(planned.status.code(), Some(5), "{}", told(&planned));
+    assert_eq!((applied.status.code(), after), (Some(5), before), "{}", told(&applied));
+    assert!(told(&applied).contains("nothing was changed"), "{}", told(&applied));
+    assert!(
+        printed.contains(&format!("{} (Owner on {})", it.world.administrator.object_id, it.world.root())),
+        "{printed}"
+    );
+    assert!(printed.contains("U1: you lack Owner"), "{printed}");
+    let lines: Vec<&str> = printed.lines().filter(|line| line.starts_with("cofferdam ")).collect();
+    assert_eq!(lines.len(), 5, "{printed}");
+    assert_eq!(printed.lines().filter(|line| line.starts_with("az ")).count(), 5, "{printed}");
+    for line in lines {
+        run_as_printed(&it.world, line).await;
+    }
+    let (code, rows) = roles.plan(&arguments).await;
+    assert_eq!((code, unmet(&rows)), (0, vec![]), "{rows:?}");
+}
+
+/// Has a shell run a line that was handed over, as the administrator who is signed in.
+async fn run_as_printed(world: &World, line: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_cofferdam")).parent().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, &world.administrator.secret).unwrap();
+    let login = format!(
+        "cofferdam login --vault-url {} --ca {} --service-principal -u {} --password-file {} && {line}",
+        world.url,
+        world.ca.display(),
+        world.administrator.client_id,
+        secret.display()
+    );
+    let path = std::env::var("PATH").unwrap();
+    let mut started = Command::new("sh");
+    started.args(["-ec", &login]).env("PATH", format!("{}:{path}", program.display()));
+    started.env("COFFERDAM_CONFIG_DIR", folder.path()).stdin(Stdio::null());
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "COFFERDAM_SUBSCRIPTION"] {
+        started.env_remove(name);
+    }
+    let output = tokio::task::spawn_blocking(move || started.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{line}: {}", told(&output));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_killed_after_its_first_grant_is_continued_by_the_next_one() {
+    let roles = Roles::start().await;
+    let arguments = roles.backup();
+    let (_, healthy) = roles.plan(&arguments).await;
+    let before = roles.assignments(&roles.it.world.root()).await.len();
+    for row in identities(&healthy) {
+        roles.take(row).await;
+    }
+
+    let mut command = roles.command(&roles.it.world.administrator, "apply", &arguments, &["--yes"]);
+    let mut killed = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let told_first = tokio::task::spawn_blocking(move || {
+        let lines = BufReader::new(killed.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let first = lines.into_iter().find(|line| line.starts_with("+ R"));
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        first
+    });
+    let first = told_first.await.unwrap();
+    let (_, half) = roles.plan(&arguments).await;
+    let (code, said) = roles.apply(&arguments).await;
+    let (_, whole) = roles.plan(&arguments).await;
+
+    assert!(first.is_some_and(|line| line.starts_with("+ R1: ")));
+    assert_eq!(half[0]["state"], "there", "{half:?}");
+    assert_eq!(code, 0, "{said}");
+    assert!(!said.contains("+ R1: "), "{said}");
+    assert_eq!(unmet(&whole), []);
+    assert_eq!(roles.assignments(&roles.it.world.root()).await.len(), before, "nothing is given twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_inherited_counts_and_what_is_there_is_not_granted_twice() {
+    let roles = Roles::start().await;
+    let it = &roles.it;
+    let arguments = roles.backup();
+    let (_, healthy) = roles.plan(&arguments).await;
+    for row in identities(&healthy) {
+        roles.take(row).await;
+    }
+    // Somebody gave the vault Reader on everything, and the cluster its role.
+    let as_person = |row: &Value| {
+        let object_id = row["principalId"].as_str().unwrap().to_owned();
+        Person { object_id, ..it.world.administrator.clone() }
+    };
+    let admin = &it.world.administrator;
+    let rows = identities(&healthy);
+    it.world.assign(admin, "Reader", &as_person(rows[0]), &it.world.root()).await;
+    it.world.assign(admin, "Contributor", &as_person(rows[2]), rows[2]["scope"].as_str().unwrap()).await;
+
+    let (_, half) = roles.plan(&arguments).await;
+    let (first, said) = roles.apply(&arguments).await;
+    let granted = roles.assignments(&it.world.root()).await.len();
+    let (second, again) = roles.apply(&arguments).await;
+
+    let states: Vec<_> = identities(&half).iter().map(|row| row["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["inherited", "inherited", "there", "missing", "missing"]);
+    assert_eq!(half[0]["detail"], format!("Reader on {}", it.world.root()));
+    assert_eq!((first, second), (0, 0), "{said}{again}");
+    assert_eq!(said.matches("\n+ R").count() + usize::from(said.starts_with("+ R")), 2, "{said}");
+    assert!(!again.contains("+ R"), "{again}");
+    assert_eq!(roles.assignments(&it.world.root()).await.len(), granted, "nothing is given twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_granted_without_a_yes_and_every_format_tells_the_same() {
+    let roles = Roles::start().await;
+    let (arguments, admin) = (roles.backup(), &roles.it.world.administrator);
+    let (_, healthy) = roles.plan(&arguments).await;
+    roles.take(&healthy[0]).await;
+
+    let unasked = roles.run(admin, "apply", &arguments, &[]).await;
+    let (_, rows) = roles.plan(&arguments).await;
+    let table = roles.run(admin, "plan", &arguments, &[]).await;
+    let yaml = roles.run(admin, "plan", &arguments, &["-o", "yaml"]).await;
+    let tsv = roles
+        .run(admin, "plan", &arguments, &["-o", "tsv", "--query", "[?state=='missing'].[id, scope]"])
+        .await;
+
+    assert_eq!(unasked.status.code(), Some(5), "{}", told(&unasked));
+    assert!(told(&unasked).contains("next: Run it again with `--yes`"), "{}", told(&unasked));
+    assert_eq!(unmet(&rows), [("R1", roles.it.managed.as_str())]);
+    assert!(String::from_utf8_lossy(&table.stdout).contains("R1   vault"), "{}", told(&table));
+    assert!(String::from_utf8_lossy(&yaml.stdout).contains("id: R1"), "{}", told(&yaml));
+    assert_eq!(String::from_utf8_lossy(&tsv.stdout), format!("R1\t{}\n", roles.it.managed));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_not_be_looked_at_is_not_seen_and_never_there() {
+    let roles = Roles::start().await;
+    let it = &roles.it;
+    // Sees vault, cluster and policy, and nobody's roles on the snapshot group and on the account.
+    let person = it.world.person(Some("Reader"), &it.group).await;
+
+    let output = roles.run(&person, "plan", &roles.backup(), &["-o", "json"]).await;
+
+    let rows: Vec<Value> =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", told(&output)));
+    let not_seen = identities(&rows).into_iter().filter(|row| row["state"] == "not seen");
+    assert_eq!(not_seen.map(|row| row["id"].as_str().unwrap()).collect::<Vec<_>>(), ["R2", "R3", "R4"]);
+    assert!(rows[1]["detail"].as_str().unwrap().contains("AuthorizationFailed"), "{}", rows[1]);
+    assert_eq!(output.status.code(), Some(5));
+}
