@@ -24,6 +24,7 @@ use crate::{
     work::{Answered, Step},
 };
 use arm::{ArmError, ResourceId};
+use identity::required::Purpose;
 use jiff::{SignedDuration, Timestamp};
 use protection::Problem;
 use serde::{Deserialize, Serialize};
@@ -85,7 +86,15 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     let written = &instance.document.instance;
     let (vault_id, cluster) = (of.id.clone(), &written.source.resource);
     let of = of.acting_as(written.identity.as_ref());
-    let facts = checks::gather(app, &of, cluster, Some(&written.snapshot_group), None).await?;
+    let facts = checks::gather(
+        app,
+        Purpose::Backup { vault_tier: false },
+        &of,
+        cluster,
+        Some(&written.snapshot_group),
+        None,
+    )
+    .await?;
     let mut found = Found { problems: checks::judge(&facts), ..Found::default() };
     let extension = extensions::backup_extension(app.store.as_ref(), cluster).await?;
     let way = reach(app, &vault_id, cluster).await?;
@@ -163,7 +172,7 @@ async fn in_cluster(
         instance.document.state,
         ProtectionState::ProtectionError | ProtectionState::ConfiguringProtectionFailed
     );
-    let question = validate::of_written(instance, &asked.operation, asked.at);
+    let question = validate::of_written(app, instance, &asked.operation, asked.at);
     if let (true, Some(question)) = (asked.force || is_in_error, question.filter(|one| !one.shallow)) {
         match validate::ask(app, way, namespace, &question).await {
             validate::Asked::Pending => return Ok(None),

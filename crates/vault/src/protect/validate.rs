@@ -176,11 +176,12 @@ async fn of_instance(
     let Some(instance): Option<Loaded<InstanceRecord>> = load(app.store.as_ref(), id).await? else {
         return Ok(None);
     };
-    Ok(of_written(&instance, operation, asked_at))
+    Ok(of_written(app, &instance, operation, asked_at))
 }
 
 /// The question whether an instance as it is written can be backed up.
 pub(super) fn of_written(
+    app: &App,
     instance: &Loaded<InstanceRecord>,
     operation: &str,
     asked_at: Timestamp,

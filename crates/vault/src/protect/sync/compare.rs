@@ -33,7 +33,8 @@ pub async fn points(
     for (key, location) in places(&known, extension) {
         let of_place = known.iter().filter(|point| point.document.key == key);
         let wanted: Vec<&Loaded<PointRecord>> = of_place.filter(|point| !point.document.deleting).collect();
-        let listed = match open(app, vault, &key, &location).await? {
+        let newest = wanted.iter().map(|point| point.document.time).max();
+        let listed = match open(app, vault, &key, &location, newest).await? {
             Ok(repo) => points::list(&repo).await.map_err(|error| Closed::Kept(error.to_string())),
             Err(closed) => Err(closed),
         };
