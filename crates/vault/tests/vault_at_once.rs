@@ -16,6 +16,7 @@ use vault::{
     },
     protect::quotas::Quotas,
     seal::make_key,
+    store::{Change, Expected},
 };
 use world::{
     Answer, Choices, World,
@@ -215,6 +216,33 @@ async fn a_vault_does_not_go_while_an_instance_is_made_in_it(scene: Scene) {
     assert_eq!(made + gone, 20);
 }
 
+async fn a_policy_does_not_go_while_an_instance_begins_to_use_it(scene: Scene) {
+    let policy = scene.it.get(&format!("{}/backupPolicies/policy1", scene.it.vault)).await.body;
+
+    for number in 0..15 {
+        let used = format!("{}/backupPolicies/used", scene.it.vault);
+        assert_eq!(scene.it.call(Method::PUT, &used, Some(policy.clone())).await.status, 200);
+        let (method, path, mut wanted) = scene.instance("user", &format!("c{number}"));
+        wanted.as_mut().unwrap()["properties"]["policyInfo"]["policyId"] = json!(used);
+        let answers =
+            scene.at_once(vec![(method, path.clone(), wanted), (Method::DELETE, used.clone(), None)]).await;
+        let there = (scene.it.get(&used).await.status, scene.it.get(&path).await.status);
+        assert!([(200, 200), (404, 404)].contains(&there), "{there:?}: {answers:?}");
+        if there == (200, 200) {
+            let (store, id) = (&scene.it.world.app.store, path.parse().unwrap());
+            // It is being looked at, and written meanwhile.
+            scene
+                .it
+                .until(async || {
+                    let version = store.resource(&id).await.unwrap().unwrap().version;
+                    let gone = Change::Remove(path.parse().unwrap(), Expected::Version(version));
+                    store.commit(&[gone], &audit()).await.ok()
+                })
+                .await;
+        }
+    }
+}
+
 macro_rules! everywhere {
     ($($test:ident),* $(,)?) => {
         mod on_sqlite {
@@ -243,6 +271,7 @@ everywhere! {
     backups_that_are_asked_for_at_once_do_not_pass_the_limit_of_a_day,
     a_cluster_is_protected_once_by_a_policy_however_many_ask_at_once,
     a_vault_does_not_go_while_an_instance_is_made_in_it,
+    a_policy_does_not_go_while_an_instance_begins_to_use_it,
 }
 
 fn restore_of(it: &Protected) -> Value {

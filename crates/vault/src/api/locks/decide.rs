@@ -28,6 +28,7 @@ impl Lock {
         format!("{}/providers/{}/{}", self.scope, super::KIND, self.name)
     }
 
+    /// One that forbids to delete, for the tests of others.
     #[cfg(test)]
     pub fn at(name: &str, scope: ResourceId) -> Self {
         Self { name: name.to_owned(), scope, level: Level::CanNotDelete, notes: None }

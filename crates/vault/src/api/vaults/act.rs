@@ -175,7 +175,7 @@ async fn changed(
     // The identity can go without the settings being touched.
     decide::check_kek_identity(&settings, &identity)?;
     if before.map(|one| &one.settings.security_settings.encryption_settings) != Some(encryption) {
-        changes.extend(rekeyed(call, id, &settings, &identity, &changes).await?);
+        changes.extend(rekeyed(call, id, &settings, &identity, changes).await?);
     }
     let kept = || before.filter(|_| says == Says::Changes).map(|one| one.tags.clone());
     let tags = given.tags.clone().or_else(kept).unwrap_or_default();
