@@ -74,7 +74,7 @@ fn shut_out_in_the_midst(it: &Protected, receiver: &Receiver) -> String {
     });
 
     let there = binding(&["list"], &show);
-    let (name, source) = there.split_once('\t').expect("a name and a source");
+    let [name, source] = there.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{there}") };
     binding(&["delete", "--yes"], &["-n", name]);
     let ended = it.person.cofferdam(&["job", "watch", "--ids", &job]);
     let told = receiver.next(LONG);
