@@ -293,6 +293,18 @@ def journey():
     job = ended(backup.backup_instances.begin_adhoc_backup(GROUP, VAULT, "one-shop", rule).result())
     [point] = list(backup.recovery_points.list(GROUP, VAULT, "one-shop"))
     step(f"backed up on demand in {job.duration}: {point.name[:12]}")
+    tasks = {task.task_name: task.task_status for task in job.extended_info.sub_tasks}
+    assert len(tasks) == 6 and set(tasks.values()) <= {"Completed", "CompletedWithWarnings"}, tasks
+    looked = backup.backup_instances.begin_sync_backup_instance(GROUP, VAULT, "one-shop", {"syncType": "ForceResync"})
+    looked.result()
+    synced = [one for one in backup.jobs.list(GROUP, VAULT) if one.properties.operation == "SyncProtection"]
+    synced = backup.jobs.get(GROUP, VAULT, synced[0].name).properties
+    seen = synced.extended_info.additional_details
+    told = [one.warning.code for one in synced.extended_info.warning_details or []]
+    assert synced.status in ("Completed", "CompletedWithWarnings"), synced.as_dict()
+    assert not any(code.startswith(("UserError", "RecoveryPoint")) for code in told), told
+    assert int(seen["RecoveryPointsCompared"]) >= 1 and int(seen["BackupsInCluster"]) >= 1, seen
+    step("synchronized: the cluster and its repository are as the vault has them")
     request = restore_request(point.name, "two")
     backup.backup_instances.begin_validate_for_restore(GROUP, VAULT, "one-shop", {"restoreRequestObject": request}).result()
     ended(backup.backup_instances.begin_trigger_restore(GROUP, VAULT, "one-shop", request).result())

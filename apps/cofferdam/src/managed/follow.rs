@@ -112,6 +112,8 @@ fn line(job: &Value) -> String {
     let tasks: Vec<String> = tasks
         .into_iter()
         .flatten()
+        // What is still to come is no news.
+        .filter(|task| task.get("taskStatus").and_then(Value::as_str) != Some("NotStarted"))
         .map(|task| {
             let name = output::cell(task.get("taskName"));
             match task.get("taskProgress").and_then(Value::as_str).filter(|progress| !progress.is_empty()) {
@@ -172,10 +174,12 @@ mod tests {
         let job = json!({"properties": {"operation": "Backup", "status": "InProgress",
             "errorDetails": [{"code": "E", "message": "no", "recommendedAction": ["fix"]}],
             "extendedInfo": {
-                "subTasks": [{"taskName": "Trigger Backup", "taskStatus": "Completed", "taskProgress": null}],
+                "subTasks": [{"taskName": "Trigger Backup", "taskStatus": "Completed", "taskProgress": null},
+                    {"taskName": "Take Snapshots", "taskStatus": "InProgress", "taskProgress": "await-cut"},
+                    {"taskName": "Capture Resources", "taskStatus": "NotStarted", "taskProgress": null}],
                 "warningDetails": [{"resourceName": "pvc/a", "warning": {"code": "W", "message": "m"}}]}}});
 
-        assert_eq!(line(&job), "Backup InProgress: Trigger Backup (Completed)");
+        assert_eq!(line(&job), "Backup InProgress: Trigger Backup (Completed), Take Snapshots await-cut");
         assert_eq!(problems(&job), ["error: E: no\n  next: fix", "warning: pvc/a: W: m"]);
     }
 }

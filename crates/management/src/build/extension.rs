@@ -22,6 +22,8 @@ pub struct Extension {
     pub version: Option<String>,
     /// Whether minor versions come by themselves.
     pub auto_upgrade: bool,
+    /// Which versions come by themselves: `none`, `patch` or `compatible`; what `auto_upgrade` says when absent.
+    pub upgrade_mode: Option<String>,
     /// Settings, under their short or their own names.
     pub settings: BTreeMap<String, String>,
     /// Settings that nobody reads again.
@@ -127,7 +129,11 @@ impl Extension {
     }
 
     fn release(&self, properties: &mut Map<String, Value>) {
-        for (name, value) in [("releaseTrain", &self.release_train), ("version", &self.version)] {
+        for (name, value) in [
+            ("releaseTrain", &self.release_train),
+            ("version", &self.version),
+            ("autoUpgradeMode", &self.upgrade_mode),
+        ] {
             if let Some(value) = value {
                 properties.insert(name.to_owned(), value.clone().into());
             }
@@ -186,6 +192,18 @@ mod tests {
         assert_eq!(
             body,
             json!({"properties": {"configurationSettings": {"resources.limits.memory": "2Gi"}}})
+        );
+    }
+
+    #[test]
+    fn which_versions_come_by_themselves_is_said_in_the_words_of_the_api() {
+        let extension = Extension { upgrade_mode: Some("patch".into()), ..Extension::default() };
+
+        let body = extension.update(Some(false), &Around::default());
+
+        assert_eq!(
+            body,
+            json!({"properties": {"autoUpgradeMinorVersion": false, "autoUpgradeMode": "patch"}})
         );
     }
 

@@ -80,6 +80,9 @@ struct Wish {
     /// Whether minor versions come by themselves
     #[arg(long, visible_alias = "auto-upgrade", value_name = "BOOL")]
     auto_upgrade_minor_version: Option<bool>,
+    /// Which versions come by themselves: none, patch (the third number) or compatible (the second too)
+    #[arg(long, value_name = "MODE", value_parser = ["none", "patch", "compatible"])]
+    auto_upgrade_mode: Option<String>,
     /// Settings, as key=value; blobContainer, storageAccount, storageAccountResourceGroup,
     /// storageAccountSubscriptionId, cpuLimit and memoryLimit for short
     #[arg(long, visible_alias = "config", num_args = 1.., value_parser = setting, value_name = "KEY=VALUE")]
@@ -175,6 +178,7 @@ impl Wish {
         Ok(Extension {
             release_train: self.release_train.clone(),
             version: self.version.clone(),
+            upgrade_mode: self.auto_upgrade_mode.clone(),
             settings: pairs(&self.configuration_settings)?,
             protected: match &self.configuration_protected_settings_file {
                 Some(file) => texts(&json_file(file)?)?,

@@ -77,7 +77,7 @@ async fn state(app: &App, cluster: &ResourceId) -> Result<Value, Failure> {
     let mut extensions = Vec::new();
     for stored in app.store.resources(KIND, cluster, None, 100).await? {
         let extension: Loaded<ExtensionRecord> = read(stored)?;
-        extensions.push(wanted(app, &extension).await?);
+        extensions.extend(wanted(app, &extension).await?);
     }
     let authorities = tokio::fs::read_to_string(&app.authorities).await;
     let authorities =
@@ -99,25 +99,31 @@ async fn state(app: &App, cluster: &ResourceId) -> Result<Value, Failure> {
     Ok(state)
 }
 
-async fn wanted(app: &App, extension: &Loaded<ExtensionRecord>) -> Result<Value, StoreError> {
+/// Nothing where its package is not known: what is not mentioned is left as it is, and a package that cannot be named would
+/// keep the agent from reading all the rest.
+async fn wanted(app: &App, extension: &Loaded<ExtensionRecord>) -> Result<Option<Value>, StoreError> {
     let record = &extension.document;
     let offered = app.packages.catalogue();
     let offer = offered.find(&record.extension_type, &record.wanted_version).map(PackageRef::from);
     // What is wanted stays wanted, also where the operator offers it no more.
     let offer = offer.or_else(|| record.upgrades.package.clone());
     let present = record.state != ExtensionState::Deleting;
+    let Some(offer) = offer.or_else(|| (!present).then(PackageRef::nowhere)) else {
+        tracing::warn!(extension = %extension.id, version = record.wanted_version, "no package of this version is offered");
+        return Ok(None);
+    };
     let protected = opened(app, &extension.id, record.protected.as_ref()).await?;
     let protected: std::collections::BTreeMap<&str, &str> =
         protected.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let mut settings = record.settings.clone();
     super::complete(app, &mut settings);
-    Ok(json!({
+    Ok(Some(json!({
         "name": extension.id.name(),
         "type": record.extension_type,
         "generation": record.generation,
         "wanted": if present { "present" } else { "absent" },
         "version": record.wanted_version,
-        "package": offer.map(|offer| json!({"reference": offer.reference, "digest": offer.digest})),
+        "package": {"reference": offer.reference, "digest": offer.digest},
         "namespace": record.namespace,
         "settings": settings,
         "protectedSettings": protected,
@@ -126,7 +132,7 @@ async fn wanted(app: &App, extension: &Loaded<ExtensionRecord>) -> Result<Value,
             "principalId": identity.principal_id,
             "audience": "api://AzureADTokenExchange",
         })),
-    }))
+    })))
 }
 
 #[derive(Debug, Deserialize)]

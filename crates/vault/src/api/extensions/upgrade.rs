@@ -126,6 +126,13 @@ fn numbers(version: &str) -> Vec<u64> {
     version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }
 
+impl PackageRef {
+    /// For what is to be removed, for which nothing is fetched.
+    pub fn nowhere() -> Self {
+        Self { reference: String::new(), digest: format!("sha256:{}", "0".repeat(64)) }
+    }
+}
+
 impl From<&Offer> for PackageRef {
     fn from(offer: &Offer) -> Self {
         Self { reference: offer.reference.clone(), digest: offer.digest.clone() }
