@@ -583,6 +583,7 @@ fn each_broken_thing_of_a_resource_manager_is_named_by_its_check() {
         ("P5", cofferdam, BLOCKED, |a| seen(&mut a.extension).as_mut().unwrap().principal = None),
         ("P7", aks, BLOCKED, |a| seen(&mut a.providers)[0].1 = "NotRegistered".into()),
         ("P9", aks, BLOCKED, |a| seen(&mut a.account).default_action = Some("Deny".into())),
+        ("P9", cofferdam, WARNED, |a| seen(&mut a.account).public = false),
         ("P14", aks, BLOCKED, |a| seen(&mut a.cluster).service_principal = Some("1234".into())),
         ("P21", aks, BLOCKED, |a| seen(&mut a.inbound)[0].sources = vec!["AzureBackup".into()]),
         ("P22", cofferdam, BLOCKED, |a| seen(&mut a.rights)[0].held = false),
