@@ -176,6 +176,8 @@ pub struct SnapshotApi {
     /// Whether a snapshot controller was seen: a ready Deployment or a live Lease. `None`: neither was
     /// found, which on some distributions only means that it runs outside the cluster.
     pub controller: Option<String>,
+    /// A snapshot controller that is there and has no ready pod, as `<namespace>/<name>`.
+    pub stopped: Option<String>,
     /// The classes.
     pub classes: Vec<SnapshotClassFacts>,
 }

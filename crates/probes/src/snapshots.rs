@@ -24,7 +24,8 @@ async fn look(client: &Client, clock: &dyn Clock) -> Result<SnapshotApi, kube::E
     };
     let classes =
         if served.iter().any(|r| r == "volumesnapshotclasses") { classes(client).await? } else { Vec::new() };
-    Ok(SnapshotApi { served, controller: controller(client, clock).await?, classes })
+    let (controller, stopped) = controller(client, clock).await?;
+    Ok(SnapshotApi { served, controller, stopped, classes })
 }
 
 async fn classes(client: &Client) -> Result<Vec<SnapshotClassFacts>, kube::Error> {
@@ -56,16 +57,21 @@ async fn classes(client: &Client) -> Result<Vec<SnapshotClassFacts>, kube::Error
         .collect())
 }
 
-/// A ready Deployment or a live Lease of a snapshot controller. Only those are asked for that go by its names: a
+/// A ready Deployment or a live Lease of a snapshot controller; else a Deployment without a ready pod. Only those are asked for that go by its names: a
 /// list of everything would grow with the cluster.
-async fn controller(client: &Client, clock: &dyn Clock) -> Result<Option<String>, kube::Error> {
+async fn controller(
+    client: &Client,
+    clock: &dyn Clock,
+) -> Result<(Option<String>, Option<String>), kube::Error> {
+    let mut stopped = None;
     let deployments: Api<Deployment> = Api::all(client.clone());
     for named in controllers() {
         for deployment in deployments.list(&named).await?.items {
+            let name = format!("{}/{}", deployment.namespace().unwrap_or_default(), deployment.name_any());
             if deployment.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or(0) > 0 {
-                let namespace = deployment.namespace().unwrap_or_default();
-                return Ok(Some(format!("Deployment {namespace}/{} is ready", deployment.name_any())));
+                return Ok((Some(format!("Deployment {name} is ready")), None));
             }
+            stopped = Some(name);
         }
     }
     let leases: Api<Lease> = Api::all(client.clone());
@@ -76,10 +82,10 @@ async fn controller(client: &Client, clock: &dyn Clock) -> Result<Option<String>
         let renewed = lease.spec.as_ref().and_then(|s| s.renew_time.as_ref()).map(|t| t.0);
         if renewed.is_some_and(|renewed| now.duration_since(renewed) < LIVE) {
             let namespace = lease.namespace().unwrap_or_default();
-            return Ok(Some(format!("Lease {namespace}/{} is being renewed", lease.name_any())));
+            return Ok((Some(format!("Lease {namespace}/{} is being renewed", lease.name_any())), None));
         }
     }
-    Ok(None)
+    Ok((None, stopped))
 }
 
 /// What its Deployment is called: by its own manifests, by OpenShift, by charts.

@@ -26,6 +26,11 @@ pub(crate) static CHECK: Check = Check {
 fn judge(facts: &Facts, _: Profile) -> Verdict {
     when_seen(&facts.arm, |arm| {
         when_seen(&arm.account, |account| {
+            if !account.public {
+                return fails(format!("{} has its public endpoint switched off", account.id))
+                    .about(std::slice::from_ref(&account.id))
+                    .fix("Give the vault a private endpoint of the account, or switch the public one on and trust the vault by name.");
+            }
             if account.default_action.as_deref() != Some("Deny") {
                 return passed(format!("{} has no rule that keeps the vault out", account.id));
             }

@@ -47,19 +47,38 @@ fn api(facts: &Facts, snapshots: &SnapshotApi, profile: Profile) -> Verdict {
             format!("Install the snapshot CRDs and the snapshot controller: {CRDS} (controller: deploy/kubernetes/snapshot-controller of the same repository); on AKS: az aks update --enable-snapshot-controller"),
         );
     }
-    match (&snapshots.controller, profile) {
-        (Some(seen), _) => passed(format!("the API is served; {seen}")),
-        (None, Profile::Aks) if switched_off(facts).is_none() && facts.arm.seen().is_some_and(|arm| arm.cluster.seen().is_some()) => {
+    if let Some(seen) = &snapshots.controller {
+        return passed(format!("the API is served; {seen}"));
+    }
+    if let Some(stopped) = &snapshots.stopped {
+        return fails_as(
+            Severity::Warn,
+            format!(
+                "the API is served, but its controller {stopped} has no ready pod: snapshots stay pending"
+            ),
+        )
+        .about(std::slice::from_ref(stopped))
+        .fix(start(stopped));
+    }
+    if let Some(off) = switched_off(facts) {
+        return off;
+    }
+    let says = facts.arm.seen().and_then(|arm| arm.cluster.seen()).and_then(|it| it.snapshot_controller);
+    match (says, profile) {
+        (Some(true), Profile::Aks) => {
             passed("the API is served; the cluster's resource says that the snapshot controller is on")
         }
-        (None, _) => switched_off(facts).unwrap_or_else(|| {
-            fails_as(
-                Severity::Warn,
-                "the API is served, but no snapshot controller was seen in the cluster; some distributions run it outside",
-            )
-            .fix("If snapshots stay pending, install the snapshot controller of kubernetes-csi/external-snapshotter.")
-        }),
+        _ => unseen(
+            "the API is served, but no snapshot controller was seen in the cluster; some distributions run it outside. If snapshots stay pending, install that of kubernetes-csi/external-snapshotter",
+        ),
     }
+}
+
+fn start(deployment: &str) -> String {
+    let (namespace, name) = deployment.split_once('/').unwrap_or(("kube-system", deployment));
+    format!(
+        "kubectl -n {namespace} scale deployment {name} --replicas=2; then see why its pods do not run: kubectl -n {namespace} get pods"
+    )
 }
 
 /// What the cluster's resource says against it.

@@ -19,6 +19,7 @@ fn healthy() -> Facts {
                 .map(String::from)
                 .into(),
             controller: Some("lease".into()),
+            stopped: None,
             classes: vec![SnapshotClassFacts {
                 name: "c".into(),
                 driver: "disk".into(),
@@ -251,7 +252,8 @@ fn nothing_comes_before_what_it_depends_on_and_ids_are_those_of_the_original() {
 #[test]
 fn a_check_whose_ground_is_missing_is_skipped_not_judged() {
     let mut facts = healthy();
-    facts.snapshots = Observed::Seen(SnapshotApi { served: vec![], controller: None, classes: vec![] });
+    facts.snapshots =
+        Observed::Seen(SnapshotApi { served: vec![], controller: None, stopped: None, classes: vec![] });
 
     assert_eq!(outcome(&facts, Profile::Cofferdam, "P12"), Outcome::Failed { severity: Severity::Block });
     assert_eq!(outcome(&facts, Profile::Cofferdam, "P13"), Outcome::Skipped { because: "P12".into() });
@@ -426,6 +428,21 @@ fn every_failed_check_comes_with_a_fix() {
     assert_eq!(outcome(&facts, Profile::Cofferdam, "P20"), Outcome::Skipped { because: "P4".into() });
 }
 
+#[test]
+fn a_snapshot_controller_that_nobody_sees_may_run_outside_and_is_neither_well_nor_broken() {
+    let mut facts = healthy();
+    let Observed::Seen(snapshots) = &mut facts.snapshots else { unreachable!() };
+    snapshots.controller = None;
+
+    assert!(matches!(outcome(&facts, Profile::Cofferdam, "P12"), Outcome::NotObservable { .. }));
+    assert_eq!(
+        outcome(&facts, Profile::Aks, "P12"),
+        Outcome::Passed,
+        "the cluster's resource says that it is on"
+    );
+    assert_eq!(outcome(&facts, Profile::Cofferdam, "P13"), Outcome::Passed);
+}
+
 /// Each row breaks one thing; exactly that check must say so.
 #[test]
 fn each_broken_thing_is_named_by_its_check() {
@@ -445,6 +462,10 @@ fn each_broken_thing_is_named_by_its_check() {
     }
     let (cofferdam, aks) = (Profile::Cofferdam, Profile::Aks);
     let rows: Vec<(&str, Profile, Outcome, Change)> = vec![
+        ("P12", cofferdam, WARNED, |f| {
+            seen(&mut f.snapshots).controller = None;
+            seen(&mut f.snapshots).stopped = Some("kube-system/snapshot-controller".into());
+        }),
         ("C1", cofferdam, WARNED, |f| {
             seen(&mut f.cluster).version = (1, 34, 9);
             seen(&mut f.nodes).all[0].kubelet = (1, 34, 9);
@@ -583,6 +604,7 @@ fn each_broken_thing_of_a_resource_manager_is_named_by_its_check() {
         ("P5", cofferdam, BLOCKED, |a| seen(&mut a.extension).as_mut().unwrap().principal = None),
         ("P7", aks, BLOCKED, |a| seen(&mut a.providers)[0].1 = "NotRegistered".into()),
         ("P9", aks, BLOCKED, |a| seen(&mut a.account).default_action = Some("Deny".into())),
+        ("P9", cofferdam, WARNED, |a| seen(&mut a.account).public = false),
         ("P14", aks, BLOCKED, |a| seen(&mut a.cluster).service_principal = Some("1234".into())),
         ("P21", aks, BLOCKED, |a| seen(&mut a.inbound)[0].sources = vec!["AzureBackup".into()]),
         ("P22", cofferdam, BLOCKED, |a| seen(&mut a.rights)[0].held = false),

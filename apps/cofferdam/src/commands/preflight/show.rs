@@ -203,7 +203,8 @@ pub mod tests {
 
     fn judged() -> Vec<Judged> {
         let mut facts = Facts::unseen("nobody <looked>");
-        facts.snapshots = Observed::Seen(SnapshotApi { served: vec![], controller: None, classes: vec![] });
+        facts.snapshots =
+            Observed::Seen(SnapshotApi { served: vec![], controller: None, stopped: None, classes: vec![] });
         let ann = Whose::Asking("ann".into());
         facts.rights = Observed::Seen(Rights { whose: ann, missing: vec![] });
         facts.objects = Observed::Seen(20_000);
