@@ -275,6 +275,12 @@ async fn roles_of_the_vault_tier_and_of_file_shares_are_planned_and_granted_one_
     let it = &roles.it;
     it.protect().await;
     let staging = it.world.make_group("staging").await;
+    // In another group: who contributes to a group manages the accounts in it.
+    let elsewhere = it.world.make_group("elsewhere").await;
+    let meanwhile = format!("{elsewhere}/providers/Microsoft.Storage/storageAccounts/meanwhile");
+    let body =
+        json!({"location": "local", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": {}});
+    assert_eq!(it.call(Method::PUT, &meanwhile, Some(body)).await.status, 200);
     let backup = [
         roles.backup(),
         vec!["--vault-tier".into(), "--file-share-account-id".into(), roles.account.clone()],
@@ -282,15 +288,15 @@ async fn roles_of_the_vault_tier_and_of_file_shares_are_planned_and_granted_one_
     .concat();
     let words = format!(
         "-g shop -v vault1 --instance one-shop --target-resource-id {} --staging-resource-group-id {staging} \
-         --staging-storage-account-id {}",
-        it.managed, roles.account
+         --staging-storage-account-id {meanwhile}",
+        it.managed
     );
     let restore: Vec<String> = words.split(' ').map(str::to_owned).collect();
 
     for (arguments, expected, code) in [
         (backup, vec!["R5", "R6", "R7", "R12"], 0),
         // A restore from the vault tier is refused, so that the vault cannot say what it sees.
-        (restore, vec!["R8", "R9", "R10"], 3),
+        (restore, vec!["R8", "R9", "R10", "R11"], 3),
     ] {
         let (_, begun) = roles.plan(&arguments).await;
         assert_eq!(unmet(&begun).iter().map(|(id, _)| *id).collect::<Vec<_>>(), expected, "{begun:?}");
