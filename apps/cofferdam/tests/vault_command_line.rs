@@ -480,10 +480,12 @@ fn what_a_vault_has_not_is_told_and_not_made_up() {
     let friendly =
         world.refused(&["instance", "show", "--instance", "none/nightly", "-v", "vault", "-g", "g"]);
     let enable = world.refused(&["enable-backup", "--datasource-id", &cluster, "--enable-trusted-access"]);
+    let no_jobs = world.refused(&["job", "list", "-v", "nosuch", "-g", "g"]);
+    let no_alerts = world.refused(&["alert", "list", "-v", "nosuch", "-g", "g"]);
 
     assert_eq!((instances, jobs), (Value::Array(Vec::new()), Value::Array(Vec::new())));
     assert_eq!(body["properties"]["friendlyName"], "none/nightly");
-    for (code, said) in [instance, backup, friendly, enable] {
+    for (code, said) in [instance, backup, friendly, enable, no_jobs, no_alerts] {
         assert_eq!(code, 5, "{said}");
         assert!(said.starts_with("error: ") && said.contains("next: "), "{said}");
     }

@@ -8,7 +8,7 @@ mod world;
 
 use arm::ResourceId;
 use engine::{Lock, Repo};
-use gone::{PASSWORD, audited, doomed, folder, handle, held, settings, write_point};
+use gone::{PASSWORD, audited, doomed, folder, held, settings, write_point, written::handle};
 use jiff::SignedDuration;
 use repository::{FileKind, LockMode};
 use reqwest::Method;

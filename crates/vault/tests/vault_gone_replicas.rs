@@ -6,7 +6,7 @@ mod gone;
 
 use arm::ResourceId;
 use databases::{Database, World};
-use gone::{audit, audited, doomed, folder, handle, held, keep_location, repository, write_point};
+use gone::{audit, audited, doomed, folder, held, keep_location, repository, write_point, written::handle};
 use std::{
     collections::BTreeSet,
     path::Path,

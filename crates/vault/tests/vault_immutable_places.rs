@@ -58,7 +58,7 @@ impl Held {
     async fn immutable(state: &str) -> Self {
         let mut held = Self::start().await;
         held.scene.security(json!({"immutabilitySettings": {"state": state}})).await;
-        held.scene.it.later(SignedDuration::from_secs(10)).await;
+        held.scene.it.later(SignedDuration::from_secs(40)).await;
         held
     }
 
@@ -271,6 +271,8 @@ async fn a_cluster_goes_on_to_write_where_immutable_recovery_points_lie_and_dele
     held.scene.it.cluster.says("Backup", says);
     let job = held.scene.it.job_of(&held.scene.it.back_up().await).await;
     held.scene.it.ended(&job).await;
+    // A recovery point that is new counts within half a minute.
+    clock.advance(SignedDuration::from_secs(40));
     let other_kept = points::forget(&repo, &find("p2").await, clock.clone()).await.unwrap();
     held.let_go(&held.point("p2")).await;
     let let_go = points::forget(&repo, &find("p2").await, clock.clone()).await.unwrap();
@@ -315,7 +317,7 @@ async fn what_is_free_again_beside_immutable_recovery_points_the_vault_prunes_an
         })
         .await;
     held.scene.security(json!({"immutabilitySettings": {"state": "Disabled"}})).await;
-    held.scene.it.later(SignedDuration::from_secs(10)).await;
+    held.scene.it.later(SignedDuration::from_secs(40)).await;
 
     assert_eq!(while_held["vaultPrunes"], true);
     assert!(grant(&held).await.get("vaultPrunes").is_none(), "the cluster prunes again");

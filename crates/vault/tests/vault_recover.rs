@@ -187,64 +187,6 @@ async fn recovered_points_get_the_tags_that_they_would_have_got_whatever_their_o
     protected.daily().await;
     protected.protect().await;
     let store = protected.world.app.store.as_ref();
-    protected.cluster.says("Backup", json!({"phase": "InProgress", "stage": "snapshots"}));
-    let running = protected.job_of(&protected.back_up().await).await;
-    let stored = store.resource(&protected.instance.parse().unwrap()).await.unwrap().unwrap();
-    let label = stored.document["label"].as_str().unwrap().to_owned();
-    let now = protected.world.clock.now();
-    let point = |id: &str, backup: &str| FoundPoint {
-        id: id.to_owned(),
-        instance: label.clone(),
-        cluster: "cluster-uid".to_owned(),
-        backup: backup.to_owned(),
-        completed: now - jiff::SignedDuration::from_hours(1),
-        is_partial: true,
-        spec: json!({"includedNamespaces": ["shop"]}),
-    };
-    let settings: BTreeMap<String, String> =
-        [("configuration.backupStorageLocation.bucket".to_owned(), "backups".to_owned())].into();
-    let job = running.rsplit('/').next().unwrap();
-    let own = Scanned {
-        key: location_key(&settings),
-        settings: settings.clone(),
-        points: vec![point("missed", "b1"), point("written-down-by-its-job", job)],
-    };
-    let foreign = Scanned { key: "0f0f".to_owned(), settings, points: vec![point("planted", "b2")] };
-    let scanned = [own, foreign];
-
-    let done = reconcile(store, &scanned, &BTreeMap::new(), now).await.unwrap();
-    let again = reconcile(store, &scanned, &BTreeMap::new(), now).await.unwrap();
-    let listed = protected.get(&format!("{}/recoveryPoints", protected.instance)).await;
-
-    assert_eq!(listed.names(), ["missed"]);
-    let properties = &listed.body["value"][0]["properties"];
-    let time = |name: &str| properties[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
-    let lives = time("expiryTime").duration_since(time("recoveryPointTime"));
-    assert_eq!(lives, jiff::SignedDuration::from_hours(9 * 24), "as the policy says");
-    assert_eq!(properties["recoveryPointState"], "Partial");
-    let adopted: Vec<&str> = done.adopted.iter().map(|id| id.name()).collect();
-    assert_eq!((done.added.len(), adopted), (1, vec!["planted"]));
-    assert_eq!((again.added.len(), again.adopted.len()), (0, 0), "again adds nothing");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn recovered_points_get_the_tags_that_they_would_have_got_whatever_their_order_in_the_repository() {
-    let protected = Protected::start().await;
-    let mut policy = protected.get(&format!("{}/backupPolicies/policy1", protected.vault)).await.body;
-    let criteria = json!([{"objectType": "ScheduleBasedBackupCriteria", "absoluteCriteria": ["FirstOfDay"]}]);
-    let daily = json!({"isDefault": false, "taggingPriority": 25, "criteria": criteria,
-        "tagInfo": {"tagName": "Daily", "id": "Daily_"}});
-    let rules = policy["properties"]["policyRules"].as_array_mut().unwrap();
-    rules[0]["trigger"]["taggingCriteria"].as_array_mut().unwrap().push(daily);
-    let mut kept = rules[1].clone();
-    (kept["name"], kept["isDefault"]) = (json!("Daily"), json!(false));
-    kept["lifecycles"][0]["deleteAfter"]["duration"] = json!("P30D");
-    rules.push(kept);
-    let path = format!("{}/backupPolicies/policy1", protected.vault);
-    let changed = protected.call(Method::PUT, &path, Some(json!({"properties": policy["properties"]}))).await;
-    assert_eq!(changed.status, 200, "{changed:?}");
-    protected.protect().await;
-    let store = protected.world.app.store.as_ref();
     let stored = store.resource(&protected.instance.parse().unwrap()).await.unwrap().unwrap();
     let label = stored.document["label"].as_str().unwrap().to_owned();
     let now = protected.world.clock.now();

@@ -67,6 +67,27 @@ async fn all_changes_of_a_call_and_its_audit_record_happen_or_none(world: World)
     assert_eq!(store.audit(0, 10).await.unwrap(), []);
 }
 
+async fn what_a_change_relies_on_stays_as_it_was_read_or_nothing_happens(world: World) {
+    let store = &world.store;
+    let group = id(GROUP);
+    let below = group.with("Microsoft.DataProtection/backupVaults", "v").unwrap();
+    store.commit(&[put(&group, json!({}), Expected::Absent)], &audit("make")).await.unwrap();
+    let relying =
+        |version: i64| [Change::Stays(group.clone(), version), put(&below, json!({}), Expected::Absent)];
+
+    let read = store.commit(&relying(1), &audit("rely")).await;
+    let unchanged = store.resource(&group).await.unwrap().unwrap().version;
+    store.commit(&[put(&group, json!({"a": 1}), Expected::Version(1))], &audit("change")).await.unwrap();
+    let changed = store.commit(&relying(1), &audit("rely")).await;
+    store.commit(&[Change::Remove(group.clone(), Expected::Version(2))], &audit("remove")).await.unwrap();
+    let gone = store.commit(&relying(2), &audit("rely")).await;
+
+    assert!(read.is_ok() && unchanged == 1);
+    assert!(matches!(changed, Err(StoreError::Conflict(_))));
+    assert!(matches!(gone, Err(StoreError::Conflict(_))));
+    assert_eq!(store.resource(&below).await.unwrap(), None);
+}
+
 async fn lists_are_of_one_kind_below_one_id_in_order_and_in_pages(world: World) {
     let store = &world.store;
     let names = ["b", "a", "c"].map(|name| id(&format!("/subscriptions/s/resourceGroups/{name}")));
@@ -699,6 +720,7 @@ async fn replicas_that_open_an_empty_database_at_once_find_one_schema() {
 on_each_database! {
     a_write_happens_only_to_what_was_read,
     all_changes_of_a_call_and_its_audit_record_happen_or_none,
+    what_a_change_relies_on_stays_as_it_was_read_or_nothing_happens,
     lists_are_of_one_kind_below_one_id_in_order_and_in_pages,
     what_goes_takes_what_is_below_and_the_roles_there,
     an_operation_is_found_until_it_ends,

@@ -2,9 +2,7 @@
 
 #![allow(dead_code, reason = "each suite uses its part of it")]
 
-mod written;
-
-pub use written::handle;
+pub mod written;
 
 use arm::ResourceId;
 use engine::{InitOptions, Repo, RepositorySecret};

@@ -88,7 +88,22 @@ impl Protected {
     }
 
     /// The policy keeps the first of each day for longer, by a rule of its own.
-    pub async fn daily(&self) {}
+    pub async fn daily(&self) {
+        let mut policy = self.get(&format!("{}/backupPolicies/policy1", self.vault)).await.body;
+        let criteria =
+            json!([{"objectType": "ScheduleBasedBackupCriteria", "absoluteCriteria": ["FirstOfDay"]}]);
+        let daily = json!({"isDefault": false, "taggingPriority": 25, "criteria": criteria,
+        "tagInfo": {"tagName": "Daily", "id": "Daily_"}});
+        let rules = policy["properties"]["policyRules"].as_array_mut().unwrap();
+        rules[0]["trigger"]["taggingCriteria"].as_array_mut().unwrap().push(daily);
+        let mut kept = rules[1].clone();
+        (kept["name"], kept["isDefault"]) = (json!("Daily"), json!(false));
+        kept["lifecycles"][0]["deleteAfter"]["duration"] = json!("P30D");
+        rules.push(kept);
+        let path = format!("{}/backupPolicies/policy1", self.vault);
+        let changed = self.call(Method::PUT, &path, Some(json!({"properties": policy["properties"]}))).await;
+        assert_eq!(changed.status, 200, "{changed:?}");
+    }
 
     /// What agent and gateway would bring about: a connected cluster with its extension, binding and roles.
     async fn connect(&self, vault_principal: &str) {

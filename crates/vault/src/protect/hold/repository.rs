@@ -1,10 +1,9 @@
 //! Which repositories hold recovery points that an immutable vault does not let go.
 
-use super::{Place, points_in};
 use crate::{
     api::{
         Loaded, load,
-        points::PointRecord,
+        points::{self, PointRecord},
         read,
         vaults::{self, VaultRecord},
     },
@@ -13,27 +12,30 @@ use crate::{
     keys::{setting, source_key},
     store::{Store, StoreError},
 };
+use ::points::TAG_POINT;
 use arm::{ResourceId, dataprotection::ImmutabilityState};
 use engine::{EngineError, Repo, RepositorySecret, SnapshotId};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
-/// For so long what was read is believed: immutability that is set counts after this time at the latest, on every replica.
-const BELIEVED: SignedDuration = SignedDuration::from_secs(5);
+/// For so long what was read is believed: a recovery point that is new, and immutability that is set, count after this time
+/// at the latest, on every replica. All recovery points of immutable vaults are read for it.
+const BELIEVED: SignedDuration = SignedDuration::from_secs(30);
+const PAGE: u32 = 1_000;
 
-/// A repository in which something must stay.
+/// A repository, by what people call the place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Repository {
+struct Place {
     account: String,
     container: String,
     prefix: Option<String>,
 }
 
-impl Repository {
+impl Place {
     fn of(settings: &BTreeMap<String, String>) -> Option<Self> {
         Some(Self {
             account: setting(settings, ".config.storageAccount")?.to_lowercase(),
@@ -43,9 +45,21 @@ impl Repository {
     }
 }
 
+/// A repository in which something must stay.
+#[derive(Debug)]
+struct Repository {
+    /// Where it lies, and the id of its key, as one of its recovery points has them.
+    settings: BTreeMap<String, String>,
+    key: String,
+    /// Its recovery points that must stay, by their ids, folded.
+    points: HashMap<String, Vec<ResourceId>>,
+}
+
+type Held = BTreeMap<Place, Repository>;
+
 /// The repositories in which something must stay, remembered for a moment: whoever wants to delete asks for each file.
 #[derive(Debug, Default)]
-pub struct Holds(Mutex<Option<(Timestamp, Arc<BTreeSet<Repository>>)>>);
+pub struct Holds(Mutex<Option<(Timestamp, Arc<Held>)>>);
 
 impl Holds {
     /// The prefixes of the repositories of a container in which something must stay.
@@ -57,11 +71,11 @@ impl Holds {
         now: Timestamp,
     ) -> Result<Vec<Option<String>>, StoreError> {
         let held = self.held(store, now).await?;
-        let there = held.iter().filter(|one| one.account == account && one.container == container);
+        let there = held.keys().filter(|one| one.account == account && one.container == container);
         Ok(there.map(|one| one.prefix.clone()).collect())
     }
 
-    async fn held(&self, store: &dyn Store, now: Timestamp) -> Result<Arc<BTreeSet<Repository>>, StoreError> {
+    async fn held(&self, store: &dyn Store, now: Timestamp) -> Result<Arc<Held>, StoreError> {
         if let Some((at, held)) = &*self.0.lock()
             && *at <= now
             && now.duration_since(*at) < BELIEVED
@@ -74,21 +88,24 @@ impl Holds {
     }
 }
 
-async fn read_all(store: &dyn Store) -> Result<BTreeSet<Repository>, StoreError> {
-    let mut held = BTreeSet::new();
+async fn read_all(store: &dyn Store) -> Result<Held, StoreError> {
+    let mut held = Held::new();
     for vault in immutable_vaults(store).await? {
         let mut after: Option<String> = None;
         loop {
-            let page = store.resources(crate::api::points::KIND, &vault, after.as_deref(), 1_000).await?;
-            let whole = page.len() == 1_000;
+            let page = store.resources(points::KIND, &vault, after.as_deref(), PAGE).await?;
+            let is_last = u32::try_from(page.len()).is_ok_and(|length| length < PAGE);
             after = page.last().map(|last| last.id.folded().to_owned());
             for stored in page {
-                let point: Loaded<PointRecord> = read(stored)?;
-                if !point.document.deleting {
-                    held.extend(Repository::of(&point.document.location));
+                let Loaded { id, document, .. }: Loaded<PointRecord> = read(stored)?;
+                if let (false, Some(place)) = (document.deleting, Place::of(&document.location)) {
+                    let PointRecord { location: settings, key, .. } = document;
+                    let points = HashMap::new();
+                    let one = held.entry(place).or_insert_with(|| Repository { settings, key, points });
+                    one.points.entry(id.name().to_lowercase()).or_default().push(id);
                 }
             }
-            if !whole {
+            if is_last {
                 break;
             }
         }
@@ -101,8 +118,8 @@ async fn immutable_vaults(store: &dyn Store) -> Result<Vec<ResourceId>, StoreErr
     for subscription in store.subscriptions().await? {
         let mut after: Option<String> = None;
         loop {
-            let page = store.resources(vaults::KIND, &subscription.id, after.as_deref(), 1_000).await?;
-            let whole = page.len() == 1_000;
+            let page = store.resources(vaults::KIND, &subscription.id, after.as_deref(), PAGE).await?;
+            let is_last = u32::try_from(page.len()).is_ok_and(|length| length < PAGE);
             after = page.last().map(|last| last.id.folded().to_owned());
             for stored in page {
                 let vault: Loaded<VaultRecord> = read(stored)?;
@@ -110,7 +127,7 @@ async fn immutable_vaults(store: &dyn Store) -> Result<Vec<ResourceId>, StoreErr
                     found.push(vault.id);
                 }
             }
-            if !whole {
+            if is_last {
                 break;
             }
         }
@@ -126,8 +143,8 @@ fn is_immutable(vault: &VaultRecord) -> bool {
 
 /// Whether something must stay in the repository of a location.
 pub async fn is_held(app: &App, settings: &BTreeMap<String, String>) -> Result<bool, StoreError> {
-    let Some(repository) = Repository::of(settings) else { return Ok(false) };
-    Ok(app.holds.held(app.store.as_ref(), app.clock.now()).await?.contains(&repository))
+    let Some(place) = Place::of(settings) else { return Ok(false) };
+    Ok(app.holds.held(app.store.as_ref(), app.clock.now()).await?.contains_key(&place))
 }
 
 /// Why the snapshot of a repository must stay: it is that of a recovery point which an immutable vault keeps. What the vault
@@ -140,44 +157,46 @@ pub async fn refuses_to_forget(
     snapshot: &str,
 ) -> Result<Option<String>, StoreError> {
     let store = app.store.as_ref();
-    let place = Place { accounts: &[account], container: Some(container) };
-    let mut kept = Vec::new();
-    for point in points_in(store, place).await? {
-        let is_there =
-            Repository::of(&point.document.location).is_some_and(|one| one.prefix.as_deref() == prefix);
-        let Some(vault) = point.id.parent().and_then(|instance| instance.parent()) else { continue };
-        if !is_there || point.document.deleting {
-            continue;
-        }
-        let found: Option<Loaded<VaultRecord>> = load(store, &vault).await?;
-        if found.is_some_and(|vault| is_immutable(&vault.document)) {
-            kept.push((point, vault));
-        }
-    }
-    let Some((first, _)) = kept.first() else { return Ok(None) };
-    let tag = match whose(app, &first.document, snapshot).await? {
+    let place = Place {
+        account: account.to_owned(),
+        container: container.to_owned(),
+        prefix: prefix.map(str::to_owned),
+    };
+    let held = app.holds.held(store, app.clock.now()).await?;
+    let Some(repository) = held.get(&place) else { return Ok(None) };
+    let tag = match whose(app, repository, snapshot).await? {
         Ok(Some(tag)) => tag,
         Ok(None) => return Ok(None),
         Err(why) => return Ok(Some(format!("whose snapshot it is cannot be read: {why}"))),
     };
-    Ok(kept.iter().find(|(point, _)| point.id.name().eq_ignore_ascii_case(&tag)).map(|(point, vault)| {
-        format!(
-            "it is that of the recovery point '{}', which the immutable vault '{}' keeps until {}",
-            point.id.name(),
-            vault.name(),
-            point.document.expires_at
-        )
-    }))
+    // What may go is known at once, and not when memory is over.
+    for id in repository.points.get(&tag.to_lowercase()).into_iter().flatten() {
+        let Some(vault) = id.parent().and_then(|instance| instance.parent()) else { continue };
+        let point: Option<Loaded<PointRecord>> = load(store, id).await?;
+        let vault: Option<Loaded<VaultRecord>> = load(store, &vault).await?;
+        if let (Some(point), Some(vault)) = (point, vault)
+            && !point.document.deleting
+            && is_immutable(&vault.document)
+        {
+            return Ok(Some(format!(
+                "it is that of the recovery point '{}', which the immutable vault '{}' keeps until {}",
+                id.name(),
+                vault.id.name(),
+                point.document.expires_at
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// The recovery point whose snapshot this is; `None` when it is of none, or not there.
 async fn whose(
     app: &App,
-    neighbour: &PointRecord,
+    repository: &Repository,
     snapshot: &str,
 ) -> Result<Result<Option<String>, String>, StoreError> {
     let Ok(id) = snapshot.parse::<SnapshotId>() else { return Ok(Ok(None)) };
-    let place = match located(app.store.as_ref(), &neighbour.location, None).await? {
+    let place = match located(app.store.as_ref(), &repository.settings, None).await? {
         Ok(place) => place,
         Err(error) => return Ok(Err(error.to_string())),
     };
@@ -185,14 +204,14 @@ async fn whose(
         Ok(files) => files,
         Err(why) => return Ok(Err(why)),
     };
-    let password = match source_key(app, &neighbour.key).await {
+    let password = match source_key(app, &repository.key).await {
         Ok(password) => password,
         Err(error) => return Ok(Err(error.to_string())),
     };
     let secret = RepositorySecret::new(password.as_bytes().to_vec());
     let read = async {
         let repo = Repo::open(files, &secret).await?;
-        Ok::<_, EngineError>(repo.snapshot(id).await?.tag(points::TAG_POINT).map(str::to_owned))
+        Ok::<_, EngineError>(repo.snapshot(id).await?.tag(TAG_POINT).map(str::to_owned))
     };
     Ok(match read.await {
         Ok(tag) => Ok(tag),
