@@ -43,7 +43,7 @@ pub async fn written(world: &World, namespace: &str) -> Vec<String> {
     for (kind, name) in [
         ("v1/Namespace", namespace),
         ("v1/Namespace", "cofferdam-movers"),
-        ("rbac.authorization.k8s.io/v1/ClusterRole", "cofferdam-extension"),
+        ("rbac.authorization.k8s.io/v1/ClusterRole", "cofferdam-extension-backup"),
         (
             "apiextensions.k8s.io/v1/CustomResourceDefinition",
             "backups.clusterbackup.dataprotection.microsoft.com",

@@ -138,6 +138,10 @@ pub const POLICY_SAYS: &str = "images come from registry.example alone";
 
 /// A policy that lets no pod into `namespace` whose image is not of one registry; it is in force when this returns.
 pub async fn policy(world: &World, namespace: &str) {
+    apply(&world.admin, &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PROBED}}))
+        .await;
+    // One of another test that failed would be in force there already.
+    no_policy(world).await;
     apply(
         &world.admin,
         &json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
