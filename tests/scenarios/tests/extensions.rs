@@ -25,7 +25,7 @@ fn package(name: &str, container: &Value) -> Value {
                     "metadata": {"labels": labels},
                     "spec": {"terminationGracePeriodSeconds": 1, "containers": [container]}}}}},
         ],
-        "health": [{"kind": "Deployment", "name": name, "withinSeconds": 60}],
+        "health": [{"kind": "Deployment", "name": name, "withinSeconds": 45}],
     })
 }
 

@@ -57,6 +57,11 @@ pub(super) async fn pass(actor: &Actor, asked: &Asked<'_>) -> Result<Passed, Act
 fn judge(ids: &[String], report: &Report, unclear: &[String]) -> Result<Vec<Status>, ActError> {
     let of = |id: &str| report.findings.iter().find(|finding| finding.id == id);
     let (mut statuses, mut blocking, mut again) = (Vec::new(), Vec::<&Finding>::new(), Vec::new());
+    let mut block = |finding| {
+        if !blocking.contains(&finding) {
+            blocking.push(finding);
+        }
+    };
     for id in ids {
         let mut warn = |code, text| statuses.push(Status::new(code, "Prerequisite", Level::Warning, text));
         let Some(finding) = of(id) else {
@@ -65,10 +70,10 @@ fn judge(ids: &[String], report: &Report, unclear: &[String]) -> Result<Vec<Stat
         };
         match &finding.outcome {
             Outcome::Passed | Outcome::NotApplicable { .. } => {}
-            Outcome::Failed { severity: Severity::Block } => blocking.push(finding),
+            Outcome::Failed { severity: Severity::Block } => block(finding),
             Outcome::Failed { severity: Severity::Warn } => warn(code::PREREQUISITES, sentence(finding)),
             // What it depends on does not hold, whether the package named that or not.
-            Outcome::Skipped { because } => blocking.extend(root(report, because)),
+            Outcome::Skipped { because } => root(report, because).into_iter().for_each(&mut block),
             Outcome::NotObservable { why } if !unclear.is_empty() && finding.severity == Severity::Block => {
                 again.push(format!("{id} ({why})"));
             }
@@ -80,8 +85,6 @@ fn judge(ids: &[String], report: &Report, unclear: &[String]) -> Result<Vec<Stat
             }
         }
     }
-    blocking.sort_by_key(|finding| ids.iter().position(|id| *id == finding.id));
-    blocking.dedup_by_key(|finding| &finding.id);
     if !blocking.is_empty() {
         return Err(ActError::Permanent(refusal(&blocking, statuses)));
     }

@@ -13,7 +13,8 @@ use telemetry::Clock;
 
 const DEFINITION: &str = "apiextensions.k8s.io/v1/CustomResourceDefinition";
 const SNAPSHOTS: &str = "snapshot.storage.k8s.io";
-const PATIENCE: Duration = Duration::from_secs(90);
+/// As long as the slowest removal of a definition takes.
+const PATIENCE: Duration = crate::world::SLOWEST_REMOVAL;
 
 /// A definition without a schema; names are as their owners have them.
 fn definition(group: &str, version: &str, kind: &str, scope: &str) -> Value {

@@ -29,7 +29,7 @@ static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The API server's finalizer of definitions can lose one that is deleted within a second or two of its creation. It comes
 /// back to it when its informer is filled again, every five minutes.
-const SLOWEST_REMOVAL: Duration = Duration::from_secs(6 * 60);
+pub const SLOWEST_REMOVAL: Duration = Duration::from_secs(6 * 60);
 
 type Files = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
