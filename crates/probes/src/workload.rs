@@ -54,7 +54,7 @@ async fn look(
         restarts: statuses().map(|status| number(Some(status.restart_count))).sum(),
         out_of_memory: pods
             .iter()
-            .filter(|pod| statuses_of(pod).any(|status| was_out_of_memory(status)))
+            .filter(|pod| statuses_of(pod).any(was_out_of_memory))
             .map(ResourceExt::name_any)
             .collect(),
         waiting: pods.iter().filter_map(waiting).collect(),
