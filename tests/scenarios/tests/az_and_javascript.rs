@@ -88,7 +88,10 @@ impl Story {
             "storageSettings": [{"datastoreType": "VaultStore", "type": "LocallyRedundant"}]}});
         let more = ["--api-version", BACKUP, "--id", &self.vault, "--properties", &full.to_string()];
         az.done("resource create --is-full-object", &more);
-        az.rest("put", &format!("{}/backupPolicies/policy1", self.vault), BACKUP, Some(&policy()));
+        // A cluster is protected once by a policy.
+        for name in ["az-shop", "js-shop"] {
+            az.rest("put", &format!("{}/backupPolicies/{name}", self.vault), BACKUP, Some(&policy()));
+        }
         println!("prepared");
     }
 
@@ -182,7 +185,7 @@ impl Story {
     fn wanted(&self, name: &str) -> Value {
         json!({"objectType": "BackupInstance", "friendlyName": format!("one/{name}"),
             "dataSourceInfo": self.source(), "dataSourceSetInfo": self.source(), "policyInfo": {
-            "policyId": format!("{}/backupPolicies/policy1", self.vault), "policyParameters": {
+            "policyId": format!("{}/backupPolicies/{name}", self.vault), "policyParameters": {
                 "dataStoreParametersList": [{"objectType": "AzureOperationalStoreParameters",
                     "dataStoreType": "OperationalStore", "resourceGroupId": self.snapshots()}],
                 "backupDatasourceParametersList": [{
