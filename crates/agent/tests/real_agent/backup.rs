@@ -81,7 +81,7 @@ async fn without_the_snapshot_api_nothing_is_written_and_once_it_is_served_the_s
     assert_eq!((goes_on.state, goes_on.error.clone()), (ExtensionState::Installing, None), "{goes_on:?}");
     assert_eq!(later.len(), 4, "{later:?}");
     let warning = goes_on.statuses.iter().find(|status| status.message.starts_with("P12 ")).unwrap();
-    assert_eq!((warning.code.as_str(), warning.level), ("PrerequisitesNotMet", Level::Warning));
+    assert_eq!((warning.code.as_str(), warning.level), ("PrerequisiteNotObservable", Level::Warning));
     assert!(warning.message.contains("no snapshot controller was seen"), "{warning:?}");
     world.end().await;
 }
