@@ -273,7 +273,6 @@ fn restore(target: &ResourceId) -> Value {
 async fn roles_of_the_vault_tier_and_of_file_shares_are_planned_and_granted_one_by_one() {
     let roles = Roles::start().await;
     let it = &roles.it;
-    it.protect().await;
     let staging = it.world.make_group("staging").await;
     // In another group: who contributes to a group manages the accounts in it.
     let elsewhere = it.world.make_group("elsewhere").await;
@@ -298,6 +297,10 @@ async fn roles_of_the_vault_tier_and_of_file_shares_are_planned_and_granted_one_
         // A restore from the vault tier is refused, so that the vault cannot say what it sees.
         (restore, vec!["R8", "R9", "R10", "R11"], 3),
     ] {
+        if arguments.iter().any(|word| word == "--instance") {
+            // A cluster that is protected already is not protected again by the same policy.
+            it.protect().await;
+        }
         let (_, begun) = roles.plan(&arguments).await;
         assert_eq!(unmet(&begun).iter().map(|(id, _)| *id).collect::<Vec<_>>(), expected, "{begun:?}");
         let (applied, said) = roles.apply(&arguments).await;
