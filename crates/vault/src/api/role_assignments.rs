@@ -3,7 +3,7 @@
 mod act;
 mod decide;
 
-pub use act::real_scope;
+pub use act::{given_scope, real_scope};
 pub use decide::{administrators, keep_administrator, last_administrator, type_of};
 
 use super::{At, Needs, Operation, operations::row};
