@@ -38,7 +38,7 @@ pub use authorize::{Needs, permitted};
 pub use call::{Call, Failure};
 pub use groups::{
     BLOCKED as BLOCKED_GROUP, DELETE as DELETE_GROUP, Group, KIND as GROUP, READ as READ_GROUP,
-    read as read_group,
+    keeps as group_keeps, read as read_group,
 };
 pub use handle::{Gate, authenticate, handle, of_store, refused};
 pub use operation::{begin, finished};
