@@ -41,7 +41,8 @@ pub use groups::{
     keeps as group_keeps, read as read_group,
 };
 pub use handle::{Gate, authenticate, handle, of_store, refused};
+pub use inventory::kinds_in_groups;
 pub use operation::{begin, finished};
 pub use operations::{Answered, At, Found, Handler, Operation, Params, find, operations};
 pub use resource::{Loaded, TRIES, load, put, read};
-pub use role_assignments::{administrators, keep_administrator, last_administrator};
+pub use role_assignments::{Administrators, administrators_below, keep_administrator, last_administrator};
