@@ -46,9 +46,13 @@ pub fn shown(app: &App, operation: &str, result: Value) -> Value {
     })
 }
 
+/// Whether this is what an operation keeps of an export.
+pub fn is_export(result: &Value) -> bool {
+    result.get("objectType").and_then(Value::as_str) == Some(KIND)
+}
+
 fn secret(result: &Value) -> Option<Vec<u8>> {
-    let is_export = result.get("objectType").and_then(Value::as_str) == Some(KIND);
-    let secret = result.get("secret").and_then(Value::as_str).filter(|_| is_export)?;
+    let secret = result.get("secret").and_then(Value::as_str).filter(|_| is_export(result))?;
     URL_SAFE_NO_PAD.decode(secret).ok()
 }
 

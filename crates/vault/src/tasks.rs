@@ -4,15 +4,16 @@
 use crate::{
     alerts,
     api::{
-        BLOCKED_GROUP, DELETE_GROUP, administrators, clusters, last_administrator, locks, storage, vaults,
+        Administrators, DELETE_GROUP, administrators_below,
+        clusters::{self, Leaving},
+        group_keeps, last_administrator, storage, vaults,
     },
     app::App,
-    protect::hold,
     store::{
         AuditEntry, AuditOutcome, Change, Ending, Expected, Grants, OperationRecord, StoreError, Stored,
     },
 };
-use arm::{ArmError, OperationStatus, ResourceId};
+use arm::{ArmError, OperationStatus};
 use jiff::{SignedDuration, Timestamp};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
@@ -98,19 +99,26 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
     if let Some(stored) = app.store.resource(&operation.target).await? {
         let (store, group) = (app.store.as_ref(), &stored.id);
         // What was recorded there since the deletion was asked for counts, too.
-        let refusal = match hold::keeps_in(store, group, BLOCKED_GROUP).await? {
-            None => locks::keeps(store, group).await?,
+        let leaving = clusters::leaving(store, group).await?;
+        let refusal = match group_keeps(store, group).await? {
+            None => clusters::keeps_in(store, group).await?,
             refusal => refusal,
         };
         if let Some(refusal) = refusal {
             return refuse_deletion(app, operation, &stored, &refusal).await;
         }
-        let (connections, more) = clusters::leaving(app.store.as_ref(), &stored.id).await?;
+        if let Some(told) = leaving.told() {
+            tracing::warn!(%group, "{told}");
+        }
+        let Leaving { connections, changes: more, groups, removals, mut scopes, .. } = leaving;
+        let going = [vec![group.clone()], groups].concat();
+        scopes.push(group.clone());
         cut = connections;
         changes.extend(more);
-        changes.extend(storage::gone(app, &stored.id, now).await?);
-        changes.extend(vaults::leaving(app.store.as_ref(), &stored.id).await?);
-        match administrators_below(app, &stored.id).await? {
+        changes.extend(storage::gone(app, &going, "whoever deleted the resource group", now).await?);
+        changes.extend(vaults::leaving(store, group).await?);
+        changes.extend(removals);
+        match administrators_below(app, &scopes).await? {
             Administrators::Elsewhere => {}
             Administrators::Both(keep) => guard = Some(keep),
             Administrators::Below => {
@@ -126,37 +134,6 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
         app.clusters.disconnected(connection);
     }
     Ok(())
-}
-
-/// Whose are the assignments by which someone can assign roles in the subscription of a group.
-enum Administrators {
-    /// None of a resource in the group.
-    Elsewhere,
-    /// Of resources in the group, and others; the change keeps one when the others go at the same moment.
-    Both(Change),
-    /// Of resources in the group alone: with it nobody could assign roles any more.
-    Below,
-}
-
-async fn administrators_below(app: &App, group: &ResourceId) -> Result<Administrators, StoreError> {
-    let wrong = |error: arm::IdError| StoreError::Damaged(error.to_string());
-    let subscription = ResourceId::subscription(group.subscription_id()).map_err(wrong)?;
-    let roles = administrators(&app.roles);
-    let (mut below, mut elsewhere) = (false, false);
-    for record in app.store.assignments_in(&subscription).await? {
-        if record.assignment.scope == subscription && roles.contains(&record.assignment.role) {
-            let principal = app.store.principal(&record.assignment.principal).await?;
-            let resource = principal.and_then(|principal| principal.resource);
-            let is_below = resource.is_some_and(|resource| group.covers(&resource));
-            below |= is_below;
-            elsewhere |= !is_below;
-        }
-    }
-    Ok(match (below, elsewhere) {
-        (false, _) => Administrators::Elsewhere,
-        (true, true) => Administrators::Both(Change::KeepAssigned(subscription, roles)),
-        (true, false) => Administrators::Below,
-    })
 }
 
 async fn refuse_deletion(

@@ -303,3 +303,22 @@ async fn a_token_that_is_none_of_this_vault_stands_for_nobody() {
 
     assert_eq!((refused.status, refused.code()), (401, "InvalidAuxiliaryTokens"));
 }
+
+#[tokio::test]
+async fn a_guard_does_not_go_with_its_group_while_it_guards_a_vault_elsewhere() {
+    let set = guarded(json!([])).await;
+    let group = set.world.group("guards");
+    let admin = &set.world.administrator;
+
+    let refused = set.world.call(admin, Method::DELETE, &group, None).await;
+    let own = set.world.make_group("both").await;
+    let body = json!({"location": "local", "properties": {}});
+    let unused = format!("{own}/providers/Microsoft.DataProtection/resourceGuards/unused");
+    assert_eq!(put(&set.world, &unused, body).await.status, 201);
+    let free = set.world.call(admin, Method::DELETE, &own, None).await;
+
+    assert_eq!((refused.status, refused.code()), (409, "ResourceGroupDeletionBlocked"), "{refused:?}");
+    assert!(refused.body.to_string().contains(&set.vault), "{refused:?}");
+    assert_eq!(set.world.get(admin, &set.guard).await.status, 200);
+    assert_eq!(free.status, 202, "{free:?}");
+}

@@ -81,3 +81,30 @@ async fn a_signature_opens_its_file_for_an_hour_and_nothing_else() {
     assert!([401, 403, 404, 405].contains(&written), "{written}");
     assert_eq!((in_time, late), (200, 403));
 }
+
+#[tokio::test]
+async fn an_export_is_not_given_out_anew_to_who_may_not_read_jobs_any_more() {
+    let (it, _) = exported().await;
+    let reader = it.world.person(Some("Backup Contributor"), &it.vault).await;
+    let export = format!("{}/exportBackupJobs", it.vault);
+    let begun = it.world.call(&reader, Method::POST, &export, None).await;
+    let results = async || {
+        let status = it.world.get_url(&reader, begun.header("azure-asyncoperation")).await;
+        (status, it.world.get_url(&reader, begun.header("location")).await)
+    };
+
+    let before = results().await;
+    for assigned in it.world.app.store.assignments_of(&reader.object_id).await.unwrap() {
+        let path =
+            format!("{}/providers/Microsoft.Authorization/roleAssignments/{}", it.vault, assigned.name);
+        assert_eq!(it.call(Method::DELETE, &path, None).await.status, 200);
+    }
+    let after = results().await;
+
+    assert_eq!((before.0.status, before.1.status), (200, 200), "{before:?}");
+    assert!(before.1.body.to_string().contains("blobSasKey"), "{before:?}");
+    for refused in [&after.0, &after.1] {
+        assert_eq!((refused.status, refused.code()), (403, "AuthorizationFailed"), "{refused:?}");
+        assert!(!refused.body.to_string().contains("SasKey"), "{refused:?}");
+    }
+}

@@ -13,7 +13,7 @@ use vault::{
         Loaded,
         clusters::{ClusterIdentity, ClusterRecord},
         extensions::ExtensionIdentity,
-        identities::{ensure_extension_identity, remove_extension_identity, remove_node_group},
+        identities::{ensure_extension_identity, going_with, remove_extension_identity},
     },
     store::{AuditEntry, AuditOutcome, Change, Expected, StoreError},
     tokens::SigningKey,
@@ -362,8 +362,9 @@ async fn a_disconnected_cluster_and_a_removed_extension_are_out_at_once() {
             .unwrap()
             .is_empty()
     );
-    let changes = remove_node_group(world.app.store.as_ref(), &cluster.loaded).await.unwrap();
-    world.app.store.commit(&changes, &audit(&world)).await.unwrap();
+    let going = going_with(world.app.store.as_ref(), &cluster.loaded).await.unwrap().group.unwrap();
+    let remove = Change::Remove(going.id, Expected::Version(going.version));
+    world.app.store.commit(&[remove], &audit(&world)).await.unwrap();
     assert_eq!(world.get(&world.administrator, &world.group("MC_g_one_local")).await.status, 404);
 }
 

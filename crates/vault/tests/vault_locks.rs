@@ -139,3 +139,51 @@ async fn a_cluster_is_not_protected_into_a_snapshot_group_under_a_lock() {
     assert_eq!(resumed["status"], "Succeeded", "{resumed}");
     assert_eq!(it.state().await, "ProtectionConfigured");
 }
+
+#[tokio::test]
+async fn a_lock_that_is_put_while_its_resource_is_deleted_holds_or_is_refused() {
+    let it = Protected::start().await;
+    let register = format!("{}/providers/Microsoft.ManagedIdentity/register", it.world.root());
+    it.call(Method::POST, &register, None).await;
+    let identity =
+        |n: usize| format!("{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-{n}", it.group);
+    for n in 0..20 {
+        let made = it.call(Method::PUT, &identity(n), Some(json!({"location": "local"}))).await;
+        assert_eq!(made.status, 201, "{made:?}");
+    }
+
+    let mut wrong = Vec::new();
+    for n in 0..20 {
+        let (path, keep) = (identity(n), lock(&identity(n), "keep"));
+        let (deleted, locked) = tokio::join!(
+            it.call(Method::DELETE, &path, None),
+            it.call(Method::PUT, &keep, level("CanNotDelete"))
+        );
+        let is_there = it.get(&path).await.status == 200;
+        if is_there != (locked.status == 201) {
+            wrong.push((n, deleted.status, locked.status));
+        }
+    }
+
+    assert!(wrong.is_empty(), "locked and gone, or neither: {wrong:?}");
+}
+
+#[tokio::test]
+async fn a_lock_whose_resource_is_gone_can_be_read_and_taken_away() {
+    let it = Protected::start().await;
+    let gone = format!("{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/gone", it.group);
+    let keep = lock(&gone, "keep");
+    let document = json!({"name": "keep", "scope": gone, "level": "CanNotDelete", "notes": null});
+    let put = vault::store::Change::Put {
+        id: keep.parse().unwrap(),
+        document,
+        expected: vault::store::Expected::Absent,
+    };
+    it.world.app.store.commit(&[put], &world::protected::audit()).await.unwrap();
+
+    let read = it.get(&keep).await;
+    let removed = it.call(Method::DELETE, &keep, None).await;
+
+    assert_eq!((read.status, removed.status), (200, 200), "{read:?} {removed:?}");
+    assert_eq!(it.get(&keep).await.code(), "LockNotFound");
+}

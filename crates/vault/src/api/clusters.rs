@@ -14,7 +14,7 @@ mod tests;
 
 pub use act::row as graph_row;
 pub use enrolment::{ENROLMENT, Enrolment, EnrolmentError, enrolment, find, redeem, split};
-pub use leave::{keeps_in, leaving};
+pub use leave::{Leaving, keeps_in, leaving};
 pub use record::{
     BACKUP_OPERATOR, BINDING, BindingRecord, ClusterIdentity, ClusterRecord, KIND, MOST_BINDINGS, binding_for,
 };

@@ -2,9 +2,11 @@
 
 mod act;
 mod decide;
+mod keeps;
 
 pub use act::read;
 pub use decide::{Group, location, shown, tags};
+pub use keeps::keeps;
 
 use super::{At, Needs, Operation, operations::row};
 use http::Method;

@@ -11,6 +11,7 @@ mod unlock;
 pub use check::{check, check_delete};
 pub use critical::Critical;
 pub use decide::{GuardRecord, shown};
+pub use proxy::keeps_in;
 
 use super::{At, Needs, Operation, operations::row};
 use http::Method;

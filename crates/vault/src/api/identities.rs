@@ -4,12 +4,11 @@ mod act;
 mod decide;
 mod extension;
 mod federated;
+mod node_group;
 mod record;
 
-pub use extension::{
-    ensure_extension_identity, ensure_node_group, has_extension_identity, new, node_group,
-    remove_extension_identity, remove_node_group,
-};
+pub use extension::{ensure_extension_identity, has_extension_identity, new, remove_extension_identity};
+pub use node_group::{ensure_node_group, going_with, node_group};
 pub use record::{EXCHANGE_AUDIENCE, FEDERATED, FederatedRecord, IdentityRecord, KIND, MOST_CREDENTIALS};
 
 use super::{At, Needs, Operation, operations::row};

@@ -41,6 +41,11 @@ const KINDS: [(&str, Needs); 5] = [
     ("Microsoft.Storage/storageAccounts", Needs::Action("Microsoft.Storage/storageAccounts/read")),
 ];
 
+/// Those types.
+pub fn kinds_in_groups() -> impl Iterator<Item = &'static str> {
+    KINDS.into_iter().map(|(kind, _)| kind)
+}
+
 #[derive(Default)]
 struct Wanted<'a> {
     group: Option<&'a str>,

@@ -11,6 +11,7 @@ use super::{At, Call, Failure, Needs, Operation, operations::row, read};
 use crate::store::{Store, StoreError};
 use arm::ResourceId;
 use decide::{Does, refusal};
+use futures::future::BoxFuture;
 use http::Method;
 
 /// The type.
@@ -34,17 +35,21 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// Refuses a call that a lock forbids. Locks themselves come and go under any lock: else none could be taken away.
-pub async fn check(call: &Call<'_>) -> Result<(), Failure> {
-    let (Some(does), Some(scope), Some(subscription)) =
-        (Does::of(call.operation.method), &call.scope, &call.subscription)
-    else {
-        return Ok(());
-    };
-    if OPERATIONS.iter().any(|own| own.name == call.operation.name) {
-        return Ok(());
-    }
-    let all = all(call.app.store.as_ref(), &subscription.id).await?;
-    refusal(&all, does, scope).map_or(Ok(()), |refusal| Err(refusal.into()))
+///
+/// Boxed, for every commit of the calls above asks it.
+pub fn check<'a>(call: &'a Call<'_>) -> BoxFuture<'a, Result<(), Failure>> {
+    Box::pin(async move {
+        let (Some(does), Some(scope), Some(subscription)) =
+            (Does::of(call.operation.method), &call.scope, &call.subscription)
+        else {
+            return Ok(());
+        };
+        if OPERATIONS.iter().any(|own| own.name == call.operation.name) {
+            return Ok(());
+        }
+        let all = all(call.app.store.as_ref(), &subscription.id).await?;
+        refusal(&all, does, scope).map_or(Ok(()), |refusal| Err(refusal.into()))
+    })
 }
 
 /// Why something may not be deleted now, when that was begun before.

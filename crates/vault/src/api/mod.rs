@@ -38,10 +38,11 @@ pub use authorize::{Needs, permitted};
 pub use call::{Call, Failure};
 pub use groups::{
     BLOCKED as BLOCKED_GROUP, DELETE as DELETE_GROUP, Group, KIND as GROUP, READ as READ_GROUP,
-    read as read_group,
+    keeps as group_keeps, read as read_group,
 };
 pub use handle::{Gate, authenticate, handle, of_store, refused};
+pub use inventory::kinds_in_groups;
 pub use operation::{begin, finished};
 pub use operations::{Answered, At, Found, Handler, Operation, Params, find, operations};
 pub use resource::{Loaded, TRIES, load, put, read};
-pub use role_assignments::{administrators, keep_administrator, last_administrator};
+pub use role_assignments::{Administrators, administrators_below, keep_administrator, last_administrator};

@@ -1,10 +1,11 @@
 //! Long-running operations: how they begin, the answer that begins them, and where clients ask how they stand.
 
-use super::{At, Call, Failure, Needs, Operation, operations::row};
+use super::{At, Call, Failure, Needs, Operation, jobs, operations::row};
 use crate::{
     exports,
     reply::Reply,
-    store::{Ending, OperationRecord, StoreError},
+    store::{AuditEntry, AuditOutcome, Ending, OperationRecord, StoreError},
+    tokens::Caller,
 };
 use arm::{ArmError, OperationBody, OperationStatus, ResourceId};
 use base64::{Engine, engine::general_purpose::URL_SAFE};
@@ -224,5 +225,22 @@ async fn existing(call: &Call<'_>) -> Result<OperationRecord, Failure> {
     let found = call.app.store.operation(id).await?.ok_or_else(missing)?;
     let subscription = call.subscription()?;
     let mine = found.principal == call.caller.object_id || call.may(Needs::Action("*/read"), &found.target);
-    if mine && subscription.id.covers(&found.target) { Ok(found) } else { Err(missing().into()) }
+    if !mine || !subscription.id.covers(&found.target) {
+        return Err(missing().into());
+    }
+    // Each answer names the jobs' file with a new signature.
+    if found.result.as_ref().is_some_and(exports::is_export) && !call.may(jobs::READ, &found.target) {
+        return Err(denied(call, jobs::READ, &found.target).await?);
+    }
+    Ok(found)
+}
+
+/// The refusal of something that the caller may not do any more, which is audited.
+async fn denied(call: &Call<'_>, needs: Needs, on: &ResourceId) -> Result<Failure, StoreError> {
+    let action = needs.action("");
+    let entry =
+        AuditEntry { action: action.clone(), scope: on.to_string(), ..call.audit(AuditOutcome::Denied) };
+    call.app.denials.note(call.app.store.as_ref(), entry).await?;
+    let Caller { client_id, object_id, .. } = &call.caller;
+    Ok(ArmError::not_authorized(client_id, object_id, &action, on.as_str()).into())
 }

@@ -1,10 +1,12 @@
 //! Role assignments.
 
 mod act;
+mod below;
 mod decide;
 
-pub use act::real_scope;
-pub use decide::{administrators, keep_administrator, last_administrator, type_of};
+pub use act::{given_scope, real_scope};
+pub use below::{Administrators, administrators_below};
+pub use decide::{keep_administrator, last_administrator, type_of};
 
 use super::{At, Needs, Operation, operations::row};
 use http::Method;

@@ -8,21 +8,22 @@ use super::{
 };
 use crate::{
     api::{
-        Call, Failure, finished,
+        Administrators, Call, Failure, administrators_below, finished,
         identities::ensure_node_group,
+        last_administrator,
         operation::{accepted, followed},
         resource::{
             self, Loaded, TRIES, check_conditions, check_group, check_registered, etag, load, put as write,
             read,
         },
-        tracked, vaults,
+        storage, tracked, vaults,
     },
     reply::Reply,
     store::{Change, Expected, StoreError, Stored},
 };
 use arm::{ArmError, Fields, ResourceId};
 use http::header;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub(super) type Cluster = Loaded<ClusterRecord>;
 const NAMESPACE: &str = "Microsoft.ContainerService";
@@ -172,15 +173,29 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
         check_conditions(call, found.as_ref().map(|found| found.document.revision()))?;
         let Some(found) = found else { return Ok(Reply::empty(204)) };
         let store = call.app.store.as_ref();
+        // Read before it is asked what must stay: a lock that is put meanwhile changes the group's version.
+        let leaving = leave::leaving_with(store, &found).await?;
         if let Some(refusal) = leave::keeps(store, &found).await? {
             return Err(refusal.into());
         }
-        let mut changes = vec![Change::Remove(found.id.clone(), Expected::Version(found.version))];
-        changes.extend(leave::changes(store, &found).await?);
-        let operation = finished(call, "Microsoft.ContainerService/managedClusters/delete", &found.id);
+        let mut changes = leaving.changes.clone();
+        changes.extend(storage::gone(call.app, &leaving.groups, &call.caller.object_id, call.now).await?);
+        changes.push(Change::Remove(found.id.clone(), Expected::Version(found.version)));
+        changes.extend(leaving.removals.iter().cloned());
+        match administrators_below(call.app, &leaving.scopes).await? {
+            Administrators::Elsewhere => {}
+            Administrators::Both(keep) => changes.push(keep),
+            Administrators::Below => return Err(last_administrator().into()),
+        }
+        let mut operation = finished(call, "Microsoft.ContainerService/managedClusters/delete", &found.id);
+        if let Some(told) = leaving.told() {
+            tracing::warn!(cluster = %found.id, "{told}");
+            operation.result = Some(json!({"objectType": "OperationJobExtendedInfo", "message": told}));
+        }
         changes.push(Change::Begin(operation.clone()));
         match call.commit(&changes).await {
             Ok(()) => {
+                call.app.poke_work.notify_one();
                 if let Some(connection) = &found.document.connection {
                     call.app.clusters.disconnected(connection);
                 }

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     api::{
-        Call, Failure, Loaded,
+        Administrators, Call, Failure, Loaded, administrators_below,
         clusters::{self, ClusterRecord},
         identities::{ensure_extension_identity, remove_extension_identity},
-        load, operation,
+        last_administrator, load, locks, operation,
         resource::{self, TRIES},
     },
     app::App,
@@ -257,6 +257,20 @@ async fn running(
     Ok(found.filter(|one| one.status == arm::OperationStatus::Inprogress))
 }
 
+/// Refuses to delete an extension whose identity, which goes with it, must stay; else what keeps an administrator when others
+/// go at the same moment.
+async fn identity_may_go(call: &Call<'_>, extension: &ExtensionRecord) -> Result<Option<Change>, Failure> {
+    let Some(identity) = &extension.identity else { return Ok(None) };
+    if let Some(refusal) = locks::keeps(call.app.store.as_ref(), &identity.resource).await? {
+        return Err(refusal.into());
+    }
+    match administrators_below(call.app, std::slice::from_ref(&identity.resource)).await? {
+        Administrators::Elsewhere => Ok(None),
+        Administrators::Both(keep) => Ok(Some(keep)),
+        Administrators::Below => Err(last_administrator().into()),
+    }
+}
+
 /// Has the agent remove it. Where no agent is left to do so, `forceDelete=true` forgets it.
 pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
     for _ in 0..TRIES {
@@ -274,12 +288,14 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
             return Ok(operation::accepted(call, &running));
         }
         let mut begun = operation::begin(call, &call.operation.needs.action(""), &found.id);
+        let keep = identity_may_go(call, &found.document).await?;
         let mut changes = superseded(call, &found.document).await?.into_iter().collect::<Vec<_>>();
         if !is_left_to_agent {
             begun = operation::finished(call, &call.operation.needs.action(""), &found.id);
             let store = call.app.store.as_ref();
             changes.extend(remove_extension_identity(store, &cluster, found.id.name()).await?);
             changes.push(Change::Remove(found.id.clone(), Expected::Version(found.version)));
+            changes.extend(keep);
         } else {
             found.document.generation = next_generation(found.document.last_generation(), call.now);
             found.document.state = ExtensionState::Deleting;

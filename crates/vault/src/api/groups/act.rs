@@ -1,15 +1,13 @@
 //! The calls on resource groups.
 
-use super::{BLOCKED, DELETE, Group, KIND, READ, decide, shown};
+use super::{DELETE, Group, KIND, READ, decide, keeps, shown};
 use crate::{
     api::{
         Call, Failure, begin,
         call::invalid_filter,
         clusters,
         resource::{self, TRIES},
-        vaults,
     },
-    protect::hold,
     reply::Reply,
     store::{Change, Expected, OperationRecord, StoreError, Stored},
 };
@@ -122,13 +120,10 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
         {
             return accepted(call, &running.id);
         }
-        if let Some(refusal) = vaults::keeps(call.app.store.as_ref(), &stored.id).await? {
+        if let Some(refusal) = keeps(call.app.store.as_ref(), &stored.id).await? {
             return Err(refusal.into());
         }
         if let Some(refusal) = clusters::keeps_in(call.app.store.as_ref(), &stored.id).await? {
-            return Err(refusal.into());
-        }
-        if let Some(refusal) = hold::keeps_in(call.app.store.as_ref(), &stored.id, BLOCKED).await? {
             return Err(refusal.into());
         }
         let operation = begin(call, DELETE, &stored.id);

@@ -19,6 +19,10 @@ pub struct Group {
     /// Id of the resource that manages it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<String>,
+    /// The cluster for which the vault made it, as its node resource group. No client writes this: with the cluster goes
+    /// the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_group_of: Option<ResourceId>,
     /// Its deletion has begun.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleting: bool,
@@ -40,8 +44,10 @@ pub fn put(name: &str, existing: Option<&Group>, body: &Value) -> Result<Group, 
             return Err(ArmError::new(409, "InvalidResourceGroupLocation", message));
         }
     }
-    let managed_by = fields.text("managedBy")?.map(str::to_owned);
-    Ok(Group { location, tags: tags(&fields)?.unwrap_or_default(), managed_by, deleting: false })
+    let managed_by = managed_by(name, existing, fields.text("managedBy")?)?;
+    let node_group_of = existing.and_then(|existing| existing.node_group_of.clone());
+    let tags = tags(&fields)?.unwrap_or_default();
+    Ok(Group { location, tags, managed_by, node_group_of, deleting: false })
 }
 
 /// What a PATCH makes of what is there: tags are replaced as a whole, where they are given.
@@ -49,8 +55,24 @@ pub fn patch(name: &str, existing: &Group, body: &Value) -> Result<Group, ArmErr
     not_going(name, existing)?;
     let fields = Fields::of(body)?;
     let tags = tags(&fields)?.unwrap_or_else(|| existing.tags.clone());
-    let managed_by = fields.text("managedBy")?.map(str::to_owned).or_else(|| existing.managed_by.clone());
+    let given = fields.text("managedBy")?.or(existing.managed_by.as_deref());
+    let managed_by = managed_by(name, Some(existing), given)?;
     Ok(Group { tags, managed_by, ..existing.clone() })
+}
+
+/// What manages a group is for those to say who may write it, but not of one that the vault made for a cluster.
+fn managed_by(name: &str, existing: Option<&Group>, given: Option<&str>) -> Result<Option<String>, ArmError> {
+    let Some(cluster) = existing.and_then(|existing| existing.node_group_of.as_ref()) else {
+        return Ok(given.map(str::to_owned));
+    };
+    if given.is_none_or(|given| given.parse::<ResourceId>().ok().as_ref() == Some(cluster)) {
+        return Ok(Some(cluster.to_string()));
+    }
+    let message = format!(
+        "The property managedBy of the resource group '{name}' cannot be changed: it is the node resource group of \
+         '{cluster}'. Leave managedBy out, or as it is."
+    );
+    Err(ArmError::new(409, "ResourceGroupManagedByMismatch", message).about("managedBy"))
 }
 
 /// As clients read it.
@@ -137,6 +159,8 @@ mod tests {
     fn what_cannot_be_is_refused_with_its_code() {
         let here = json!({"location": "here"});
         let going = Group { deleting: true, ..group("here") };
+        let nodes = Group { node_group_of: "/subscriptions/s".parse().ok(), ..group("here") };
+        let managed = json!({"location": "here", "managedBy": "/subscriptions/other"});
         let many: BTreeMap<String, String> = (0..51).map(|n| (n.to_string(), String::new())).collect();
         let table = [
             (put("g", None, &json!({})), "LocationRequired"),
@@ -150,6 +174,8 @@ mod tests {
             (put("g", Some(&group("there")), &here), "InvalidResourceGroupLocation"),
             (put("g", Some(&going), &here), "ResourceGroupBeingDeleted"),
             (patch("g", &going, &here), "ResourceGroupBeingDeleted"),
+            (put("g", Some(&nodes), &managed), "ResourceGroupManagedByMismatch"),
+            (patch("g", &nodes, &managed), "ResourceGroupManagedByMismatch"),
         ];
 
         for (result, code) in table {

@@ -4,8 +4,8 @@ use super::{Critical, GuardRecord, PROXY_KIND, READ, check};
 use crate::{
     alerts::{self, Event, Rule},
     api::{
-        Call, Failure,
-        resource::{Loaded, TRIES, check_conditions, load, put as write, read},
+        BLOCKED_GROUP, Call, Failure,
+        resource::{Loaded, PAGE, TRIES, check_conditions, load, put as write, read},
         vaults,
     },
     reply::Reply,
@@ -58,21 +58,42 @@ pub async fn of_vault(store: &dyn Store, vault: &ResourceId) -> Result<Option<Pr
 
 /// A vault that a guard guards, in any subscription.
 pub async fn guarded_by(store: &dyn Store, guard: &ResourceId) -> Result<Option<ResourceId>, StoreError> {
-    for subscription in store.subscriptions().await? {
-        let mut after: Option<String> = None;
-        loop {
-            let page = store.resources(PROXY_KIND, &subscription.id, after.as_deref(), 1_000).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id.folded().to_owned());
-            for stored in page {
-                let proxy: Proxy = read(stored)?;
-                if proxy.document.guard == *guard {
-                    return Ok(proxy.id.parent());
-                }
-            }
+    let all = all(store).await?;
+    Ok(all.into_iter().find(|proxy| proxy.document.guard == *guard).and_then(|proxy| proxy.id.parent()))
+}
+
+/// Why a resource group cannot be deleted: a guard in it guards a vault elsewhere. Whoever could take it away so, and make
+/// it again, would decide instead of those who do now.
+pub async fn keeps_in(store: &dyn Store, group: &ResourceId) -> Result<Option<ArmError>, StoreError> {
+    for proxy in all(store).await? {
+        let guard = &proxy.document.guard;
+        let from_outside = group.covers(guard) && !group.covers(&proxy.id);
+        if from_outside && store.resource(guard).await?.is_some() {
+            let vault = proxy.id.parent().unwrap_or(proxy.id);
+            let message = format!(
+                "The resource group cannot be deleted: the Resource Guard '{guard}' in it guards the vault '{vault}'. Remove \
+                 that vault's backupResourceGuardProxies mapping first, which needs the guard's consent."
+            );
+            return Ok(Some(ArmError::new(409, BLOCKED_GROUP, message).about(guard.as_str())));
         }
     }
     Ok(None)
+}
+
+async fn all(store: &dyn Store) -> Result<Vec<Proxy>, StoreError> {
+    let mut all = Vec::new();
+    for subscription in store.subscriptions().await? {
+        let mut after: Option<String> = None;
+        loop {
+            let page = store.resources(PROXY_KIND, &subscription.id, after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id.folded().to_owned());
+            for stored in page {
+                all.push(read(stored)?);
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// The one that a vault has, as a list.
@@ -109,8 +130,8 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
             .wrong("description", format!("has more than {LONGEST_DESCRIPTION} characters"))
             .into());
     }
-    let guard = guard_to_use(call, &wanted).await?;
     for _ in 0..TRIES {
+        let guard = guard_to_use(call, &wanted).await?;
         let mut vault = vaults::of_path(call).await?;
         let found = existing(call).await?;
         check_conditions(call, found.as_ref().map(|found| found.version))?;
@@ -133,7 +154,14 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
             None => (vault.id.child("backupResourceGuardProxies", NAME).map_err(wrong)?, Expected::Absent, 1),
         };
         vault.document.guard = Some(guard.id.clone());
-        match call.commit(&[write(&id, &document, expected)?, vault.write()?]).await {
+        let mut changes = Vec::new();
+        if matches!(expected, Expected::Absent) {
+            // Whoever deletes the guard or its group at this moment meets a conflict, and finds it in use.
+            changes.extend(guard.id.parent().map(Change::Touch));
+            changes.push(Change::Touch(guard.id.clone()));
+        }
+        changes.extend([write(&id, &document, expected)?, vault.write()?]);
+        match call.commit(&changes).await {
             Ok(()) => return Ok(Reply::json(200, shown(&Loaded { id, document, version }, &guard.document))),
             Err(StoreError::Conflict(_)) => {}
             Err(error) => return Err(error.into()),

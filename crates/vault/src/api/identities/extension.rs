@@ -1,13 +1,12 @@
 //! The managed identity of an extension: a resource in the cluster's node resource group, which lives as long as the
 //! extension does.
 
-use super::{EXCHANGE_AUDIENCE, FederatedRecord, IdentityRecord, KIND};
+use super::{EXCHANGE_AUDIENCE, FederatedRecord, IdentityRecord, KIND, ensure_node_group, node_group};
 use crate::{
     api::{
-        Failure, Group,
+        Failure,
         clusters::ClusterRecord,
         extensions::ExtensionIdentity,
-        read_group,
         resource::{Loaded, load, put},
     },
     store::{Change, Expected, Principal, PrincipalKind, Store, StoreError, Stores},
@@ -84,47 +83,6 @@ pub async fn has_extension_identity(store: &dyn Store, identity: Option<&Extensi
     Ok(principal.is_some_and(|principal| principal.resource.as_ref() == Some(&identity.resource)))
 }
 
-/// The node resource group of a cluster; the change that makes it is added where it is not there. A group of someone
-/// else's is never taken: what the vault puts there, and takes away with the cluster, would be theirs.
-pub async fn ensure_node_group(
-    store: &dyn Store,
-    cluster: &Loaded<ClusterRecord>,
-    changes: &mut Vec<Change>,
-) -> Result<ResourceId, Failure> {
-    let group = node_group(cluster)?;
-    let Some(stored) = store.resource(&group).await? else {
-        let record = Group {
-            location: cluster.document.location.clone(),
-            managed_by: Some(cluster.id.to_string()),
-            ..Group::default()
-        };
-        changes.push(put(&group, &record, Expected::Absent)?);
-        return Ok(group);
-    };
-    let is = read_group(&stored)?;
-    if is.deleting {
-        let message = format!(
-            "The node resource group '{}' is being deleted. Wait until it is gone.",
-            stored.id.name()
-        );
-        return Err(ArmError::new(409, "ResourceGroupBeingDeleted", message)
-            .about(stored.id.as_str())
-            .into());
-    }
-    if is.managed_by.and_then(|id| id.parse::<ResourceId>().ok()).as_ref() != Some(&cluster.id) {
-        let message = format!(
-            "The node resource group '{}' exists and does not belong to the cluster '{}'. Name another one in \
-             properties.nodeResourceGroup.",
-            stored.id.name(),
-            cluster.id.name()
-        );
-        return Err(ArmError::new(409, "NodeResourceGroupAlreadyExists", message)
-            .about("properties.nodeResourceGroup")
-            .into());
-    }
-    Ok(stored.id)
-}
-
 /// The changes by which the identity of an extension goes, with its credential, principal and role assignments; none
 /// when it is gone already.
 pub async fn remove_extension_identity(
@@ -135,15 +93,6 @@ pub async fn remove_extension_identity(
     let resource = node_group(cluster)?.with(KIND, &name(extension, cluster)).map_err(damaged)?;
     let found = store.resource(&resource).await?;
     Ok(found.map(|stored| Change::Remove(stored.id, Expected::Version(stored.version))).into_iter().collect())
-}
-
-/// The changes by which a cluster's node resource group goes with all that is in it, where the vault made it for this
-/// cluster.
-pub async fn remove_node_group(store: &dyn Store, cluster: &Loaded<ClusterRecord>) -> Stores<Vec<Change>> {
-    let Some(stored) = store.resource(&node_group(cluster)?).await? else { return Ok(Vec::new()) };
-    let owner = read_group(&stored)?.managed_by.and_then(|id| id.parse::<ResourceId>().ok());
-    let own = owner.as_ref() == Some(&cluster.id);
-    Ok(own.then_some(Change::Remove(stored.id, Expected::Version(stored.version))).into_iter().collect())
 }
 
 /// A new identity and its principal.
@@ -167,11 +116,6 @@ pub fn new(resource: &ResourceId, location: &str, now: Timestamp) -> (IdentityRe
 
 fn name(extension: &str, cluster: &Loaded<ClusterRecord>) -> String {
     format!("ext-{extension}-{}", cluster.id.name())
-}
-
-/// Id of a cluster's node resource group.
-pub fn node_group(cluster: &Loaded<ClusterRecord>) -> Stores<ResourceId> {
-    ResourceId::group(cluster.id.subscription_id(), &cluster.document.node_resource_group).map_err(damaged)
 }
 
 fn damaged(error: arm::IdError) -> StoreError {

@@ -8,7 +8,7 @@ use crate::{
     api::{
         Call, Failure,
         resource::{self, Loaded, TRIES, check_conditions, load, put as write},
-        role_assignments::real_scope,
+        role_assignments::{given_scope, real_scope},
     },
     reply::Reply,
     store::{Change, Expected, StoreError},
@@ -26,9 +26,9 @@ pub async fn list(call: &Call<'_>) -> Result<Reply, Failure> {
     .await
 }
 
-/// One.
+/// One, also of what is gone.
 pub async fn get(call: &Call<'_>) -> Result<Reply, Failure> {
-    let found = existing(call, &real_scope(call).await?).await?;
+    let found = existing(call, &given_scope(call)?).await?;
     let lock = found.ok_or_else(|| {
         let message = format!("The lock '{}' could not be found.", call.params.get("name"));
         ArmError::new(404, "LockNotFound", message)
@@ -47,7 +47,9 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
             Some(found) => (found.id, Expected::Version(found.version), 200),
             None => (id(&scope, &lock.name)?, Expected::Absent, 201),
         };
-        match call.commit(&[write(&id, &lock, expected)?]).await {
+        let mut changes = touched(call, &scope).await?;
+        changes.push(write(&id, &lock, expected)?);
+        match call.commit(&changes).await {
             Ok(()) => return Ok(Reply::json(status, shown(&id, &lock))),
             Err(StoreError::Conflict(_)) => {}
             Err(error) => return Err(error.into()),
@@ -56,10 +58,10 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
     Err(StoreError::Conflict(call.scope()?.to_string()).into())
 }
 
-/// Takes it away. What is not there is gone already.
+/// Takes it away, also of what is gone. What is not there is gone already.
 pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
     for _ in 0..TRIES {
-        let found = existing(call, &real_scope(call).await?).await?;
+        let found = existing(call, &given_scope(call)?).await?;
         check_conditions(call, found.as_ref().map(|found| found.version))?;
         let Some(found) = found else { return Ok(Reply::empty(204)) };
         match call.commit(&[Change::Remove(found.id, Expected::Version(found.version))]).await {
@@ -69,6 +71,18 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
         }
     }
     Err(StoreError::Conflict(call.scope()?.to_string()).into())
+}
+
+/// Whoever deletes what is to be locked, or something above it, at this moment meets a conflict and asks for locks again.
+async fn touched(call: &Call<'_>, scope: &ResourceId) -> Result<Vec<Change>, Failure> {
+    let (mut changes, mut next) = (Vec::new(), Some(scope.clone()));
+    while let Some(id) = next {
+        next = id.parent();
+        changes.extend(call.app.store.resource(&id).await?.map(|stored| Change::Touch(stored.id)));
+    }
+    // From above, as deletions do it, or two at once could wait for each other.
+    changes.reverse();
+    Ok(changes)
 }
 
 async fn existing(call: &Call<'_>, scope: &ResourceId) -> Result<Option<Loaded<Lock>>, Failure> {

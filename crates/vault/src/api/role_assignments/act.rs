@@ -130,12 +130,17 @@ async fn existing(call: &Call<'_>) -> Result<Option<AssignmentRecord>, StoreErro
     Ok(found.filter(|record| at.as_ref() == Some(&record.assignment.scope)))
 }
 
-/// The scope of the path as its creator wrote it; it must exist.
-pub async fn real_scope(call: &Call<'_>) -> Result<ResourceId, Failure> {
+/// The scope of the path, whether it exists or not.
+pub fn given_scope(call: &Call<'_>) -> Result<ResourceId, ArmError> {
     let wrong = |error: arm::IdError| {
         ArmError::new(400, "InvalidScope", format!("The scope is no resource id: {error}."))
     };
-    let given: ResourceId = call.params.get("scope").parse().map_err(wrong)?;
+    call.params.get("scope").parse().map_err(wrong)
+}
+
+/// The scope of the path as its creator wrote it; it must exist.
+pub async fn real_scope(call: &Call<'_>) -> Result<ResourceId, Failure> {
+    let given = given_scope(call)?;
     let subscription = &call.subscription()?.id;
     if given == *subscription {
         return Ok(subscription.clone());

@@ -6,7 +6,7 @@ use crate::{
     alerts,
     api::{
         Loaded, put, read,
-        resource::load,
+        resource::{PAGE, load},
         storage::{
             ACCOUNT,
             names::{Life, NameRecord, index},
@@ -19,26 +19,29 @@ use crate::{
 use arm::ResourceId;
 use jiff::Timestamp;
 
-/// The changes that go with the removal of all accounts below an id, a resource group.
-pub async fn changes(app: &App, under: &ResourceId, now: Timestamp) -> Result<Vec<Change>, StoreError> {
+/// The changes that go with the removal of all accounts below some ids, resource groups that go at once.
+pub async fn changes(
+    app: &App,
+    groups: &[ResourceId],
+    by: &str,
+    now: Timestamp,
+) -> Result<Vec<Change>, StoreError> {
     let store = app.store.as_ref();
     let (mut changes, mut names) = (Vec::new(), Vec::new());
-    let mut after: Option<String> = None;
-    loop {
-        let page = store.resources(ACCOUNT, under, after.as_deref(), 1_000).await?;
-        let whole = page.len() == 1_000;
-        after = page.last().map(|last| last.id.folded().to_owned());
-        for stored in page {
-            let account: Loaded<AccountRecord> = read(stored)?;
-            changes.extend(removal(store, &account, now).await?);
-            names.push(account.id.name().to_owned());
-        }
-        if !whole {
-            break;
+    for group in groups {
+        let mut after: Option<String> = None;
+        loop {
+            let page = store.resources(ACCOUNT, group, after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id.folded().to_owned());
+            for stored in page {
+                let account: Loaded<AccountRecord> = read(stored)?;
+                changes.extend(removal(store, &account, now).await?);
+                names.push(account.id.name().to_owned());
+            }
         }
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let by = "whoever deleted the resource group";
     changes.extend(alerts::place_deleted(app, &names, None, by, now).await?);
     Ok(changes)
 }
