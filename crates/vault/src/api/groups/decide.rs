@@ -40,7 +40,7 @@ pub fn put(name: &str, existing: Option<&Group>, body: &Value) -> Result<Group, 
             return Err(ArmError::new(409, "InvalidResourceGroupLocation", message));
         }
     }
-    let managed_by = fields.text("managedBy")?.map(str::to_owned);
+    let managed_by = managed_by(&fields)?;
     Ok(Group { location, tags: tags(&fields)?.unwrap_or_default(), managed_by, deleting: false })
 }
 
@@ -49,7 +49,7 @@ pub fn patch(name: &str, existing: &Group, body: &Value) -> Result<Group, ArmErr
     not_going(name, existing)?;
     let fields = Fields::of(body)?;
     let tags = tags(&fields)?.unwrap_or_else(|| existing.tags.clone());
-    let managed_by = fields.text("managedBy")?.map(str::to_owned).or_else(|| existing.managed_by.clone());
+    let managed_by = managed_by(&fields)?.or_else(|| existing.managed_by.clone());
     Ok(Group { tags, managed_by, ..existing.clone() })
 }
 
@@ -68,6 +68,10 @@ pub fn shown(id: &ResourceId, group: &Group) -> Value {
         object.insert("managedBy".to_owned(), json!(managed_by));
     }
     shown
+}
+
+fn managed_by(fields: &Fields<'_>) -> Result<Option<String>, ArmError> {
+    Ok(fields.short_text("managedBy", arm::id::LONGEST)?.map(str::to_owned))
 }
 
 fn not_going(name: &str, group: &Group) -> Result<(), ArmError> {
@@ -120,6 +124,17 @@ mod tests {
 
     fn group(location: &str) -> Group {
         Group { location: location.into(), ..Group::default() }
+    }
+
+    #[test]
+    fn who_manages_a_group_is_no_longer_than_an_id() {
+        let body = json!({"location": "westeurope", "managedBy": "x".repeat(2_049)});
+
+        let errors = [put("g", None, &body), patch("g", &group("westeurope"), &body)];
+
+        for error in errors.map(Result::unwrap_err) {
+            assert_eq!(error.message, "managedBy: has 2049 characters; at most 2048 are taken");
+        }
     }
 
     #[test]
