@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Bytes of a message: what a client sent comes back in it, and that may be long.
+const LONGEST_MESSAGE: usize = 8_192;
+
 /// One refusal, with the HTTP status that carries it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -42,7 +45,7 @@ impl ArmError {
         Self {
             status,
             code: code.into(),
-            message: message.into(),
+            message: cut(message.into()),
             target: None,
             details: Vec::new(),
             additional_info: Vec::new(),
@@ -118,9 +121,25 @@ impl ArmError {
     }
 }
 
+/// The beginning of a text that is too long to be told.
+fn cut(mut text: String) -> String {
+    if text.len() > LONGEST_MESSAGE {
+        text.truncate(text.floor_char_boundary(LONGEST_MESSAGE));
+        text.push('…');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_does_not_give_back_all_that_a_client_sent() {
+        let error = ArmError::invalid_field("name", format!("is '{}'", "ß".repeat(1_000_000)));
+
+        assert!(error.message.len() < 9_000 && error.message.ends_with('…'), "{}", error.message.len());
+    }
 
     #[test]
     fn an_error_has_the_documented_shape() {

@@ -7,6 +7,11 @@ use crate::ArmError;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
+/// Bytes of a text for which nothing else is said.
+const LONGEST_TEXT: usize = 16 * 1_024;
+/// Entries of an object whose names are data.
+const MOST_ENTRIES: usize = 1_000;
+
 /// One object of a request body.
 #[derive(Debug, Clone)]
 pub struct Fields<'a> {
@@ -34,9 +39,39 @@ impl<'a> Fields<'a> {
         exact.or_else(folded).filter(|value| !value.is_null())
     }
 
-    /// A text.
+    /// A text, which is never longer than what [`ArmError`] can still speak of.
     pub fn text(&self, name: &str) -> Result<Option<&'a str>, ArmError> {
-        self.typed(name, "a text", Value::as_str)
+        let text = self.typed(name, "a text", Value::as_str)?;
+        if text.is_some_and(|text| text.len() > LONGEST_TEXT) {
+            return Err(self.wrong(name, format!("has more than {LONGEST_TEXT} bytes")));
+        }
+        Ok(text)
+    }
+
+    /// A text of at most so many characters.
+    pub fn short_text(&self, name: &str, most: usize) -> Result<Option<&'a str>, ArmError> {
+        let text = self.text(name)?;
+        text.map_or(Ok(()), |text| self.check_length(name, text, most)).map(|()| text)
+    }
+
+    /// A text of at most so many characters that must be there and not be empty.
+    pub fn required_short_text(&self, name: &str, most: usize) -> Result<&'a str, ArmError> {
+        let text = self.required_text(name)?;
+        self.check_length(name, text, most).map(|()| text)
+    }
+
+    /// A list of texts, so many at most, each of at most so many characters.
+    pub fn short_texts(
+        &self,
+        name: &str,
+        entries: usize,
+        characters: usize,
+    ) -> Result<Option<Vec<&'a str>>, ArmError> {
+        let Some(list) = self.listed_within(name, entries)? else { return Ok(None) };
+        for (at, text) in list.iter().enumerate() {
+            self.check_length(&format!("{name}[{at}]"), text, characters)?;
+        }
+        Ok(Some(list))
     }
 
     /// A text that must be there and not be empty.
@@ -62,12 +97,19 @@ impl<'a> Fields<'a> {
     /// An object of texts; its keys are data and keep their case.
     pub fn texts(&self, name: &str) -> Result<Option<BTreeMap<String, String>>, ArmError> {
         let Some(object) = self.object(name)? else { return Ok(None) };
+        if object.object.len() > MOST_ENTRIES {
+            let reason = format!("has {} entries; at most {MOST_ENTRIES} are taken", object.object.len());
+            return Err(self.wrong(name, reason));
+        }
         let mut texts = BTreeMap::new();
         for (key, value) in object.object {
             match value {
                 Value::String(text) => texts.insert(key.clone(), text.clone()),
                 Value::Null => texts.insert(key.clone(), String::new()),
-                other => return Err(object.wrong(key, format!("is {}; a text is needed", kind(other)))),
+                other => {
+                    let key: String = key.chars().take(100).collect();
+                    return Err(object.wrong(&key, format!("is {}; a text is needed", kind(other))));
+                }
             };
         }
         Ok(Some(texts))
@@ -97,6 +139,15 @@ impl<'a> Fields<'a> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let found = read(value);
         found.map(Some).ok_or_else(|| self.wrong(name, format!("is {}; {wanted} is needed", kind(value))))
+    }
+
+    fn check_length(&self, name: &str, text: &str, most: usize) -> Result<(), ArmError> {
+        match text.chars().count() {
+            number if number > most => {
+                Err(self.wrong(name, format!("has {number} characters; at most {most} are taken")))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn path_of(&self, name: &str) -> String {
@@ -155,5 +206,36 @@ mod tests {
             ]
         );
         assert_eq!(Fields::of(&json!([])).unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn texts_and_lists_are_bounded_and_what_is_too_long_is_named() {
+        let long = "ß".repeat(20_000);
+        let many: serde_json::Map<String, Value> = (0..1_001).map(|n| (n.to_string(), json!("x"))).collect();
+        let body =
+            json!({"properties": {"note": long, "short": "größe", "regions": ["a", "größe"], "tags": many}});
+        let inside = Fields::of(&body).unwrap().required_object("properties").unwrap();
+
+        let errors = [
+            inside.text("note").unwrap_err(),
+            inside.short_text("short", 4).unwrap_err(),
+            inside.required_short_text("short", 4).unwrap_err(),
+            inside.short_texts("regions", 1, 10).unwrap_err(),
+            inside.short_texts("regions", 2, 4).unwrap_err(),
+            inside.texts("tags").unwrap_err(),
+        ];
+
+        assert_eq!(
+            errors.map(|error| error.message),
+            [
+                "properties.note: has more than 16384 bytes",
+                "properties.short: has 5 characters; at most 4 are taken",
+                "properties.short: has 5 characters; at most 4 are taken",
+                "properties.regions: has 2 entries; at most 1 are taken",
+                "properties.regions[1]: has 5 characters; at most 4 are taken",
+                "properties.tags: has 1001 entries; at most 1000 are taken",
+            ]
+        );
+        assert_eq!(inside.short_text("short", 5).unwrap(), Some("größe"));
     }
 }

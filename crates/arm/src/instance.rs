@@ -12,6 +12,8 @@ pub const MOST_NAMESPACES: usize = 10_000;
 const MOST_ENTRIES: usize = 1_000;
 const LONGEST_ENTRY: usize = 512;
 const LONGEST_NAME: usize = 260;
+/// A region; also as people write it.
+const LONGEST_LOCATION: usize = 90;
 
 /// A resource that is protected, or that data is restored to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,11 +106,11 @@ impl Datasource {
         }
         Ok(Self {
             name: fields
-                .text("resourceName")?
+                .short_text("resourceName", LONGEST_NAME)?
                 .filter(|name| !name.is_empty())
                 .unwrap_or(resource.name())
                 .to_owned(),
-            location: fields.text("resourceLocation")?.unwrap_or_default().to_owned(),
+            location: fields.short_text("resourceLocation", LONGEST_LOCATION)?.unwrap_or_default().to_owned(),
             resource,
         })
     }
@@ -132,19 +134,14 @@ impl Selection {
     /// Reads the filters of a backup or a restore.
     pub fn read(fields: &Fields<'_>) -> Result<Self, ArmError> {
         let list = |name: &str, most: usize| {
-            let list = fields.text_list(name)?;
-            if list.len() > most {
-                return Err(
-                    fields.wrong(name, format!("has {} entries; at most {most} are taken", list.len()))
-                );
-            }
+            let list = fields.listed_within(name, most)?.unwrap_or_default();
             if let Some(bad) = list.iter().find(|one| one.is_empty() || one.len() > LONGEST_ENTRY) {
                 let shown: String = bad.chars().take(60).collect();
                 return Err(
                     fields.wrong(name, format!("has the entry '{shown}', which is empty or too long"))
                 );
             }
-            Ok(list)
+            Ok(list.into_iter().map(str::to_owned).collect::<Vec<_>>())
         };
         Ok(Self {
             include_cluster_scope_resources: fields.flag("includeClusterScopeResources")?.unwrap_or(true),
@@ -160,12 +157,7 @@ impl Selection {
 impl NamespacedName {
     /// Reads a list of references.
     pub fn read_list(fields: &Fields<'_>, name: &str) -> Result<Vec<Self>, ArmError> {
-        let list = fields.object_list(name)?;
-        if list.len() > MOST_ENTRIES {
-            return Err(
-                fields.wrong(name, format!("has {} entries; at most {MOST_ENTRIES} are taken", list.len()))
-            );
-        }
+        let list = fields.items_within(name, MOST_ENTRIES)?.unwrap_or_default();
         list.iter().map(Self::read).collect()
     }
 
@@ -205,14 +197,17 @@ impl BackupParameters {
     }
 }
 
+/// Of two that there are.
+const MOST_VOLUME_TYPES: usize = 10;
+
 fn volume_types(fields: &Fields<'_>) -> Result<Vec<String>, ArmError> {
-    let list = fields.text_list("includedVolumeTypes")?;
-    match list.iter().find(|one| !["AzureDisk", "AzureFileShareSMB"].contains(&one.as_str())) {
+    let list = fields.listed_within("includedVolumeTypes", MOST_VOLUME_TYPES)?.unwrap_or_default();
+    match list.iter().find(|one| !["AzureDisk", "AzureFileShareSMB"].contains(one)) {
         Some(other) => Err(fields.wrong(
             "includedVolumeTypes",
             format!("has '{other}'; known are AzureDisk and AzureFileShareSMB"),
         )),
-        None => Ok(list),
+        None => Ok(list.into_iter().map(str::to_owned).collect()),
     }
 }
 
@@ -398,6 +393,27 @@ mod tests {
 
         assert_eq!(read.source.resource.as_str(), CLUSTER);
         assert_eq!(read.parameters.backup_hook_references, []);
+    }
+
+    #[test]
+    fn names_and_places_of_a_data_source_are_bounded() {
+        let with = |name: &str, length: usize| {
+            let mut body = body();
+            body["dataSourceInfo"][name] = json!("x".repeat(length));
+            read(&body)
+        };
+
+        let errors = [("resourceName", 261), ("resourceLocation", 91)]
+            .map(|(name, length)| with(name, length).unwrap_err().message);
+
+        assert_eq!(
+            errors,
+            [
+                "dataSourceInfo.resourceName: has 261 characters; at most 260 are taken",
+                "dataSourceInfo.resourceLocation: has 91 characters; at most 90 are taken",
+            ]
+        );
+        assert!(with("resourceName", 260).is_ok() && with("resourceLocation", 90).is_ok());
     }
 
     #[test]

@@ -48,6 +48,7 @@ pub struct RestoreRequest {
 }
 
 const MOST_MAPPINGS: usize = 800;
+const LONGEST_POINT: usize = crate::id::LONGEST_PART;
 
 impl RestoreRequest {
     /// Reads a request. Every wrong field is named, as far as they do not hide each other.
@@ -79,7 +80,7 @@ impl RestoreRequest {
         }
         let mut wrong = Vec::new();
         let mut note = |error: ArmError| wrong.push(error);
-        let point = fields.required_text("recoveryPointId").map_err(&mut note).ok();
+        let point = fields.required_short_text("recoveryPointId", LONGEST_POINT).map_err(&mut note).ok();
         let source = optional_id(fields, "sourceResourceId").map_err(&mut note).ok().flatten();
         let datasource = target
             .required_object("datasourceInfo")
@@ -159,6 +160,7 @@ fn mappings(fields: &Fields<'_>) -> Result<BTreeMap<String, String>, ArmError> {
     };
     match mappings.iter().find(|(from, to)| !label(from) || !label(to)) {
         Some((from, to)) => {
+            let [from, to] = [from, to].map(|name| name.chars().take(100).collect::<String>());
             let reason = format!("maps '{from}' to '{to}'; both must be names of namespaces");
             Err(fields.wrong("namespaceMappings", reason))
         }

@@ -44,8 +44,7 @@ impl Access {
         }
         let read_at = Instant::now();
         let principal = self.store.principal(object_id).await?;
-        let records = self.store.assignments_of(object_id).await?;
-        let assignments = records.into_iter().map(|record| record.assignment).collect();
+        let assignments = self.store.roles_of(object_id).await?;
         let known = Arc::new(Known { principal, assignments });
         self.kept.lock().put(object_id.to_owned(), (read_at, known.clone()));
         Ok(known)
@@ -67,9 +66,7 @@ pub async fn data_access(
     on: &ResourceId,
 ) -> Stores<Decision> {
     let principal = store.principal(object_id).await?;
-    let records = store.assignments_of(object_id).await?;
-    let known =
-        Known { principal, assignments: records.into_iter().map(|record| record.assignment).collect() };
+    let known = Known { principal, assignments: store.roles_of(object_id).await? };
     Ok(of(&known, object_id, data_action, on, roles))
 }
 

@@ -285,8 +285,7 @@ async fn may(
     settings: &BTreeMap<String, String>,
 ) -> Result<bool, Failure> {
     let Some(container) = checks::container_of(settings) else { return Ok(true) };
-    let assigned = app.store.assignments_of(&caller.object_id).await?;
-    let assignments: Vec<_> = assigned.into_iter().map(|record| record.assignment).collect();
+    let assignments = app.store.roles_of(&caller.object_id).await?;
     let action = Action::data(action);
     Ok(decide(&caller.object_id, &action, &container, &assignments, &app.roles) != Decision::Denied)
 }

@@ -1,8 +1,28 @@
 //! The name under which clients reach the vault. Every absolute URL of an answer begins with it; what a request says
 //! about its host is never believed.
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use std::{fmt, str::FromStr};
 use url::{Host, Url};
+
+/// What cannot stand in a path as it is. A `%` is one: paths are decoded where they are read, and whole where they are
+/// written. Headers and links are ASCII: everything else is encoded anyway.
+const IN_PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// `https://HOST[:PORT]`, without a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,9 +59,9 @@ impl PublicUrl {
         &self.authority
     }
 
-    /// The URL of a path that begins with a slash.
+    /// The URL of a path that begins with a slash and is not encoded.
     pub fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.origin)
+        format!("{}{}", self.origin, utf8_percent_encode(path, IN_PATH))
     }
 }
 
@@ -83,6 +103,16 @@ impl fmt::Display for PublicUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_becomes_ascii_and_is_encoded_once() {
+        let url = PublicUrl::localhost(1);
+
+        assert_eq!(
+            url.at("/größe(1)/a b?c#d%41=="),
+            "https://localhost:1/gr%C3%B6%C3%9Fe(1)/a%20b%3Fc%23d%2541=="
+        );
+    }
 
     #[test]
     fn a_name_or_an_address_with_or_without_a_port_is_taken() {

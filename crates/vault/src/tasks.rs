@@ -9,6 +9,7 @@ use crate::{
         group_keeps, last_administrator, storage, vaults,
     },
     app::App,
+    protect::old_jobs,
     store::{
         AuditEntry, AuditOutcome, Change, Ending, Expected, Grants, OperationRecord, StoreError, Stored,
     },
@@ -28,6 +29,7 @@ const MOST_FORGOTTEN: u32 = 10_000;
 /// Runs all tasks until it is told to stop.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let (mut sweep, mut hourly) = (tokio::time::interval(SWEEP), tokio::time::interval(HOURLY));
+    let mut jobs = old_jobs::Cursor::default();
     // The keys were looked at when the vault opened.
     hourly.reset();
     forget_operations(&app).await;
@@ -35,7 +37,11 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             () = app.poke.notified() => {}
-            _ = sweep.tick() => {}
+            _ = sweep.tick() => {
+                if let Err(error) = old_jobs::sweep(&app, &mut jobs).await {
+                    tracing::error!(%error, "could not let old jobs go; trying others in half a minute");
+                }
+            }
             _ = hourly.tick() => {
                 forget_operations(&app).await;
                 if let Err(error) = app.issuer.rotate().await {

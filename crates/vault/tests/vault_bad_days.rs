@@ -104,6 +104,28 @@ async fn dialled(world: &World) -> TlsStream<TcpStream> {
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
 }
 
+#[tokio::test]
+async fn a_client_that_sends_all_before_it_listens_hears_that_it_was_too_much() {
+    let world = World::start().await;
+    let mut stream = dialled(&world).await;
+    let length = 8 * 1024 * 1024;
+    let head = format!(
+        "PUT {}?api-version={} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: {length}\r\n\
+         connection: close\r\n\r\n",
+        world.group("g"),
+        world::VERSION,
+        world.administrator.token
+    );
+
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&vec![b' '; length]).await.expect("all of it is taken");
+    stream.flush().await.unwrap();
+    let mut answer = vec![0; 12];
+    timeout(Duration::from_secs(60), stream.read_exact(&mut answer)).await.unwrap().unwrap();
+
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 413");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_say_half_a_word_are_let_go_and_keep_nobody_else_waiting() {
     let limits =

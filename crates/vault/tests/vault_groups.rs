@@ -37,6 +37,36 @@ async fn a_group_lives_its_life() {
 }
 
 #[tokio::test]
+async fn what_happens_in_a_group_with_any_letters_in_its_name_can_be_followed() {
+    let world = World::start().await;
+    let admin = &world.administrator;
+    let register = format!("{}/providers/Microsoft.DataProtection/register", world.root());
+    assert_eq!(world.call(admin, Method::POST, &register, None).await.status, 200);
+    let group = world.make_group("größe(1)").await;
+    let vaults = format!("{group}/providers/Microsoft.DataProtection/backupVaults");
+    let body = json!({"location": "local", "properties": {
+        "storageSettings": [{"datastoreType": "VaultStore", "type": "LocallyRedundant"}]}});
+
+    let mut made = Vec::new();
+    for name in ["vault1", "vault2"] {
+        made.push(world.call(admin, Method::PUT, &format!("{vaults}/{name}"), Some(body.clone())).await);
+    }
+    let asked = made[0].header("azure-asyncoperation").to_owned();
+    let status = world.get_url(admin, &asked).await;
+    let first = world.get(admin, &format!("{vaults}?$top=1")).await;
+    let next = first.body["nextLink"].as_str().unwrap().to_owned();
+    let second = world.get_url(admin, &next).await;
+
+    assert!(made.iter().all(|one| one.status == 201), "{made:?}");
+    assert_eq!(made[0].body["id"], format!("{vaults}/vault1"), "an id is no address");
+    for address in [&asked, &next] {
+        assert!(address.contains("/resourceGroups/gr%C3%B6%C3%9Fe(1)/"), "{address}");
+    }
+    assert_eq!((status.status, &status.body["status"]), (200, &json!("Succeeded")), "{status:?}");
+    assert_eq!((first.names(), second.names()), (vec!["vault1"], vec!["vault2"]));
+}
+
+#[tokio::test]
 async fn a_deletion_is_polled_to_its_end_and_takes_roles_with_it() {
     let world = World::start().await;
     let admin = &world.administrator;

@@ -2,10 +2,20 @@
 
 mod world;
 
+use arm::ResourceId;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
-use world::protected::{POINT, Protected};
+use vault::{
+    api::{
+        Loaded,
+        jobs::{self, JobRecord, JobStatus},
+        load,
+    },
+    protect::old_jobs,
+    store::{Change, Expected, Stored},
+};
+use world::protected::{POINT, Protected, audit};
 
 async fn managed(it: &Protected) -> Vec<Value> {
     let listed = it.get(&format!("{}/backupJobs", it.vault)).await;
@@ -79,6 +89,56 @@ async fn what_is_done_to_an_instance_stands_among_the_jobs_with_how_it_ended() {
     assert_eq!(properties["extendedInfo"]["subTasks"][0]["taskName"], "StopProtection");
     assert_eq!((cancelled.status, cancelled.code()), (409, "UserErrorJobNotCancellable"));
     assert_eq!(filtered.body["value"].as_array().unwrap().len(), 1, "{filtered:?}");
+}
+
+#[tokio::test]
+async fn a_job_goes_half_a_year_after_its_end_unless_its_recovery_point_is_still_there() {
+    let it = Protected::start().await;
+    it.protect().await;
+    it.cluster.says("Backup", json!({"phase": "Completed", "recoveryPoint": {"id": POINT}}));
+    let backup: ResourceId = it.job_of(&it.back_up().await).await.parse().unwrap();
+    it.ended(backup.as_str()).await;
+    // What is there stays for ever then, and no slot comes.
+    post(&it, &format!("{}/stopProtection", it.instance)).await;
+    let app = it.world.app.clone();
+    let store = app.store.as_ref();
+    let of_backup: Loaded<JobRecord> = load(store, &backup).await.unwrap().unwrap();
+    let point = of_backup.document.instance.child("recoveryPoints", POINT).unwrap();
+    // One that never ends, and one that another day's upkeep has to find.
+    let begun = JobRecord { status: JobStatus::InProgress, ended_at: None, ..of_backup.document.clone() };
+    let young = JobRecord { point: None, ended_at: Some(after(&it, 100)), ..of_backup.document.clone() };
+    let put = |name: &str, job: &JobRecord| {
+        let id = backup.parent().unwrap().child("backupJobs", name).unwrap();
+        Change::Put { id, document: serde_json::to_value(job).unwrap(), expected: Expected::Absent }
+    };
+    store.commit(&[put("begun", &begun), put("young", &young)], &audit()).await.unwrap();
+    let sweep = async |days: i64| {
+        it.world.clock.advance(SignedDuration::from_hours(days * 24));
+        old_jobs::sweep(&app, &mut old_jobs::Cursor::default()).await.unwrap();
+        let left = store.resources(jobs::KIND, &backup.parent().unwrap(), None, 100).await.unwrap();
+        let mut names: Vec<String> = left.into_iter().map(|job| job.id.name().to_owned()).collect();
+        names.sort();
+        names
+    };
+
+    let before = sweep(179).await;
+    let later = sweep(2).await;
+    let gone: Stored = store.resource(&point).await.unwrap().unwrap();
+    store.commit(&[Change::Remove(point, Expected::Version(gone.version))], &audit()).await.unwrap();
+    let without_point = sweep(1).await;
+    let much_later = sweep(100).await;
+
+    let name = backup.name().to_owned();
+    let mut expected = vec!["begun".to_owned(), "young".to_owned(), name];
+    expected.sort();
+    assert_eq!(before.len(), 5, "and those by which protection began and ended: {before:?}");
+    assert_eq!(later, expected);
+    assert_eq!(without_point, ["begun", "young"]);
+    assert_eq!(much_later, ["begun"]);
+}
+
+fn after(it: &Protected, days: i64) -> jiff::Timestamp {
+    it.world.app.clock.now() + SignedDuration::from_hours(days * 24)
 }
 
 #[tokio::test]

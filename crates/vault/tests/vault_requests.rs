@@ -135,6 +135,36 @@ async fn large_slow_and_silent_clients_are_let_go() {
 }
 
 #[tokio::test]
+async fn a_body_full_of_faults_or_of_one_long_text_is_refused_in_few_words() {
+    let it = world::protected::Protected::start().await;
+    let put = async |path: &str, body: serde_json::Value| it.call(Method::PUT, path, Some(body)).await;
+    let rules = vec![json!({}); 1_000_000];
+    let policy = format!("{}/backupPolicies/many", it.vault);
+    let rule = json!({"objectType": "AzureBackupRule"});
+    let mut tagged = json!({"properties": it.wanted()});
+    tagged["tags"] = json!({"note": "x".repeat(300)});
+    let mut named = json!({"properties": it.wanted()});
+    named["properties"]["dataSourceInfo"]["resourceName"] = json!("x".repeat(3_000_000));
+
+    let many = put(&policy, json!({"properties": {"datasourceTypes": [], "policyRules": rules}})).await;
+    let hundred = put(&policy, json!({"properties": {"policyRules": vec![rule; 100]}})).await;
+    let tagged = put(&it.instance, tagged).await;
+    let named = put(&it.instance, named).await;
+
+    for (answer, what) in
+        [(&many, "policyRules"), (&hundred, "policyRules"), (&tagged, "tags"), (&named, "resourceName")]
+    {
+        let text = answer.body.to_string();
+        assert_eq!(answer.status, 400, "{what}");
+        assert!(text.len() < 50_000 && text.contains(what), "{what}: {} bytes", text.len());
+    }
+    let told = hundred.body["error"]["details"].as_array().unwrap();
+    assert_eq!(told.len(), 101);
+    let rest = told[100]["message"].as_str().unwrap();
+    assert!(rest.starts_with("… and ") && rest.ends_with(" more; mend these first"), "{rest}");
+}
+
+#[tokio::test]
 async fn plain_http_is_not_answered() {
     let world = World::start().await;
     let address = world.url.strip_prefix("https://").unwrap().replace("localhost", "127.0.0.1");

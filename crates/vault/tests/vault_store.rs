@@ -136,6 +136,8 @@ async fn what_goes_takes_what_is_below_and_the_roles_there(world: World) {
     let left: Vec<String> =
         store.assignments_of("p").await.unwrap().into_iter().map(|record| record.name).collect();
     assert_eq!(left, ["3"]);
+    let roles = store.roles_of("p").await.unwrap();
+    assert_eq!(roles, [Assignment { principal: "p".into(), role: RoleId::new("r"), scope: beside }]);
 }
 
 async fn an_operation_is_found_until_it_ends(world: World) {

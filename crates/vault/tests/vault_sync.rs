@@ -178,6 +178,38 @@ async fn a_resync_by_force_has_the_cluster_look_at_its_prerequisites_again() {
 }
 
 #[tokio::test]
+async fn who_asks_for_a_sync_while_one_runs_joins_it() {
+    let it = Protected::start().await;
+    it.protect().await;
+    it.cluster.is_away(true);
+    let path = format!("{}/sync", it.instance);
+    let post = async |kind: &str| it.call(Method::POST, &path, Some(json!({"syncType": kind}))).await;
+    let jobs = async || {
+        let filter = "$filter=operation eq 'SyncProtection'";
+        let listed = it.get(&format!("{}/backupJobs?{filter}", it.vault)).await;
+        listed.body["value"].as_array().unwrap().len()
+    };
+    let followed = |answer: &world::Answer| answer.header("azure-asyncoperation").to_owned();
+
+    let together: Vec<_> = futures::future::join_all((0..20).map(|_| post("Default"))).await;
+    let made = jobs().await;
+    let closer = [post("ForceResync").await, post("ForceResync").await];
+    let made_closer = jobs().await;
+    it.cluster.is_away(false);
+    let job = it.job_of(&together[0]).await;
+    it.ended(&job).await;
+    it.job_of(&closer[0]).await;
+    let after = post("Default").await;
+
+    assert!(together.iter().chain(&closer).all(|answer| answer.status == 202), "{together:?}");
+    assert!(together.iter().all(|answer| followed(answer) == followed(&together[0])), "{together:?}");
+    assert_ne!(followed(&closer[0]), followed(&together[0]), "a closer look is not the same");
+    assert_eq!(followed(&closer[0]), followed(&closer[1]));
+    assert_eq!((made, made_closer), (1, 2));
+    assert_ne!(it.job_of(&after).await, job, "one that has ended is joined by nobody");
+}
+
+#[tokio::test]
 async fn a_backup_that_ended_after_its_job_was_given_up_comes_into_the_catalogue_at_once() {
     let it = Protected::start().await;
     it.protect().await;

@@ -4,6 +4,12 @@ use crate::{ArmError, Fields};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// Operations that can be left out, and more.
+const MOST_EXCLUSIONS: usize = 100;
+/// Requests that approve one call.
+const MOST_REQUESTS: usize = 100;
+const LONGEST_ID: usize = crate::id::LONGEST;
+
 /// What a PUT or PATCH of a guard says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GuardGiven {
@@ -37,7 +43,9 @@ impl GuardGiven {
             ..Self::default()
         };
         if let Some(inside) = faults.get(fields.object("properties")) {
-            let exclusions = faults.get(inside.listed("vaultCriticalOperationExclusionList"));
+            let exclusions =
+                inside.short_texts("vaultCriticalOperationExclusionList", MOST_EXCLUSIONS, LONGEST_ID);
+            let exclusions = faults.get(exclusions);
             given.exclusions = exclusions.map(|list| list.into_iter().map(str::to_owned).collect());
             given.description = faults.get(inside.text("description")).map(str::to_owned);
         }
@@ -49,7 +57,8 @@ impl UnlockDelete {
     /// Reads a body.
     pub fn read(body: &Value) -> Result<Self, ArmError> {
         let fields = Fields::of(body)?;
-        let requests = fields.listed("resourceGuardOperationRequests")?.unwrap_or_default();
+        let requests = fields.short_texts("resourceGuardOperationRequests", MOST_REQUESTS, LONGEST_ID)?;
+        let requests = requests.unwrap_or_default();
         Ok(Self {
             requests: requests.into_iter().map(str::to_owned).collect(),
             resource: fields.text("resourceToBeDeleted")?.filter(|text| !text.is_empty()).map(str::to_owned),

@@ -3,6 +3,9 @@
 use crate::{ArmError, Fields};
 use std::collections::BTreeMap;
 
+/// Identities that one request names.
+const MOST_IDENTITIES: usize = 100;
+
 /// Which kinds of identities.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IdentityKind {
@@ -61,6 +64,11 @@ impl IdentityGiven {
             fields.wrong("type", format!("is '{shown}'; known are {known}"))
         })?;
         let user = fields.object("userAssignedIdentities")?;
+        let number = user.as_ref().map_or(0, |user| user.entries().count());
+        if number > MOST_IDENTITIES {
+            let reason = format!("has {number} entries; at most {MOST_IDENTITIES} are taken");
+            return Err(fields.wrong("userAssignedIdentities", reason));
+        }
         let user =
             user.map(|user| user.entries().map(|(id, value)| (id.to_owned(), !value.is_null())).collect());
         Ok(Self { kind, user })

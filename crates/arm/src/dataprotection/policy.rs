@@ -6,6 +6,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+/// Rules of a policy, tags of a schedule, and the like: clusters need one backup rule and a retention rule per tag.
+const MOST_RULES: usize = 100;
+/// What one rule has of a kind: tiers, copies, criteria of a tag.
+const MOST_IN_RULE: usize = 10;
+/// Characters of names and other short texts of a policy.
+const LONGEST_NAME: usize = 500;
+
 /// `properties` of a policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "objectType", rename = "BackupPolicy", rename_all = "camelCase")]
@@ -173,8 +180,9 @@ impl BackupPolicy {
     /// Reads `properties`.
     pub fn read(fields: &Fields<'_>, faults: &mut Faults) -> Self {
         constant(fields, "BackupPolicy", faults);
-        let types = faults.get(fields.listed("datasourceTypes")).unwrap_or_default();
-        let rules = required_items(fields, "policyRules", faults);
+        let types =
+            faults.get(fields.short_texts("datasourceTypes", MOST_IN_RULE, LONGEST_NAME)).unwrap_or_default();
+        let rules = required_items(fields, "policyRules", MOST_RULES, faults);
         Self {
             datasource_types: types.into_iter().map(str::to_owned).collect(),
             policy_rules: rules.iter().filter_map(|rule| PolicyRule::read(rule, faults)).collect(),
@@ -211,11 +219,13 @@ impl BackupRule {
     fn read(fields: &Fields<'_>, faults: &mut Faults) -> Self {
         let parameters = faults.get(fields.object("backupParameters"));
         Self {
-            name: faults.get(fields.required_text("name")).to_owned(),
+            name: faults.get(fields.required_short_text("name", LONGEST_NAME)).to_owned(),
             backup_parameters: parameters.map(|parameters| {
                 constant(&parameters, "AzureBackupParams", faults);
                 BackupParameters {
-                    backup_type: faults.get(parameters.required_text("backupType")).to_owned(),
+                    backup_type: faults
+                        .get(parameters.required_short_text("backupType", LONGEST_NAME))
+                        .to_owned(),
                 }
             }),
             data_store: DataStore::read(fields, "dataStore", faults),
@@ -235,20 +245,21 @@ impl DataStore {
 impl Trigger {
     fn read(fields: &Fields<'_>, faults: &mut Faults) -> Self {
         constant(fields, "ScheduleBasedTriggerContext", faults);
-        let criteria = required_items(fields, "taggingCriteria", faults);
+        let criteria = required_items(fields, "taggingCriteria", MOST_RULES, faults);
         Self {
             schedule: inside(fields, "schedule", faults, |schedule, faults| {
-                let intervals = faults.get(schedule.listed("repeatingTimeIntervals"));
-                if intervals.as_ref().is_none_or(Vec::is_empty) {
+                let intervals = schedule.short_texts("repeatingTimeIntervals", MOST_RULES, LONGEST_NAME);
+                if intervals.as_ref().is_ok_and(|list| list.as_ref().is_none_or(Vec::is_empty)) {
                     faults.note(schedule.wrong("repeatingTimeIntervals", "is required"));
                 }
+                let intervals = faults.get(intervals);
                 BackupSchedule {
                     repeating_time_intervals: intervals
                         .unwrap_or_default()
                         .into_iter()
                         .map(str::to_owned)
                         .collect(),
-                    time_zone: faults.get(schedule.text("timeZone")).map(str::to_owned),
+                    time_zone: faults.get(schedule.short_text("timeZone", LONGEST_NAME)).map(str::to_owned),
                 }
             }),
             tagging_criteria: criteria.iter().map(|one| TaggingCriteria::read(one, faults)).collect(),
@@ -258,7 +269,7 @@ impl Trigger {
 
 impl TaggingCriteria {
     fn read(fields: &Fields<'_>, faults: &mut Faults) -> Self {
-        let criteria = faults.get(fields.items("criteria"));
+        let criteria = faults.get(fields.items_within("criteria", MOST_IN_RULE));
         let priority = faults.get(fields.whole("taggingPriority"));
         if priority.is_none() {
             faults.note(fields.wrong("taggingPriority", "is required, as a whole number"));
@@ -274,9 +285,14 @@ impl TaggingCriteria {
 
 impl RetentionTag {
     fn read(fields: &Fields<'_>, faults: &mut Faults) -> Self {
-        let name = faults.get(fields.required_text("tagName"));
-        let id = faults.get(fields.text("id")).map_or_else(|| format!("{name}_"), str::to_owned);
-        Self { tag_name: name.to_owned(), id, e_tag: faults.get(fields.text("eTag")).map(str::to_owned) }
+        let name = faults.get(fields.required_short_text("tagName", LONGEST_NAME));
+        // The id is the name and a '_'.
+        let id = faults.get(fields.short_text("id", LONGEST_NAME.saturating_add(1)));
+        Self {
+            tag_name: name.to_owned(),
+            id: id.map_or_else(|| format!("{name}_"), str::to_owned),
+            e_tag: faults.get(fields.short_text("eTag", LONGEST_NAME)).map(str::to_owned),
+        }
     }
 }
 
@@ -289,15 +305,19 @@ impl BackupCriteria {
                 faults.note(fields.wrong(name, "cannot be used for clusters; use absoluteCriteria"));
             }
         }
-        Self { absolute_criteria: faults.get(fields.words("absoluteCriteria")).unwrap_or_default() }
+        Self {
+            absolute_criteria: faults
+                .get(fields.words_within("absoluteCriteria", MOST_IN_RULE))
+                .unwrap_or_default(),
+        }
     }
 }
 
 impl RetentionRule {
     fn read(fields: &Fields<'_>, faults: &mut Faults) -> Self {
-        let lifecycles = required_items(fields, "lifecycles", faults);
+        let lifecycles = required_items(fields, "lifecycles", MOST_IN_RULE, faults);
         Self {
-            name: faults.get(fields.required_text("name")).to_owned(),
+            name: faults.get(fields.required_short_text("name", LONGEST_NAME)).to_owned(),
             is_default: faults.get(fields.flag("isDefault")).unwrap_or_default(),
             lifecycles: lifecycles.iter().map(|one| SourceLifeCycle::read(one, faults)).collect(),
         }
@@ -306,11 +326,13 @@ impl RetentionRule {
 
 impl SourceLifeCycle {
     fn read(fields: &Fields<'_>, faults: &mut Faults) -> Self {
-        let copies = faults.get(fields.items("targetDataStoreCopySettings")).unwrap_or_default();
+        let copies = fields.items_within("targetDataStoreCopySettings", MOST_IN_RULE);
+        let copies = faults.get(copies).unwrap_or_default();
         Self {
             delete_after: inside(fields, "deleteAfter", faults, |option, faults| {
                 constant(option, "AbsoluteDeleteOption", faults);
-                DeleteOption { duration: faults.get(option.required_text("duration")).to_owned() }
+                let duration = option.required_short_text("duration", LONGEST_NAME);
+                DeleteOption { duration: faults.get(duration).to_owned() }
             }),
             source_data_store: DataStore::read(fields, "sourceDataStore", faults),
             target_data_store_copy_settings: copies
@@ -330,7 +352,8 @@ impl CopyOption {
             kind if kind.eq_ignore_ascii_case("ImmediateCopyOption") => Self::ImmediateCopyOption,
             kind if kind.eq_ignore_ascii_case("CopyOnExpiryOption") => Self::CopyOnExpiryOption,
             kind if kind.eq_ignore_ascii_case("CustomCopyOption") => {
-                Self::CustomCopyOption { duration: faults.get(fields.required_text("duration")).to_owned() }
+                let duration = fields.required_short_text("duration", LONGEST_NAME);
+                Self::CustomCopyOption { duration: faults.get(duration).to_owned() }
             }
             "" => Self::default(),
             other => {
@@ -362,8 +385,8 @@ fn inside<T: Default>(
     }
 }
 
-fn required_items<'a>(fields: &Fields<'a>, name: &str, faults: &mut Faults) -> Vec<Fields<'a>> {
-    match fields.items(name) {
+fn required_items<'a>(fields: &Fields<'a>, name: &str, most: usize, faults: &mut Faults) -> Vec<Fields<'a>> {
+    match fields.items_within(name, most) {
         Ok(Some(items)) if !items.is_empty() => items,
         Ok(_) => {
             faults.note(fields.wrong(name, "is required, with at least one entry"));
@@ -424,6 +447,52 @@ mod tests {
         let tag = &written["policyRules"][0]["trigger"]["taggingCriteria"][0]["tagInfo"];
         assert_eq!(*tag, json!({"tagName": "Default", "id": "Default_", "eTag": null}));
         assert_eq!(written["policyRules"][1]["lifecycles"][0]["targetDataStoreCopySettings"], json!([]));
+    }
+
+    #[test]
+    fn of_a_list_that_is_too_long_no_entry_is_looked_at() {
+        let many = |number: usize| vec![json!({}); number];
+        let texts = |rules: Value| json!({"datasourceTypes": ["x"], "policyRules": rules});
+        let trigger = json!({"schedule": {"repeatingTimeIntervals": ["R"]}, "taggingCriteria": many(101)});
+        let rule = json!({"objectType": "AzureBackupRule", "name": "b", "dataStore": {"dataStoreType": "OperationalStore"},
+            "trigger": trigger});
+        let retention = json!({"objectType": "AzureRetentionRule", "name": "r", "lifecycles": many(11)});
+
+        let messages = [texts(json!(many(1_000_000))), texts(json!([rule])), texts(json!([retention]))]
+            .map(|properties| BackupPolicy::of(&properties).unwrap_err().message);
+
+        assert_eq!(
+            messages,
+            [
+                "policyRules: has 1000000 entries; at most 100 are taken",
+                "policyRules[0].trigger.taggingCriteria: has 101 entries; at most 100 are taken",
+                "policyRules[0].lifecycles: has 11 entries; at most 10 are taken",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_text_of_a_policy_that_is_too_long_is_named() {
+        let long = "x".repeat(10_000);
+        let tag = json!({"tagName": "Default", "id": long, "eTag": long});
+        let properties = json!({"datasourceTypes": ["x"], "policyRules": [
+            {"objectType": "AzureBackupRule", "name": long, "dataStore": {"dataStoreType": "OperationalStore"},
+             "trigger": {"schedule": {"repeatingTimeIntervals": ["R"], "timeZone": long},
+                "taggingCriteria": [{"isDefault": true, "taggingPriority": 1, "tagInfo": tag}]}}]});
+
+        let error = BackupPolicy::of(&properties).unwrap_err();
+
+        let targets: Vec<&str> = error.details.iter().filter_map(|one| one.target.as_deref()).collect();
+        let at = "policyRules[0].trigger";
+        assert_eq!(
+            targets,
+            [
+                "policyRules[0].name",
+                &format!("{at}.schedule.timeZone"),
+                &format!("{at}.taggingCriteria[0].tagInfo.id"),
+                &format!("{at}.taggingCriteria[0].tagInfo.eTag"),
+            ]
+        );
     }
 
     #[test]

@@ -7,6 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+const MOST_REGIONS: usize = 100;
+const LONGEST_REGION: usize = 90;
+/// A resource id has no more characters, nor has a URL that is taken.
+const LONGEST_ID: usize = crate::id::LONGEST;
+/// Requests that approve one call.
+const MOST_REQUESTS: usize = 100;
+const MOST_STORES: usize = 10;
+
 /// Those `properties` of a vault that clients set, as they are kept and shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -212,10 +220,10 @@ impl EncryptionGiven {
         let identity = faults.get(fields.object("kekIdentity"));
         Self {
             state: faults.get(fields.word("state")),
-            key_uri: key.and_then(|key| faults.get(key.text("keyUri"))).map(str::to_owned),
+            key_uri: key.and_then(|key| faults.get(key.short_text("keyUri", LONGEST_ID))).map(str::to_owned),
             identity: identity.map(|identity| KekIdentity {
                 identity_type: faults.get(identity.required_word("identityType")),
-                identity_id: faults.get(identity.text("identityId")).map(str::to_owned),
+                identity_id: faults.get(identity.short_text("identityId", LONGEST_ID)).map(str::to_owned),
             }),
             infrastructure: faults.get(fields.word("infrastructureEncryption")),
         }
@@ -248,9 +256,17 @@ impl SettingsGiven {
             list.map(|list| list.into_iter().map(str::to_owned).collect())
         };
         let mut given = Self {
-            replicated_regions: texts(faults.get(fields.listed("replicatedRegions"))),
-            guard_requests: texts(faults.get(fields.listed("resourceGuardOperationRequests")))
-                .unwrap_or_default(),
+            replicated_regions: texts(faults.get(fields.short_texts(
+                "replicatedRegions",
+                MOST_REGIONS,
+                LONGEST_REGION,
+            ))),
+            guard_requests: texts(faults.get(fields.short_texts(
+                "resourceGuardOperationRequests",
+                MOST_REQUESTS,
+                LONGEST_ID,
+            )))
+            .unwrap_or_default(),
             ..Self::default()
         };
         if let Some(alerts) = below(fields, &["monitoringSettings", "azureMonitorAlertSettings"], faults) {
@@ -275,7 +291,7 @@ impl SettingsGiven {
         if let Some(cross) = below(fields, &["featureSettings", "crossRegionRestoreSettings"], faults) {
             given.cross_region = faults.get(cross.word("state"));
         }
-        given.storage = faults.get(fields.items("storageSettings")).map(|all| {
+        given.storage = faults.get(fields.items_within("storageSettings", MOST_STORES)).map(|all| {
             let read = |one: &Fields<'_>| StorageSetting {
                 datastore_type: faults.get(one.word("datastoreType")).unwrap_or(StoreType::VaultStore),
                 redundancy: faults.get(one.required_word("type")),
@@ -315,6 +331,32 @@ mod tests {
         let geo =
             StorageSetting { datastore_type: StoreType::VaultStore, redundancy: Redundancy::GeoRedundant };
         assert_eq!(given.settings.storage, Some(vec![geo]));
+    }
+
+    #[test]
+    fn lists_and_texts_of_a_vault_are_bounded() {
+        let long = "x".repeat(3_000);
+        let body = json!({"properties": {
+            "replicatedRegions": vec!["eastus"; 101],
+            "resourceGuardOperationRequests": [long],
+            "storageSettings": vec![json!({}); 11],
+            "securitySettings": {"encryptionSettings": {"keyVaultProperties": {"keyUri": long},
+                "kekIdentity": {"identityType": "SystemAssigned", "identityId": long}}}}});
+
+        let error = VaultGiven::read(&body).unwrap_err();
+
+        let targets: Vec<&str> = error.details.iter().filter_map(|one| one.target.as_deref()).collect();
+        let encryption = "properties.securitySettings.encryptionSettings";
+        assert_eq!(
+            targets,
+            [
+                "properties.replicatedRegions",
+                "properties.resourceGuardOperationRequests[0]",
+                &format!("{encryption}.keyVaultProperties.keyUri"),
+                &format!("{encryption}.kekIdentity.identityId"),
+                "properties.storageSettings",
+            ]
+        );
     }
 
     #[test]

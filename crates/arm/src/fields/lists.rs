@@ -4,6 +4,11 @@ use super::{Fields, kind};
 use crate::{ArmError, words::Word};
 use serde_json::Value;
 
+/// Objects in a list for which nothing else is said.
+const MOST_OBJECTS: usize = 1_000;
+/// Texts in one.
+const MOST_TEXTS: usize = 10_000;
+
 impl<'a> Fields<'a> {
     /// A truth value.
     pub fn flag(&self, name: &str) -> Result<Option<bool>, ArmError> {
@@ -30,7 +35,12 @@ impl<'a> Fields<'a> {
 
     /// A list of objects.
     pub fn items(&self, name: &str) -> Result<Option<Vec<Self>>, ArmError> {
-        let Some(list) = self.list(name)? else { return Ok(None) };
+        self.items_within(name, MOST_OBJECTS)
+    }
+
+    /// A list of so many objects at most; of a longer one none is looked at.
+    pub fn items_within(&self, name: &str, most: usize) -> Result<Option<Vec<Self>>, ArmError> {
+        let Some(list) = self.list(name, most)? else { return Ok(None) };
         let read = |(at, value): (usize, &'a Value)| match value.as_object() {
             Some(object) => Ok(Self { path: self.path_of(&format!("{name}[{at}]")), object }),
             None => {
@@ -42,7 +52,12 @@ impl<'a> Fields<'a> {
 
     /// A list of texts.
     pub fn listed(&self, name: &str) -> Result<Option<Vec<&'a str>>, ArmError> {
-        let Some(list) = self.list(name)? else { return Ok(None) };
+        self.listed_within(name, MOST_TEXTS)
+    }
+
+    /// A list of so many texts at most; of a longer one none is looked at.
+    pub fn listed_within(&self, name: &str, most: usize) -> Result<Option<Vec<&'a str>>, ArmError> {
+        let Some(list) = self.list(name, most)? else { return Ok(None) };
         let read = |(at, value): (usize, &'a Value)| {
             let wrong =
                 || self.wrong(&format!("{name}[{at}]"), format!("is {}; a text is needed", kind(value)));
@@ -61,9 +76,9 @@ impl<'a> Fields<'a> {
         self.as_word(name, self.required_text(name)?)
     }
 
-    /// A list of words.
-    pub fn words<T: Word>(&self, name: &str) -> Result<Option<Vec<T>>, ArmError> {
-        let Some(list) = self.listed(name)? else { return Ok(None) };
+    /// A list of so many words at most.
+    pub fn words_within<T: Word>(&self, name: &str, most: usize) -> Result<Option<Vec<T>>, ArmError> {
+        let Some(list) = self.listed_within(name, most)? else { return Ok(None) };
         let read = |(at, text): (usize, &&str)| self.as_word(&format!("{name}[{at}]"), text);
         list.iter().enumerate().map(read).collect::<Result<_, _>>().map(Some)
     }
@@ -81,8 +96,14 @@ impl<'a> Fields<'a> {
         })
     }
 
-    fn list(&self, name: &str) -> Result<Option<&'a [Value]>, ArmError> {
-        self.typed(name, "a list", |value| value.as_array().map(Vec::as_slice))
+    fn list(&self, name: &str, most: usize) -> Result<Option<&'a [Value]>, ArmError> {
+        let list = self.typed(name, "a list", |value| value.as_array().map(Vec::as_slice))?;
+        match list.map_or(0, <[Value]>::len) {
+            number if number > most => {
+                Err(self.wrong(name, format!("has {number} entries; at most {most} are taken")))
+            }
+            _ => Ok(list),
+        }
     }
 }
 
@@ -112,7 +133,7 @@ mod tests {
 
         let target = |error: ArmError| error.target.unwrap_or_default();
         assert_eq!(target(fields.items("rules").unwrap_err()), "rules[1]");
-        assert_eq!(target(fields.words::<AbsoluteMarker>("markers").unwrap_err()), "markers[1]");
+        assert_eq!(target(fields.words_within::<AbsoluteMarker>("markers", 10).unwrap_err()), "markers[1]");
         assert_eq!(target(fields.flag("flag").unwrap_err()), "flag");
         assert_eq!(fields.items("absent").unwrap().map(|items| items.len()), None);
     }

@@ -102,8 +102,12 @@ impl Call<'_> {
 
     /// An absolute URL of this vault, with the call's api-version.
     pub fn url(&self, path: &str) -> String {
-        let separator = if path.contains('?') { '&' } else { '?' };
-        self.app.public.at(&format!("{path}{separator}api-version={}", self.version))
+        format!("{}?api-version={}", self.app.public.at(path), self.version)
+    }
+
+    /// The same with more in its query, which is encoded already.
+    pub fn url_with(&self, path: &str, query: &str) -> String {
+        format!("{}?{query}&api-version={}", self.app.public.at(path), self.version)
     }
 
     /// Whether the caller may do something else too; for lists.

@@ -113,8 +113,7 @@ async fn open<'a>(
         Some(scope) => Some(subscription(app, scope).await?),
         None => None,
     };
-    let assigned = app.store.assignments_of(&caller.object_id).await?;
-    let assignments = assigned.into_iter().map(|record| record.assignment).collect();
+    let assignments = app.store.roles_of(&caller.object_id).await?;
     let correlation = correlation.to_owned();
     let now = app.clock.now();
     let call = Call {

@@ -19,6 +19,8 @@ pub const INTERVAL_HOURS: [u32; 5] = [4, 6, 8, 12, 24];
 pub const OPERATIONAL_DAYS: u32 = protection::policy::retention::LONGEST_OPERATIONAL_DAYS;
 /// Jobs of one export: as much as fits into one document.
 pub const EXPORTED_JOBS: usize = 10_000;
+/// Days that a job stays after its end; the original says nothing of it.
+pub const JOB_DAYS: u32 = 180;
 /// Days that deleted data stays, at least.
 pub const SOFT_DELETE_DAYS_LEAST: i64 = 14;
 /// Days that deleted data stays, at most.

@@ -149,6 +149,23 @@ pub fn accepted(call: &Call<'_>, operation: &OperationRecord) -> Reply {
     followed(call, Reply::empty(202), operation, true)
 }
 
+/// The answer to a call for what is under way already: the operation that another call began.
+pub async fn join(call: &Call<'_>, id: &str) -> Result<Reply, Failure> {
+    // One that is not there any more ended, and was forgotten: the call looks again.
+    let gone = || StoreError::Conflict(format!("operation {id}"));
+    let found = call.app.store.operation(id).await?.ok_or_else(gone)?;
+    if is_shown(call, &found) {
+        return Ok(accepted(call, &found));
+    }
+    let message = "This is under way already, for somebody else. Wait until it has ended, then call again.";
+    Err(ArmError::new(409, "OperationInProgress", message).about(found.target.as_str()).into())
+}
+
+/// Whether the caller began it, or may read what it is about.
+fn is_shown(call: &Call<'_>, operation: &OperationRecord) -> bool {
+    operation.principal == call.caller.object_id || call.may(Needs::Action("*/read"), &operation.target)
+}
+
 /// The paths of an operation's status and result, where clients of its namespace expect them.
 fn addresses(call: &Call<'_>, operation: &OperationRecord) -> (String, String) {
     let (id, target) = (&operation.id, operation.target.as_str());
@@ -224,8 +241,7 @@ async fn existing(call: &Call<'_>) -> Result<OperationRecord, Failure> {
     };
     let found = call.app.store.operation(id).await?.ok_or_else(missing)?;
     let subscription = call.subscription()?;
-    let mine = found.principal == call.caller.object_id || call.may(Needs::Action("*/read"), &found.target);
-    if !mine || !subscription.id.covers(&found.target) {
+    if !is_shown(call, &found) || !subscription.id.covers(&found.target) {
         return Err(missing().into());
     }
     // Each answer names the jobs' file with a new signature.

@@ -205,7 +205,7 @@ fn next_link(call: &Call<'_>, last: &str) -> String {
         }
     }
     query.append_pair("$skipToken", &URL_SAFE_NO_PAD.encode(last));
-    call.url(&format!("{}?{}", call.address.path(), query.finish()))
+    call.url_with(&call.address.path(), &query.finish())
 }
 
 fn from_token(token: &str) -> Result<String, ArmError> {

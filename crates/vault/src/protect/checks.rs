@@ -104,11 +104,10 @@ pub async fn gather(
     let mut roles = Vec::new();
     // Whether the vault is let in is a fact of its own.
     for need in needs(purpose, &places, &principals).into_iter().filter(|need| !need.is_binding()) {
-        let assigned = match &need.principal {
-            Some(principal) => app.store.assignments_of(principal).await?,
+        let assignments = match &need.principal {
+            Some(principal) => app.store.roles_of(principal).await?,
             None => Vec::new(),
         };
-        let assignments: Vec<_> = assigned.into_iter().map(|record| record.assignment).collect();
         let held = need.held(&assignments, &app.roles);
         roles.push(RoleFact { need, held });
     }

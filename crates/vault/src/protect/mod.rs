@@ -10,6 +10,7 @@ pub mod gone;
 pub mod hold;
 pub mod job;
 pub mod late;
+pub mod old_jobs;
 pub mod purge;
 pub mod quotas;
 pub mod reach;

@@ -22,6 +22,8 @@ pub struct Quotas {
     pub operational_days: u32,
     /// Jobs of one export.
     pub exported_jobs: usize,
+    /// Days that a job stays after its end, and longer if its recovery point does.
+    pub job_days: u32,
 }
 
 impl Default for Quotas {
@@ -35,6 +37,7 @@ impl Default for Quotas {
             shortest_interval: limits::SHORTEST_INTERVAL_MINUTES,
             operational_days: limits::OPERATIONAL_DAYS,
             exported_jobs: limits::EXPORTED_JOBS,
+            job_days: limits::JOB_DAYS,
         }
     }
 }
@@ -54,6 +57,8 @@ impl Quotas {
         number("quota-shortest-interval", self.shortest_interval as usize, 5..=24 * 60)?;
         number("quota-operational-days", self.operational_days as usize, 1..=36_500)?;
         number("quota-exported-jobs", self.exported_jobs, 1..=100_000)?;
+        // Shorter than what looks after a job that was given up, a job would miss its recovery point.
+        number("quota-job-days", self.job_days as usize, 30..=36_500)?;
         Ok(self)
     }
 
@@ -78,6 +83,7 @@ mod tests {
         for (wrong, name) in [
             (Quotas { instances: 0, ..defaults }, "quota-instances"),
             (Quotas { shortest_interval: 4, ..defaults }, "quota-shortest-interval"),
+            (Quotas { job_days: 29, ..defaults }, "quota-job-days"),
             (Quotas { namespaces: 1_000_000, ..defaults }, "quota-namespaces"),
         ] {
             assert!(wrong.check().unwrap_err().contains(name), "{name}");

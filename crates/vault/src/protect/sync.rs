@@ -20,7 +20,7 @@ use crate::{
         load, operation,
     },
     app::App,
-    store::{Change, StoreError, Work},
+    store::{Change, Store, StoreError, Work},
     work::{Answered, Step},
 };
 use arm::{ArmError, ResourceId};
@@ -60,7 +60,33 @@ pub fn begin(
 ) -> Result<Change, StoreError> {
     let asked = Asked { operation: operation.to_owned(), job: job.clone(), force, at: now };
     let document = serde_json::to_value(asked).map_err(|error| StoreError::Damaged(error.to_string()))?;
-    Ok(Change::AddWork(Work::new(format!("sync {operation}"), KIND, instance.clone(), now, document)))
+    Ok(Change::AddWork(Work::new(work_id(instance, force), KIND, instance.clone(), now, document)))
+}
+
+/// The id of the operation that looks at an instance now, at least as closely as is asked for.
+pub async fn running(
+    store: &dyn Store,
+    instance: &ResourceId,
+    force: bool,
+) -> Result<Option<String>, StoreError> {
+    let closely: &[bool] = if force { &[true] } else { &[false, true] };
+    for force in closely {
+        if let Some(work) = store.work(&work_id(instance, *force)).await? {
+            return asked(&work).map(|asked| Some(asked.operation));
+        }
+    }
+    Ok(None)
+}
+
+/// Of each kind one is under way for an instance.
+fn work_id(instance: &ResourceId, force: bool) -> String {
+    let kind = if force { "resync" } else { KIND };
+    format!("{kind} {}", instance.folded())
+}
+
+fn asked(work: &Work) -> Result<Asked, StoreError> {
+    serde_json::from_value(work.document.clone())
+        .map_err(|error| StoreError::Damaged(format!("work {}: {error}", work.id)))
 }
 
 /// One step.
@@ -69,8 +95,7 @@ pub fn step<'c>(app: &'c Arc<App>, work: &'c Work) -> Answered<'c> {
 }
 
 async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
-    let asked: Asked = serde_json::from_value(work.document.clone())
-        .map_err(|error| StoreError::Damaged(format!("work {}: {error}", work.id)))?;
+    let asked = asked(work)?;
     let instance: Option<Loaded<InstanceRecord>> = load(app.store.as_ref(), &work.target).await?;
     let instance = instance.filter(|one| !one.document.state.is_deleted());
     let of = match work.target.parent() {

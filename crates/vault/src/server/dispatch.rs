@@ -28,6 +28,8 @@ const CORRELATION_ID: HeaderName = HeaderName::from_static("x-ms-correlation-req
 const CLIENT_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 const RETURN_CLIENT_ID: HeaderName = HeaderName::from_static("x-ms-return-client-request-id");
 const LARGEST_FORM: usize = 64 * 1024;
+/// Bytes of a body that is too large which are still taken and thrown away: most clients send all before they listen.
+const MOST_DRAINED: usize = 16 * 1024 * 1024;
 
 /// From where the connection comes; an extension of each request.
 #[derive(Debug, Clone, Copy)]
@@ -272,10 +274,17 @@ async fn sign_in(
 }
 
 /// The whole body, if it is small enough and comes fast enough.
-async fn read(body: Body, largest: usize, limits: &Limits) -> Result<Bytes, ArmError> {
-    match timeout(limits.body_time, Limited::new(body, largest).collect()).await {
+async fn read(mut body: Body, largest: usize, limits: &Limits) -> Result<Bytes, ArmError> {
+    let begun = Instant::now();
+    let collected = timeout(limits.body_time, Limited::new(&mut body, largest).collect()).await;
+    match collected {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            let left = limits.body_time.saturating_sub(begun.elapsed());
+            // A client that is too slow, or sends too much, finds its connection broken.
+            if timeout(left, drain(&mut body, MOST_DRAINED)).await.is_err() {
+                tracing::debug!("a client that sends too much was not waited for");
+            }
             let message = format!("The request content is larger than {largest} bytes.");
             Err(ArmError::new(413, "RequestEntityTooLarge", message))
         }
@@ -285,6 +294,17 @@ async fn read(body: Body, largest: usize, limits: &Limits) -> Result<Bytes, ArmE
         Err(_) => {
             let message = format!("The request content took longer than {} s.", limits.body_time.as_secs());
             Err(ArmError::new(408, "RequestTimeout", message))
+        }
+    }
+}
+
+/// Takes what a client goes on to send, up to a bound, so that it hears the answer instead of a broken connection.
+async fn drain(body: &mut Body, most: usize) {
+    let mut left = most;
+    while let Some(Ok(frame)) = body.frame().await {
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(rest) => left = rest,
+            None => return,
         }
     }
 }
@@ -309,5 +329,40 @@ fn mark(headers: &mut HeaderMap, asked: &HeaderMap, correlation: &str) {
         asked.get(&RETURN_CLIENT_ID).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
     if wanted && let Some(id) = asked.get(&CLIENT_ID) {
         headers.insert(CLIENT_ID, id.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::StreamExt;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    const PIECE: usize = 64 * 1024;
+
+    /// What a client of so many pieces is told, and how many of them it got rid of.
+    async fn sending(pieces: usize) -> (u16, usize) {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counted = taken.clone();
+        let pieces = futures::stream::iter(0..pieces).map(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; PIECE]))
+        });
+
+        let refused = read(Body::from_stream(pieces), 4 * PIECE, &Limits::default()).await.unwrap_err();
+        (refused.status, taken.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_too_much_may_send_all_of_it_before_it_is_told() {
+        assert_eq!(sending(100).await, (413, 100));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_without_end_is_not_listened_to_for_long() {
+        let (status, taken) = sending(usize::MAX).await;
+
+        assert_eq!(status, 413);
+        assert!((256..300).contains(&taken), "{taken} pieces");
     }
 }

@@ -18,6 +18,7 @@ pub use whole::{Filling, Snapshot};
 
 use arm::{OperationStatus, ResourceId};
 use async_trait::async_trait;
+use identity::Assignment;
 use jiff::Timestamp;
 use std::{collections::BTreeSet, fmt};
 
@@ -79,6 +80,9 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// One role assignment, by its name.
     async fn assignment(&self, name: &str) -> Stores<Option<AssignmentRecord>>;
+    /// What authorization needs of what a principal was assigned, anywhere; asked with each call, so the records' notes
+    /// stay where they are.
+    async fn roles_of(&self, principal: &str) -> Stores<Vec<Assignment>>;
     /// What a principal was assigned, anywhere.
     async fn assignments_of(&self, principal: &str) -> Stores<Vec<AssignmentRecord>>;
     /// All assignments at a subscription and below, ordered by scope and name.

@@ -1,5 +1,6 @@
 //! How findings are printed: grouped by scope, the worst first.
 
+use crate::exit::Exit;
 use prerequisites::{By, Evidence, Finding, Judged, Outcome, Profile, Report, Scope, Severity, page_name};
 use serde::Serialize;
 use std::fmt::Write;
@@ -9,8 +10,8 @@ use std::fmt::Write;
 #[serde(rename_all = "camelCase")]
 pub struct View {
     profile: Profile,
-    /// Nothing blocks.
-    ready: bool,
+    /// Whether the next step can be taken. Nobody knows (`null`) when nothing blocks, but a check warns or was not made.
+    ready: Option<bool>,
     pub summary: String,
     pub checks: Vec<Row>,
 }
@@ -65,7 +66,7 @@ impl View {
         let of_scope =
             |scope: Scope| ranks.iter().find(|(one, _)| *one == scope).map_or(usize::MAX, |(_, rank)| *rank);
         checks.sort_by_key(|row| (of_scope(row.scope), row.scope, row.rank()));
-        Self { profile, ready: report.blocking().next().is_none(), summary: summary(&report), checks }
+        Self { profile, ready: ready(judged), summary: summary(&report), checks }
     }
 }
 
@@ -81,6 +82,15 @@ impl Row {
     fn rank(&self) -> usize {
         let order = ["BLOCKS", "warns", "skipped", "not seen", "info", "ok"];
         order.iter().position(|word| *word == self.word()).unwrap_or(order.len())
+    }
+}
+
+/// What the exit code says, for programs that read the document alone.
+fn ready(judged: &[Judged]) -> Option<bool> {
+    match super::exit(judged) {
+        Exit::Done => Some(true),
+        Exit::Precondition => Some(false),
+        _ => None,
     }
 }
 
@@ -224,6 +234,26 @@ pub mod tests {
         assert!(shown.contains("P31   info      "), "{shown}");
         assert!(shown.contains("P13   skipped   "), "{shown}");
         assert!(shown.contains("2 ok, 1 blocks (P12), 2 skipped (P13, P18), "), "{shown}");
+    }
+
+    #[test]
+    fn it_is_ready_only_when_the_exit_code_is_zero() {
+        let ready = |outcomes: &[Outcome]| {
+            let mut judged = judged();
+            judged.truncate(outcomes.len());
+            for (one, outcome) in judged.iter_mut().zip(outcomes) {
+                one.finding.outcome = outcome.clone();
+            }
+            serde_json::to_value(View::of(&judged, Profile::Cofferdam)).unwrap()["ready"].clone()
+        };
+        let failed = |severity| Outcome::Failed { severity };
+        let (passed, unseen) = (Outcome::Passed, Outcome::NotObservable { why: String::new() });
+
+        assert_eq!(ready(&[passed.clone(), Outcome::NotApplicable { why: String::new() }]), true);
+        for undecided in [unseen.clone(), failed(Severity::Warn)] {
+            assert_eq!(ready(&[passed.clone(), undecided]), serde_json::Value::Null);
+        }
+        assert_eq!(ready(&[unseen, failed(Severity::Block)]), false);
     }
 
     #[test]

@@ -49,6 +49,7 @@ pub struct FileSettings {
     pub quota_shortest_interval: Option<u32>,
     pub quota_operational_days: Option<u32>,
     pub quota_exported_jobs: Option<usize>,
+    pub quota_job_days: Option<u32>,
 }
 
 impl FileSettings {

@@ -32,6 +32,9 @@ pub struct QuotaArgs {
     /// Jobs of one export; 10000 when absent
     #[arg(long, env = "COFFERDAM_VAULT_QUOTA_EXPORTED_JOBS", value_name = "NUMBER")]
     quota_exported_jobs: Option<usize>,
+    /// Days that a job is kept after its end, and longer if its recovery point is there; 180 when absent
+    #[arg(long, env = "COFFERDAM_VAULT_QUOTA_JOB_DAYS", value_name = "DAYS")]
+    quota_job_days: Option<u32>,
 }
 
 impl QuotaArgs {
@@ -62,6 +65,7 @@ impl QuotaArgs {
                 .quota_exported_jobs
                 .or(file.quota_exported_jobs)
                 .unwrap_or(usual.exported_jobs),
+            job_days: self.quota_job_days.or(file.quota_job_days).unwrap_or(usual.job_days),
         };
         chosen.check().map_err(|reason| {
             Failure::usage(reason).next("Correct the flag, the variable or the file of --config.")

@@ -1,7 +1,7 @@
 //! The calls on extensions: what their owners want is written down; the agents bring it about.
 
 use super::{
-    decide::{Given, check_same, given, merged, place},
+    decide::{Given, check_same, check_settings, given, merged, place},
     gate,
     protected::{self, Settings},
     record::{ExtensionRecord, ExtensionState, KIND},
@@ -161,6 +161,7 @@ async fn change(
     if let Some(settings) = &given.settings {
         found.document.settings =
             if is_put { without_empty(settings.clone()) } else { merged(&before.settings, settings) };
+        check_settings("configurationSettings", &found.document.settings)?;
     }
     let asked = gate::Asked {
         name: found.id.name(),
@@ -174,7 +175,9 @@ async fn change(
     if given.protected.is_some() {
         let kept = if is_put { None } else { before.protected.as_ref() };
         let kept = protected::opened(call.app, &found.id, kept).await?;
-        record.protected = protected::sealed(call.app, &found.id, &changed(kept, given)).await?;
+        let changed = changed(kept, given);
+        check_settings("configurationProtectedSettings", &changed)?;
+        record.protected = protected::sealed(call.app, &found.id, &changed).await?;
     }
     if let Some(train) = &given.release_train {
         record.release_train.clone_from(train);

@@ -11,6 +11,11 @@ use zeroize::Zeroizing;
 
 const MOST_SETTINGS: usize = 200;
 const LONGEST_VALUE: usize = 16 * 1024;
+const LONGEST_KEY: usize = 512;
+/// All of an extension's settings lie in one Secret of its cluster, which holds 1 MiB.
+const MOST_BYTES: usize = 512 * 1024;
+/// Characters of type, version and train.
+const LONGEST_TEXT: usize = 260;
 
 /// What a call gives.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,11 +43,11 @@ pub fn given(body: &serde_json::Value) -> Result<Given, ArmError> {
     let fields = Fields::of(body)?.required_object("properties")?;
     let texts = |name: &str| -> Result<Option<BTreeMap<String, String>>, ArmError> {
         let Some(texts) = fields.texts(name)? else { return Ok(None) };
-        if texts.len() > MOST_SETTINGS || texts.values().any(|value| value.len() > LONGEST_VALUE) {
-            let reason = format!("may have {MOST_SETTINGS} entries of at most {LONGEST_VALUE} bytes each");
-            return Err(fields.wrong(name, reason));
-        }
+        check_settings(name, &texts)?;
         Ok(Some(texts.into_iter().map(|(key, value)| (long(&key), value)).collect()))
+    };
+    let short = |name: &str| {
+        Ok::<_, ArmError>(fields.short_text(name, LONGEST_TEXT)?.filter(|text| !text.is_empty()))
     };
     let scope = fields.object("scope")?;
     let mut namespace = None;
@@ -70,16 +75,31 @@ pub fn given(body: &serde_json::Value) -> Result<Given, ArmError> {
         })?),
     };
     Ok(Given {
-        extension_type: fields.text("extensionType")?.map(str::to_lowercase),
+        extension_type: fields.short_text("extensionType", LONGEST_TEXT)?.map(str::to_lowercase),
         namespace,
         settings: texts("configurationSettings")?,
         protected: protected
             .map(|all| all.into_iter().map(|(key, value)| (key, Zeroizing::new(value))).collect()),
         auto_upgrade: fields.flag("autoUpgradeMinorVersion")?,
         mode,
-        release_train: fields.text("releaseTrain")?.filter(|train| !train.is_empty()).map(str::to_lowercase),
-        version: fields.text("version")?.filter(|version| !version.is_empty()).map(str::to_owned),
+        release_train: short("releaseTrain")?.map(str::to_lowercase),
+        version: short("version")?.map(str::to_owned),
     })
+}
+
+/// Whether settings are within bounds: those of a call, and those that a change makes of what was there.
+pub fn check_settings(name: &str, settings: &BTreeMap<String, impl AsRef<str>>) -> Result<(), ArmError> {
+    let sizes = || settings.iter().map(|(key, value)| (key.len(), value.as_ref().len()));
+    let bytes = sizes().fold(0_usize, |sum, (key, value)| sum.saturating_add(key).saturating_add(value));
+    let is_long = |(key, value): (usize, usize)| key > LONGEST_KEY || value > LONGEST_VALUE;
+    if settings.len() <= MOST_SETTINGS && bytes <= MOST_BYTES && !sizes().any(is_long) {
+        return Ok(());
+    }
+    let reason = format!(
+        "may have {MOST_SETTINGS} entries with names of {LONGEST_KEY} and values of {LONGEST_VALUE} bytes at most, and \
+         {MOST_BYTES} bytes together"
+    );
+    Err(ArmError::invalid_field(&format!("properties.{name}"), reason))
 }
 
 fn long(key: &str) -> String {
@@ -162,6 +182,21 @@ mod tests {
         let body = json!({"properties": {"scope": {"namespace": {"targetNamespace": "x"}}}});
 
         assert!(given(&body).unwrap_err().message.contains("whole cluster"));
+    }
+
+    #[test]
+    fn settings_are_bounded_one_by_one_and_together() {
+        let texts = |number: usize, length: usize| -> BTreeMap<String, String> {
+            (0..number).map(|n| (format!("key-{n}"), "x".repeat(length))).collect()
+        };
+        let fits = |settings: &BTreeMap<String, String>| check_settings("configurationSettings", settings);
+
+        assert!(fits(&texts(200, 10)).is_ok());
+        let long_key = BTreeMap::from([("k".repeat(513), String::new())]);
+        for wrong in [texts(201, 10), texts(1, 16_385), texts(40, 16_000), long_key] {
+            let error = fits(&wrong).unwrap_err();
+            assert_eq!(error.target.as_deref(), Some("properties.configurationSettings"));
+        }
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub fn put(name: &str, existing: Option<&Group>, body: &Value) -> Result<Group, 
             return Err(ArmError::new(409, "InvalidResourceGroupLocation", message));
         }
     }
-    let managed_by = managed_by(name, existing, fields.text("managedBy")?)?;
+    let managed_by = managed_by(name, existing, given_managed_by(&fields)?)?;
     let node_group_of = existing.and_then(|existing| existing.node_group_of.clone());
     let tags = tags(&fields)?.unwrap_or_default();
     Ok(Group { location, tags, managed_by, node_group_of, deleting: false })
@@ -55,7 +55,7 @@ pub fn patch(name: &str, existing: &Group, body: &Value) -> Result<Group, ArmErr
     not_going(name, existing)?;
     let fields = Fields::of(body)?;
     let tags = tags(&fields)?.unwrap_or_else(|| existing.tags.clone());
-    let given = fields.text("managedBy")?.or(existing.managed_by.as_deref());
+    let given = given_managed_by(&fields)?.or(existing.managed_by.as_deref());
     let managed_by = managed_by(name, Some(existing), given)?;
     Ok(Group { tags, managed_by, ..existing.clone() })
 }
@@ -90,6 +90,10 @@ pub fn shown(id: &ResourceId, group: &Group) -> Value {
         object.insert("managedBy".to_owned(), json!(managed_by));
     }
     shown
+}
+
+fn given_managed_by<'f>(fields: &Fields<'f>) -> Result<Option<&'f str>, ArmError> {
+    fields.short_text("managedBy", arm::id::LONGEST)
 }
 
 fn not_going(name: &str, group: &Group) -> Result<(), ArmError> {
@@ -142,6 +146,17 @@ mod tests {
 
     fn group(location: &str) -> Group {
         Group { location: location.into(), ..Group::default() }
+    }
+
+    #[test]
+    fn who_manages_a_group_is_no_longer_than_an_id() {
+        let body = json!({"location": "westeurope", "managedBy": "x".repeat(2_049)});
+
+        let errors = [put("g", None, &body), patch("g", &group("westeurope"), &body)];
+
+        for error in errors.map(Result::unwrap_err) {
+            assert_eq!(error.message, "managedBy: has 2049 characters; at most 2048 are taken");
+        }
     }
 
     #[test]

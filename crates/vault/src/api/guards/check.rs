@@ -98,8 +98,7 @@ async fn approvers(call: &Call<'_>) -> Result<Vec<Approver>, Failure> {
             let message = format!("A token in x-ms-authorization-auxiliary is refused: {error}.");
             ArmError::new(401, "InvalidAuxiliaryTokens", message)
         })?;
-        let assigned = call.app.store.assignments_of(&bearer.object_id).await?;
-        let assignments = assigned.into_iter().map(|record| record.assignment).collect();
+        let assignments = call.app.store.roles_of(&bearer.object_id).await?;
         all.push(Approver { principal: bearer.object_id, assignments });
     }
     Ok(all)

@@ -270,8 +270,13 @@ async fn change(
     Err(StoreError::Conflict(call.scope()?.to_string()).into())
 }
 
-/// Has the instance looked at as it really is, and its schedule and retention too.
+/// Has the instance looked at as it really is, and its schedule and retention too. Who asks while that is under way is told
+/// how it ends: a look more would see the same.
 pub async fn sync(call: &Call<'_>) -> Result<Reply, Failure> {
+    again(|| sync_once(call)).await
+}
+
+async fn sync_once(call: &Call<'_>) -> Result<Reply, Failure> {
     let instance = live(call, call.scope()?).await?;
     let mut force = false;
     if let Some(body) = call.optional_json()? {
@@ -284,9 +289,14 @@ pub async fn sync(call: &Call<'_>) -> Result<Reply, Failure> {
         }
         force = kind.eq_ignore_ascii_case("ForceResync");
     }
+    if let Some(running) = sync_work::running(call.app.store.as_ref(), &instance.id, force).await? {
+        return operation::join(call, &running).await;
+    }
     let begun = operation::begin(call, &call.operation.needs.action(""), &instance.id);
     let (job, made) = manage::begun(&instance.id, &instance.document, Managed::SyncProtection, call.now)?;
     let changes = [
+        // Of two that come at once one gets through, and the other joins it.
+        instance.write()?,
         Change::Begin(begun.clone()),
         made,
         sync_work::begin(&instance.id, &begun.id, &job, force, call.now)?,

@@ -15,6 +15,7 @@ use crate::{
         jobs::{Managed, manage},
         operation, points, policies,
         resource::{self, TRIES},
+        tracked,
     },
     protect::{checks, purge, schedule, validate, vault},
     reply::Reply,
@@ -65,6 +66,7 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
     let properties = fields.required_object("properties")?;
     let wanted = BackupInstance::read(&properties)?;
     let tags = fields.texts("tags")?;
+    tags.as_ref().map_or(Ok(()), tracked::check_tags)?;
     check_identity(&owner, &wanted)?;
     check_namespaces(call, &wanted)?;
     call.may_linked(checks::READ_CLUSTER, &wanted.source.resource).await?;

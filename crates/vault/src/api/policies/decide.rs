@@ -22,6 +22,9 @@ pub struct Wanted {
     pub guard_requests: Vec<String>,
 }
 
+/// Requests to a Resource Guard that approve one call.
+const MOST_REQUESTS: usize = 100;
+
 /// Reads a PUT.
 pub fn wanted(name: &str, body: &Value, quotas: &Quotas) -> Result<Wanted, ArmError> {
     check_name(name)?;
@@ -30,7 +33,8 @@ pub fn wanted(name: &str, body: &Value, quotas: &Quotas) -> Result<Wanted, ArmEr
     // Its fields are named from the body on; read from the object itself, paths would begin inside it.
     let mut faults = arm::Faults::default();
     let policy = BackupPolicy::read(&fields, &mut faults);
-    let requests = faults.get(fields.listed("resourceGuardOperationRequests")).unwrap_or_default();
+    let requests = fields.short_texts("resourceGuardOperationRequests", MOST_REQUESTS, arm::id::LONGEST);
+    let requests = faults.get(requests).unwrap_or_default();
     if faults.is_empty() {
         super::tiers::check(&policy, "properties.")?;
     }

@@ -21,6 +21,11 @@ pub struct Wanted {
     pub description: Option<String>,
 }
 
+/// Characters of a note, as the original takes them.
+const LONGEST_DESCRIPTION: usize = 1_024;
+/// A role's id below a subscription.
+const LONGEST_ID: usize = arm::id::LONGEST;
+const LONGEST_TYPE: usize = 100;
 const ROLE_PATH: &str = "/providers/Microsoft.Authorization/roleDefinitions/";
 
 /// Reads a PUT. The name is the client's: a GUID.
@@ -30,12 +35,12 @@ pub fn wanted(name: &str, body: &Value) -> Result<Wanted, ArmError> {
         return Err(ArmError::new(400, "InvalidRoleAssignmentId", message));
     }
     let fields = Fields::of(body)?.required_object("properties")?;
-    let role = fields.required_text("roleDefinitionId")?;
+    let role = fields.required_short_text("roleDefinitionId", LONGEST_ID)?;
     let role = match role.to_lowercase().rsplit_once(&ROLE_PATH.to_lowercase()) {
         Some((_, guid)) if uuid::Uuid::parse_str(guid).is_ok() => RoleId::new(guid),
         _ => return Err(fields.wrong("roleDefinitionId", format!("is '{role}'; write …{ROLE_PATH}<guid>"))),
     };
-    let principal = fields.required_text("principalId")?;
+    let principal = fields.required_short_text("principalId", LONGEST_TYPE)?;
     if uuid::Uuid::parse_str(principal).is_err() {
         return Err(
             fields.wrong("principalId", format!("is '{principal}'; the object id of a principal is needed"))
@@ -50,8 +55,8 @@ pub fn wanted(name: &str, body: &Value) -> Result<Wanted, ArmError> {
     Ok(Wanted {
         role,
         principal: principal.to_lowercase(),
-        principal_type: fields.text("principalType")?.map(str::to_owned),
-        description: fields.text("description")?.map(str::to_owned),
+        principal_type: fields.short_text("principalType", LONGEST_TYPE)?.map(str::to_owned),
+        description: fields.short_text("description", LONGEST_DESCRIPTION)?.map(str::to_owned),
     })
 }
 
@@ -172,6 +177,19 @@ mod tests {
 
         assert_eq!((wanted.role.as_str(), wanted.principal.as_str()), (OWNER, SOMEONE));
         assert_eq!(wanted.principal_type, None);
+    }
+
+    #[test]
+    fn a_note_has_at_most_1024_characters() {
+        let body = |length: usize| {
+            let role = format!("{ROLE_PATH}{OWNER}");
+            json!({"properties": {"roleDefinitionId": role, "principalId": SOMEONE, "description": "ß".repeat(length)}})
+        };
+
+        let error = wanted(SOMEONE, &body(1_025)).unwrap_err();
+
+        assert_eq!(error.message, "properties.description: has 1025 characters; at most 1024 are taken");
+        assert!(wanted(SOMEONE, &body(1_024)).is_ok());
     }
 
     #[test]

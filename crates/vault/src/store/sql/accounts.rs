@@ -16,6 +16,11 @@ pub async fn assignment(database: &impl Database, name: &str) -> Stores<Option<A
     database.fetch(row).await?.first().map(assignment_record).transpose()
 }
 
+pub async fn roles_of(database: &impl Database, principal: &str) -> Stores<Vec<Assignment>> {
+    let found = query("SELECT principal, role, scope FROM role_assignments WHERE principal = ?1");
+    database.fetch(found.bind(principal)).await?.iter().map(assignment_of).collect()
+}
+
 pub async fn assignments_of(database: &impl Database, principal: &str) -> Stores<Vec<AssignmentRecord>> {
     let found = query("SELECT * FROM role_assignments WHERE principal = ?1").bind(principal);
     database.fetch(found).await?.iter().map(assignment_record).collect()
@@ -37,12 +42,16 @@ pub async fn assignments_in(
 fn assignment_record(row: &impl Columns) -> Stores<AssignmentRecord> {
     Ok(AssignmentRecord {
         name: rows::text(row, "name")?,
-        assignment: Assignment {
-            principal: rows::text(row, "principal")?,
-            role: RoleId::new(&rows::text(row, "role")?),
-            scope: rows::id(row, "scope")?,
-        },
+        assignment: assignment_of(row)?,
         document: rows::json(row, "document")?,
+    })
+}
+
+fn assignment_of(row: &impl Columns) -> Stores<Assignment> {
+    Ok(Assignment {
+        principal: rows::text(row, "principal")?,
+        role: RoleId::new(&rows::text(row, "role")?),
+        scope: rows::id(row, "scope")?,
     })
 }
 

@@ -8,6 +8,7 @@ use crate::store::{
 };
 use arm::{OperationStatus, ResourceId};
 use async_trait::async_trait;
+use identity::Assignment;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -53,6 +54,10 @@ impl<D: Database> Store for D {
 
     async fn assignment(&self, name: &str) -> Stores<Option<AssignmentRecord>> {
         accounts::assignment(self, name).await
+    }
+
+    async fn roles_of(&self, principal: &str) -> Stores<Vec<Assignment>> {
+        accounts::roles_of(self, principal).await
     }
 
     async fn assignments_of(&self, principal: &str) -> Stores<Vec<AssignmentRecord>> {
