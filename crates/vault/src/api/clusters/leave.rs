@@ -25,7 +25,7 @@ pub async fn changes(store: &dyn Store, cluster: &Loaded<ClusterRecord>) -> Resu
     let mut changes = Vec::new();
     if let Some(connection) = &cluster.document.connection {
         // The token's record lies below the cluster and goes with it.
-        changes.push(enrolment::unset(connection));
+        changes.extend(enrolment::unset(connection));
     }
     let node_group = remove_node_group(store, cluster).await?;
     for change in &node_group {
