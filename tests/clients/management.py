@@ -1,8 +1,10 @@
-"""What the official clients do with a vault. Reads the vault's credential file and the CA's path from its arguments."""
+"""What the official clients do with a vault, twice: at the api-versions that they send by themselves, and at older ones.
+Reads the vault's credential file and the CA's path from its arguments."""
 
 import json
 import sys
 import uuid
+from urllib.parse import parse_qs, urlsplit
 
 import msal
 import requests
@@ -11,6 +13,8 @@ from azure.identity import ClientSecretCredential
 from azure.mgmt.authorization import AuthorizationManagementClient
 from azure.mgmt.msi import ManagedServiceIdentityClient
 from azure.mgmt.containerservice import ContainerServiceClient
+from azure.mgmt.dataprotection import DataProtectionMgmtClient
+from azure.mgmt.kubernetesconfiguration.extensions import KubernetesConfigurationExtensionsMgmtClient
 from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.mgmt.resource.subscriptions import SubscriptionClient
 
@@ -26,6 +30,20 @@ with open(sys.argv[6], encoding="utf-8") as file:
 SUBSCRIPTION = GIVEN["subscriptionId"]
 ROOT = f"/subscriptions/{SUBSCRIPTION}"
 KIND = "Microsoft.ContainerService/managedClusters"
+# The vault serves every version since these services exist. Of roles and identities the packages hold one module for each.
+OLDER = {
+    "subscriptions": {"api_version": "2020-01-01"},
+    "resources": {"api_version": "2021-04-01"},
+    "authorization": {
+        "profile": {"role_assignments": "2020-10-01-preview", "role_definitions": "2018-01-01-preview"}
+    },
+    "containers": {"api_version": "2024-10-01"},
+    "identities": {"api_version": "2022-01-31-preview"},
+    # This package makes no vaults at versions before this one.
+    "backup": {"api_version": "2025-09-01"},
+    "extensions": {"api_version": "2023-05-01"},
+}
+SENT = set()
 
 
 def credential(who, secret=None):
@@ -39,18 +57,38 @@ def credential(who, secret=None):
     )
 
 
-def clients(who):
+def note(request):
+    """Which api-versions were really sent."""
+    query = parse_qs(urlsplit(request.http_request.url).query)
+    SENT.update(query.get("api-version", []))
+
+
+def client(of, who, more):
+    return of(
+        credential=credential(who),
+        subscription_id=SUBSCRIPTION,
+        base_url=URL,
+        credential_scopes=[f"{URL}/.default"],
+        connection_verify=CA,
+        polling_interval=1,
+        raw_request_hook=note,
+        **more,
+    )
+
+
+def clients(who, versions):
     common = {
         "credential": credential(who),
         "base_url": URL,
         "credential_scopes": [f"{URL}/.default"],
         "connection_verify": CA,
+        "raw_request_hook": note,
     }
     return (
-        SubscriptionClient(**common),
-        ResourceManagementClient(subscription_id=SUBSCRIPTION, **common),
-        AuthorizationManagementClient(subscription_id=SUBSCRIPTION, **common),
-        ContainerServiceClient(subscription_id=SUBSCRIPTION, polling_interval=1, **common),
+        SubscriptionClient(**common, **versions.get("subscriptions", {})),
+        client(ResourceManagementClient, who, versions.get("resources", {})),
+        client(AuthorizationManagementClient, who, versions.get("authorization", {})),
+        client(ContainerServiceClient, who, versions.get("containers", {})),
     )
 
 
@@ -111,9 +149,9 @@ def providers_are_registered(resources):
     assert resources.providers.unregister(namespace).registration_state == "NotRegistered"
 
 
-def roles_are_assigned_and_enforced(authorization):
+def roles_are_assigned_and_enforced(authorization, versions):
     scope = f"{ROOT}/resourceGroups/backup"
-    _, theirs, _, _ = clients(SOMEONE)
+    _, theirs, _, _ = clients(SOMEONE, versions)
     denied = refused("AuthorizationFailed", lambda: theirs.resource_groups.get("backup"))
     assert denied.status_code == 403 and SOMEONE["objectId"] in denied.message, denied
     [reader] = list(authorization.role_definitions.list(scope, filter="roleName eq 'Reader'"))
@@ -137,16 +175,10 @@ def roles_are_assigned_and_enforced(authorization):
     refused("AuthorizationFailed", lambda: theirs.resource_groups.get("backup"))
 
 
-def identities_live(resources):
+def identities_live(resources, versions):
     resources.providers.register("Microsoft.ManagedIdentity")
-    client = ManagedServiceIdentityClient(
-        credential(GIVEN),
-        SUBSCRIPTION,
-        base_url=URL,
-        credential_scopes=[f"{URL}/.default"],
-        connection_verify=CA,
-    )
-    identities, credentials = client.user_assigned_identities, client.federated_identity_credentials
+    msi = client(ManagedServiceIdentityClient, GIVEN, versions.get("identities", {}))
+    identities, credentials = msi.user_assigned_identities, msi.federated_identity_credentials
     made = identities.create_or_update("backup", "identity", {"location": "local", "tags": {"a": "b"}})
     assert made.id == f"{ROOT}/resourceGroups/backup/providers/Microsoft.ManagedIdentity/userAssignedIdentities/identity"
     assert made.principal_id and made.client_id and made.tenant_id == GIVEN["tenantId"], made
@@ -224,12 +256,12 @@ def clusters_live(resources, containers):
     refused("ResourceNotFound", lambda: clusters.get("backup", "old"))
 
 
-def vaults_come_in_by_consent(resources, containers):
+def vaults_come_in_by_consent(resources, containers, name):
     [role] = list(containers.trusted_access_roles.list("local"))
     assert (role.source_resource_type, role.name) == ("Microsoft.DataProtection/backupVaults", "backup-operator"), role
     assert len(role.rules) == 2 and role.rules[1].verbs == ["get", "list"], role.rules
     resources.providers.register("Microsoft.DataProtection")
-    vault = f"{ROOT}/resourceGroups/backup/providers/Microsoft.DataProtection/backupVaults/vault1"
+    vault = f"{ROOT}/resourceGroups/backup/providers/Microsoft.DataProtection/backupVaults/{name}"
     store = {"datastoreType": "VaultStore", "type": "LocallyRedundant"}
     body = {"location": "local", "properties": {"storageSettings": [store]}}
     resources.resources.begin_create_or_update_by_id(vault, body, api_version="2026-06-01", polling_interval=1).result()
@@ -245,18 +277,111 @@ def vaults_come_in_by_consent(resources, containers):
     refused("ResourceNotFound", lambda: bindings.get("backup", "one", "rb"))
 
 
-def main():
-    subscriptions, resources, authorization, containers = clients(GIVEN)
-    cloud_is_described()
-    a_wrong_secret_is_told()
+def policy():
+    store = {"objectType": "DataStoreInfoBase", "dataStoreType": "OperationalStore"}
+    tagging = {"isDefault": True, "taggingPriority": 99, "tagInfo": {"tagName": "Default", "id": "Default_"}}
+    schedule = {"repeatingTimeIntervals": ["R/2024-05-05T08:00:00+00:00/PT4H"], "timeZone": "UTC"}
+    lifecycle = {
+        "deleteAfter": {"objectType": "AbsoluteDeleteOption", "duration": "P7D"},
+        "sourceDataStore": store,
+        "targetDataStoreCopySettings": [],
+    }
+    trigger = {"objectType": "ScheduleBasedTriggerContext", "schedule": schedule, "taggingCriteria": [tagging]}
+    rule = {
+        "objectType": "AzureBackupRule",
+        "name": "BackupHourly",
+        "backupParameters": {"objectType": "AzureBackupParams", "backupType": "Incremental"},
+        "dataStore": store,
+        "trigger": trigger,
+    }
+    retention = {"objectType": "AzureRetentionRule", "name": "Default", "isDefault": True, "lifecycles": [lifecycle]}
+    return {"properties": {"objectType": "BackupPolicy", "datasourceTypes": [KIND], "policyRules": [rule, retention]}}
+
+
+def vaults_and_policies_live(backup, name):
+    vaults, policies = backup.backup_vaults, backup.backup_policies
+    store = {"datastoreType": "VaultStore", "type": "LocallyRedundant"}
+    wanted = {"location": "local", "identity": {"type": "SystemAssigned"}, "properties": {"storageSettings": [store]}}
+    made = vaults.begin_create_or_update("backup", name, wanted).result()
+    assert made.id.endswith(f"/backupVaults/{name}") and made.identity.principal_id, made
+    assert vaults.begin_update("backup", name, {"tags": {"a": "b"}}).result().tags == {"a": "b"}
+    assert vaults.get("backup", name).tags == {"a": "b"}
+    assert name in [one.name for one in vaults.get_in_resource_group("backup")]
+    written = policies.create_or_update("backup", name, "daily", policy())
+    [rule, retention] = written.properties.policy_rules
+    assert rule.trigger.schedule.repeating_time_intervals == ["R/2024-05-05T08:00:00+00:00/PT4H"], rule
+    assert retention.lifecycles[0].delete_after.duration == "P7D", retention
+    assert policies.get("backup", name, "daily").properties.datasource_types == [KIND]
+    wrong = policy()
+    wrong["properties"]["policyRules"][1]["lifecycles"][0]["deleteAfter"]["duration"] = "P9000D"
+    refused("InvalidRequestContent", lambda: policies.create_or_update("backup", name, "wrong", wrong))
+    assert [one.name for one in policies.list("backup", name)] == ["daily"]
+    assert list(backup.backup_instances.list("backup", name)) == []
+    refused("ResourceNotFound", lambda: backup.backup_instances.get("backup", name, "absent"))
+    assert list(backup.jobs.list("backup", name)) == []
+    policies.delete("backup", name, "daily")
+    refused("ResourceNotFound", lambda: policies.get("backup", name, "daily"))
+    vaults.begin_delete("backup", name).result()
+    refused("ResourceNotFound", lambda: vaults.get("backup", name))
+
+
+def extensions_live(resources, extensions):
+    where = ("backup", "Microsoft.ContainerService", "managedClusters", "one")
+    wanted = {
+        "properties": {
+            "extensionType": "microsoft.dataprotection.kubernetes",
+            "configurationSettings": {"configuration.backupStorageLocation.bucket": "b"},
+        }
+    }
+    make = lambda: extensions.begin_create(*where, "azure-aks-backup", wanted, polling=False)
+    refused("MissingSubscriptionRegistration", make)
+    resources.providers.register("Microsoft.KubernetesConfiguration")
+    make()
+    # No agent is there that would install it.
+    seen = extensions.get(*where, "azure-aks-backup")
+    assert seen.properties.provisioning_state == "Creating", seen
+    assert seen.properties.aks_assigned_identity.principal_id, seen
+    assert [one.name for one in extensions.list(*where)] == ["azure-aks-backup"]
+    extensions.begin_delete(*where, "azure-aks-backup", force_delete=True).result()
+    refused("ResourceNotFound", lambda: extensions.get(*where, "azure-aks-backup"))
+
+
+def all_is_taken_away(resources):
+    """So that the next round begins where this one began."""
+    resources.resource_groups.begin_delete("backup").result()
+    for group in list(resources.resource_groups.list()):
+        resources.resource_groups.begin_delete(group.name).result()
+    for name in ["ContainerService", "DataProtection", "KubernetesConfiguration", "ManagedIdentity"]:
+        resources.providers.unregister(f"Microsoft.{name}")
+
+
+def whole(versions, number):
+    SENT.clear()
+    subscriptions, resources, authorization, containers = clients(GIVEN, versions)
+    backup = client(DataProtectionMgmtClient, GIVEN, versions.get("backup", {}))
+    extensions = client(KubernetesConfigurationExtensionsMgmtClient, GIVEN, versions.get("extensions", {}))
     subscriptions_are_listed(subscriptions)
     groups_live(resources)
     providers_are_registered(resources)
-    roles_are_assigned_and_enforced(authorization)
-    identities_live(resources)
-    a_person_signs_in_with_a_device_code()
+    roles_are_assigned_and_enforced(authorization, versions)
+    identities_live(resources, versions)
     clusters_live(resources, containers)
-    vaults_come_in_by_consent(resources, containers)
+    vaults_come_in_by_consent(resources, containers, f"consent{number}")
+    vaults_and_policies_live(backup, f"vault{number}")
+    extensions_live(resources, extensions.extensions)
+    all_is_taken_away(resources)
+    return set(SENT)
+
+
+def main():
+    _, resources, _, _ = clients(GIVEN, {})
+    cloud_is_described()
+    a_wrong_secret_is_told()
+    a_person_signs_in_with_a_device_code()
+    newest, older = whole({}, 1), whole(OLDER, 2)
+    wanted = {more["api_version"] for more in OLDER.values() if "api_version" in more}
+    wanted |= set(OLDER["authorization"]["profile"].values())
+    assert wanted <= older and not wanted & newest, (newest, older)
     try:
         resources.resource_groups.get("absent")
     except ResourceNotFoundError:

@@ -1,5 +1,5 @@
-"""What the official clients do with storage accounts of a vault, from the account to its blobs. Arguments: credential files
-of the administrator and of someone without rights, the CA's path, the vault's URL."""
+"""What the official clients do with storage accounts of a vault, from the account to its blobs, at the api-versions that
+they send by themselves and at older ones. Arguments: credential files of the administrator and of someone without rights, the CA's path, the vault's URL."""
 
 import json
 import sys
@@ -22,7 +22,8 @@ URL = sys.argv[4]
 SUBSCRIPTION = GIVEN["subscriptionId"]
 ROOT = f"/subscriptions/{SUBSCRIPTION}"
 GROUP = "stored"
-ACCOUNT = "pythonacct"
+# Of the account, and of its resource manager; the data plane has versions of its own.
+ROUNDS = [("pythonacct", {}, {}), ("olderacct", {"api_version": "2023-05-01"}, {"api_version": "2021-04-01"})]
 
 
 def credential(who):
@@ -56,12 +57,12 @@ def refused(code, call):
     raise AssertionError(f"nothing was refused; {code} was expected")
 
 
-def accounts_live(storage):
+def accounts_live(storage, account_name):
     accounts = storage.storage_accounts
-    assert accounts.check_name_availability({"name": ACCOUNT, "type": "Microsoft.Storage/storageAccounts"}).name_available
+    assert accounts.check_name_availability({"name": account_name, "type": "Microsoft.Storage/storageAccounts"}).name_available
     made = accounts.begin_create(
         GROUP,
-        ACCOUNT,
+        account_name,
         {
             "location": "local",
             "kind": "StorageV2",
@@ -74,35 +75,35 @@ def accounts_live(storage):
         },
     ).result()
     assert made.provisioning_state == "Succeeded", made
-    assert made.primary_endpoints.blob == f"{URL}/{ACCOUNT}/", made.primary_endpoints
+    assert made.primary_endpoints.blob == f"{URL}/{account_name}/", made.primary_endpoints
     assert (made.sku.name, made.kind, made.location) == ("Standard_LRS", "StorageV2", "local"), made
     assert made.allow_shared_key_access is False
-    taken = accounts.check_name_availability({"name": ACCOUNT, "type": "Microsoft.Storage/storageAccounts"})
+    taken = accounts.check_name_availability({"name": account_name, "type": "Microsoft.Storage/storageAccounts"})
     assert (taken.name_available, taken.reason) == (False, "AlreadyExists"), taken
-    assert [one.name for one in accounts.list()] == [ACCOUNT]
-    assert [one.name for one in accounts.list_by_resource_group(GROUP)] == [ACCOUNT]
-    assert accounts.update(GROUP, ACCOUNT, {"tags": {"a": "b"}}).tags == {"a": "b"}
-    assert accounts.get_properties(GROUP, ACCOUNT).tags == {"a": "b"}
-    refused("UserErrorOperationNotSupported", lambda: accounts.list_keys(GROUP, ACCOUNT))
+    assert [one.name for one in accounts.list()] == [account_name]
+    assert [one.name for one in accounts.list_by_resource_group(GROUP)] == [account_name]
+    assert accounts.update(GROUP, account_name, {"tags": {"a": "b"}}).tags == {"a": "b"}
+    assert accounts.get_properties(GROUP, account_name).tags == {"a": "b"}
+    refused("UserErrorOperationNotSupported", lambda: accounts.list_keys(GROUP, account_name))
     refused("AccountNameInvalid", lambda: accounts.begin_create(GROUP, "metadata", {"location": "local", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}))
     return made
 
 
-def containers_live(storage):
+def containers_live(storage, account_name):
     containers = storage.blob_containers
     for name in ["one", "two", "three"]:
-        assert containers.create(GROUP, ACCOUNT, name, {}).name == name
-    assert containers.create(GROUP, ACCOUNT, "one", {"properties": {"metadata": {"a": "b"}}}).name == "one"
-    assert containers.get(GROUP, ACCOUNT, "one").metadata == {"a": "b"}
-    assert sorted(one.name for one in containers.list(GROUP, ACCOUNT, maxpagesize="2")) == ["one", "three", "two"]
-    containers.delete(GROUP, ACCOUNT, "three")
-    assert sorted(one.name for one in containers.list(GROUP, ACCOUNT)) == ["one", "two"]
-    service = storage.blob_services.get_service_properties(GROUP, ACCOUNT)
+        assert containers.create(GROUP, account_name, name, {}).name == name
+    assert containers.create(GROUP, account_name, "one", {"properties": {"metadata": {"a": "b"}}}).name == "one"
+    assert containers.get(GROUP, account_name, "one").metadata == {"a": "b"}
+    assert sorted(one.name for one in containers.list(GROUP, account_name, maxpagesize="2")) == ["one", "three", "two"]
+    containers.delete(GROUP, account_name, "three")
+    assert sorted(one.name for one in containers.list(GROUP, account_name)) == ["one", "two"]
+    service = storage.blob_services.get_service_properties(GROUP, account_name)
     assert service.name == "default", service
-    storage.blob_services.set_service_properties(GROUP, ACCOUNT, service)
+    storage.blob_services.set_service_properties(GROUP, account_name, service)
 
 
-def data_follows_roles_and_rules(storage, authorization, account):
+def data_follows_roles_and_rules(storage, authorization, account, account_name):
     blobs = BlobServiceClient(account.primary_endpoints.blob, credential=credential(SOMEONE), connection_verify=CA, retry_total=0)
     container = blobs.get_container_client("one")
     refused("AuthorizationPermissionMismatch", lambda: container.upload_blob("x", b"x"))
@@ -118,11 +119,11 @@ def data_follows_roles_and_rules(storage, authorization, account):
     refused("AuthorizationPermissionMismatch", lambda: blobs.get_container_client("two").upload_blob("x", b"x"))
 
     rules = {"default_action": "Deny", "bypass": "None"}
-    closed = storage.storage_accounts.update(GROUP, ACCOUNT, {"properties": {"networkAcls": {"defaultAction": "Deny", "bypass": "None"}}})
+    closed = storage.storage_accounts.update(GROUP, account_name, {"properties": {"networkAcls": {"defaultAction": "Deny", "bypass": "None"}}})
     assert closed.network_rule_set.default_action == rules["default_action"], closed.network_rule_set
     refused("AuthorizationFailure", lambda: container.upload_blob("y", b"y"))
     storage.storage_accounts.update(
-        GROUP, ACCOUNT, {"properties": {"networkAcls": {"defaultAction": "Deny", "ipRules": [{"value": "127.0.0.0/8"}, {"value": "::1"}]}}}
+        GROUP, account_name, {"properties": {"networkAcls": {"defaultAction": "Deny", "ipRules": [{"value": "127.0.0.0/8"}, {"value": "::1"}]}}}
     )
     container.upload_blob("y", b"y")
 
@@ -139,21 +140,22 @@ def data_follows_roles_and_rules(storage, authorization, account):
 
 
 def main():
-    resources = ResourceManagementClient(**COMMON)
-    storage = StorageManagementClient(**COMMON)
     authorization = AuthorizationManagementClient(**COMMON)
-    resources.resource_groups.create_or_update(GROUP, {"location": "local"})
-    resources.providers.register("Microsoft.Storage")
-    account = accounts_live(storage)
-    containers_live(storage)
-    data_follows_roles_and_rules(storage, authorization, account)
-    storage.storage_accounts.delete(GROUP, ACCOUNT)
-    try:
-        storage.storage_accounts.get_properties(GROUP, ACCOUNT)
-    except ResourceNotFoundError:
-        print("all of it worked")
-        return
-    raise AssertionError("a deleted account was found")
+    for name, version, resources_version in ROUNDS:
+        resources = ResourceManagementClient(**COMMON, **resources_version)
+        storage = StorageManagementClient(**COMMON, **version)
+        resources.resource_groups.create_or_update(GROUP, {"location": "local"})
+        resources.providers.register("Microsoft.Storage")
+        account = accounts_live(storage, name)
+        containers_live(storage, name)
+        data_follows_roles_and_rules(storage, authorization, account, name)
+        storage.storage_accounts.delete(GROUP, name)
+        try:
+            storage.storage_accounts.get_properties(GROUP, name)
+        except ResourceNotFoundError:
+            continue
+        raise AssertionError("a deleted account was found")
+    print("all of it worked")
 
 
 main()

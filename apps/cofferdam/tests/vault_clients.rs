@@ -2,7 +2,7 @@
 
 mod served;
 
-use served::{PROGRAM, Served};
+use served::{PROGRAM, Served, packages};
 use std::{
     io::Read,
     path::{Path, PathBuf},
@@ -43,7 +43,8 @@ fn add_person(data: &Path, name: &str) -> PathBuf {
 #[test]
 fn the_official_python_clients_go_the_whole_way() {
     let folder = tempfile::tempdir().unwrap();
-    let served = Served::start(&folder.path().join("vault"), &[]);
+    let packages = packages(folder.path());
+    let served = Served::start(&folder.path().join("vault"), &["--packages", packages.to_str().unwrap()]);
     let someone = add_principal(&served.data);
     let person = "anna@example.org";
     let password = add_person(&served.data, person);

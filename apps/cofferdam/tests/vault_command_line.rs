@@ -25,19 +25,7 @@ impl World {
     /// Somebody is signed in as the administrator of a vault that offers the Backup Extension.
     fn with_packages() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (key, public, packages) =
-            (folder.path().join("key"), folder.path().join("key.pub"), folder.path().join("packages"));
-        for arguments in [
-            vec!["key", "--private", text(&key), "--public", text(&public)],
-            vec!["build", "--image", "cofferdam:test", "--key", text(&key), "--directory", text(&packages)],
-        ] {
-            let made = Command::new(PROGRAM).arg("extension-package").args(arguments).output().unwrap();
-            assert!(made.status.success(), "{}", told(&made));
-        }
-        let trust = serde_json::json!({"keys": [{
-            "publicKey": std::fs::read_to_string(&public).unwrap(),
-            "types": ["microsoft.dataprotection.kubernetes"]}]});
-        std::fs::write(packages.join("trust.json"), trust.to_string()).unwrap();
+        let packages = served::packages(folder.path());
         let world = Self::serve(folder, &["--packages", text(&packages)]);
         world.sign_in();
         world

@@ -11,6 +11,7 @@ mod forward;
 mod health;
 pub mod manifests;
 pub mod reconcile;
+mod repairs;
 pub mod role;
 mod run;
 mod secret;
@@ -20,6 +21,7 @@ pub use api::ApiServer;
 pub use bindings::{BadBindings, Granted, account_name, check};
 pub use forward::Gateway;
 pub use health::Health;
+pub use repairs::Repairs;
 pub use run::{Config, RunError, TokenFile, run};
 pub use secret::SecretStore;
 

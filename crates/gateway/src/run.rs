@@ -1,12 +1,12 @@
 //! Runs the gateway: health, repairs, and the standing connection to the vault.
 
-use crate::{ApiServer, Gateway, Health, NAME, SecretStore};
+use crate::{ApiServer, Gateway, Health, NAME, Repairs, SecretStore};
 use http::Request;
 use hyper::{body::Incoming, service::service_fn};
 use kube::Client;
 use std::{convert::Infallible, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use telemetry::Clock;
-use tokio::{net::TcpListener, time::interval};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tunnel::{
     Part, Proxy,
@@ -17,10 +17,6 @@ use tunnel::{
     tls::{GATEWAY, TlsError, Trust},
 };
 
-/// What was tampered with is repaired within five minutes.
-const REPAIR: Duration = Duration::from_secs(240);
-/// After a round that failed: a round that is missed must not cost the five minutes.
-const REPAIR_AGAIN: Duration = Duration::from_secs(20);
 /// The longest pause in an answer to one of the gateway's own calls.
 const OWN_CALLS: Duration = Duration::from_secs(15);
 
@@ -111,7 +107,7 @@ pub async fn run(
             TcpListener::bind(address).await.map_err(|error| RunError::Listen { address, error })?;
         tokio::spawn(health.clone().serve(listener, stop.clone()));
     }
-    tokio::spawn(keep_repaired(gateway.clone(), stop.clone()));
+    tokio::spawn(Repairs::default().keep(gateway.clone(), stop.clone()));
     let store = Arc::new(SecretStore::new(own, &config.namespace, NAME));
     let token = Arc::new(TokenFile(config.token));
     let dialler = Dialler::new(target, trust, Proxy::from_env(), clock.clone());
@@ -132,18 +128,4 @@ pub async fn run(
     })
     .await;
     Ok(())
-}
-
-async fn keep_repaired(gateway: Gateway, stop: CancellationToken) {
-    let mut ticks = interval(REPAIR);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        if let Err(error) = gateway.repair().await {
-            tracing::warn!(%error, "Trusted Access could not be compared or repaired; trying again soon");
-            ticks.reset_after(REPAIR_AGAIN);
-        }
-    }
 }

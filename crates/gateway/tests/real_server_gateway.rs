@@ -6,7 +6,7 @@ mod access;
 use access::{World, binding, get, json_body, status_of};
 use futures::StreamExt;
 use gateway::{
-    ACCESS_NAMESPACE, CLUSTER_ROLE_BINDING, NAME, NAMESPACE, SecretStore,
+    ACCESS_NAMESPACE, CLUSTER_ROLE_BINDING, NAME, NAMESPACE, Repairs, SecretStore,
     role::{CLUSTER_ROLE, cluster_role},
 };
 use http::{Request, StatusCode};
@@ -22,6 +22,7 @@ use kube::{
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tunnel::{
     Body, ConnectionId, Part, PeerName,
     authority::Authority,
@@ -213,6 +214,33 @@ async fn what_is_tampered_with_is_repaired() {
 
     let bound = world.rights().get(CLUSTER_ROLE_BINDING).await.unwrap();
     assert_eq!(bound.role_ref.name, CLUSTER_ROLE);
+}
+
+#[tokio::test]
+async fn what_is_tampered_with_is_repaired_without_anybody_asking_for_it() {
+    let world = World::new().await;
+    world.push(&["one"]).await.unwrap();
+    let (short, stop) = (Duration::from_millis(500), CancellationToken::new());
+    let repairs = Repairs { every: short, again: short };
+    let keeping = tokio::spawn(repairs.keep(world.gateway.clone(), stop.clone()));
+    let accounts: Api<ServiceAccount> = Api::namespaced(world.admin.clone(), ACCESS_NAMESPACE);
+
+    let stranger = serde_json::from_value(json!({"metadata": {"name": "stranger"}})).unwrap();
+    accounts.create(&PostParams::default(), &stranger).await.unwrap();
+    world.rights().delete(CLUSTER_ROLE_BINDING, &DeleteParams::default()).await.unwrap();
+    let repaired = timeout(Duration::from_secs(60), async {
+        while world.accounts().await != ["one"]
+            || world.rights().get_opt(CLUSTER_ROLE_BINDING).await.unwrap().is_none()
+        {
+            sleep(Duration::from_millis(200)).await;
+        }
+    })
+    .await;
+    stop.cancel();
+    keeping.await.unwrap();
+
+    assert!(repaired.is_ok(), "nothing was repaired within a minute of rounds every half second");
+    assert_eq!(world.send("one", get(&backups())).await.unwrap().status(), StatusCode::OK);
 }
 
 fn bound_to(role: &str) -> ClusterRoleBinding {

@@ -249,9 +249,15 @@ async fn what_the_gate_in_the_cluster_says_is_shown_check_by_check_and_ends_when
 
 /// A cluster of a vault, made by its API, and what installs the Backup Extension there.
 async fn cluster(it: &Protected, name: &str) -> (String, String, String) {
+    cluster_of(it, name, None).await
+}
+
+/// The same, of a service principal.
+async fn cluster_of(it: &Protected, name: &str, principal: Option<Value>) -> (String, String, String) {
     let path = format!("{}/providers/Microsoft.ContainerService/managedClusters/{name}", it.group);
     let nodes = format!("nodes-of-{name}");
-    let body = json!({"location": "local", "properties": {"nodeResourceGroup": nodes}});
+    let properties = json!({"nodeResourceGroup": nodes, "servicePrincipalProfile": principal});
+    let body = json!({"location": "local", "properties": properties});
     let made = it.call(Method::PUT, &path, Some(body)).await;
     assert_eq!(made.status, 201, "{made:?}");
     let identity = format!(
@@ -352,4 +358,74 @@ async fn the_validation_of_a_backup_names_an_identity_that_is_gone_and_not_the_r
     let error = &validated.body["error"];
     assert_eq!(error["code"], "UserErrorKubernetesBackupExtensionIdentityNotFound", "{error}");
     assert!(!error.to_string().contains("Storage Blob Data Contributor"), "{error}");
+}
+
+/// What the settings of a location name, beside its container.
+fn located(account: &str, bucket: &str) -> Value {
+    let at = "configuration.backupStorageLocation";
+    let mut body = wanted();
+    body["properties"]["configurationSettings"] = json!({
+        format!("{at}.bucket"): bucket,
+        format!("{at}.config.subscriptionId"): account.split('/').nth(2).unwrap(),
+        format!("{at}.config.resourceGroup"): account.split('/').nth(4).unwrap(),
+        format!("{at}.config.storageAccount"): account.rsplit('/').next().unwrap()});
+    body
+}
+
+#[tokio::test]
+async fn what_is_missing_stops_an_installation_with_its_code_and_leaves_nothing_behind() {
+    let it = Protected::start().await;
+    let (extension, identity, _) = cluster(&it, "managed").await;
+    let profile = json!({"clientId": "0a0a0a0a-1111-4222-8333-444444444444", "secret": "s"});
+    let (of_principal, its_identity, _) = cluster_of(&it, "old", Some(profile)).await;
+    let absent = format!("{}/providers/Microsoft.Storage/storageAccounts/absent", it.group);
+    let mut half = located(&absent, "b");
+    half["properties"]["configurationSettings"]
+        .as_object_mut()
+        .unwrap()
+        .remove("configuration.backupStorageLocation.config.resourceGroup");
+    let mut nowhere = wanted();
+    nowhere["properties"]["configurationSettings"] = json!({});
+
+    let table = [
+        (
+            &of_principal,
+            wanted(),
+            400,
+            "UserErrorClusterServicePrincipalNotSupported",
+            "enable-managed-identity",
+        ),
+        (&extension, located(&absent, "b"), 404, "UserErrorStorageAccountNotFound", absent.as_str()),
+        (&extension, nowhere, 400, "InvalidRequestContent", "configuration.backupStorageLocation.bucket"),
+        (&extension, half, 400, "InvalidRequestContent", "resourceGroup and subscriptionId"),
+    ];
+    for (path, body, status, code, named) in table {
+        let refused = it.call(Method::PUT, path, Some(body)).await;
+        assert_eq!((refused.status, refused.code()), (status, code), "{refused:?}");
+        assert!(refused.body.to_string().contains(named), "{named}: {refused:?}");
+    }
+    let all = it.call(Method::PUT, &of_principal, Some(located(&absent, ""))).await;
+    let provider =
+        |verb: &str| format!("{}/providers/Microsoft.KubernetesConfiguration/{verb}", it.world.root());
+    it.call(Method::POST, &provider("unregister"), None).await;
+    let unregistered = it.call(Method::PUT, &extension, Some(wanted())).await;
+    let mut left = Vec::new();
+    for path in [&extension, &identity, &of_principal, &its_identity] {
+        left.push(it.get(path).await.status);
+    }
+    it.call(Method::POST, &provider("register"), None).await;
+    let installed = it.call(Method::PUT, &extension, Some(wanted())).await;
+
+    assert_eq!((all.status, all.code()), (400, "PrerequisitesNotMet"), "{all:?}");
+    let details = all.body["error"]["details"].as_array().unwrap();
+    let codes: Vec<_> = details.iter().map(|one| one["code"].as_str().unwrap()).collect();
+    let wanted = [
+        "UserErrorClusterServicePrincipalNotSupported",
+        "InvalidRequestContent",
+        "UserErrorStorageAccountNotFound",
+    ];
+    assert_eq!(codes, wanted, "{all:?}");
+    assert_eq!((unregistered.status, unregistered.code()), (409, "MissingSubscriptionRegistration"));
+    assert_eq!(left, [404; 4], "nothing was made, and no identity either");
+    assert_eq!(installed.status, 201, "the same is installed where all of it holds: {installed:?}");
 }

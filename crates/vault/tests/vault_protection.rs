@@ -4,8 +4,7 @@ mod world;
 
 use jiff::SignedDuration;
 use reqwest::Method;
-use serde_json::{Value, json};
-use vault::api::{Loaded, load, points::PointRecord};
+use serde_json::json;
 use world::{
     fault_cluster::Fault,
     protected::{POINT, Protected},
@@ -244,76 +243,6 @@ async fn a_clock_that_ran_ahead_and_was_put_right_silences_no_schedule() {
     assert!(it.cluster.made("backups").len() <= 2, "{:?}", it.cluster.made("backups"));
 }
 
-/// Two recovery points of an instance without further backups, of which the first will have lived long enough.
-async fn two_points() -> Protected {
-    let mut it = Protected::start().await;
-    it.protect().await;
-    for n in 0..2 {
-        it.cluster.says("Backup", json!({"phase": "Completed", "recoveryPoint": {"id": point(n)}}));
-        let job = it.job_of(&it.back_up().await).await;
-        it.ended(&job).await;
-        it.later(SignedDuration::from_mins(10)).await;
-    }
-    let stopped = it.call(Method::POST, &format!("{}/suspendBackups", it.instance), None).await;
-    it.operation(&stopped).await;
-    it
-}
-
-fn point(n: usize) -> String {
-    format!("{n:064}")
-}
-
-#[tokio::test]
-async fn expired_recovery_points_go_and_the_newest_stays() {
-    let mut it = two_points().await;
-    it.cluster.says("DeleteBackup", json!({"phase": "Completed"}));
-
-    it.later(SignedDuration::from_hours(8 * 24)).await;
-    it.until(async || (points(&it).await.len() == 1 && record(&it, 0).await.is_none()).then_some(())).await;
-
-    assert_eq!(points(&it).await, [point(1)], "the newest stays whatever its age");
-    let deletion = &it.cluster.made("deletebackups")[0];
-    assert_eq!(deletion["recoveryPoint"], json!({"location": "default", "id": point(0)}));
-    assert_eq!(it.cluster.object("deletebackups"), None, "what has ended does not stay in the cluster");
-}
-
-#[tokio::test]
-async fn a_recovery_point_that_the_cluster_does_not_find_any_more_is_forgotten() {
-    let mut it = two_points().await;
-    let problem =
-        json!({"severity": "Error", "code": "UserErrorRecoveryPointNotFound", "message": "it is gone"});
-    it.cluster.says("DeleteBackup", json!({"phase": "Failed", "problems": [problem], "problemCount": 1}));
-
-    it.later(SignedDuration::from_hours(8 * 24)).await;
-    it.until(async || record(&it, 0).await.is_none().then_some(())).await;
-
-    assert_eq!(points(&it).await, [point(1)]);
-    assert_eq!(it.cluster.object("deletebackups"), None);
-}
-
-#[tokio::test]
-async fn a_recovery_point_in_another_location_than_the_extensions_is_kept_until_that_is_back() {
-    let mut it = two_points().await;
-    it.cluster.says("DeleteBackup", json!({"phase": "Completed"}));
-    it.bucket("moved").await;
-
-    it.later(SignedDuration::from_hours(8 * 24)).await;
-    let kept = it.until(async || record(&it, 0).await?.kept_because).await;
-    let asked = it.cluster.made("deletebackups").len();
-    it.bucket("backups").await;
-    it.later(SignedDuration::from_mins(40)).await;
-    it.until(async || record(&it, 0).await.is_none().then_some(())).await;
-
-    assert!(kept.contains("another location"), "{kept}");
-    assert_eq!((asked, it.cluster.made("deletebackups").len()), (0, 1));
-}
-
-async fn record(it: &Protected, n: usize) -> Option<PointRecord> {
-    let id = format!("{}/recoveryPoints/{}", it.instance, point(n)).parse().unwrap();
-    let found: Option<Loaded<PointRecord>> = load(it.world.app.store.as_ref(), &id).await.unwrap();
-    found.map(|point| point.document)
-}
-
 #[tokio::test]
 async fn an_instance_is_stopped_resumed_deleted_and_brought_back() {
     let it = Protected::start().await;
@@ -400,29 +329,6 @@ async fn a_backup_that_ends_after_its_job_was_given_up_leaves_no_recovery_point_
     assert_eq!(told["properties"]["status"], "Failed", "what was told stays told");
     let warning = &told["properties"]["extendedInfo"]["warningDetails"][0]["warning"];
     assert_eq!(warning["code"], "BackupEndedLate", "{told}");
-}
-
-#[tokio::test]
-async fn a_backup_on_demand_with_a_tag_of_its_own_is_not_the_first_of_the_day() {
-    let mut it = Protected::start().await;
-    it.daily().await;
-    it.protect().await;
-    let backed_up = async |it: &mut Protected, id: &str, trigger: Value| {
-        it.cluster.says("Backup", json!({"phase": "Completed", "recoveryPoint": {"id": id}}));
-        let body = json!({"backupRuleOptions": {"ruleName": "BackupHourly", "triggerOption": trigger}});
-        let begun = it.call(Method::POST, &format!("{}/backup", it.instance), Some(body)).await;
-        let job = it.job_of(&begun).await;
-        assert_eq!(it.ended(&job).await["properties"]["status"], "Completed");
-        it.later(SignedDuration::from_mins(5)).await;
-        let shown = it.get(&format!("{}/recoveryPoints/{id}", it.instance)).await;
-        shown.body["properties"]["retentionTagName"].as_str().unwrap().to_owned()
-    };
-
-    let asked = backed_up(&mut it, "asked", json!({"retentionTagOverride": "Default"})).await;
-    let first = backed_up(&mut it, "first", json!({})).await;
-    let second = backed_up(&mut it, "second", json!({})).await;
-
-    assert_eq!((asked.as_str(), first.as_str(), second.as_str()), ("Default", "Daily", "Default"));
 }
 
 #[tokio::test]

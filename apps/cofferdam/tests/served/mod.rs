@@ -69,3 +69,21 @@ impl Drop for Served {
         drop(self.child.wait());
     }
 }
+
+/// A directory in `folder` with the package of the Backup Extension, as an operator makes it, and whose key is trusted.
+pub fn packages(folder: &Path) -> PathBuf {
+    let (key, public, packages) = (folder.join("key"), folder.join("key.pub"), folder.join("packages"));
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    for arguments in [
+        ["key", "--private", &text(&key), "--public", &text(&public)].as_slice(),
+        &["build", "--image", "cofferdam:test", "--key", &text(&key), "--directory", &text(&packages)],
+    ] {
+        let made = Command::new(PROGRAM).arg("extension-package").args(arguments).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+    let trust = serde_json::json!({"keys": [{
+        "publicKey": std::fs::read_to_string(&public).unwrap(),
+        "types": ["microsoft.dataprotection.kubernetes"]}]});
+    std::fs::write(packages.join("trust.json"), trust.to_string()).unwrap();
+    packages
+}

@@ -204,3 +204,6 @@ fn bounded(text: &str) -> String {
 fn cut(text: &str, longest: usize) -> String {
     text.chars().filter(|c| !c.is_control() || *c == '\n').take(longest).collect()
 }
+
+#[cfg(test)]
+mod tests;

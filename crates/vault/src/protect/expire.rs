@@ -97,3 +97,44 @@ pub async fn all(app: &App, instance: &ResourceId) -> Result<Vec<Loaded<PointRec
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ProtectionState::{
+        BackupSchedulesSuspended, ConfiguringProtection, ConfiguringProtectionFailed, ProtectionConfigured,
+        ProtectionError, ProtectionStopped, SoftDeleted, SoftDeleting, UpdatingProtection,
+    };
+
+    #[test]
+    fn nothing_ends_while_protection_is_stopped_or_the_instance_can_be_brought_back() {
+        let all = [
+            ConfiguringProtection,
+            UpdatingProtection,
+            ProtectionConfigured,
+            ConfiguringProtectionFailed,
+            ProtectionError,
+            BackupSchedulesSuspended,
+            ProtectionStopped,
+            SoftDeleting,
+            SoftDeleted,
+        ];
+
+        for state in all {
+            for next in all {
+                let wanted = match state {
+                    ProtectionStopped | SoftDeleted => true,
+                    // Whoever changes the configuration of a stopped one has not asked for anything to end.
+                    UpdatingProtection => next == ProtectionStopped,
+                    ConfiguringProtection
+                    | ProtectionConfigured
+                    | ConfiguringProtectionFailed
+                    | ProtectionError
+                    | BackupSchedulesSuspended
+                    | SoftDeleting => false,
+                };
+                assert_eq!(rests(state, next), wanted, "{state:?}, then {next:?}");
+            }
+        }
+    }
+}

@@ -8,6 +8,7 @@ use crate::{
     links::{self, Configs, Protocol},
 };
 use axum::{Extension, Router, extract::Request};
+use http::StatusCode;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -109,9 +110,20 @@ async fn connection(
         Protocol::Management => serve(stream, service, limits, STREAMS, stop).await,
         Protocol::Agent => match tunnel::tls::peer(stream.get_ref().1) {
             Ok(name) => {
-                let service =
-                    Router::new().fallback(move |request: Request| links::agent(app.clone(), name, request));
-                serve(stream, service, limits, STREAMS, stop).await;
+                let ending = stop.child_token();
+                let over = ending.clone();
+                let service = Router::new().fallback(move |request: Request| {
+                    let (app, over) = (app.clone(), over.clone());
+                    async move {
+                        let answer = links::agent(app, name, request).await;
+                        // Who was told that the cluster is disconnected has nothing more to ask on this connection.
+                        if answer.status() == StatusCode::UNAUTHORIZED {
+                            over.cancel();
+                        }
+                        answer
+                    }
+                });
+                serve(stream, service, limits, STREAMS, ending).await;
             }
             Err(error) => tracing::info!(%error, "a part of a cluster was refused"),
         },

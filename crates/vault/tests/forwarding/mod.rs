@@ -1,6 +1,8 @@
 //! A cluster's gateway on a real tunnel, with the code that gateways dial, enrol and serve with; before the replicas a relay
 //! that stands for a load balancer; and replicas that run as processes of their own.
 
+#![allow(dead_code)]
+
 use super::{
     databases,
     world::fault_cluster::{CONNECTION, FaultCluster},
@@ -230,7 +232,7 @@ impl Drop for BrokenOff {
     }
 }
 
-fn dialler(port: u16, ca: &Path) -> Dialler {
+pub fn dialler(port: u16, ca: &Path) -> Dialler {
     let trust = Trust::from_pem(&std::fs::read_to_string(ca).unwrap()).unwrap();
     Dialler::new(Target { host: "localhost".to_owned(), port }, trust, Proxy::none(), Arc::new(SystemClock))
 }
@@ -273,6 +275,7 @@ impl Process {
             wrapping_key: KeySource::Given(variable("REPLICA_KEY").into()),
             public: Some(variable("REPLICA_PUBLIC").parse().unwrap()),
             limits: Limits { lease: LEASE, ..Limits::default() },
+            spread: Duration::ZERO,
             ..Config::at(data.clone().into())
         };
         let vault = Vault::open(config, Arc::new(SystemClock)).await.unwrap();

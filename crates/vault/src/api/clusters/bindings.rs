@@ -8,6 +8,7 @@ use crate::{
         resource::{self, Loaded, TRIES, check_conditions, check_group, etag, load, put as write, read},
         vaults,
     },
+    links,
     reply::Reply,
     store::{Change, Expected, StoreError},
 };
@@ -78,6 +79,7 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
             write(&id, &record, expected)?,
             Change::AtMost { under: cluster.id.clone(), kind: BINDING, most: MOST_BINDINGS },
             Change::Begin(operation.clone()),
+            links::changed(),
         ];
         match call.commit(&changes).await {
             Ok(()) => {
@@ -104,7 +106,7 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
             &found.id,
         );
         let gone = Change::Remove(found.id.clone(), Expected::Version(found.version));
-        match call.commit(&[gone, Change::Begin(operation.clone())]).await {
+        match call.commit(&[gone, Change::Begin(operation.clone()), links::changed()]).await {
             Ok(()) => {
                 if let Some(cluster) = found.id.parent() {
                     call.app.clusters.bindings_changed(&cluster);

@@ -4,6 +4,7 @@
 use super::{ClusterRecord, KIND};
 use crate::{
     api::resource::{Loaded, load, put},
+    links,
     store::{Change, Expected, Store, StoreError},
 };
 use arm::{ArmError, ResourceId};
@@ -150,7 +151,7 @@ pub async fn forget(
 ) -> Result<Vec<Change>, StoreError> {
     let token = store.resource(&place(cluster, connection)?).await?;
     let token = token.map(|stored| Change::Remove(stored.id, Expected::Version(stored.version)));
-    Ok(token.into_iter().chain([unset(connection)]).collect())
+    Ok(token.into_iter().chain(unset(connection)).collect())
 }
 
 /// Changes nothing, and is a conflict when the connection is not the cluster's any more.
@@ -159,9 +160,9 @@ pub fn still(connection: ConnectionId, cluster: &ResourceId) -> Change {
     Change::SetIf { name: index(&connection.to_string()), before: Some(cluster.clone()), value: cluster }
 }
 
-/// The change by which a connection leads nowhere any more.
-pub(super) fn unset(connection: &str) -> Change {
-    Change::Unset(index(connection))
+/// The changes by which a connection leads nowhere any more, and by which the replica to which it leads hears of that.
+pub(super) fn unset(connection: &str) -> [Change; 2] {
+    [Change::Unset(index(connection)), links::changed()]
 }
 
 fn index(connection: &str) -> String {

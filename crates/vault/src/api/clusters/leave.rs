@@ -45,7 +45,7 @@ impl Leaving {
     async fn add(&mut self, store: &dyn Store, cluster: &Loaded<ClusterRecord>) -> Result<(), StoreError> {
         if let Some(connection) = &cluster.document.connection {
             // The token's record lies below the cluster and goes with it.
-            self.changes.push(enrolment::unset(connection));
+            self.changes.extend(enrolment::unset(connection));
             self.connections.push(connection.clone());
         }
         self.scopes.push(cluster.id.clone());
