@@ -4,6 +4,9 @@ use crate::{cluster::ClusterArgs, commands, exit::Failure, output::Format};
 use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 
+#[cfg(test)]
+mod documented;
+
 /// Backs up and restores Kubernetes clusters; compatible with AKS backup.
 #[derive(Debug, Parser)]
 #[command(name = "cofferdam", version, propagate_version = true, arg_required_else_help = true)]
@@ -169,6 +172,12 @@ mod tests {
             format!("job watch --ids {vault}/backupJobs/j --query properties.status -o tsv"),
             format!("enable-backup --datasource-type AzureKubernetesService --datasource-id {cluster} --backup-strategy DisasterRecovery --backup-configuration-file f --enable-trusted-access"),
             "cluster connect -n c -g g --apply --kubeconfig k --context x".to_owned(),
+            format!("aks update -n c -g g --enable-managed-identity --assign-identity {vault}"),
+            "trustedaccess rolebinding update --cluster-name c -g g -n backuprb --roles Microsoft.DataProtection/backupVaults/backup-operator".to_owned(),
+            "backup-vault deleted-vault list -l eastus".to_owned(),
+            "backup-vault deleted-vault show -l eastus -n d".to_owned(),
+            "backup-instance sync -g g --vault-name v --backup-instance-name bi --sync-type ForceResync".to_owned(),
+            "job export -g g -v v --file jobs.json".to_owned(),
             "extension --image i --listen 0.0.0.0:1".to_owned(),
             format!("roles plan -g g -v v --datasource-id {cluster} --snapshot-resource-group-name s --storage-account-id {vault}"),
             format!("roles apply -g g -v v --instance i --target-resource-id {cluster} --yes --arm https://management.azure.com --subscription s"),

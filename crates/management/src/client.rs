@@ -111,6 +111,12 @@ impl Client {
         }
     }
 
+    /// Fetches a file that an answer names with a signature in its address. No token goes along: the signature is enough,
+    /// and the address may be another server's.
+    pub async fn download(&self, url: &str) -> Result<Vec<u8>, Error> {
+        self.transport.download(url).await
+    }
+
     fn url(&self, request: &Request) -> Result<Url, Error> {
         let text = format!("{}{}", self.origin.as_str().trim_end_matches('/'), request.target());
         Url::parse(&text).map_err(|error| Error::Invalid(format!("{text} is no URL: {error}")))

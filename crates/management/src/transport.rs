@@ -1,6 +1,6 @@
 //! HTTP over TLS: one connection pool, the trusted authorities, retries of what was certainly not done.
 
-use crate::{Error, Request};
+use crate::{Error, Request, ServiceError};
 use reqwest::{Certificate, Method, Response, header::HeaderMap};
 use serde_json::Value;
 use std::{error::Error as _, time::Duration};
@@ -73,6 +73,17 @@ impl Transport {
     /// Reads an absolute URL without a token.
     pub async fn get(&self, url: &str) -> Result<Answer, Error> {
         self.again(&Method::GET, || self.http.get(url)).await
+    }
+
+    /// Reads a file at an absolute URL without a token; an error status is an error.
+    pub async fn download(&self, url: &str) -> Result<Vec<u8>, Error> {
+        let response = self.http.get(url).send().await.map_err(|error| unreachable(&error))?;
+        if !response.status().is_success() {
+            let answer = read(response).await.map_err(|error| unreachable(&error))?;
+            return Err(Error::Service(ServiceError::read(answer.status, &answer.body, &answer.text)));
+        }
+        let bytes = response.bytes().await.map_err(|error| unreachable(&error))?;
+        Ok(bytes.to_vec())
     }
 
     /// Sends a form.

@@ -1,4 +1,4 @@
-//! The vault: a server that speaks Azure Resource Manager's REST API, so that official SDKs work against it unchanged.
+//! The vault: a server that speaks Azure Resource Manager's REST API, so that official clients work against it unchanged.
 
 #![cfg_attr(
     not(test),

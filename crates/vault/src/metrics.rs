@@ -155,6 +155,49 @@ mod tests {
     use super::*;
     use crate::self_backup::{Failed, Taken};
     use jiff::Timestamp;
+    use std::collections::BTreeMap;
+
+    /// Names with the endings that they are read by, and their labels.
+    fn shown(text: &str) -> BTreeMap<String, Vec<String>> {
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        let named = types.map(|(name, kind)| {
+            let (ending, sample) = match kind {
+                "counter" => ("_total", "_total"),
+                "histogram" => ("", "_count"),
+                _ => ("", ""),
+            };
+            let begins = format!("{name}{sample}");
+            let sample = text.lines().find_map(|line| line.strip_prefix(begins.as_str()));
+            let labels =
+                sample.and_then(|rest| rest.strip_prefix('{')?.split_once('}')).map(|(inner, _)| inner);
+            let labels = labels.into_iter().flat_map(|inner| inner.split(','));
+            let labels = labels.filter_map(|label| Some(label.split_once('=')?.0.to_owned())).collect();
+            (format!("{name}{ending}"), labels)
+        });
+        named.collect()
+    }
+
+    #[test]
+    fn the_table_in_the_documents_names_every_metric_with_its_labels_and_no_other() {
+        let metrics = Metrics::default();
+        metrics.answered("health", 200, Duration::from_millis(1));
+        metrics.claimed("sync");
+        metrics.failed("sync");
+        metrics.webhook("pager", "delivered");
+
+        let page = include_str!("../../../docs/vault.md");
+        let rows = page.lines().filter(|line| line.starts_with("| `cofferdam_vault_"));
+        let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+        let documented: BTreeMap<String, Vec<String>> = rows
+            .map(|row| {
+                let mut cells = row.split('|').skip(1);
+                let (name, labels) = (cells.next().unwrap(), cells.next().unwrap());
+                (quoted(name).remove(0), quoted(labels))
+            })
+            .collect();
+
+        assert_eq!(shown(&metrics.text()), documented);
+    }
 
     #[test]
     fn a_self_backup_that_fails_is_seen_beside_the_last_one_that_did_not() {

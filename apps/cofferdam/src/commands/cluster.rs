@@ -1,6 +1,7 @@
 //! `cofferdam cluster`: connect clusters to the vault, which sees them as managed clusters.
 
 mod connect;
+mod update;
 
 use crate::{
     cluster::ClusterArgs,
@@ -30,6 +31,8 @@ enum Verb {
     List(ListArgs),
     /// Show one
     Show(InGroup),
+    /// Change the identity with which a cluster acts, or its tags
+    Update(update::UpdateArgs),
     /// Disconnect a cluster: its certificates are refused from then on; `connect` brings it back
     Disconnect(InGroup),
     /// Delete a cluster with its bindings, extensions and identities; what runs in it is left there
@@ -42,6 +45,7 @@ pub async fn run(args: ClusterNounArgs, cluster: &ClusterArgs, format: Format) -
         Verb::Connect(args) => connect::run(args, &session, cluster).await,
         Verb::List(args) => session.list(&Kind::CLUSTER, &args.path(&session, CLUSTER)?).await,
         Verb::Show(which) => session.show(&Kind::CLUSTER, which.id(&session, CLUSTER)?.as_str()).await,
+        Verb::Update(args) => update::run(args, &session).await,
         Verb::Disconnect(which) => {
             let id = which.id(&session, CLUSTER)?;
             let request = Request::post(format!("{id}/disconnect"), Kind::CLUSTER.version);

@@ -47,6 +47,8 @@ enum Verb {
     /// Stop backups; recovery points end as their policy says
     #[command(visible_alias = "suspend-backup")]
     Suspend(protection::StopArgs),
+    /// Look at cluster, extension and repository, and correct the state of the instance
+    Sync(protection::SyncArgs),
     /// Make backups again
     #[command(visible_alias = "resume-protection")]
     Resume(Which),
@@ -123,6 +125,7 @@ pub async fn run(args: InstanceArgs, cluster: &ClusterArgs, format: Format) -> O
         Verb::UpdatePolicy(args) => change::policy(args, session).await,
         Verb::Stop(args) => protection::stop(args, "stopProtection", session).await,
         Verb::Suspend(args) => protection::stop(args, "suspendBackups", session).await,
+        Verb::Sync(args) => protection::sync(args, session).await,
         Verb::Resume(which) => protection::resume(which, session).await,
         Verb::Delete(args) => {
             session.delete(&Kind::INSTANCE, args.which.id(session).await?.as_str(), &args.confirm).await

@@ -1,5 +1,7 @@
 //! `cofferdam job`: what a vault does and did.
 
+mod export;
+
 use crate::{
     cluster::ClusterArgs,
     exit::{Failure, Outcome},
@@ -29,6 +31,8 @@ enum Verb {
     Watch(Which),
     /// Stop one
     Cancel(Which),
+    /// Write all jobs of a vault into a file
+    Export(export::ExportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +80,7 @@ pub async fn run(args: JobArgs, cluster: &ClusterArgs, format: Format) -> Outcom
     match args.verb {
         Verb::List(args) => list(args, &session).await,
         Verb::Show(which) => session.show(&Kind::JOB, which.id(&session)?.as_str()).await,
+        Verb::Export(args) => export::run(args, &session).await,
         Verb::Watch(which) => follow::job(&session, which.id(&session)?.as_str()).await,
         Verb::Cancel(which) => {
             let id = which.id(&session)?;

@@ -52,6 +52,8 @@ enum BindingVerb {
     List(ClusterRef),
     /// Show one binding
     Show(Which),
+    /// Give a binding other roles; its vault stays
+    Update(UpdateArgs),
     /// Shut a vault out of a cluster
     Delete(Deletion<Which>),
 }
@@ -73,6 +75,15 @@ struct CreateArgs {
     source_resource_id: ResourceId,
     /// Roles, with commas between them
     #[arg(long, value_delimiter = ',', default_value = BACKUP_OPERATOR, value_name = "ROLES")]
+    roles: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct UpdateArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Roles, with commas between them
+    #[arg(long, value_delimiter = ',', required = true, value_name = "ROLES")]
     roles: Vec<String>,
 }
 
@@ -99,6 +110,7 @@ pub async fn run(args: TrustedAccessArgs, cluster: &ClusterArgs, format: Format)
                 let body = body(&args.source_resource_id, &args.roles);
                 session.put(&Kind::BINDING, &args.which.path(&session)?, body).await
             }
+            BindingVerb::Update(args) => update(args, &session).await,
             BindingVerb::List(cluster) => {
                 let path = format!("{}/trustedAccessRoleBindings", cluster.id(&session)?);
                 session.list(&Kind::BINDING, &path).await
@@ -109,6 +121,15 @@ pub async fn run(args: TrustedAccessArgs, cluster: &ClusterArgs, format: Format)
             }
         },
     }
+}
+
+/// The binding must be there: one that is made by mistake lets somebody in.
+async fn update(args: UpdateArgs, session: &Session) -> Outcome {
+    let path = args.which.path(session)?;
+    let found = session.client.get(&path, Kind::BINDING.version).await?;
+    let source = found.pointer("/properties/sourceResourceId").and_then(serde_json::Value::as_str);
+    let source: ResourceId = source.unwrap_or_default().parse()?;
+    session.put(&Kind::BINDING, &path, body(&source, &args.roles)).await
 }
 
 /// The body that lets a vault in.

@@ -50,6 +50,10 @@ kinds! {
     VAULT: "vault", DATA_PROTECTION,
         [NAME, GROUP, LOCATION, ("redundancy", "/properties/storageSettings/0/type"), ("soft delete", "/properties/securitySettings/softDeleteSettings/state"),
          ("immutability", "/properties/securitySettings/immutabilitySettings/state"), STATE];
+    /// Deleted vaults.
+    DELETED_VAULT: "deleted vault", DATA_PROTECTION,
+        [NAME, ("vault", "/properties/originalBackupVaultName"), ("group", "@original-group"),
+         ("deleted", "/properties/resourceDeletionInfo/deletionTime"), ("purged", "/properties/resourceDeletionInfo/scheduledPurgeTime")];
     /// Policies.
     POLICY: "policy", DATA_PROTECTION, [NAME, ("schedule", "@schedule"), ("retention", "@retention")];
     /// Instances.
@@ -107,7 +111,8 @@ impl Kind {
 
 fn cell(value: &Value, at: &str) -> String {
     match at {
-        "@group" => part_of_id(value, "resourceGroups"),
+        "@group" => group_of(value, "/id"),
+        "@original-group" => group_of(value, "/properties/originalBackupVaultId"),
         "@policy" => {
             let id = value.pointer("/properties/policyInfo/policyId").and_then(Value::as_str);
             output::scalar_or_dash(id.and_then(|id| id.rsplit('/').next()))
@@ -149,10 +154,10 @@ fn list<'v>(value: &'v Value, at: &str) -> impl Iterator<Item = &'v Value> {
     value.pointer(at).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// The name behind a word in the id, in any case.
-fn part_of_id(value: &Value, word: &str) -> String {
-    let id = value.get("id").and_then(Value::as_str).unwrap_or_default();
-    let mut parts = id.split('/').skip_while(|part| !part.eq_ignore_ascii_case(word));
+/// The resource group in the id that is there; the word before it in any case.
+fn group_of(value: &Value, at: &str) -> String {
+    let id = value.pointer(at).and_then(Value::as_str).unwrap_or_default();
+    let mut parts = id.split('/').skip_while(|part| !part.eq_ignore_ascii_case("resourceGroups"));
     output::scalar_or_dash(parts.nth(1))
 }
 

@@ -196,8 +196,12 @@ impl Session {
 
     /// Changes a thing and prints it.
     pub async fn patch(&self, kind: &Kind, path: &str, body: Value) -> Outcome {
-        let doing = format!("changing {}", kind.noun);
-        let changed = self.run(&doing, &Request::patch(path, kind.version, body)).await?;
+        self.change(kind, Request::patch(path, kind.version, body)).await
+    }
+
+    /// The same by a request with headers of its own.
+    pub async fn change(&self, kind: &Kind, request: Request) -> Outcome {
+        let changed = self.run(&format!("changing {}", kind.noun), &request).await?;
         self.finished(kind, changed)
     }
 

@@ -95,3 +95,31 @@ async fn an_extension_that_the_vault_no_longer_mentions_stays() {
     world.desired.extensions = mentioned;
     world.end().await;
 }
+
+#[tokio::test]
+async fn once_no_extension_is_left_the_agent_goes_with_its_manifest_and_leaves_nothing() {
+    let Some(mut world) = World::new(&["farewell"]).await else { return };
+    world.disconnect().await;
+    let before = world.ours().await;
+    world.connect().await;
+    let first = world.publish(&greeter("farewell", "1.0.0", |_| {}));
+    world.wish("farewell", "1.0.0", &first, json!({}));
+    let installed = world.work("farewell").await;
+    let connected: Vec<String> = world.ours().await.difference(&before).cloned().collect();
+
+    world.unwish("farewell");
+    let removed = world.work("farewell").await;
+    world.disconnect().await;
+    let left = world.left(&before).await;
+
+    assert_eq!((installed.state, removed.state), (ExtensionState::Installed, ExtensionState::Removed));
+    for part in [
+        "Secret kube-system/cofferdam-agent-inventory",
+        "Deployment kube-system/cofferdam-gateway",
+        "ClusterRole /cofferdam-agent:example.farewell",
+        "Namespace /farewell",
+    ] {
+        assert!(connected.iter().any(|one| one == part), "{part} was never there: {connected:?}");
+    }
+    assert!(left.is_empty(), "{left:?}");
+}

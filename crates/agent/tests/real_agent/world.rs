@@ -9,8 +9,9 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Client,
-    api::{DynamicObject, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
     core::{ApiResource, GroupVersionKind},
+    discovery::{Discovery, verbs},
 };
 use packages::{
     Package, SigningKey, Trust, TrustedKey,
@@ -18,7 +19,7 @@ use packages::{
 };
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -43,7 +44,8 @@ pub struct World {
     pub clock: Arc<FixedClock>,
     host: String,
     files: Files,
-    trust: Trust,
+    settings: ConnectSettings,
+    config: kube::Config,
     pub desired: Desired,
     _alone: tokio::sync::MutexGuard<'static, ()>,
 }
@@ -76,7 +78,7 @@ impl World {
             authorities: String::new(),
             token: None,
             proxy: None,
-            trust: trust.clone(),
+            trust,
             registries: Vec::new(),
             registry_authorities: None,
             packages,
@@ -86,7 +88,7 @@ impl World {
                 apply(&admin, &document).await;
             }
         }
-        let agent = as_account(&admin, config).await;
+        let agent = as_account(&admin, config.clone()).await;
         let (host, files) = registry().await;
         let world = Self {
             admin,
@@ -95,7 +97,8 @@ impl World {
             clock: Arc::new(FixedClock::at(SystemClock.now())),
             host,
             files,
-            trust,
+            settings,
+            config,
             desired: Desired {
                 revision: "1".into(),
                 vault: VaultPlace {
@@ -168,7 +171,7 @@ impl World {
     pub fn start_as(&self, client: Client) -> Agent {
         let allowed = Registries::parse(&[format!("http://{}", self.host)]).unwrap();
         let registry = Arc::new(HttpRegistry::new(allowed, None).unwrap());
-        let config = Config { namespace: "kube-system".into(), trust: self.trust.clone() };
+        let config = Config { namespace: "kube-system".into(), trust: self.settings.trust.clone() };
         Agent::new(client, config, registry, self.clock.clone())
     }
 
@@ -243,6 +246,91 @@ impl World {
     pub async fn greeting(&self, name: &str) -> Option<String> {
         let map = self.find("v1/ConfigMap", Some(name), name).await?;
         Some(map["data"]["greeting"].as_str().unwrap().to_owned())
+    }
+
+    /// Everything that a person applies to connect the cluster, as it is printed but for the pods: their image is nowhere.
+    fn manifest(&self) -> Vec<Value> {
+        let mut documents = agent::manifests::connect_manifests(&self.settings).unwrap();
+        for document in documents.iter_mut().filter(|document| document["kind"] == "Deployment") {
+            document["spec"]["replicas"] = 0.into();
+        }
+        documents
+    }
+
+    /// A person applies the manifest.
+    pub async fn connect(&mut self) {
+        for document in self.manifest() {
+            apply(&self.admin, &document).await;
+        }
+        self.agent = as_account(&self.admin, self.config.clone()).await;
+    }
+
+    /// A person deletes what the manifest made, object by object, as `kubectl delete -f` does it.
+    pub async fn disconnect(&self) {
+        let documents = self.manifest();
+        let place = |document: &Value| {
+            let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+            let kind = format!("{}/{}", text("/apiVersion").unwrap(), text("/kind").unwrap());
+            (kind, text("/metadata/namespace"), text("/metadata/name").unwrap())
+        };
+        for (kind, namespace, name) in documents.iter().map(place) {
+            let deleted = api(&self.admin, &kind, namespace.as_deref())
+                .delete(&name, &DeleteParams::background())
+                .await;
+            match deleted {
+                Ok(_) => {}
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) => panic!("{kind} {name}: {error}"),
+            }
+        }
+        let begun = Instant::now();
+        for (kind, namespace, name) in documents.iter().map(place) {
+            while self.find(&kind, namespace.as_deref(), &name).await.is_some() {
+                assert!(begun.elapsed() < SLOWEST_REMOVAL, "{kind} {name} is still there");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+
+    /// What of the whole cluster is called after the product or was written by a part of it: kind, namespace and name.
+    pub async fn ours(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let groups = Discovery::new(self.admin.clone()).run().await.unwrap();
+        for (resource, can) in groups.groups().flat_map(|group| group.recommended_resources()) {
+            // Events tell of what was, and go by themselves.
+            if resource.kind == "Event" || !can.supports_operation(verbs::LIST) {
+                continue;
+            }
+            let all: Api<DynamicObject> = Api::all_with(self.admin.clone(), &resource);
+            let listed = match all.list(&ListParams::default()).await {
+                Ok(listed) => listed,
+                // A definition that has just been deleted is still announced for a moment.
+                Err(kube::Error::Api(status)) if status.code == 404 => continue,
+                Err(error) => panic!("{}: {error}", resource.kind),
+            };
+            for object in listed.items {
+                let name = object.metadata.name.unwrap_or_default();
+                let writers = object.metadata.managed_fields.unwrap_or_default();
+                let mut writers = writers.into_iter().filter_map(|one| one.manager);
+                if name.contains("cofferdam") || writers.any(|writer| writer.starts_with("cofferdam")) {
+                    let namespace = object.metadata.namespace.unwrap_or_default();
+                    found.insert(format!("{} {namespace}/{name}", resource.kind));
+                }
+            }
+        }
+        found
+    }
+
+    /// What is there now and was not there before. The cluster's own controllers take what belonged to what is gone.
+    pub async fn left(&self, before: &BTreeSet<String>) -> Vec<String> {
+        let begun = Instant::now();
+        loop {
+            let left: Vec<String> = self.ours().await.difference(before).cloned().collect();
+            if left.is_empty() || begun.elapsed() > SLOWEST_REMOVAL {
+                return left;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
     }
 
     /// Takes away what the test has made.

@@ -16,6 +16,7 @@ pub(crate) static CHECK: Check = Check {
     purposes: &[],
     depends_on: &[],
     fixes: &[
+        Fix::cofferdam("cofferdam cluster update -n {cluster} -g {group} --enable-managed-identity"),
         Fix::az("az aks update --name {cluster} -g {group} --enable-managed-identity"),
         Fix::person(
             "See https://learn.microsoft.com/azure/aks/use-managed-identity#update-an-existing-aks-cluster-to-use-a-managed-identity",

@@ -99,6 +99,9 @@ const LARGEST_EXPORT: usize = 16 * 1024 * 1024;
 /// be too much for one document is refused, not cut off.
 async fn export(call: &Call<'_>) -> Result<Reply, Failure> {
     let vault = call.scope()?;
+    if call.app.store.resource(vault).await?.is_none() {
+        return Err(ArmError::not_found(vault).into());
+    }
     let filter = call.filter()?;
     check(&filter)?;
     let most = call.app.quotas.exported_jobs;

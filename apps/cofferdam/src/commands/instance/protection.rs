@@ -2,9 +2,9 @@
 
 use super::Which;
 use crate::{
-    exit::{Failure, Outcome},
-    managed::{Consent, Session},
-    wait,
+    exit::{Exit, Failure, Outcome},
+    managed::{Consent, Session, follow},
+    note, wait,
 };
 use arm::ResourceId;
 use clap::Args;
@@ -30,6 +30,29 @@ pub async fn stop(args: StopArgs, action: &str, session: &Session) -> Outcome {
         request = request.with(args.consent.within(json!({}), ""));
     }
     session.act("stopping backups", &format!("stopped backups of {}", id.name()), request).await
+}
+
+#[derive(Debug, Args)]
+pub struct SyncArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Default, or ForceResync: the cluster looks at all its prerequisites again too
+    #[arg(long, value_parser = ["Default", "ForceResync"], default_value = "Default", value_name = "TYPE")]
+    sync_type: String,
+}
+
+/// `sync`: what was found is in its job, whose exit code this has.
+pub async fn sync(args: SyncArgs, session: &Session) -> Outcome {
+    let id = args.which.id(session).await?;
+    let body = json!({"syncType": args.sync_type});
+    let request = Request::post(format!("{id}/sync"), versions::DATA_PROTECTION).with(body);
+    match session.run(&format!("looking at {}", id.name()), &request).await? {
+        Some(result) => follow::follow(session, &result, true).await,
+        None => {
+            note!("accepted; find its job with `cofferdam job list --operation SyncProtection`");
+            Ok(Exit::Done)
+        }
+    }
 }
 
 /// `resume`: which way depends on how it was stopped.

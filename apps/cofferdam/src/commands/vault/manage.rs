@@ -1,5 +1,6 @@
 //! `cofferdam vault create …`: Backup vaults, by way of the management API.
 
+use super::deleted;
 use crate::{
     cluster::ClusterArgs,
     commands::location::setting,
@@ -22,14 +23,19 @@ pub enum Managed {
     Update(UpdateArgs),
     /// Delete one that protects nothing any more
     Delete(Deletion<Which>),
+    /// Bring a deleted one back, with its settings and policies and a new identity
+    Undelete(deleted::UndeleteArgs),
+    /// Vaults that are deleted and not gone yet
+    #[command(visible_alias = "deleted-vault")]
+    Deleted(deleted::DeletedArgs),
 }
 
 #[derive(Debug, Args)]
 pub struct Which {
     #[command(flatten)]
-    session: SessionArgs,
+    pub(super) session: SessionArgs,
     #[command(flatten)]
-    vault: VaultName,
+    pub(super) vault: VaultName,
 }
 
 #[derive(Debug, Args)]
@@ -156,6 +162,8 @@ pub async fn run(command: Managed, cluster: &ClusterArgs, format: Format) -> Out
             let session = Session::open(&args.which.session, cluster, format)?;
             session.delete(&Kind::VAULT, args.which.vault.id(&session)?.as_str(), &args.confirm).await
         }
+        Managed::Undelete(args) => deleted::undelete(args, cluster, format).await,
+        Managed::Deleted(args) => deleted::run(args, cluster, format).await,
         Managed::List(args) => {
             let session = Session::open(&args.session, cluster, format)?;
             let scope = match &args.group {

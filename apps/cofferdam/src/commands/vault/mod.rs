@@ -2,6 +2,7 @@
 
 mod backups;
 mod credential;
+mod deleted;
 mod file;
 mod keys;
 mod left;

@@ -81,11 +81,14 @@ pub async fn put(call: &Call<'_>) -> Result<Reply, Failure> {
             found.as_ref().map(|found| &found.document).or(back.as_ref().map(|back| &back.document.vault));
         let location =
             tracked::location_of(name, before.map(|one| one.location.as_str()), given.location.as_deref())?;
-        let record = changed(call, &id, before, location, &given, Says::All, &mut changes).await?;
-        changes.insert(0, write(&id, &record, expected)?);
+        let mut record = changed(call, &id, before, location, &given, Says::All, &mut changes).await?;
         if let Some(back) = &back {
+            if given.tags.is_none() {
+                record.tags.clone_from(&back.document.vault.tags);
+            }
             changes.extend(deleted::come_back(back, &id)?);
         }
+        changes.insert(0, write(&id, &record, expected)?);
         let version = found.as_ref().map_or(1, |found| found.version + 1);
         let operation = finished(call, "Microsoft.DataProtection/backupVaults/write", &id);
         changes.push(Change::Begin(operation.clone()));
