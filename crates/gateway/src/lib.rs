@@ -22,6 +22,7 @@ pub use forward::Gateway;
 pub use health::Health;
 pub use run::{Config, RunError, TokenFile, run};
 pub use secret::SecretStore;
+pub use tunnel::{EgressPart, EgressProxy};
 
 /// Namespace of the ServiceAccounts, which holds nothing else.
 pub const ACCESS_NAMESPACE: &str = "cofferdam-trusted-access";

@@ -1,6 +1,9 @@
 //! `cofferdam cluster`: connect clusters to the vault, which sees them as managed clusters.
 
+mod compare;
 mod connect;
+mod manifest;
+mod wish;
 
 use crate::{
     cluster::ClusterArgs,
