@@ -630,21 +630,29 @@ fn an_owner_with_keys_connects_to_a_vault_without_packages_through_a_proxy_that_
     std::fs::write(&trust, keys.to_string()).unwrap();
     std::fs::write(&proxy, "https://me:word@proxy.corp:3129\n").unwrap();
     let connect = ["cluster", "connect", "-n", "shop", "-g", "g"];
-    let mine =
-        ["--trust", text(&trust), "--registry", "https://registry.corp", "--image", "registry.corp/c:1"];
     let authorities = file("tls/ca.crt");
+    let mine = [
+        ["--trust", text(&trust)],
+        ["--registry", "https://registry.corp"],
+        ["--registry-ca", text(&authorities)],
+        ["--image", "registry.corp/c:1"],
+    ]
+    .concat();
     let way = ["--https-proxy-file", text(&proxy), "--no-proxy", ".corp", "--proxy-ca", text(&authorities)];
 
     let (plain, no_password) =
         world.refused(&[&connect[..], &["--https-proxy", "http://me:word@p:1"]].concat());
     let (_, no_list) =
         world.refused(&[&connect[..], &["--https-proxy", "http://p:1", "--no-proxy", "a b"]].concat());
+    let no_ca = ["--trust", text(&trust), "--registry", "https://r", "--registry-ca", text(&trust)];
+    let (_, no_ca) = world.refused(&[&connect[..], &no_ca].concat());
     let nothing_made = world.json(&["cluster", "list"]);
     let yielded = world.json(&[&connect[..], &mine, &way].concat());
 
     assert_eq!(plain, 2, "{no_password}");
     assert!(no_password.contains("--https-proxy-file") && !no_password.contains("me:word"), "{no_password}");
     assert!(no_list.contains("--no-proxy:"), "{no_list}");
+    assert!(no_ca.contains("no certificates"), "{no_ca}");
     assert_eq!(nothing_made, Value::Array(Vec::new()), "a bad flag is found before anything is made");
     let all = yielded["manifest"].as_array().unwrap();
     let find = |kind: &str, name: &str| {

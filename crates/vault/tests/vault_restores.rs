@@ -96,6 +96,9 @@ async fn a_restore_to_another_subscription_completes_only_where_the_vault_allows
     let (store, now) = (it.world.app.store.clone(), it.world.clock.now());
     let added = people::add_subscription(store.as_ref(), "other", &admin.client_id, None, now).await.unwrap();
     let subscription = added.id;
+    let again = people::add_subscription(store.as_ref(), "OTHER", &admin.client_id, None, now).await;
+    let audited = store.audit(0, 1_000).await.unwrap();
+    let audited = audited.iter().filter(|row| row.record.contains("add subscription")).count();
     let target =
         format!("{subscription}/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/two");
     let switch = async |state: &str| {
@@ -119,6 +122,8 @@ async fn a_restore_to_another_subscription_completes_only_where_the_vault_allows
         let code = "UserErrorCrossSubscriptionRestoreNotAllowed";
         assert_eq!((refused.status, refused.code()), (403, code), "{refused:?}");
     }
+    assert!(matches!(again, Err(people::PeopleError::SubscriptionExists(..))), "{again:?}");
+    assert_eq!(audited, 1);
     let code = "UserErrorKubernetesBackupExtensionNotFoundError";
     assert_eq!((nowhere.status, nowhere.code()), (400, code), "there is no such cluster yet: {nowhere:?}");
     assert_eq!((on.status, &job["properties"]["status"]), (202, &json!("Completed")), "{job}");

@@ -81,6 +81,11 @@ pub async fn run(args: ConnectArgs, session: &Session, cluster: &ClusterArgs) ->
         }
     };
     let (connection, manifest) = yielded;
+    if own.proxy.is_some() {
+        note!(
+            "extensions have settings of their own for the way out; the Backup Extension: proxy.https, proxy.except"
+        );
+    }
     match client {
         Some(client) => {
             apply::apply(&client, &manifest, |_| true).await?;

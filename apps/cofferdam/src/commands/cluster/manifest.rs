@@ -19,6 +19,8 @@ pub struct Own {
     pub trust: Option<Trust>,
     /// Where packages may come from; the vault when empty.
     pub registries: Vec<String>,
+    /// Authorities of those registries, beside the vault's.
+    pub registry_authorities: Option<String>,
     /// The packages that the agent may get rights for.
     pub packages: Vec<Package>,
     /// The way out of the cluster. The vault does not hear of it.
@@ -58,7 +60,10 @@ impl Own {
             image: self.image.clone().unwrap_or_else(|| IMAGE.to_owned()),
             trust: trust.clone(),
             registries: if self.registries.is_empty() { vec![vault] } else { self.registries.clone() },
-            authorities: Some(field(answer, "authorities")?.to_owned()),
+            authorities: Some(match &self.registry_authorities {
+                Some(more) => format!("{}\n{more}\n", field(answer, "authorities")?.trim_end()),
+                None => field(answer, "authorities")?.to_owned(),
+            }),
         })
     }
 
@@ -102,6 +107,7 @@ impl Own {
             image: self.image.clone(),
             trust: self.trust.clone(),
             registries: self.registries.clone(),
+            registry_authorities: self.registry_authorities.clone(),
             packages: self.packages.clone(),
             proxy: self.proxy.clone(),
         }

@@ -19,7 +19,14 @@ fn trust() -> Trust {
 }
 
 fn own(packages: Vec<Package>) -> Own {
-    Own { image: None, trust: None, registries: Vec::new(), packages, proxy: None }
+    Own {
+        image: None,
+        trust: None,
+        registries: Vec::new(),
+        registry_authorities: None,
+        packages,
+        proxy: None,
+    }
 }
 
 /// What a vault answers that offers these packages.
@@ -106,6 +113,7 @@ fn with_keys_of_its_own_a_cluster_takes_no_more_than_token_address_and_authoriti
     lies["manifest"] = json!([{"kind": "ClusterRoleBinding", "metadata": {"name": "evil"}}]);
     let mut mine = own(vec![built_in()]);
     mine.trust = Some(trust());
+    mine.registry_authorities = Some("MORE".into());
 
     let (documents, chosen) = mine.documents(&lies).unwrap();
 
@@ -118,6 +126,7 @@ fn with_keys_of_its_own_a_cluster_takes_no_more_than_token_address_and_authoriti
     let config = &find("ConfigMap", "cofferdam-agent").unwrap()["data"];
     let kept = Trust::parse(config["trust.json"].as_str().unwrap().as_bytes()).unwrap();
     assert_eq!(Some(&kept), mine.trust.as_ref());
+    assert_eq!(config["registry-ca.crt"], "PEM\nMORE\n");
     let pod = &find("Deployment", "cofferdam-agent").unwrap()["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(pod["image"], IMAGE);
     assert!(pod["args"].to_string().contains("--registry=https://vault.example:8443"), "{pod}");

@@ -16,6 +16,9 @@ pub struct WishArgs {
     /// A registry that packages may come from; may be repeated; the vault itself when absent
     #[arg(long = "registry", value_name = "URL", requires = "trust")]
     registries: Vec<String>,
+    /// Certificate authorities of those registries, PEM, beside those of the system and of the vault
+    #[arg(long, value_name = "FILE", requires = "registries")]
+    registry_ca: Option<PathBuf>,
     /// A package beside the Backup Extension that the agent may install, as it was built from; may be repeated
     #[arg(long = "package", value_name = "FILE")]
     packages: Vec<PathBuf>,
@@ -53,6 +56,7 @@ impl WishArgs {
             image: self.image.clone(),
             trust,
             registries: self.registries.clone(),
+            registry_authorities: self.registry_ca.as_deref().map(authorities).transpose()?,
             packages,
             proxy: self.proxy()?,
         })
@@ -96,6 +100,17 @@ impl WishArgs {
 fn built_in() -> Result<Package, Failure> {
     let package = extension::manifests::package(env!("CARGO_PKG_VERSION"), "any").map_err(Failure::failed)?;
     Package::parse(package.to_string().as_bytes()).map_err(|error| Failure::failed(error.what))
+}
+
+/// Those of registries; the agent would not start with something else.
+fn authorities(path: &Path) -> Result<String, Failure> {
+    let pem = read_file(path)?;
+    let judged = agent::HttpRegistry::new(agent::Registries::default(), Some(pem.as_bytes()));
+    match judged {
+        Ok(_) if pem.contains("-----BEGIN CERTIFICATE-----") => Ok(pem),
+        _ => Err(wrong(path, "it holds no certificates in PEM form")
+            .next("Name the right file with `--registry-ca`.")),
+    }
 }
 
 fn trusted(path: &Path) -> Result<Trust, Failure> {
