@@ -11,7 +11,7 @@ use vault::{
 };
 use world::{
     Answer, Person,
-    protected::{POINT, Protected, audit},
+    protected::{POINT, Protected},
 };
 
 /// An instance with a recovery point.

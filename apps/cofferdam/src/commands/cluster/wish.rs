@@ -69,7 +69,7 @@ impl WishArgs {
             (None, None) => None,
         };
         let Some((url, flag)) = url else {
-            let alone = if self.no_proxy.is_some() { Some("--no-proxy") } else { None };
+            let alone = self.no_proxy.as_ref().map(|_| "--no-proxy");
             return match alone.or(self.proxy_ca.as_ref().map(|_| "--proxy-ca")) {
                 Some(flag) => Err(Failure::usage(format!("{flag} means nothing without a proxy"))
                     .next("Name the proxy with `--https-proxy` or `--https-proxy-file`.")),
