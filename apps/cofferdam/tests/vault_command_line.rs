@@ -228,6 +228,34 @@ fn roles_are_given_once_listed_and_taken() {
 }
 
 #[test]
+fn another_subscription_is_made_on_the_vaults_machine_and_is_its_owners_at_once() {
+    let world = World::signed_in();
+    let owner = world.credential()["clientId"].as_str().unwrap().to_owned();
+    let data = ["-o", "json", "--data", text(&world.served.data)];
+    let add = ["vault", "add-subscription", "Second site", "--owner"];
+
+    let made: Value = serde_json::from_str(&world.done(&[&add[..], &[&owner], &data].concat())).unwrap();
+    let id = made["subscriptionId"].as_str().unwrap();
+    let (_, twice) = world.refused(&[&add[..], &[&owner], &data].concat());
+    let (_, nobody) =
+        world.refused(&[&["vault", "add-subscription", "x", "--owner", "none"], &data[..]].concat());
+    let group = world.json(&["group", "create", "-n", "there", "-l", "local", "--subscription", id]);
+    world.sign_in();
+    let listed = world.json(&["account", "list"]);
+    let later = world.done(&[&["vault", "add-principal", "later", "--role", "Reader"], &data[..]].concat());
+
+    assert_eq!(group["id"], format!("/subscriptions/{id}/resourceGroups/there"));
+    assert!(twice.contains("Second site") && twice.contains("already"), "{twice}");
+    assert!(nobody.contains("no principal none"), "{nobody}");
+    assert_eq!(listed.as_array().unwrap().len(), 2, "{listed}");
+    assert!(listed.to_string().contains("Second site"), "{listed}");
+    let later: Value = serde_json::from_str(&later).unwrap();
+    let assigned = ["role", "assignment", "list", "--all", "--assignee", later["objectId"].as_str().unwrap()];
+    let scope = world.json(&assigned)[0]["properties"]["scope"].clone();
+    assert_eq!(scope, format!("/subscriptions/{}", world.subscription()), "the first one stays the default");
+}
+
+#[test]
 fn who_may_not_is_told_which_right_is_missing() {
     let world = World::signed_in();
     world.done(&[
@@ -539,6 +567,7 @@ fn a_cluster_is_connected_by_a_manifest_and_lets_a_vault_in() {
     assert!(manifest.starts_with("---\n") && manifest.contains("kind: Deployment"), "{manifest}");
     assert!(!manifest.contains(again["token"].as_str().unwrap()), "a token serves once");
     assert!(told(&printed).contains("keep it from others"));
+    assert!(told(&printed).contains("the vault chose: image cofferdam/cofferdam:"), "{}", told(&printed));
     assert_eq!(bound["properties"]["sourceResourceId"], vault["id"]);
     assert!(table.contains("backuprb"), "{table}");
     assert_eq!(roles[0]["name"], "backup-operator");
@@ -571,8 +600,68 @@ fn a_vault_without_packages_says_so_instead_of_printing_nothing() {
 
     let (code, said) = world.refused(&["cluster", "connect", "-n", "shop", "-g", "g"]);
 
-    assert_eq!(code, 1, "{said}");
-    assert!(said.contains("--packages"), "{said}");
+    assert_ne!(code, 0, "{said}");
+    assert!(said.contains("--packages") && said.contains("deleted again"), "{said}");
+    assert_eq!(world.json(&["cluster", "list"]), Value::Array(Vec::new()));
+}
+
+#[test]
+fn an_owner_with_keys_connects_to_a_vault_without_packages_through_a_proxy_that_the_vault_does_not_know() {
+    let world = World::signed_in();
+    world.done(&["group", "create", "-n", "g", "-l", "local"]);
+    world.done(&["provider", "register", "-n", "Microsoft.ContainerService", "--wait"]);
+    let file = |name: &str| world.served.data.join(name);
+    let (key, public, trust, proxy) = (file("key"), file("key.pub"), file("trust.json"), file("proxy"));
+    world.done(&["extension-package", "key", "--private", text(&key), "--public", text(&public)]);
+    let keys = serde_json::json!({"keys": [{"publicKey": std::fs::read_to_string(&public).unwrap(),
+        "types": ["microsoft.dataprotection.kubernetes"]}]});
+    std::fs::write(&trust, keys.to_string()).unwrap();
+    std::fs::write(&proxy, "https://me:word@proxy.corp:3129\n").unwrap();
+    let connect = ["cluster", "connect", "-n", "shop", "-g", "g"];
+    let authorities = file("tls/ca.crt");
+    let mine = [
+        ["--trust", text(&trust)],
+        ["--registry", "https://registry.corp"],
+        ["--registry-ca", text(&authorities)],
+        ["--image", "registry.corp/c:1"],
+    ]
+    .concat();
+    let way = ["--https-proxy-file", text(&proxy), "--no-proxy", ".corp", "--proxy-ca", text(&authorities)];
+
+    let (plain, no_password) =
+        world.refused(&[&connect[..], &["--https-proxy", "http://me:word@p:1"]].concat());
+    let (_, no_list) =
+        world.refused(&[&connect[..], &["--https-proxy", "http://p:1", "--no-proxy", "a b"]].concat());
+    let no_ca = ["--trust", text(&trust), "--registry", "https://r", "--registry-ca", text(&trust)];
+    let (_, no_ca) = world.refused(&[&connect[..], &no_ca].concat());
+    let nothing_made = world.json(&["cluster", "list"]);
+    let yielded = world.json(&[&connect[..], &mine, &way].concat());
+
+    assert_eq!(plain, 2, "{no_password}");
+    assert!(no_password.contains("--https-proxy-file") && !no_password.contains("me:word"), "{no_password}");
+    assert!(no_list.contains("--no-proxy:"), "{no_list}");
+    assert!(no_ca.contains("no certificates"), "{no_ca}");
+    assert_eq!(nothing_made, Value::Array(Vec::new()), "a bad flag is found before anything is made");
+    let all = yielded["manifest"].as_array().unwrap();
+    let find = |kind: &str, name: &str| {
+        all.iter().find(|one| one["kind"] == kind && one["metadata"]["name"] == name).unwrap()
+    };
+    let url = "https://me:word@proxy.corp:3129";
+    assert_eq!(find("Secret", "cofferdam-proxy")["stringData"]["HTTPS_PROXY"], url);
+    assert_eq!(find("Secret", "cofferdam-enrolment")["stringData"]["token"], yielded["token"]);
+    let authorities = &find("ConfigMap", "cofferdam-vault-ca")["data"];
+    assert!(authorities["proxy-ca.crt"].as_str().unwrap().contains("BEGIN CERTIFICATE"));
+    for name in ["cofferdam-agent", "cofferdam-gateway"] {
+        let container = &find("Deployment", name)["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!(container["image"], "registry.corp/c:1");
+        assert_eq!(container["env"][0]["valueFrom"]["secretKeyRef"]["name"], "cofferdam-proxy", "{name}");
+        assert_eq!(container["env"][1], serde_json::json!({"name": "NO_PROXY", "value": ".corp"}), "{name}");
+        assert!(container["args"].to_string().contains("--proxy-ca="), "{name}");
+        assert!(!container.to_string().contains("word"), "{name}");
+    }
+    let agent = find("Deployment", "cofferdam-agent").to_string();
+    assert!(agent.contains("--registry=https://registry.corp\""), "{agent}");
+    find("ClusterRole", "cofferdam-agent:microsoft.dataprotection.kubernetes");
 }
 
 #[test]

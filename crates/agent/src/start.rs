@@ -29,6 +29,8 @@ pub struct Settings {
     pub vault: String,
     /// The authorities that sign its certificate; PEM.
     pub authorities: PathBuf,
+    /// The authorities that sign an egress proxy's certificate; PEM.
+    pub proxy_authorities: Option<PathBuf>,
     /// The agent's namespace.
     pub namespace: String,
     /// The file that the enrolment token is mounted as.
@@ -69,15 +71,22 @@ pub async fn start(
     let read =
         |path: &PathBuf| std::fs::read(path).map_err(|error| StartError::File { path: path.clone(), error });
     let target = Target::of_url(&settings.vault)?;
-    let authorities = Authorities::from_pem(&String::from_utf8_lossy(&read(&settings.authorities)?))?;
+    let of_vault = read(&settings.authorities)?;
+    let authorities = Authorities::from_pem(&String::from_utf8_lossy(&of_vault))?;
+    let of_proxy = settings.proxy_authorities.as_ref().map(read).transpose()?.unwrap_or_default();
+    let beside = |pem: &[u8]| [pem, b"\n", &of_proxy].concat();
+    let of_proxies = Authorities::from_pem(&String::from_utf8_lossy(&beside(&of_vault)))?;
     let trust = Trust::parse(&read(&settings.trust)?)?;
     let allowed = Registries::parse(&settings.registries).map_err(StartError::Registry)?;
     let certificates = settings.registry_authorities.as_ref().map(read).transpose()?;
+    // Packages come through the proxy too. Whoever is taken for a registry gains nothing: packages are pinned and signed.
+    let certificates = Some(beside(&certificates.unwrap_or_default()));
     let certificates = certificates.filter(|pem| !pem.trim_ascii().is_empty());
     let registry = HttpRegistry::new(allowed, certificates.as_deref()).map_err(StartError::Registry)?;
     let store = Arc::new(SecretStore::new(client.clone(), &settings.namespace, NAME));
     let (vault, keeper) = tunnelled(target.authority());
-    let dialler = Dialler::new(target, authorities, Proxy::from_env(), clock.clone());
+    let dialler =
+        Dialler::new(target, authorities, Proxy::from_env(), clock.clone()).trusting_proxies_of(of_proxies);
     let link = Link::new(dialler, store, Arc::new(TokenFile(settings.token)), Part::Agent, clock.clone());
     let config = Config { namespace: settings.namespace, trust };
     let agent = Agent::new(client, config, Arc::new(registry), clock);

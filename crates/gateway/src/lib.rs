@@ -24,6 +24,7 @@ pub use health::Health;
 pub use repairs::Repairs;
 pub use run::{Config, RunError, TokenFile, run};
 pub use secret::SecretStore;
+pub use tunnel::{EgressPart, EgressProxy};
 
 /// Namespace of the ServiceAccounts, which holds nothing else.
 pub const ACCESS_NAMESPACE: &str = "cofferdam-trusted-access";

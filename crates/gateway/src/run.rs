@@ -27,6 +27,8 @@ pub struct Config {
     pub vault: String,
     /// The authorities that sign its certificate, and a proxy's; PEM.
     pub authorities: PathBuf,
+    /// The authorities that sign a proxy's certificate and count for nothing else; PEM.
+    pub proxy_authorities: Option<PathBuf>,
     /// Namespace of the Secret with the gateway's credential.
     pub namespace: String,
     /// The file that the enrolment token is mounted as.
@@ -39,7 +41,7 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The file of authorities.
-    #[error("could not read the vault's authorities from {path}: {error}")]
+    #[error("could not read the authorities in {path}: {error}")]
     Authorities {
         /// Which file.
         path: PathBuf,
@@ -93,9 +95,15 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), RunError> {
     let target = Target::of_url(&config.vault)?;
-    let authorities = std::fs::read_to_string(&config.authorities)
-        .map_err(|error| RunError::Authorities { path: config.authorities.clone(), error })?;
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path).map_err(|error| RunError::Authorities { path: path.clone(), error })
+    };
+    let authorities = read(&config.authorities)?;
     let trust = Trust::from_pem(&authorities)?;
+    let of_proxies = match &config.proxy_authorities {
+        Some(path) => Trust::from_pem(&format!("{authorities}\n{}", read(path)?))?,
+        None => trust.clone(),
+    };
     let api = ApiServer::new(&cluster)?;
     // Its own calls are short ones. What it carries may take hours.
     cluster.read_timeout = Some(OWN_CALLS);
@@ -110,7 +118,8 @@ pub async fn run(
     tokio::spawn(Repairs::default().keep(gateway.clone(), stop.clone()));
     let store = Arc::new(SecretStore::new(own, &config.namespace, NAME));
     let token = Arc::new(TokenFile(config.token));
-    let dialler = Dialler::new(target, trust, Proxy::from_env(), clock.clone());
+    let dialler =
+        Dialler::new(target, trust, Proxy::from_env(), clock.clone()).trusting_proxies_of(of_proxies);
     let link = Link::new(dialler, store, token, Part::Gateway, clock);
     link.keep(GATEWAY, &stop, |standing| {
         let (gateway, health) = (gateway.clone(), health.clone());

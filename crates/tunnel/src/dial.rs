@@ -44,6 +44,7 @@ pub struct Dialler {
     target: Target,
     trust: Trust,
     proxy: Proxy,
+    proxy_trust: Trust,
     clock: Arc<dyn Clock>,
 }
 
@@ -124,7 +125,12 @@ impl Target {
 impl Dialler {
     /// Reaches `target`, trusting `trust` alone: the same authorities count for a proxy that is reached over TLS.
     pub fn new(target: Target, trust: Trust, proxy: Proxy, clock: Arc<dyn Clock>) -> Self {
-        Self { target, trust, proxy, clock }
+        Self { target, proxy_trust: trust.clone(), trust, proxy, clock }
+    }
+
+    /// With other authorities for a proxy that is reached over TLS. Those do not count for the vault.
+    pub fn trusting_proxies_of(self, trust: Trust) -> Self {
+        Self { proxy_trust: trust, ..self }
     }
 
     /// Where it dials.
@@ -153,7 +159,7 @@ impl Dialler {
         let place = authority(&via.host, via.port);
         let tcp = tcp(&via.host, via.port).await?;
         let mut stream: Box<dyn Stream> = if via.secure {
-            let config = tls::client(&self.trust, None, b"", self.clock.clone())?;
+            let config = tls::client(&self.proxy_trust, None, b"", self.clock.clone())?;
             Box::new(secure(config, &via.host, &place, Box::new(tcp)).await?)
         } else {
             Box::new(tcp)
@@ -248,7 +254,7 @@ fn tls_remedy(error: &io::Error) -> &'static str {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match tls {
         Some(rustls::Error::InvalidCertificate(_)) => {
-            "the file of the vault's authorities must hold the one that signed this certificate; that of an intercepting proxy does not count unless it is in there"
+            "the file of the vault's authorities must hold the one that signed this certificate, or for a proxy that of `--proxy-ca`; that of an intercepting proxy does not count"
         }
         Some(rustls::Error::AlertReceived(_)) => {
             "the other end refused: if the cluster was disconnected, connect it anew"

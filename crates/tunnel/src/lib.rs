@@ -12,6 +12,7 @@ mod backoff;
 mod body;
 pub mod credential;
 pub mod dial;
+mod egress;
 pub mod enrol;
 pub mod link;
 mod name;
@@ -24,6 +25,7 @@ pub mod wire;
 
 pub use backoff::pause;
 pub use body::{Body, BoxError, boxed, empty, full};
+pub use egress::{EgressPart, EgressProblem, EgressProxy};
 pub use name::{ConnectionId, NameError, Part, PeerName};
 pub use proxy::Proxy;
 pub use replica::ReplicaId;

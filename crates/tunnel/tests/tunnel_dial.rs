@@ -88,6 +88,26 @@ async fn a_proxy_over_tls_needs_its_authority_in_the_file() {
 }
 
 #[tokio::test]
+async fn a_proxys_own_authority_counts_for_the_proxy_and_not_for_the_vault() {
+    let vault = Vault::start().await;
+    let private = ServerAuthority::make();
+    let proxy = ConnectProxy::start("me:x", Some(&private)).await;
+    let through = |of_vault: &str| {
+        let proxy = Proxy::of(&format!("https://me:x@localhost:{}", proxy.port), "");
+        let of_proxy = format!("{}{}", vault.servers.certificate, private.certificate);
+        vault
+            .dialler_through(proxy, Trust::from_pem(of_vault).unwrap(), vault.port)
+            .trusting_proxies_of(Trust::from_pem(&of_proxy).unwrap())
+    };
+
+    reaches(&vault, &through(&vault.servers.certificate)).await.unwrap();
+    let not_the_vault = reaches(&vault, &through(&private.certificate)).await.unwrap_err();
+
+    assert!(matches!(not_the_vault, DialError::Handshake { .. }), "{not_the_vault}");
+    assert_eq!(proxy.tunnels.load(Ordering::Relaxed), 2, "both came through the proxy");
+}
+
+#[tokio::test]
 async fn a_server_that_another_authority_signed_is_no_vault() {
     let vault = Vault::start().await;
     let other = ServerAuthority::make();

@@ -1,5 +1,7 @@
 //! What a person applies to connect a cluster. The vault knows no Kubernetes: the program that serves it supplies this.
 
+pub use tunnel::EgressProxy;
+
 use serde_json::Value;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -14,11 +16,13 @@ pub struct ConnectSettings {
     pub token: Zeroizing<String>,
     /// The image of agent and gateway, where the operator chose another one than the program's own.
     pub image: Option<String>,
+    /// The egress proxy of agent and gateway, where there is one.
+    pub proxy: Option<EgressProxy>,
 }
 
 /// Writes the documents that connect a cluster, in the order in which they are applied.
 pub trait ConnectManifests: Send + Sync + fmt::Debug {
-    /// The documents; an error says what the operator has to put right.
+    /// The documents; none when this vault connects no clusters. An error says what the operator has to put right.
     fn documents(&self, settings: &ConnectSettings) -> Result<Vec<Value>, String>;
 }
 
@@ -37,6 +41,7 @@ impl fmt::Debug for ConnectSettings {
         f.debug_struct("ConnectSettings")
             .field("vault", &self.vault)
             .field("image", &self.image)
+            .field("proxy", &self.proxy)
             .finish_non_exhaustive()
     }
 }

@@ -4,9 +4,10 @@
 use crate::{
     accounts::{PasswordError, client_id_of, hash_password},
     api::keep_administrator,
-    bootstrap::{BootstrapError, audit, role_named},
+    bootstrap::{BootstrapError, OWNER, audit, role_named},
     store::{
         AssignmentRecord, Change, ClientSecret, Grants, Principal, PrincipalKind, Store, StoreError, Stores,
+        Subscription,
     },
     trust::external_client_id,
 };
@@ -17,6 +18,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 const LONGEST_NAME: usize = 100;
+const LONGEST_SUBSCRIPTION: usize = 64;
 
 /// Why an account could not be made or changed.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,14 @@ pub enum PeopleError {
     /// The name.
     #[error("{0:?} is no name: 1 to {LONGEST_NAME} letters, digits and any of .-_@+, and no more")]
     Name(String),
+    /// The name of a subscription.
+    #[error(
+        "{0:?} is no name of a subscription: 1 to {LONGEST_SUBSCRIPTION} characters, no space first or last"
+    )]
+    Subscription(String),
+    /// There is such a subscription.
+    #[error("there is a subscription {0} or {1} already; choose another name and id")]
+    SubscriptionExists(String, String),
     /// It is there already.
     #[error("{0} exists already; remove it first, or choose another name")]
     Exists(String),
@@ -96,13 +106,7 @@ pub async fn set_password(
 
 /// Removes a principal, by the name of a person, a client id or an object id. Its tokens count no more from now on.
 pub async fn remove(store: &dyn Store, given: &str, now: Timestamp) -> Result<Principal, PeopleError> {
-    let mut found = stored(store.principal(given).await)?;
-    for client in [given.to_owned(), client_id_of(given)] {
-        if found.is_none() {
-            found = stored(store.principal_of_client(&client).await)?;
-        }
-    }
-    let principal = found.ok_or_else(|| PeopleError::Unknown(given.to_owned()))?;
+    let principal = find(store, given).await?;
     if let Some(resource) = &principal.resource {
         return Err(PeopleError::OfResource(principal.name, resource.to_string()));
     }
@@ -120,6 +124,63 @@ pub async fn remove(store: &dyn Store, given: &str, now: Timestamp) -> Result<Pr
         }
         Err(error) => stored(Err(error)),
     }
+}
+
+/// By the name of a person, a client id or an object id.
+async fn find(store: &dyn Store, given: &str) -> Result<Principal, PeopleError> {
+    let mut found = stored(store.principal(given).await)?;
+    for client in [given.to_owned(), client_id_of(given)] {
+        if found.is_none() {
+            found = stored(store.principal_of_client(&client).await)?;
+        }
+    }
+    found.ok_or_else(|| PeopleError::Unknown(given.to_owned()))
+}
+
+/// Makes another subscription, with an owner: nobody else could give a role in it.
+pub async fn add_subscription(
+    store: &dyn Store,
+    name: &str,
+    owner: &str,
+    id: Option<Uuid>,
+    now: Timestamp,
+) -> Result<Subscription, PeopleError> {
+    check_subscription(name)?;
+    let owner = find(store, owner).await?;
+    let known = stored(store.subscriptions().await)?;
+    if known.is_empty() {
+        return Err(BootstrapError::Nothing.into());
+    }
+    let guid = id.unwrap_or_else(Uuid::new_v4).to_string();
+    let id = ResourceId::subscription(&guid).map_err(|_| BootstrapError::Subscription(guid))?;
+    if known.iter().any(|one| one.name.eq_ignore_ascii_case(name) || one.id == id) {
+        return Err(PeopleError::SubscriptionExists(name.to_owned(), id.to_string()));
+    }
+    let new = Subscription { id: id.clone(), name: name.to_owned(), created_at: now };
+    let mut owning = assignment(&owner.object_id, &RoleId::new(OWNER), &id, now);
+    if owner.kind != PrincipalKind::User
+        && let Some(fields) = owning.document.as_object_mut()
+    {
+        fields.insert("principalType".to_owned(), "ServicePrincipal".into());
+    }
+    let changes = [Change::AddSubscription(new.clone()), Change::Assign(owning)];
+    match store.commit(&changes, &audit("add subscription", &id, now)).await {
+        Ok(()) => Ok(new),
+        Err(StoreError::Conflict(_)) => Err(PeopleError::SubscriptionExists(name.to_owned(), id.to_string())),
+        Err(error) => stored(Err(error)),
+    }
+}
+
+/// What a line can show.
+fn check_subscription(name: &str) -> Result<(), PeopleError> {
+    let fits = |c: char| !c.is_control();
+    if (1..=LONGEST_SUBSCRIPTION).contains(&name.chars().count())
+        && name.trim() == name
+        && name.chars().all(fits)
+    {
+        return Ok(());
+    }
+    Err(PeopleError::Subscription(name.chars().filter(|c| fits(*c)).take(LONGEST_SUBSCRIPTION).collect()))
 }
 
 async fn make(

@@ -13,10 +13,9 @@ use vault::{
     api::clusters::{BACKUP_OPERATOR, ClusterRecord, EnrolmentError, enrolment, find, redeem, split},
     api::{Loaded, load},
     cluster_link::{ClusterAnswer, ClusterLink, ClusterRequest, LinkError},
-    server::Limits,
     store::{AuditEntry, AuditOutcome},
 };
-use world::{Answer, Person, World};
+use world::{Answer, Choices, Person, World};
 
 /// Notes what it is told, and reaches nothing.
 #[derive(Debug, Default)]
@@ -53,8 +52,12 @@ struct Set {
 
 impl Set {
     async fn start() -> Self {
+        Self::choosing(Choices::default()).await
+    }
+
+    async fn choosing(choices: Choices) -> Self {
         let link = Arc::new(FakeLink::default());
-        let world = World::reaching(Limits::default(), link.clone()).await;
+        let world = World::choosing(choices, link.clone()).await;
         for namespace in
             ["Microsoft.ContainerService", "Microsoft.DataProtection", "Microsoft.ManagedIdentity"]
         {
@@ -336,6 +339,58 @@ async fn connecting_yields_a_token_that_is_kept_as_a_hash_alone() {
     assert_eq!((hidden.status, hidden.code()), (404, "InvalidResourceType"));
     let audit = format!("{:?}", store.audit(0, 100).await.unwrap());
     assert!(!audit.contains(secret));
+}
+
+#[tokio::test]
+async fn the_way_out_of_a_cluster_comes_into_the_manifest_and_a_bad_one_changes_nothing() {
+    let set = Set::start().await;
+    let path = set.make("one").await;
+    let connect = format!("{path}/connect");
+    let first = set.connect(&path).await.body["connection"].clone();
+    let bad = [
+        (json!({"httpsProxy": "proxy:3128"}), "httpsProxy"),
+        (json!({"httpsProxy": "http://proxy:3128", "noProxy": "a b"}), "noProxy"),
+        (json!({"httpsProxy": "http://me:word@proxy:3128", "proxyCa": "PEM"}), "proxyCa"),
+        (json!({"noProxy": ".corp"}), "noProxy"),
+        (json!({"manifest": 1}), "manifest"),
+    ];
+
+    for (body, field) in bad {
+        let refused = set.call(Method::POST, &connect, Some(body)).await;
+        let told = (refused.status, refused.body["error"]["target"].clone());
+        assert_eq!(told, (400, json!(field)), "{refused:?}");
+        assert!(!refused.body.to_string().contains("me:word"), "{refused:?}");
+    }
+    let dry = set.call(Method::POST, &connect, Some(json!({"dryRun": true}))).await;
+    let kept = set.found(&first).await.is_some() && set.found(&dry.body["connection"]).await.is_none();
+    let body = json!({"httpsProxy": "http://me:word@proxy:3128", "noProxy": ".corp,10.0.0.0/8"});
+    let answer = set.call(Method::POST, &connect, Some(body)).await;
+
+    assert!(kept, "a refused call and a dry run leave the connection that there is");
+    assert!(dry.body["manifest"][0].is_object(), "{dry:?}");
+    let proxy = &answer.body["manifest"][0]["proxy"];
+    assert_eq!(proxy, &json!(["http://me:word@proxy:3128", ".corp,10.0.0.0/8"]), "{answer:?}");
+    let shown = set.get(&path).await.body.to_string();
+    let audit = format!("{:?}", set.world.app.store.audit(0, 1_000).await.unwrap());
+    assert!(!shown.contains("word") && !audit.contains("me:word"), "the vault does not keep it");
+}
+
+#[tokio::test]
+async fn a_vault_that_has_no_manifest_refuses_and_leaves_the_connection_that_there_is() {
+    let set = Set::choosing(Choices { no_manifests: true, ..Choices::default() }).await;
+    let path = set.make("one").await;
+    let connect = format!("{path}/connect");
+
+    let token = set.call(Method::POST, &connect, Some(json!({"manifest": false}))).await;
+    let refused = set.call(Method::POST, &connect, None).await;
+
+    assert_eq!(token.status, 200, "{token:?}");
+    assert_eq!((token.body.get("manifest"), &token.body["vault"]), (None, &json!(set.world.url)));
+    assert!(token.body["authorities"].as_str().unwrap().contains("BEGIN CERTIFICATE"));
+    assert_eq!((refused.status, refused.code()), (409, "ConnectManifestUnavailable"), "{refused:?}");
+    assert!(refused.body.to_string().contains("--packages"), "{refused:?}");
+    assert!(set.found(&token.body["connection"]).await.is_some(), "the connection was replaced");
+    assert!(set.link.cut.lock().is_empty());
 }
 
 #[tokio::test]

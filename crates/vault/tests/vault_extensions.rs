@@ -112,6 +112,39 @@ async fn a_patch_merges_and_is_over_when_the_agent_has_done_it_and_not_when_it_s
 }
 
 #[tokio::test]
+async fn the_owner_is_told_plainly_where_roles_do_not_count() {
+    let all = Installed::start().await;
+    let account = format!("{}/providers/Microsoft.Storage/storageAccounts/shopstore", all.it.group);
+    let warned = async || {
+        let statuses = all.shown().await["statuses"].clone();
+        statuses.as_array().unwrap().iter().find(|one| one["code"] == "RolesNotEnforced").cloned()
+    };
+
+    let before = warned().await;
+    let fixed = json!({"configurationSettings": {"credentialSecret": "store-keys"}});
+    assert_eq!(all.patch(fixed).await.status, 200);
+    let outside = warned().await.expect("a warning");
+    let mut record = all.record().await.unwrap();
+    for (name, value) in [
+        ("storageAccount", account.rsplit('/').next().unwrap()),
+        ("resourceGroup", "shop"),
+        ("subscriptionId", all.it.world.subscription.as_str()),
+    ] {
+        let key = format!("configuration.backupStorageLocation.config.{name}");
+        record.document.settings.insert(key, value.to_owned());
+    }
+    let store = all.it.world.app.store.clone();
+    store.commit(&[record.write().unwrap()], &world::protected::audit()).await.unwrap();
+    let own_account = warned().await;
+
+    assert_eq!(before, None, "without a fixed credential the pod's identity is used");
+    assert_eq!(outside["level"], "Warning");
+    let message = outside["message"].as_str().unwrap();
+    assert!(message.contains("'store-keys'") && message.contains("do not count there"), "{message}");
+    assert_eq!(own_account, None, "the vault's own accounts enforce roles");
+}
+
+#[tokio::test]
 async fn what_cannot_change_is_refused_with_the_name_of_the_field_and_changes_nothing() {
     let all = Installed::start().await;
     let before = all.record().await.unwrap();

@@ -2,16 +2,16 @@
 
 mod world;
 
-use arm::ResourceId;
-use identity::{Assignment, RoleId};
 use reqwest::Method;
 use serde_json::{Value, json};
 use telemetry::Clock;
-use uuid::Uuid;
-use vault::store::{AssignmentRecord, AuditEntry, AuditOutcome, Change, Subscription};
+use vault::{
+    people,
+    store::{AuditEntry, AuditOutcome},
+};
 use world::{
     Answer, Person,
-    protected::{POINT, Protected, audit},
+    protected::{POINT, Protected},
 };
 
 /// An instance with a recovery point.
@@ -90,20 +90,15 @@ async fn who_may_not_read_the_source_or_the_target_does_not_restore() {
 }
 
 #[tokio::test]
-async fn a_restore_to_another_subscription_is_refused_where_the_vault_does_not_allow_it() {
+async fn a_restore_to_another_subscription_completes_only_where_the_vault_allows_it() {
     let it = backed_up().await;
-    let subscription: ResourceId = "/subscriptions/22222222-2222-4222-8222-222222222222".parse().unwrap();
     let admin = it.world.administrator.clone();
-    let created_at = it.world.clock.now();
-    let added = Subscription { id: subscription.clone(), name: "other".into(), created_at };
-    let owner = Assignment {
-        principal: admin.object_id.clone(),
-        role: RoleId::new(&it.world.role("Owner")),
-        scope: subscription.clone(),
-    };
-    let owner = AssignmentRecord { name: Uuid::new_v4().to_string(), assignment: owner, document: json!({}) };
-    let changes = [Change::AddSubscription(added), Change::Assign(owner)];
-    it.world.app.store.commit(&changes, &audit()).await.unwrap();
+    let (store, now) = (it.world.app.store.clone(), it.world.clock.now());
+    let added = people::add_subscription(store.as_ref(), "other", &admin.client_id, None, now).await.unwrap();
+    let subscription = added.id;
+    let again = people::add_subscription(store.as_ref(), "OTHER", &admin.client_id, None, now).await;
+    let audited = store.audit(0, 1_000).await.unwrap();
+    let audited = audited.iter().filter(|row| row.record.contains("add subscription")).count();
     let target =
         format!("{subscription}/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/two");
     let switch = async |state: &str| {
@@ -115,7 +110,10 @@ async fn a_restore_to_another_subscription_is_refused_where_the_vault_does_not_a
     switch("Disabled").await;
     let off = both(&it, &admin, to(&target)).await;
     switch("Enabled").await;
+    let nowhere = act(&it, &admin, "restore", to(&target)).await;
+    it.connect_another(&target.parse().unwrap()).await;
     let on = act(&it, &admin, "restore", to(&target)).await;
+    let job = it.ended(&it.job_of(&on).await).await;
     switch("PermanentlyDisabled").await;
     let for_ever = both(&it, &admin, to(&target)).await;
     let at_home = act(&it, &admin, "restore", to(it.managed.as_str())).await;
@@ -124,8 +122,13 @@ async fn a_restore_to_another_subscription_is_refused_where_the_vault_does_not_a
         let code = "UserErrorCrossSubscriptionRestoreNotAllowed";
         assert_eq!((refused.status, refused.code()), (403, code), "{refused:?}");
     }
-    // What stands in the way now is that there is no such cluster with an extension.
-    assert_eq!((on.status, on.code()), (400, "UserErrorKubernetesBackupExtensionNotFoundError"), "{on:?}");
+    assert!(matches!(again, Err(people::PeopleError::SubscriptionExists(..))), "{again:?}");
+    assert_eq!(audited, 1);
+    let code = "UserErrorKubernetesBackupExtensionNotFoundError";
+    assert_eq!((nowhere.status, nowhere.code()), (400, code), "there is no such cluster yet: {nowhere:?}");
+    assert_eq!((on.status, &job["properties"]["status"]), (202, &json!("Completed")), "{job}");
+    assert!(job.to_string().contains(&target), "{job}");
+    assert!(!it.cluster.made("restores").is_empty());
     assert_eq!(at_home.status, 202);
 }
 

@@ -2,6 +2,7 @@
 
 use scenarios::{Cluster, LONG, Managed, Person, Vault, wait_until};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// Where the cluster's pods reach the machine that the tests run on; apart from the addresses of other stories.
 const ADDRESS: &str = "10.213.0.2:8453";
@@ -30,13 +31,17 @@ fn package(name: &str, container: &Value) -> Value {
 }
 
 /// The cluster is the vault's.
-fn connected(vault: &Vault, cluster: &Cluster) -> Person {
+fn connected(vault: &Vault, cluster: &Cluster, thirds: &[PathBuf]) -> Person {
     let person = vault.administrator();
     for provider in ["Microsoft.ContainerService", "Microsoft.KubernetesConfiguration"] {
         person.line(&["provider", "register", "-n", provider]);
     }
     person.line(&["group", "create", "-n", "clusters", "-l", "local"]);
-    let manifest = person.line(&["cluster", "connect", "-n", "thirds", "-g", "clusters"]);
+    let mut connect = vec!["cluster", "connect", "-n", "thirds", "-g", "clusters"];
+    for package in thirds {
+        connect.extend(["--package", package.to_str().expect("a plain path")]);
+    }
+    let manifest = person.line(&connect);
     cluster.try_kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &manifest).ok();
     let connected = "properties.cofferdam.connected";
     wait_until("the cluster is connected", LONG, || {
@@ -56,7 +61,9 @@ fn an_extension_whose_pods_crash_or_have_no_image_is_removed_again_and_the_vault
     let thirds = [package("crashing", &crashing), package("imageless", &imageless)];
     let place = tempfile::tempdir().expect("a temporary directory");
     let vault = Vault::offering(place.path(), ADDRESS, &thirds);
-    let person = connected(&vault, &one.0);
+    let packages: Vec<PathBuf> =
+        ["crashing", "imageless"].map(|name| place.path().join(format!("example.{name}.json"))).into();
+    let person = connected(&vault, &one.0, &packages);
 
     for (name, code, words) in [
         ("crashing", "PodsCrash", ["ended with code 7", "the recipe is missing"]),

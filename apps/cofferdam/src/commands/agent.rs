@@ -18,6 +18,9 @@ pub struct AgentArgs {
     /// The certificate authorities of the vault, PEM
     #[arg(long, value_name = "FILE")]
     vault_ca: PathBuf,
+    /// Certificate authorities of an egress proxy that is reached over TLS, PEM; they count for the proxy alone
+    #[arg(long, value_name = "FILE")]
+    proxy_ca: Option<PathBuf>,
     /// The one-time token; needed only until the agent has a certificate
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -37,6 +40,7 @@ pub async fn run(args: AgentArgs, cluster: &ClusterArgs) -> Outcome {
     let settings = Settings {
         vault: args.vault,
         authorities: args.vault_ca,
+        proxy_authorities: args.proxy_ca,
         namespace: cluster.namespace.clone(),
         token: args.token_file,
         trust: args.trust,

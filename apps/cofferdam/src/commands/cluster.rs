@@ -1,7 +1,10 @@
 //! `cofferdam cluster`: connect clusters to the vault, which sees them as managed clusters.
 
+mod compare;
 mod connect;
+mod manifest;
 mod update;
+mod wish;
 
 use crate::{
     cluster::ClusterArgs,

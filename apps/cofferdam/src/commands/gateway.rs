@@ -19,6 +19,9 @@ pub struct GatewayArgs {
     /// Certificate authorities of the vault (and of an egress proxy that is reached over TLS), PEM
     #[arg(long, value_name = "FILE")]
     vault_ca: PathBuf,
+    /// Certificate authorities of an egress proxy that is reached over TLS, PEM; they count for the proxy alone
+    #[arg(long, value_name = "FILE")]
+    proxy_ca: Option<PathBuf>,
     /// One-time token of the connection; may be missing once the gateway has enrolled
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -31,6 +34,7 @@ pub async fn run(args: GatewayArgs, cluster: &ClusterArgs) -> Outcome {
     let config = Config {
         vault: args.vault,
         authorities: args.vault_ca,
+        proxy_authorities: args.proxy_ca,
         namespace: cluster.namespace.clone(),
         token: args.token_file,
         listen: args.listen,

@@ -23,7 +23,11 @@ fn pod(settings: &ConnectSettings) -> Value {
         "--registry-ca=/etc/cofferdam/agent/registry-ca.crt".to_owned(),
     ];
     args.extend(settings.registries.iter().map(|address| format!("--registry={address}")));
-    let env = settings.proxy.as_ref().map_or_else(|| json!([]), |(_, except)| shape::proxy(PROXY, except));
+    let proxy = settings.proxy.as_ref();
+    if proxy.is_some_and(|proxy| proxy.authorities().is_some()) {
+        args.push(shape::PROXY_AUTHORITIES.to_owned());
+    }
+    let env = proxy.map_or_else(|| json!([]), |proxy| shape::proxy(PROXY, proxy.except()));
     json!({
         "serviceAccountName": NAME,
         "terminationGracePeriodSeconds": GRACE,

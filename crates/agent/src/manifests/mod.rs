@@ -9,10 +9,11 @@ use crate::{inventory, start::NAME};
 use gateway::manifests::{GatewaySettings, ProxySettings, shape};
 use packages::{Package, Trust};
 use serde_json::{Value, json};
+use tunnel::EgressProxy;
 
 /// Namespace of agent and gateway.
 pub const NAMESPACE: &str = "kube-system";
-/// ConfigMap with the vault's authorities, key `ca.crt`.
+/// ConfigMap with the vault's authorities, key `ca.crt`, and those of an egress proxy, key `proxy-ca.crt`.
 const AUTHORITIES: &str = "cofferdam-vault-ca";
 /// Secret with the one-time token, key `token`.
 const TOKEN: &str = "cofferdam-enrolment";
@@ -30,8 +31,8 @@ pub struct ConnectSettings {
     pub authorities: String,
     /// The one-time token; none when the manifest is printed for people to read.
     pub token: Option<String>,
-    /// The egress proxy: its URL, and what is reached without it.
-    pub proxy: Option<(String, String)>,
+    /// The egress proxy, where there is one.
+    pub proxy: Option<EgressProxy>,
     /// Whose packages are installed.
     pub trust: Trust,
     /// Addresses of the registries that packages may come from.
@@ -45,14 +46,25 @@ pub struct ConnectSettings {
 /// Everything that a person applies to connect a cluster, in order. Applied again it takes no credential and no
 /// inventory away.
 pub fn connect_manifests(settings: &ConnectSettings) -> Result<Vec<Value>, serde_json::Error> {
-    let mut documents = vec![config_map(AUTHORITIES, "ca.crt", &settings.authorities)];
+    let mut authorities = config_map(AUTHORITIES, "ca.crt", &settings.authorities);
+    let of_proxy = settings.proxy.as_ref().and_then(EgressProxy::authorities);
+    if let (Some(pem), Some(data)) =
+        (of_proxy, authorities.pointer_mut("/data").and_then(Value::as_object_mut))
+    {
+        data.insert("proxy-ca.crt".to_owned(), pem.into());
+    }
+    let mut documents = vec![authorities];
     if let Some(token) = &settings.token {
         documents.push(secret(TOKEN, Some(("token", token))));
     }
     let mut gateway = GatewaySettings::new(&settings.image, &settings.vault);
-    if let Some((url, except)) = &settings.proxy {
-        documents.push(secret(PROXY, Some(("HTTPS_PROXY", url))));
-        gateway.proxy = Some(ProxySettings { secret: PROXY.to_owned(), no_proxy: except.clone() });
+    if let Some(proxy) = &settings.proxy {
+        documents.push(secret(PROXY, Some(("HTTPS_PROXY", proxy.url()))));
+        gateway.proxy = Some(ProxySettings {
+            secret: PROXY.to_owned(),
+            no_proxy: proxy.except().to_owned(),
+            has_authorities: proxy.authorities().is_some(),
+        });
     }
     documents.extend(agent_manifests(settings)?);
     documents.extend(gateway::manifests::render(&gateway)?);

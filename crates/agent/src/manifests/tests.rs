@@ -17,7 +17,7 @@ fn settings() -> ConnectSettings {
         vault: "https://vault.example:8443".into(),
         authorities: "PEM".into(),
         token: Some("id.secret".into()),
-        proxy: Some(("http://user:word@proxy:3128".into(), "10.0.0.0/8".into())),
+        proxy: Some(EgressProxy::new("http://user:word@proxy:3128", Some("10.0.0.0/8"), None).unwrap()),
         trust: Trust::default(),
         registries: vec!["https://registry.example".into()],
         registry_authorities: None,
@@ -63,6 +63,30 @@ fn the_agent_runs_restricted_and_within_the_limits_of_the_original() {
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
     assert_eq!(container["securityContext"]["capabilities"]["drop"][0], "ALL");
     assert!(!container.to_string().contains("word"), "the proxy's password stands in no argument");
+}
+
+#[test]
+fn agent_and_gateway_go_through_the_proxy_and_its_password_stands_in_a_secret_alone() {
+    let authority = rcgen::generate_simple_self_signed(vec!["proxy".to_owned()]).unwrap().cert.pem();
+    let mut settings = settings();
+    let url = "https://user:word@proxy:3129";
+    settings.proxy = Some(EgressProxy::new(url, Some("10.0.0.0/8"), Some(&authority)).unwrap());
+
+    let documents = connect_manifests(&settings).unwrap();
+
+    assert_eq!(find(&documents, "Secret", "cofferdam-proxy")["stringData"]["HTTPS_PROXY"], url);
+    let authorities = &find(&documents, "ConfigMap", "cofferdam-vault-ca")["data"];
+    assert_eq!(authorities, &json!({"ca.crt": "PEM", "proxy-ca.crt": authority}));
+    for name in ["cofferdam-agent", "cofferdam-gateway"] {
+        let container = &find(&documents, "Deployment", name)["spec"]["template"]["spec"]["containers"][0];
+        let from = json!({"name": "HTTPS_PROXY",
+            "valueFrom": {"secretKeyRef": {"name": "cofferdam-proxy", "key": "HTTPS_PROXY"}}});
+        assert_eq!(container["env"], json!([from, {"name": "NO_PROXY", "value": "10.0.0.0/8"}]), "{name}");
+        let args = container["args"].as_array().unwrap();
+        assert!(args.contains(&json!("--proxy-ca=/etc/cofferdam/vault/proxy-ca.crt")), "{name}: {args:?}");
+    }
+    let with_password = documents.iter().filter(|document| document.to_string().contains("word@")).count();
+    assert_eq!(with_password, 1);
 }
 
 #[test]

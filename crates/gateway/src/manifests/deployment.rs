@@ -15,6 +15,17 @@ fn pod(settings: &GatewaySettings) -> Value {
     let resources = &settings.resources;
     let proxy = settings.proxy.as_ref();
     let env = proxy.map_or_else(|| json!([]), |proxy| shape::proxy(&proxy.secret, &proxy.no_proxy));
+    let mut args = vec![
+        "gateway".to_owned(),
+        format!("--vault={}", settings.vault),
+        "--vault-ca=/etc/cofferdam/vault/ca.crt".to_owned(),
+        format!("--namespace={}", settings.namespace),
+        "--token-file=/etc/cofferdam/enrolment/token".to_owned(),
+        format!("--listen=0.0.0.0:{PORT}"),
+    ];
+    if proxy.is_some_and(|proxy| proxy.has_authorities) {
+        args.push(shape::PROXY_AUTHORITIES.to_owned());
+    }
     json!({
         "serviceAccountName": NAME,
         "terminationGracePeriodSeconds": GRACE,
@@ -26,14 +37,7 @@ fn pod(settings: &GatewaySettings) -> Value {
             "name": "gateway",
             "image": settings.image,
             "imagePullPolicy": "IfNotPresent",
-            "args": [
-                "gateway",
-                format!("--vault={}", settings.vault),
-                "--vault-ca=/etc/cofferdam/vault/ca.crt",
-                format!("--namespace={}", settings.namespace),
-                "--token-file=/etc/cofferdam/enrolment/token",
-                format!("--listen=0.0.0.0:{PORT}"),
-            ],
+            "args": args,
             "env": env,
             "ports": [{"name": "health", "containerPort": PORT}],
             "volumeMounts": [

@@ -40,6 +40,8 @@ pub struct ProxySettings {
     pub secret: String,
     /// What is reached without it.
     pub no_proxy: String,
+    /// Whether the ConfigMap of the authorities has the proxy's own beside the vault's, key `proxy-ca.crt`.
+    pub has_authorities: bool,
 }
 
 /// What the pod may use.

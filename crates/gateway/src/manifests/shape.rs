@@ -54,6 +54,9 @@ pub fn container_security() -> Value {
     })
 }
 
+/// The argument that names the proxy's own authorities, where the ConfigMap of the vault's has them.
+pub const PROXY_AUTHORITIES: &str = "--proxy-ca=/etc/cofferdam/vault/proxy-ca.crt";
+
 /// The environment of an egress proxy: its address from the key `HTTPS_PROXY` of this Secret, and what is reached
 /// without it.
 pub fn proxy(secret: &str, except: &str) -> Value {

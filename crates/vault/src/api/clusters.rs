@@ -11,6 +11,7 @@ pub mod roles;
 mod shown;
 #[cfg(test)]
 mod tests;
+mod wish;
 
 pub use act::row as graph_row;
 pub use enrolment::{ENROLMENT, Enrolment, EnrolmentError, enrolment, find, redeem, split};

@@ -20,7 +20,7 @@ use vault::{
     app::App,
     bootstrap::{Credential, add_principal},
     cluster_link::{ClusterLink, NoClusters},
-    manifests::{ConnectManifests, ConnectSettings},
+    manifests::{ConnectManifests, ConnectSettings, NoManifests},
     protect::quotas::Quotas,
     seal::{CustomerKeys, KeySource},
     self_backup::Settings,
@@ -67,6 +67,8 @@ pub struct Choices {
     pub stores: Vec<StoreSpec>,
     /// Packages that change while the vault runs, and within which time they are taken; one package when absent.
     pub packages: Option<(Arc<dyn PackageSource>, Duration)>,
+    /// The operator offers no packages: the vault has no manifests.
+    pub no_manifests: bool,
 }
 
 /// A vault that was ended, and what it left behind.
@@ -407,7 +409,8 @@ struct FakeManifests;
 impl ConnectManifests for FakeManifests {
     fn documents(&self, settings: &ConnectSettings) -> Result<Vec<Value>, String> {
         Ok(vec![json!({"vault": settings.vault, "authorities": settings.authorities,
-            "token": settings.token.as_str(), "image": settings.image})])
+            "token": settings.token.as_str(), "image": settings.image,
+            "proxy": settings.proxy.as_ref().map(|proxy| [proxy.url(), proxy.except()])})])
     }
 }
 
@@ -435,7 +438,7 @@ fn config(folder: &TempDir, limits: Limits, people: People, choices: &Choices) -
         quotas: choices.quotas,
         customer_keys: choices.customer_keys.clone(),
         stores: choices.stores.clone(),
-        manifests: Arc::new(FakeManifests),
+        manifests: if choices.no_manifests { Arc::new(NoManifests) } else { Arc::new(FakeManifests) },
         database: choices.database.clone(),
         self_backup: choices.self_backup.clone(),
         webhooks: choices.webhooks.clone(),

@@ -1,5 +1,9 @@
 //! `cofferdam cluster connect`: makes the cluster known to the vault and yields the manifest that it applies once.
 
+use super::{
+    manifest::{Chosen, Own},
+    wish::WishArgs,
+};
 use crate::{
     cluster::ClusterArgs,
     commands::{install::apply, location::setting},
@@ -34,6 +38,8 @@ pub struct ConnectArgs {
     /// End the connection that there is
     #[arg(long)]
     reconnect: bool,
+    #[command(flatten)]
+    wish: WishArgs,
 }
 
 const POLL: Duration = Duration::from_secs(2);
@@ -42,6 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 pub async fn run(args: ConnectArgs, session: &Session, cluster: &ClusterArgs) -> Outcome {
     let id = args.which.id(session, CLUSTER)?;
+    let own = args.wish.resolve()?;
     // The person may reach the vault and not the cluster: find out before anything is made.
     let client = if args.apply { Some(in_default_namespace(cluster).client().await?) } else { None };
     // A cluster that is there already only gets a new token: its settings are not ours to replace.
@@ -63,25 +70,71 @@ pub async fn run(args: ConnectArgs, session: &Session, cluster: &ClusterArgs) ->
         let put = Request::put(id.as_str(), Kind::CLUSTER.version, body);
         session.follow(&format!("making cluster {}", id.name()), &put).await?;
     }
-    let ask = Request::post(format!("{id}/connect"), Kind::CLUSTER.version);
-    let connection = session.follow("asking for the manifest", &ask).await?;
-    let manifest = connection.get("manifest").and_then(Value::as_array).filter(|all| !all.is_empty());
-    let manifest = manifest.ok_or_else(|| {
-        Failure::failed("the server gave no manifest for the cluster")
-            .next("Ask the operator of the vault: `cofferdam vault serve --packages DIRECTORY` offers one.")
-    })?;
+    let yielded = match yielded(session, &id, &own).await {
+        Ok(yielded) => yielded,
+        Err(failure) => {
+            let delete = Request::delete(id.as_str(), Kind::CLUSTER.version);
+            if there.is_none() && session.client.run(&delete, |_| ()).await.is_ok() {
+                note!("cluster {}, which was made for this, is deleted again", id.name());
+            }
+            return Err(failure);
+        }
+    };
+    let (connection, manifest) = yielded;
+    if own.proxy.is_some() {
+        note!(
+            "extensions have settings of their own for the way out; the Backup Extension: proxy.https, proxy.except"
+        );
+    }
     match client {
         Some(client) => {
-            apply::apply(&client, manifest, |_| true).await?;
+            apply::apply(&client, &manifest, |_| true).await?;
             note!("applied {} objects; cluster {} connects now", manifest.len(), id.name());
             if args.wait {
                 return connected(session, &id).await;
             }
             note!("next: `cofferdam cluster show -n {} -g {}`", id.name(), args.which.group());
         }
-        None => print(session, &connection, manifest)?,
+        None => print(session, connection, manifest)?,
     }
     Ok(Exit::Done)
+}
+
+/// A new connection, and the manifest for it. One that comes to nothing ends at once: its token lies around otherwise.
+async fn yielded(session: &Session, id: &ResourceId, own: &Own) -> Result<(Value, Vec<Value>), Failure> {
+    let version = Kind::CLUSTER.version;
+    let of_vault = own.trust.is_none();
+    let ask = |dry: bool| {
+        let body = json!({"manifest": of_vault, "dryRun": dry});
+        Request::post(format!("{id}/connect"), version).with(body)
+    };
+    if of_vault {
+        // What is refused must not have ended the connection that there is.
+        own.documents(&session.client.run(&ask(true), |_| ()).await?)?;
+    }
+    let ask = ask(false);
+    let connection = session.follow("asking for the token", &ask).await?;
+    match own.documents(&connection) {
+        Ok((manifest, chosen)) => {
+            tell(chosen.as_ref());
+            Ok((connection, manifest))
+        }
+        Err(failure) => {
+            session.client.send(&Request::post(format!("{id}/disconnect"), version)).await.ok();
+            Err(failure)
+        }
+    }
+}
+
+/// Whom the cluster trusts without its owner having said so.
+fn tell(chosen: Option<&Chosen>) {
+    if let Some(chosen) = chosen {
+        let (keys, registries) = (chosen.trust.keys.len(), chosen.registries.join(", "));
+        note!("the vault chose: image {}, {keys} trusted key(s), registries {registries}", chosen.image);
+        note!(
+            "to choose them yourself: `--trust FILE`, and perhaps `--registry URL` and `--image REFERENCE`"
+        );
+    }
 }
 
 fn is_connected(cluster: &Value) -> bool {
@@ -105,11 +158,14 @@ async fn connected(session: &Session, id: &ResourceId) -> Outcome {
         .next("See why: `kubectl get pods -n kube-system`, and the log of the agent there."))
 }
 
-fn print(session: &Session, connection: &Value, manifest: &[Value]) -> Result<(), Failure> {
+fn print(session: &Session, mut connection: Value, manifest: Vec<Value>) -> Result<(), Failure> {
     if session.view.format() == Format::Json {
-        return session.view.plain(connection);
+        if let Some(fields) = connection.as_object_mut() {
+            fields.insert("manifest".to_owned(), manifest.into());
+        }
+        return session.view.plain(&connection);
     }
-    for document in manifest {
+    for document in &manifest {
         output::line(&format!("---\n{}", output::to_yaml(document)?.trim_end()))?;
     }
     let expires = output::cell(connection.get("expiresAt"));

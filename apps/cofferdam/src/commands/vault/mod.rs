@@ -7,7 +7,7 @@ mod file;
 mod keys;
 mod left;
 mod manage;
-mod packages;
+pub mod packages;
 mod people;
 mod place;
 mod principal;
@@ -16,6 +16,7 @@ mod recover;
 mod rotate;
 mod serve;
 mod sign_in;
+mod subscription;
 mod webhooks;
 
 use crate::{cluster::ClusterArgs, exit::Outcome, output::Format};
@@ -27,6 +28,8 @@ pub enum VaultCommand {
     Serve(serve::ServeArgs),
     /// Make a service principal with a secret, on the vault's own machine
     AddPrincipal(principal::AddPrincipalArgs),
+    /// Make another subscription, on the vault's own machine
+    AddSubscription(subscription::AddSubscriptionArgs),
     /// Seal everything in the database with another wrapping key
     RotateWrappingKey(rotate::RotateArgs),
     /// Make a key pair to which repository keys can be sealed; age-keygen makes the same
@@ -59,6 +62,7 @@ pub async fn run(command: VaultCommand, cluster: &ClusterArgs, format: Format) -
     match command {
         VaultCommand::Serve(args) => serve::run(args).await,
         VaultCommand::AddPrincipal(args) => principal::run(args, format).await,
+        VaultCommand::AddSubscription(args) => subscription::run(args, format).await,
         VaultCommand::RotateWrappingKey(args) => rotate::run(args, format).await,
         VaultCommand::MakeRecoveryKey(args) => keys::make(args, format),
         VaultCommand::ExportRepositoryKeys(args) => keys::export(args, format).await,

@@ -18,7 +18,7 @@ use vault::{
 };
 
 /// What agent and gateway run unless the operator says otherwise.
-const IMAGE: &str = concat!("cofferdam/cofferdam:", env!("CARGO_PKG_VERSION"));
+pub const IMAGE: &str = concat!("cofferdam/cofferdam:", env!("CARGO_PKG_VERSION"));
 
 /// Within which time a newer version is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl Offered {
             vault: settings.vault.clone(),
             authorities: settings.authorities.clone(),
             token: Some(settings.token.to_string()),
-            proxy: None,
+            proxy: settings.proxy.clone(),
             trust: self.trust.clone(),
             registries: vec![self.registry.clone()],
             registry_authorities: Some(settings.authorities.clone()),

@@ -115,7 +115,7 @@ pub async fn remove(args: RemovePrincipalArgs, format: Format) -> Outcome {
     told(format, "removed", &removed.name, &removed.object_id)
 }
 
-async fn open(place: PlaceArgs) -> Result<Arc<dyn Store>, Failure> {
+pub async fn open(place: PlaceArgs) -> Result<Arc<dyn Store>, Failure> {
     let (place, _) = place.resolve()?;
     if place.database.is_none() && !place.data.is_dir() {
         return Err(Failure::precondition(BootstrapError::Nothing));
@@ -152,10 +152,12 @@ fn told(format: Format, what: &str, name: &str, object_id: &str) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn of(error: PeopleError) -> Failure {
+pub fn of(error: PeopleError) -> Failure {
     match error {
         PeopleError::Principal(error) => failure(error.into()),
-        PeopleError::Name(_) | PeopleError::Password(_) => Failure::usage(error),
+        PeopleError::Name(_) | PeopleError::Password(_) | PeopleError::Subscription(_) => {
+            Failure::usage(error)
+        }
         error => Failure::precondition(error),
     }
 }

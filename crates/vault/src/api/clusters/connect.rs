@@ -4,6 +4,7 @@
 use super::{
     act::{answer, of_path},
     enrolment::{self, NewConnection},
+    wish::Wish,
 };
 use crate::{
     api::{Call, Failure, resource::TRIES},
@@ -16,10 +17,14 @@ use serde_json::{Value, json};
 
 /// Opens a connection; the one before ends with it.
 pub async fn connect(call: &Call<'_>) -> Result<Reply, Failure> {
+    let wish = Wish::of(call.optional_json()?.as_ref())?;
     for _ in 0..TRIES {
         let mut cluster = of_path(call).await?;
         let new = enrolment::open(call.now);
-        let body = document(call, &new).await?;
+        let body = document(call, &new, &wish).await?;
+        if wish.dry_run {
+            return Ok(Reply::json(200, body));
+        }
         let mut changes = enrolment::keep(&cluster.id, &new)?;
         let former = cluster.document.cut();
         if let Some(former) = &former {
@@ -60,8 +65,9 @@ pub async fn disconnect(call: &Call<'_>) -> Result<Reply, Failure> {
     Err(StoreError::Conflict(call.scope()?.to_string()).into())
 }
 
-/// What the person who connects is told, once.
-async fn document(call: &Call<'_>, new: &NewConnection) -> Result<Value, Failure> {
+/// What the person who connects is told, once. Nothing is committed yet: a vault that cannot tell leaves the connection
+/// that there is.
+async fn document(call: &Call<'_>, new: &NewConnection, wish: &Wish) -> Result<Value, Failure> {
     let app = call.app;
     let failed = |error: &dyn std::fmt::Display| {
         tracing::error!(%error, correlation = call.correlation, "could not write what connects a cluster");
@@ -77,12 +83,31 @@ async fn document(call: &Call<'_>, new: &NewConnection) -> Result<Value, Failure
         authorities: authorities.map_err(|error| failed(&error))?,
         token: new.token.clone(),
         image: app.agent_image.clone(),
+        proxy: wish.proxy.clone(),
     };
-    let manifest = app.manifests.documents(&settings).map_err(|error| failed(&error))?;
-    Ok(json!({
+    let mut told = json!({
         "connection": new.id,
         "token": new.token.as_str(),
         "expiresAt": new.enrolment.expires_at,
-        "manifest": manifest,
-    }))
+        "vault": settings.vault,
+        "authorities": settings.authorities,
+    });
+    if wish.manifest {
+        let manifest = app.manifests.documents(&settings).map_err(|error| failed(&error))?;
+        if manifest.is_empty() {
+            return Err(nothing_to_apply().into());
+        }
+        if let Some(fields) = told.as_object_mut() {
+            fields.insert("manifest".to_owned(), manifest.into());
+        }
+    }
+    Ok(told)
+}
+
+fn nothing_to_apply() -> ArmError {
+    ArmError::new(
+        409,
+        "ConnectManifestUnavailable",
+        "This vault offers no extension packages and so has no manifest that would connect a cluster; nothing was changed. Its operator starts it with `cofferdam vault serve --packages DIRECTORY`. Who has a manifest asks for the token alone, with \"manifest\": false.",
+    )
 }

@@ -4,8 +4,12 @@ use super::{
     record::{BACKUP_TYPE, ExtensionRecord, ExtensionState, KIND},
     upgrade::statuses,
 };
+use crate::protect::{checks::account_of, start::location_settings};
 use arm::ResourceId;
 use serde_json::{Value, json};
+
+/// The setting that names the Secret with a store's fixed credential.
+const CREDENTIAL: &str = "credentialSecret";
 
 /// The document. Protected settings show their names alone.
 pub fn shown(id: &ResourceId, extension: &ExtensionRecord, protected: &[String], tenant: &str) -> Value {
@@ -21,7 +25,8 @@ pub fn shown(id: &ResourceId, extension: &ExtensionRecord, protected: &[String],
     });
     let hidden: serde_json::Map<String, Value> =
         protected.iter().map(|key| (key.clone(), json!(""))).collect();
-    let all = [statuses(extension), extension.statuses.clone()].concat();
+    let mut all = [statuses(extension), extension.statuses.clone()].concat();
+    all.extend(unenforced(extension));
     json!({
         "id": id,
         "name": id.name(),
@@ -45,6 +50,29 @@ pub fn shown(id: &ResourceId, extension: &ExtensionRecord, protected: &[String],
             "isSystemExtension": extension.extension_type != BACKUP_TYPE && extension.extension_type.starts_with("microsoft."),
         },
     })
+}
+
+/// Where backups go to a store outside with a fixed credential, nobody's roles count, and the owner is told.
+fn unenforced(extension: &ExtensionRecord) -> Option<Value> {
+    if extension.extension_type != BACKUP_TYPE {
+        return None;
+    }
+    let secret = extension.settings.iter().find(|(key, _)| key.eq_ignore_ascii_case(CREDENTIAL));
+    let secret = secret.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())?;
+    if account_of(&location_settings(&extension.settings)).is_some() {
+        return None;
+    }
+    Some(json!({
+        "code": "RolesNotEnforced",
+        "displayStatus": "Roles do not count there",
+        "level": "Warning",
+        "message": format!(
+            "Backups are written to a store outside with the fixed credential of the Secret '{secret}'. Roles that are given or \
+             taken here do not count there: whoever has that credential can read, change and delete every backup in it. To \
+             have roles count, use a storage account of this vault; or limit and renew the credential at the store."
+        ),
+        "time": null,
+    }))
 }
 
 /// `provisioningState`.

@@ -11,7 +11,7 @@ pub async fn setting(database: &impl Database, name: &str) -> Stores<Option<Stri
 }
 
 pub async fn subscriptions(database: &impl Database) -> Stores<Vec<Subscription>> {
-    let found = query("SELECT id, name, created_at FROM subscriptions ORDER BY key");
+    let found = query("SELECT id, name, created_at FROM subscriptions ORDER BY created_at, key");
     let found = database.fetch(found).await?;
     found.iter().map(subscription).collect()
 }
