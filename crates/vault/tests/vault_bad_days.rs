@@ -122,7 +122,7 @@ async fn a_client_that_sends_all_before_it_listens_hears_that_it_was_too_much() 
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&vec![b' '; length]).await.expect("all of it is taken");
     stream.flush().await.unwrap();
-    let mut answer = vec![0; 12];
+    let mut answer = [0_u8; 12];
     timeout(Duration::from_secs(60), stream.read_exact(&mut answer)).await.unwrap().unwrap();
 
     assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 413");
