@@ -83,9 +83,11 @@ async fn of_a_body_of_100_mib_no_more_is_taken_than_may_be_there() {
             let sent = request.bearer_auth(&world.administrator.token).body(endless(&taken)).send();
             let answer = timeout(Duration::from_secs(60), sent).await.unwrap();
 
-            // What lies in the buffers on the way is a few MiB at most.
+            // What lies in the buffers on the way is a few MiB at most; of a body that does not say how long it is 8 MiB more
+            // are thrown away, so that its sender hears the answer.
             let taken = taken.load(Ordering::SeqCst);
-            assert!(taken < 16 * 1024 * 1024, "{path}: {taken} bytes");
+            let most = if declared { 16 * 1024 * 1024 } else { 24 * 1024 * 1024 };
+            assert!(taken < most, "{path}, declared: {declared}: {taken} bytes");
             let answer = answer.unwrap_or_else(|error| panic!("{path}: {error}"));
             assert_eq!(answer.status(), 413, "{path}, declared: {declared}");
         }
@@ -113,14 +115,14 @@ async fn a_client_that_sends_all_before_it_listens_hears_that_it_was_too_much() 
         "PUT {}?api-version={} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: {length}\r\n\
          connection: close\r\n\r\n",
         world.group("g"),
-        world::VERSION,
+        VERSION,
         world.administrator.token
     );
 
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&vec![b' '; length]).await.expect("all of it is taken");
     stream.flush().await.unwrap();
-    let mut answer = vec![0; 12];
+    let mut answer = [0_u8; 12];
     timeout(Duration::from_secs(60), stream.read_exact(&mut answer)).await.unwrap().unwrap();
 
     assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 413");
