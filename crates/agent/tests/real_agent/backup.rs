@@ -105,7 +105,7 @@ async fn the_backup_extension_is_applied_and_removed_with_rights_by_name() {
     let location = world.find("v1/ConfigMap", Some(NAMESPACE), "location-default").await.unwrap();
     assert_eq!(location["data"]["repositoryKey"], "vault");
 
-    world.unwish(NAME);
+    world.unwish(NAME).await;
     let removed = world.work(NAME).await;
 
     assert_eq!(removed.state, ExtensionState::Removed, "{removed:?}");

@@ -143,7 +143,7 @@ async fn two_types_live_side_by_side() {
     for name in ["lefty", "righty"] {
         assert_eq!(world.told(&mut agent, name).await.state, ExtensionState::Installed);
     }
-    world.unwish("lefty");
+    world.unwish("lefty").await;
     world.settle(&mut agent, 300).await;
     assert_eq!(world.told(&mut agent, "lefty").await.state, ExtensionState::Removed);
     assert_eq!(world.told(&mut agent, "righty").await.state, ExtensionState::Installed);

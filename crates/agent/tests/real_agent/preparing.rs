@@ -60,13 +60,9 @@ pub async fn serve_snapshots(world: &World, handled: bool) {
         .await;
 }
 
-/// The API server's finalizer of definitions loses sight of one that is deleted within a second or two of its creation, and
-/// comes back to it minutes later.
-const OLD_ENOUGH: Duration = Duration::from_secs(5);
-
 /// The snapshot API is gone.
 pub async fn withdraw_snapshots(world: &World) {
-    tokio::time::sleep(OLD_ENOUGH).await;
+    tokio::time::sleep(crate::world::OLD_ENOUGH).await;
     for definition in snapshot_definitions() {
         let name = definition["metadata"]["name"].as_str().unwrap();
         drop(api(&world.admin, DEFINITION, None).delete(name, &Default::default()).await);

@@ -20,7 +20,7 @@ async fn removal_takes_everything_that_was_installed_and_the_namespace_last() {
     )
     .await;
 
-    world.unwish("removed");
+    world.unwish("removed").await;
     let report = world.work("removed").await;
 
     assert_eq!((report.state, report.version), (ExtensionState::Removed, None));
@@ -50,7 +50,7 @@ async fn a_namespace_in_which_others_keep_something_stays_with_it() {
     )
     .await;
 
-    world.unwish("shared");
+    world.unwish("shared").await;
     let report = world.work("shared").await;
 
     assert_eq!(report.state, ExtensionState::Removed);
@@ -70,7 +70,7 @@ async fn a_namespace_that_was_there_before_is_used_and_never_removed() {
 
     world.wish("older", "1.0.0", &first, json!({}));
     let installed = world.work("older").await;
-    world.unwish("older");
+    world.unwish("older").await;
     let removed = world.work("older").await;
 
     assert_eq!((installed.state, removed.state), (ExtensionState::Installed, ExtensionState::Removed));
@@ -107,7 +107,7 @@ async fn once_no_extension_is_left_the_agent_goes_with_its_manifest_and_leaves_n
     let installed = world.work("farewell").await;
     let connected: Vec<String> = world.ours().await.difference(&before).cloned().collect();
 
-    world.unwish("farewell");
+    world.unwish("farewell").await;
     let removed = world.work("farewell").await;
     world.disconnect().await;
     let left = world.left(&before).await;

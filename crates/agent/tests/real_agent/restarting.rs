@@ -47,7 +47,7 @@ async fn an_agent_that_is_ended_at_any_point_is_continued_by_the_next_one() {
     let upgraded = world.work("restarted").await;
     let greeting = world.greeting("restarted").await;
     let pruned = world.find("v1/ConfigMap", Some("restarted"), "restarted-extra").await;
-    world.unwish("restarted");
+    world.unwish("restarted").await;
     points.extend(through_every_point(&world).await);
     let removed = world.work("restarted").await;
 

@@ -31,6 +31,8 @@ static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 /// The API server's finalizer of definitions can lose one that is deleted within a second or two of its creation. It comes
 /// back to it when its informer is filled again, every five minutes.
 pub const SLOWEST_REMOVAL: Duration = Duration::from_secs(6 * 60);
+/// Which it is spared where that is not what a test is about.
+pub const OLD_ENOUGH: Duration = Duration::from_secs(4);
 
 type Files = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
@@ -155,8 +157,13 @@ impl World {
         self.desired.extensions.iter_mut().find(|one| one.name == name).unwrap()
     }
 
-    /// Wishes that the greeter goes.
-    pub fn unwish(&mut self, name: &str) {
+    /// Wishes that an extension goes whose definitions are not of just now.
+    pub async fn unwish(&mut self, name: &str) {
+        tokio::time::sleep(OLD_ENOUGH).await;
+        self.wants_no_more(name);
+    }
+
+    fn wants_no_more(&mut self, name: &str) {
         let one = self.wished(name);
         one.generation += 1;
         one.wanted = Wanted::Absent;
@@ -336,8 +343,9 @@ impl World {
     /// Takes away what the test has made.
     pub async fn end(mut self) {
         let names: Vec<String> = self.desired.extensions.iter().map(|one| one.name.clone()).collect();
+        tokio::time::sleep(OLD_ENOUGH).await;
         for name in &names {
-            self.unwish(name);
+            self.wants_no_more(name);
         }
         for name in &names {
             self.work(name).await;
