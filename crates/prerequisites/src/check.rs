@@ -24,12 +24,6 @@ pub enum Profile {
     Aks,
 }
 
-impl Profile {
-    /// The old name of [`Profile::Cofferdam`].
-    #[allow(non_upper_case_globals, reason = "it stands where the variant of that name stood")]
-    pub const Generic: Self = Self::Cofferdam;
-}
-
 /// What the checks are run for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purpose {

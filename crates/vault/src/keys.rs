@@ -1,6 +1,7 @@
 //! Repository keys: one per location, made and kept by the vault, sealed. A cluster gets one as a grant for a job, in
 //! memory only; the operator can export all of them, sealed to a key of their own.
 
+use crate::api::Each;
 use crate::{
     api::{Loaded, TRIES, load, put, read},
     app::App,
@@ -369,20 +370,13 @@ pub async fn locations(store: &dyn Store) -> Result<Vec<KeyedLocation>, StoreErr
     let above: ResourceId =
         EVERYWHERE.parse().map_err(|error: arm::IdError| StoreError::Damaged(error.to_string()))?;
     let mut found = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = store.resources(KIND, &above, after.as_deref(), 1_000).await?;
-        let whole = page.len() == 1_000;
-        after = page.last().map(|last| last.id.folded().to_owned());
-        for stored in page {
-            let record: Loaded<KeyRecord> = read(stored)?;
-            let KeyRecord { settings, owner, .. } = record.document;
-            found.push(KeyedLocation { id: record.id.name().to_owned(), settings, owner });
-        }
-        if !whole {
-            return Ok(found);
-        }
+    let mut each = Each::of(store, KIND, &above);
+    while let Some(stored) = each.next().await? {
+        let record: Loaded<KeyRecord> = read(stored)?;
+        let KeyRecord { settings, owner, .. } = record.document;
+        found.push(KeyedLocation { id: record.id.name().to_owned(), settings, owner });
     }
+    Ok(found)
 }
 
 /// Takes keys of an export over that the database does not have; how many. One that it has stays as it is.

@@ -49,7 +49,7 @@ pub(super) async fn pass(actor: &Actor, asked: &Asked<'_>) -> Result<Passed, Act
     let Sight { facts, pods, unclear } = look::look(actor, asked).await?;
     let is_later = |id: &String| id == Gate::ADMISSION && pods == Some(DryRun::NoNamespace);
     let (later, now): (Vec<String>, Vec<String>) = asked.ids.iter().cloned().partition(is_later);
-    let statuses = judge(&now, &evaluate(&facts, Profile::Generic, Purpose::Install), &unclear)?;
+    let statuses = judge(&now, &evaluate(&facts, Profile::Cofferdam, Purpose::Install), &unclear)?;
     Ok(Passed { statuses, later })
 }
 

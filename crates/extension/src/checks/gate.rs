@@ -51,7 +51,7 @@ pub async fn gate_backup(
         }),
     };
     let facts = probes::glance(&context.client, &subject, &context.cluster.uid, context.clock.as_ref()).await;
-    let report = evaluate(&facts, Profile::Generic, Purpose::Backup);
+    let report = evaluate(&facts, Profile::Cofferdam, Purpose::Backup);
     match stopping(&report, wants_snapshots(spec, claims)) {
         Some(finding) => Err(StepError::Permanent(problem(finding))),
         None => Ok(()),

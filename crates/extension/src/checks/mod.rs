@@ -55,7 +55,7 @@ pub async fn run(context: &Context, subject: Subject<'_>, purpose: &GrantPurpose
     };
     let client = Observed::Seen(context.client.clone());
     let facts = probes::observe(client, &seen, context.clock.as_ref()).await;
-    let report = evaluate(&facts, Profile::Generic, subject.purpose());
+    let report = evaluate(&facts, Profile::Cofferdam, subject.purpose());
     checks.extend(report.findings.into_iter().filter_map(report::listed));
     checks
 }

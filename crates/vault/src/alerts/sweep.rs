@@ -5,6 +5,7 @@ use super::{
     change::index,
     record::{AlertRecord, AlertState, Condition},
 };
+use crate::api::Each;
 use crate::{
     api::{Loaded, read},
     app::App,
@@ -17,7 +18,6 @@ use jiff::{SignedDuration, Timestamp};
 const STAYS: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Alerts of a subscription.
 const MOST: usize = 10_000;
-const PAGE: u32 = 500;
 /// Alerts that go in one commit.
 const AT_ONCE: usize = 100;
 
@@ -59,27 +59,21 @@ pub async fn sweep(app: &App) -> Result<(), StoreError> {
 }
 
 async fn facts(app: &App, subscription: &ResourceId) -> Result<Vec<Facts>, StoreError> {
-    let (mut all, mut after) = (Vec::new(), None::<String>);
-    loop {
-        let page = app.store.resources(KIND, subscription, after.as_deref(), PAGE).await?;
-        let is_last = u32::try_from(page.len()).is_ok_and(|length| length < PAGE);
-        after = page.last().map(|last| last.id.folded().to_owned());
-        for stored in page {
-            let alert: Loaded<AlertRecord> = read(stored)?;
-            let record = &alert.document;
-            all.push(Facts {
-                version: alert.version,
-                is_over: record.condition == Condition::Resolved || record.state == AlertState::Closed,
-                is_of_job: record.rule.is_of_job(),
-                modified_at: record.modified_at,
-                index: record.is_open().then(|| index(record.rule, &record.about)),
-                id: alert.id,
-            });
-        }
-        if is_last {
-            return Ok(all);
-        }
+    let mut all = Vec::new();
+    let mut each = Each::of(app.store.as_ref(), KIND, subscription);
+    while let Some(stored) = each.next().await? {
+        let alert: Loaded<AlertRecord> = read(stored)?;
+        let record = &alert.document;
+        all.push(Facts {
+            version: alert.version,
+            is_over: record.condition == Condition::Resolved || record.state == AlertState::Closed,
+            is_of_job: record.rule.is_of_job(),
+            modified_at: record.modified_at,
+            index: record.is_open().then(|| index(record.rule, &record.about)),
+            id: alert.id,
+        });
     }
+    Ok(all)
 }
 
 /// Those that go: what is over and old; of more than `most`, first what is over, then what is about jobs, the longest

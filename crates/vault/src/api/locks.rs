@@ -8,6 +8,7 @@ mod decide;
 pub use decide::Lock;
 
 use super::{At, Call, Failure, Needs, Operation, operations::row, read};
+use crate::api::Each;
 use crate::store::{Store, StoreError};
 use arm::ResourceId;
 use decide::{Does, refusal};
@@ -69,13 +70,9 @@ pub async fn holding(store: &dyn Store, scope: &ResourceId) -> Result<Option<Loc
 /// All locks of a subscription; there are few.
 async fn all(store: &dyn Store, subscription: &ResourceId) -> Result<Vec<Lock>, StoreError> {
     let mut all = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = store.resources(KIND, subscription, after.as_deref(), super::resource::PAGE).await?;
-        let Some(last) = page.last() else { return Ok(all) };
-        after = Some(last.id.folded().to_owned());
-        for stored in page {
-            all.push(read::<Lock>(stored)?.document);
-        }
+    let mut each = Each::of(store, KIND, subscription);
+    while let Some(stored) = each.next().await? {
+        all.push(read::<Lock>(stored)?.document);
     }
+    Ok(all)
 }

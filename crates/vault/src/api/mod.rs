@@ -5,6 +5,7 @@ pub mod alerts;
 mod authorize;
 mod call;
 pub mod clusters;
+mod each;
 pub mod extensions;
 mod graph;
 mod groups;
@@ -36,6 +37,7 @@ mod versions;
 
 pub use authorize::{Needs, permitted};
 pub use call::{Call, Failure};
+pub use each::Each;
 pub use groups::{
     BLOCKED as BLOCKED_GROUP, DELETE as DELETE_GROUP, Group, KIND as GROUP, READ as READ_GROUP,
     keeps as group_keeps, read as read_group,

@@ -1,5 +1,6 @@
 //! Where a backup location lies that is a container of one of the vault's own storage accounts.
 
+use crate::api::Each;
 use crate::{
     api::{
         Loaded, load, read,
@@ -114,16 +115,10 @@ async fn gone(store: &dyn Store, name: &str, written: Option<Timestamp>) -> Resu
 /// Names of accounts are unique in the vault.
 async fn account_named(store: &dyn Store, name: &str) -> Result<Option<Loaded<AccountRecord>>, StoreError> {
     for subscription in store.subscriptions().await? {
-        let mut after: Option<String> = None;
-        loop {
-            let page = store.resources(ACCOUNT, &subscription.id, after.as_deref(), 1_000).await?;
-            let whole = page.len() == 1_000;
-            after = page.last().map(|last| last.id.folded().to_owned());
-            if let Some(found) = page.into_iter().find(|stored| stored.id.name().eq_ignore_ascii_case(name)) {
-                return read(found).map(Some);
-            }
-            if !whole {
-                break;
+        let mut each = Each::of(store, ACCOUNT, &subscription.id);
+        while let Some(stored) = each.next().await? {
+            if stored.id.name().eq_ignore_ascii_case(name) {
+                return read(stored).map(Some);
             }
         }
     }

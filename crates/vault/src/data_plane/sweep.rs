@@ -1,5 +1,6 @@
 //! Removes, once a day, what uploads left behind that nobody will finish.
 
+use crate::api::Each;
 use crate::{
     api::{
         Loaded, load, read,
@@ -15,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The first time: not while everything starts.
 const FIRST: Duration = Duration::from_secs(10 * 60);
-const PAGE: u32 = 100;
 
 /// Sweeps until it is told to stop. Of several replicas each does it: what is gone is gone.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
@@ -38,36 +38,21 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
 /// Sweeps every container once.
 pub async fn all(app: &App) -> Result<(), StoreError> {
     for subscription in app.store.subscriptions().await? {
-        let mut after: Option<String> = None;
-        loop {
-            let page = app.store.resources(ACCOUNT, &subscription.id, after.as_deref(), PAGE).await?;
-            let is_last = u32::try_from(page.len()).is_ok_and(|length| length < PAGE);
-            after = page.last().map(|last| last.id.folded().to_owned());
-            for stored in page {
-                let account: Loaded<AccountRecord> = read(stored)?;
-                containers(app, &account).await?;
-            }
-            if is_last {
-                break;
-            }
+        let mut each = Each::of(app.store.as_ref(), ACCOUNT, &subscription.id);
+        while let Some(stored) = each.next().await? {
+            let account: Loaded<AccountRecord> = read(stored)?;
+            containers(app, &account).await?;
         }
     }
     Ok(())
 }
 
 async fn containers(app: &App, account: &Loaded<AccountRecord>) -> Result<(), StoreError> {
-    let mut after: Option<String> = None;
-    loop {
-        let page = app.store.resources(CONTAINER, &account.id, after.as_deref(), PAGE).await?;
-        let is_last = u32::try_from(page.len()).is_ok_and(|length| length < PAGE);
-        after = page.last().map(|last| last.id.folded().to_owned());
-        for stored in page {
-            one(app, &account.document.store, &stored.id).await?;
-        }
-        if is_last {
-            return Ok(());
-        }
+    let mut each = Each::of(app.store.as_ref(), CONTAINER, &account.id);
+    while let Some(stored) = each.next().await? {
+        one(app, &account.document.store, &stored.id).await?;
     }
+    Ok(())
 }
 
 async fn one(app: &App, store: &str, id: &ResourceId) -> Result<(), StoreError> {

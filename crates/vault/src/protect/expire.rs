@@ -1,6 +1,7 @@
 //! Lets recovery points end that have lived long enough: marks them, and has them forgotten.
 
 use super::forget;
+use crate::api::Each;
 use crate::{
     api::{
         Loaded,
@@ -84,18 +85,11 @@ fn rests(state: ProtectionState, next: ProtectionState) -> bool {
 /// All recovery points of an instance.
 pub async fn all(app: &App, instance: &ResourceId) -> Result<Vec<Loaded<PointRecord>>, StoreError> {
     let mut all = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = app.store.resources(points::KIND, instance, after.as_deref(), 1_000).await?;
-        let whole = page.len() == 1_000;
-        after = page.last().map(|last| last.id.folded().to_owned());
-        for stored in page {
-            all.push(read(stored)?);
-        }
-        if !whole {
-            return Ok(all);
-        }
+    let mut each = Each::of(app.store.as_ref(), points::KIND, instance);
+    while let Some(stored) = each.next().await? {
+        all.push(read(stored)?);
     }
+    Ok(all)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! changes, and whenever a cluster asks for a repository key.
 
 use super::{expire, start::location_settings};
+use crate::api::Each;
 use crate::{
     api::{
         Loaded, extensions,
@@ -115,22 +116,15 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
 /// The repository keys of all that a vault protects: where it is written to now, and where recovery points lie.
 async fn keys_of(app: &App, vault: &ResourceId) -> Result<BTreeSet<String>, StoreError> {
     let mut keys = BTreeSet::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = app.store.resources(instances::KIND, vault, after.as_deref(), 1_000).await?;
-        let whole = page.len() == 1_000;
-        after = page.last().map(|last| last.id.folded().to_owned());
-        for stored in page {
-            let instance: Loaded<InstanceRecord> = read(stored)?;
-            let cluster = &instance.document.instance.source.resource;
-            if let Some(extension) = extensions::backup_extension(app.store.as_ref(), cluster).await? {
-                keys.insert(location_key(&location_settings(&extension.document.settings)));
-            }
-            let points = expire::all(app, &instance.id).await?;
-            keys.extend(points.into_iter().map(|point| point.document.key));
+    let mut each = Each::of(app.store.as_ref(), instances::KIND, vault);
+    while let Some(stored) = each.next().await? {
+        let instance: Loaded<InstanceRecord> = read(stored)?;
+        let cluster = &instance.document.instance.source.resource;
+        if let Some(extension) = extensions::backup_extension(app.store.as_ref(), cluster).await? {
+            keys.insert(location_key(&location_settings(&extension.document.settings)));
         }
-        if !whole {
-            return Ok(keys);
-        }
+        let points = expire::all(app, &instance.id).await?;
+        keys.extend(points.into_iter().map(|point| point.document.key));
     }
+    Ok(keys)
 }

@@ -129,32 +129,13 @@ fn begin(
         .child("backupJobs", &occasion.name)
         .map_err(|error| StoreError::Damaged(format!("job {}: {error}", occasion.name)))?;
     let record = JobRecord {
-        task,
-        status: JobStatus::InProgress,
         is_user_triggered: occasion.is_user_triggered,
-        started_at: occasion.now,
-        ended_at: None,
-        instance: instance.id.clone(),
-        friendly_name: instance.document.instance.friendly_name.clone(),
-        policy: instance.document.instance.policy.clone(),
-        source: instance.document.instance.source.clone(),
         cluster,
         namespace: namespace.to_owned(),
         rule: occasion.rule,
         tag: occasion.tag,
         slot: occasion.slot,
-        requested: false,
-        asked: false,
-        requested_at: None,
-        cancel: false,
-        stage: None,
-        reached: None,
-        heard_at: None,
-        point: None,
-        errors: Vec::new(),
-        warnings: Vec::new(),
-        bytes: None,
-        details: BTreeMap::new(),
+        ..JobRecord::begun(task, &instance.id, &instance.document, occasion.now)
     };
     let work = Work::new(work_id(&id), job::KIND, id.clone(), occasion.now, Value::Null);
     Ok((id.clone(), vec![put(&id, &record, Expected::Absent)?, Change::AddWork(work)]))

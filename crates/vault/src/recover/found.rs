@@ -2,6 +2,7 @@
 //! gone are named.
 
 use super::adopt;
+use crate::api::Each;
 use crate::{
     api::{
         Loaded,
@@ -280,16 +281,11 @@ async fn catalogue(store: &dyn Store) -> Result<Vec<Known>, StoreError> {
 
 async fn all(store: &dyn Store, kind: &str, under: &ResourceId) -> Result<Vec<Stored>, StoreError> {
     let mut found = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = store.resources(kind, under, after.as_deref(), 1_000).await?;
-        let whole = page.len() == 1_000;
-        after = page.last().map(|last| last.id.folded().to_owned());
-        found.extend(page);
-        if !whole {
-            return Ok(found);
-        }
+    let mut each = Each::of(store, kind, under);
+    while let Some(stored) = each.next().await? {
+        found.push(stored);
     }
+    Ok(found)
 }
 
 /// The change of one record that must not be there yet.

@@ -1,12 +1,13 @@
 //! What goes with a cluster besides the records below it: its connection, and the node resource group with all that is in it.
 
 use super::{ClusterRecord, KIND, enrolment};
+use crate::api::Each;
 use crate::{
     api::{
         BLOCKED_GROUP, group_keeps,
         identities::going_with,
         locks,
-        resource::{Loaded, PAGE, read},
+        resource::{Loaded, read},
         storage::ACCOUNT,
         vaults,
     },
@@ -105,28 +106,20 @@ pub async fn leaving_with(store: &dyn Store, cluster: &Loaded<ClusterRecord>) ->
 /// What goes with the clusters of a group that is deleted.
 pub async fn leaving(store: &dyn Store, group: &ResourceId) -> Result<Leaving, StoreError> {
     let mut all = Leaving::default();
-    let mut after: Option<String> = None;
-    loop {
-        let page = store.resources(KIND, group, after.as_deref(), PAGE).await?;
-        let Some(last) = page.last() else { return Ok(all) };
-        after = Some(last.id.folded().to_owned());
-        for stored in page {
-            all.add(store, &read(stored)?).await?;
-        }
+    let mut each = Each::of(store, KIND, group);
+    while let Some(stored) = each.next().await? {
+        all.add(store, &read(stored)?).await?;
     }
+    Ok(all)
 }
 
 /// Why a group cannot be deleted: one of its clusters cannot.
 pub async fn keeps_in(store: &dyn Store, group: &ResourceId) -> Result<Option<ArmError>, StoreError> {
-    let mut after: Option<String> = None;
-    loop {
-        let page = store.resources(KIND, group, after.as_deref(), PAGE).await?;
-        let Some(last) = page.last() else { return Ok(None) };
-        after = Some(last.id.folded().to_owned());
-        for stored in page {
-            if let Some(refusal) = keeps(store, &read(stored)?).await? {
-                return Ok(Some(refusal));
-            }
+    let mut each = Each::of(store, KIND, group);
+    while let Some(stored) = each.next().await? {
+        if let Some(refusal) = keeps(store, &read(stored)?).await? {
+            return Ok(Some(refusal));
         }
     }
+    Ok(None)
 }

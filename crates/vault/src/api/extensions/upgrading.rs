@@ -6,6 +6,7 @@ use super::{
     catalogue::Offer,
     record::{ExtensionRecord, KIND},
 };
+use crate::api::Each;
 use crate::{
     api::{Loaded, clusters::ClusterRecord, load, read},
     app::App,
@@ -22,7 +23,6 @@ const LOOKS: u32 = 4;
 const SHORTEST: Duration = Duration::from_millis(500);
 /// A cluster that was not heard of for so long is left alone: nobody would see how its upgrade goes.
 const SILENT: SignedDuration = SignedDuration::from_mins(15);
-const PAGE: u32 = 1_000;
 
 /// Looks again and again until it is told to stop.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
@@ -57,17 +57,9 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
 async fn upgrade_all(app: &App) -> Result<(), StoreError> {
     let mut begun = 0_u32;
     for subscription in app.store.subscriptions().await? {
-        let mut after: Option<String> = None;
-        loop {
-            let page = app.store.resources(KIND, &subscription.id, after.as_deref(), PAGE).await?;
-            after = page.last().map(|stored| stored.id.folded().to_owned());
-            let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
-            for stored in page {
-                begun += u32::from(upgrade(app, read(stored)?).await?);
-            }
-            if is_last {
-                break;
-            }
+        let mut each = Each::of(app.store.as_ref(), KIND, &subscription.id);
+        while let Some(stored) = each.next().await? {
+            begun += u32::from(upgrade(app, read(stored)?).await?);
         }
     }
     if begun > 0 {

@@ -1,8 +1,9 @@
 //! Answers queries with what the caller may read.
 
 use super::query::{self, Condition, Query};
+use crate::api::Each;
 use crate::{
-    api::{Call, Failure, Needs, alerts, clusters, instances, jobs, policies, resource::PAGE, vaults},
+    api::{Call, Failure, Needs, alerts, clusters, instances, jobs, policies, vaults},
     reply::Reply,
     store::{StoreError, Stored},
 };
@@ -114,19 +115,14 @@ async fn rows(call: &Call<'_>, query: &Query, subscriptions: &[ResourceId]) -> R
         return Ok(rows);
     };
     for subscription in subscriptions {
-        let mut after: Option<String> = None;
-        loop {
-            let page = call.app.store.resources(source.kind, subscription, after.as_deref(), PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id.folded().to_owned());
-            for stored in page {
-                let on = source.on.map_or_else(|| Some(stored.id.clone()), |on| on(&stored));
-                if on.is_some_and(|on| call.may(source.read, &on)) {
-                    let id = stored.id.clone();
-                    let row = row(call, &id, (source.shown)(call, stored)?);
-                    if query.conditions.iter().all(|condition| holds(condition, &row)) {
-                        rows.push(row);
-                    }
+        let mut each = Each::of(call.app.store.as_ref(), source.kind, subscription);
+        while let Some(stored) = each.next().await? {
+            let on = source.on.map_or_else(|| Some(stored.id.clone()), |on| on(&stored));
+            if on.is_some_and(|on| call.may(source.read, &on)) {
+                let id = stored.id.clone();
+                let row = row(call, &id, (source.shown)(call, stored)?);
+                if query.conditions.iter().all(|condition| holds(condition, &row)) {
+                    rows.push(row);
                 }
             }
         }

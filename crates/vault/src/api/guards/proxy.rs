@@ -1,11 +1,12 @@
 //! The mapping of a vault to the Resource Guard that guards it.
 
 use super::{Critical, GuardRecord, PROXY_KIND, READ, check};
+use crate::api::Each;
 use crate::{
     alerts::{self, Event, Rule},
     api::{
         BLOCKED_GROUP, Call, Failure,
-        resource::{Loaded, PAGE, TRIES, check_conditions, load, put as write, read},
+        resource::{Loaded, TRIES, check_conditions, load, put as write, read},
         vaults,
     },
     reply::Reply,
@@ -83,14 +84,9 @@ pub async fn keeps_in(store: &dyn Store, group: &ResourceId) -> Result<Option<Ar
 async fn all(store: &dyn Store) -> Result<Vec<Proxy>, StoreError> {
     let mut all = Vec::new();
     for subscription in store.subscriptions().await? {
-        let mut after: Option<String> = None;
-        loop {
-            let page = store.resources(PROXY_KIND, &subscription.id, after.as_deref(), PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id.folded().to_owned());
-            for stored in page {
-                all.push(read(stored)?);
-            }
+        let mut each = Each::of(store, PROXY_KIND, &subscription.id);
+        while let Some(stored) = each.next().await? {
+            all.push(read(stored)?);
         }
     }
     Ok(all)

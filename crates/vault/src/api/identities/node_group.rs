@@ -2,12 +2,13 @@
 //! whose it is: what clients say in `managedBy` makes no group a cluster's, for it would go with that cluster.
 
 use super::{FEDERATED, FederatedRecord, KIND};
+use crate::api::Each;
 use crate::{
     api::{
         Failure, Group,
         clusters::ClusterRecord,
         kinds_in_groups, read_group,
-        resource::{Loaded, PAGE, put, read},
+        resource::{Loaded, put, read},
     },
     store::{Change, Expected, Store, StoreError, Stored, Stores},
 };
@@ -115,18 +116,14 @@ async fn identities(
     cluster: &Loaded<ClusterRecord>,
 ) -> Stores<Vec<Stored>> {
     let mut found = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = store.resources(FEDERATED, group, after.as_deref(), PAGE).await?;
-        let Some(last) = page.last() else { return Ok(found) };
-        after = Some(last.id.folded().to_owned());
-        for stored in page {
-            let credential: Loaded<FederatedRecord> = read(stored)?;
-            if credential.document.cluster.as_ref() != Some(&cluster.id) {
-                continue;
-            }
-            let Some(identity) = credential.id.parent().filter(|id| id.kind().is(KIND)) else { continue };
-            found.extend(store.resource(&identity).await?);
+    let mut each = Each::of(store, FEDERATED, group);
+    while let Some(stored) = each.next().await? {
+        let credential: Loaded<FederatedRecord> = read(stored)?;
+        if credential.document.cluster.as_ref() != Some(&cluster.id) {
+            continue;
         }
+        let Some(identity) = credential.id.parent().filter(|id| id.kind().is(KIND)) else { continue };
+        found.extend(store.resource(&identity).await?);
     }
+    Ok(found)
 }

@@ -1,5 +1,6 @@
 //! What is kept of a backup instance.
 
+use crate::api::Each;
 use crate::{
     api::resource::Loaded,
     store::{Change, Store, StoreError},
@@ -149,18 +150,11 @@ impl InstanceRecord {
 /// All instances of a vault.
 pub async fn all(store: &dyn Store, vault: &ResourceId) -> Result<Vec<Loaded<InstanceRecord>>, StoreError> {
     let mut all = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = store.resources(KIND, vault, after.as_deref(), 1_000).await?;
-        let whole = page.len() == 1_000;
-        after = page.last().map(|last| last.id.folded().to_owned());
-        for stored in page {
-            all.push(crate::api::read(stored)?);
-        }
-        if !whole {
-            return Ok(all);
-        }
+    let mut each = Each::of(store, KIND, vault);
+    while let Some(stored) = each.next().await? {
+        all.push(crate::api::read(stored)?);
     }
+    Ok(all)
 }
 
 /// The changes that put an instance into another state.

@@ -79,32 +79,9 @@ fn job(
     let name = uuid::Uuid::new_v4().to_string();
     let id = vault.child("backupJobs", &name).map_err(|error| damaged(&error))?;
     let job = JobRecord {
-        task: Task::Manage { operation },
-        status: JobStatus::InProgress,
         is_user_triggered: true,
-        started_at: now,
-        ended_at: None,
-        instance: instance.clone(),
-        friendly_name: record.instance.friendly_name.clone(),
-        policy: record.instance.policy.clone(),
-        source: record.instance.source.clone(),
-        cluster: record.instance.source.resource.clone(),
-        namespace: String::new(),
-        rule: None,
-        tag: None,
-        slot: None,
-        requested: false,
-        asked: false,
-        requested_at: None,
-        cancel: false,
-        stage: None,
-        reached: None,
-        heard_at: None,
-        point: None,
-        errors: Vec::new(),
-        warnings: Vec::new(),
-        bytes: None,
         details: BTreeMap::from([(STATE.to_owned(), record.state.text().to_owned())]),
+        ..JobRecord::begun(Task::Manage { operation }, instance, record, now)
     };
     Ok((id, job))
 }

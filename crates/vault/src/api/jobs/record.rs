@@ -1,5 +1,6 @@
 //! What is kept of a job: one backup, restore or deletion that the vault has a cluster carry out.
 
+use crate::api::instances::InstanceRecord;
 use arm::{
     ResourceId,
     instance::{BackupParameters, Datasource},
@@ -165,6 +166,41 @@ pub struct JobRecord {
     /// Counts and names for people.
     #[serde(default)]
     pub details: BTreeMap<String, String>,
+}
+
+impl JobRecord {
+    /// A job of an instance that begins now, for the instance's own cluster, of which nobody has heard anything yet.
+    pub fn begun(task: Task, instance: &ResourceId, record: &InstanceRecord, now: Timestamp) -> Self {
+        let written = &record.instance;
+        Self {
+            task,
+            status: JobStatus::InProgress,
+            is_user_triggered: false,
+            started_at: now,
+            ended_at: None,
+            instance: instance.clone(),
+            friendly_name: written.friendly_name.clone(),
+            policy: written.policy.clone(),
+            source: written.source.clone(),
+            cluster: written.source.resource.clone(),
+            namespace: String::new(),
+            rule: None,
+            tag: None,
+            slot: None,
+            requested: false,
+            asked: false,
+            requested_at: None,
+            cancel: false,
+            stage: None,
+            reached: None,
+            heard_at: None,
+            point: None,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+            bytes: None,
+            details: BTreeMap::new(),
+        }
+    }
 }
 
 impl JobStatus {

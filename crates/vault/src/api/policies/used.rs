@@ -1,9 +1,7 @@
 //! Which instance uses a policy.
 
-use crate::{
-    api::resource::PAGE,
-    store::{Store, StoreError, Stored},
-};
+use crate::api::Each;
+use crate::store::{Store, StoreError, Stored};
 use arm::ResourceId;
 use serde_json::Value;
 
@@ -14,18 +12,10 @@ pub async fn user_of(
     policy: &ResourceId,
 ) -> Result<Option<ResourceId>, StoreError> {
     for kind in crate::api::vaults::INSTANCES {
-        let mut after: Option<String> = None;
-        loop {
-            let page = store.resources(kind, vault, after.as_deref(), PAGE).await?;
-            let found = page.iter().find(|stored| names(&stored.document, policy));
-            if let Some(Stored { id, .. }) = found {
-                return Ok(Some(id.clone()));
-            }
-            match page.last() {
-                Some(last) if u32::try_from(page.len()).is_ok_and(|length| length == PAGE) => {
-                    after = Some(last.id.folded().to_owned());
-                }
-                _ => break,
+        let mut each = Each::of(store, kind, vault);
+        while let Some(Stored { id, document, .. }) = each.next().await? {
+            if names(&document, policy) {
+                return Ok(Some(id));
             }
         }
     }

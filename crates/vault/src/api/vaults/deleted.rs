@@ -3,10 +3,11 @@
 //! gone: it gets a new identity.
 
 use super::{NAMESPACE, act, record::VaultRecord};
+use crate::api::Each;
 use crate::{
     api::{
         Call, Failure, policies,
-        resource::{self, Loaded, PAGE, load, put as write, read},
+        resource::{self, Loaded, load, put as write, read},
     },
     app::App,
     reply::Reply,
@@ -69,15 +70,9 @@ pub async fn kept(call: &Call<'_>, vault: &Loaded<VaultRecord>) -> Result<Vec<Ch
         return Ok(Vec::new());
     }
     let mut kept = BTreeMap::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = call.app.store.resources(policies::KIND, &vault.id, after.as_deref(), PAGE).await?;
-        let is_last = u32::try_from(page.len()).is_ok_and(|length| length < PAGE);
-        after = page.last().map(|last| last.id.folded().to_owned());
-        kept.extend(page.into_iter().map(|one| (one.id.name().to_owned(), one.document)));
-        if is_last {
-            break;
-        }
+    let mut each = Each::of(call.app.store.as_ref(), policies::KIND, &vault.id);
+    while let Some(one) = each.next().await? {
+        kept.insert(one.id.name().to_owned(), one.document);
     }
     // Days were found to be 14 to 180 when they were set.
     let stays =

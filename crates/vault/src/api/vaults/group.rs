@@ -2,8 +2,9 @@
 //! something or is guarded, or deleting the group would be the way around every protection.
 
 use super::{INSTANCES, KIND, VaultRecord};
+use crate::api::Each;
 use crate::{
-    api::resource::{Loaded, PAGE, read},
+    api::resource::{Loaded, read},
     api::{BLOCKED_GROUP as BLOCKED, points},
     store::{Change, Store, StoreError},
 };
@@ -11,15 +12,11 @@ use arm::{ArmError, ResourceId};
 
 async fn all_in(store: &dyn Store, group: &ResourceId) -> Result<Vec<Loaded<VaultRecord>>, StoreError> {
     let mut all = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = store.resources(KIND, group, after.as_deref(), PAGE).await?;
-        let Some(last) = page.last() else { return Ok(all) };
-        after = Some(last.id.folded().to_owned());
-        for stored in page {
-            all.push(read(stored)?);
-        }
+    let mut each = Each::of(store, KIND, group);
+    while let Some(stored) = each.next().await? {
+        all.push(read(stored)?);
     }
+    Ok(all)
 }
 
 /// Why a group cannot be deleted.

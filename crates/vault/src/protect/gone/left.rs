@@ -2,6 +2,7 @@
 //! says that they are gone.
 
 use super::{Found, LeftSnapshot};
+use crate::api::Each;
 use crate::{
     api::{Loaded, put, read},
     keys::EVERYWHERE,
@@ -76,20 +77,14 @@ pub fn change(record: LeftRecord) -> Result<Option<Change>, StoreError> {
 /// All that is left.
 pub async fn list(store: &dyn Store) -> Result<Vec<Left>, StoreError> {
     let mut found = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = store.resources(KIND, &above()?, after.as_deref(), 1_000).await?;
-        let whole = page.len() == 1_000;
-        after = page.last().map(|last| last.id.folded().to_owned());
-        for stored in page {
-            let Loaded { id, document, .. } = read(stored)?;
-            found.push(Left { id: id.name().to_owned(), record: document });
-        }
-        if !whole {
-            found.sort_by_key(|left| left.record.deleted_at);
-            return Ok(found);
-        }
+    let above = above()?;
+    let mut each = Each::of(store, KIND, &above);
+    while let Some(stored) = each.next().await? {
+        let Loaded { id, document, .. } = read(stored)?;
+        found.push(Left { id: id.name().to_owned(), record: document });
     }
+    found.sort_by_key(|left| left.record.deleted_at);
+    Ok(found)
 }
 
 /// Strikes an entry off; whether it was there.

@@ -1,6 +1,7 @@
 //! Reads what is known of a cluster into one value for `decide`.
 
 use super::Seen;
+use crate::api::Each;
 use crate::{
     api::{Loaded, clusters::ClusterRecord, extensions, jobs, load, read},
     app::App,
@@ -29,48 +30,31 @@ pub async fn restoring(
     vault: &ResourceId,
     point: &ResourceId,
 ) -> Result<Option<ResourceId>, StoreError> {
-    let mut after: Option<String> = None;
-    loop {
-        let page = app.store.resources(jobs::KIND, vault, after.as_deref(), 1_000).await?;
-        let whole = page.len() == 1_000;
-        after = page.last().map(|last| last.id.folded().to_owned());
-        for stored in page {
-            let job: Loaded<jobs::JobRecord> = read(stored)?;
-            let reads =
-                matches!(&job.document.task, jobs::Task::Restore { point: read, .. } if read == point);
-            if reads && !job.document.status.is_over() {
-                return Ok(Some(job.id));
-            }
-        }
-        if !whole {
-            return Ok(None);
+    let mut each = Each::of(app.store.as_ref(), jobs::KIND, vault);
+    while let Some(stored) = each.next().await? {
+        let job: Loaded<jobs::JobRecord> = read(stored)?;
+        let reads = matches!(&job.document.task, jobs::Task::Restore { point: read, .. } if read == point);
+        if reads && !job.document.status.is_over() {
+            return Ok(Some(job.id));
         }
     }
+    Ok(None)
 }
 
 /// The cluster whose extension writes to the location of a key and can be reached for it.
 pub async fn writer(app: &App, key: &str) -> Result<Option<ResourceId>, StoreError> {
     for subscription in app.store.subscriptions().await? {
-        let mut after: Option<String> = None;
-        loop {
-            let page =
-                app.store.resources(extensions::KIND, &subscription.id, after.as_deref(), 1_000).await?;
-            let whole = page.len() == 1_000;
-            after = page.last().map(|last| last.id.folded().to_owned());
-            for stored in page {
-                let extension: Loaded<extensions::ExtensionRecord> = read(stored)?;
-                let writes_there = extension.document.extension_type == extensions::BACKUP_TYPE
-                    && location_key(&location_settings(&extension.document.settings)) == key;
-                if let (true, Some(cluster)) = (writes_there, extension.id.parent())
-                    && let Some(seen) = look(app, &cluster).await?
-                    && super::standing(Some(&seen), key, app.gone_after, app.clock.now())
-                        == super::Standing::There
-                {
-                    return Ok(Some(cluster));
-                }
-            }
-            if !whole {
-                break;
+        let mut each = Each::of(app.store.as_ref(), extensions::KIND, &subscription.id);
+        while let Some(stored) = each.next().await? {
+            let extension: Loaded<extensions::ExtensionRecord> = read(stored)?;
+            let writes_there = extension.document.extension_type == extensions::BACKUP_TYPE
+                && location_key(&location_settings(&extension.document.settings)) == key;
+            if let (true, Some(cluster)) = (writes_there, extension.id.parent())
+                && let Some(seen) = look(app, &cluster).await?
+                && super::standing(Some(&seen), key, app.gone_after, app.clock.now())
+                    == super::Standing::There
+            {
+                return Ok(Some(cluster));
             }
         }
     }

@@ -2,6 +2,7 @@
 //! there that an immutable vault or a Resource Guard protects. Or it would be the way around both.
 
 use super::{Place, places::points_in};
+use crate::api::Each;
 use crate::{
     api::{
         Loaded,
@@ -94,19 +95,12 @@ pub async fn keeps_in(
     code: &'static str,
 ) -> Result<Option<ArmError>, StoreError> {
     let mut names = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = store.resources(ACCOUNT, group, after.as_deref(), 1_000).await?;
-        let whole = page.len() == 1_000;
-        after = page.last().map(|last| last.id.folded().to_owned());
-        for stored in page {
-            let account: Loaded<AccountRecord> = read(stored)?;
-            names.push(account.id.name().to_owned());
-        }
-        if !whole {
-            break;
-        }
+    let mut each = Each::of(store, ACCOUNT, group);
+    while let Some(stored) = each.next().await? {
+        let account: Loaded<AccountRecord> = read(stored)?;
+        names.push(account.id.name().to_owned());
     }
+
     for name in &names {
         if let Some(refusal) = keeps(store, Place { accounts: &[name], container: None }, code).await? {
             return Ok(Some(refusal));

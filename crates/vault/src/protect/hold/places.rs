@@ -1,5 +1,6 @@
 //! Which recovery points lie where.
 
+use crate::api::Each;
 use crate::{
     api::{
         Loaded,
@@ -9,8 +10,6 @@ use crate::{
     keys::setting,
     store::{Store, StoreError},
 };
-
-const PAGE: u32 = 1_000;
 
 /// Storage accounts, or one container of one.
 #[derive(Debug, Clone, Copy)]
@@ -39,19 +38,11 @@ pub async fn points_in(store: &dyn Store, place: Place<'_>) -> Result<Vec<Loaded
         return Ok(found);
     }
     for subscription in store.subscriptions().await? {
-        let mut after: Option<String> = None;
-        loop {
-            let page = store.resources(points::KIND, &subscription.id, after.as_deref(), PAGE).await?;
-            let is_last = u32::try_from(page.len()).is_ok_and(|length| length < PAGE);
-            after = page.last().map(|last| last.id.folded().to_owned());
-            for stored in page {
-                let point: Loaded<PointRecord> = read(stored)?;
-                if place.holds(&point.document) {
-                    found.push(point);
-                }
-            }
-            if is_last {
-                break;
+        let mut each = Each::of(store, points::KIND, &subscription.id);
+        while let Some(stored) = each.next().await? {
+            let point: Loaded<PointRecord> = read(stored)?;
+            if place.holds(&point.document) {
+                found.push(point);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Which repositories hold recovery points that an immutable vault does not let go.
 
+use crate::api::Each;
 use crate::{
     api::{
         Loaded, load,
@@ -25,7 +26,6 @@ use std::{
 /// For so long what was read is believed: a recovery point that is new, and immutability that is set, count after this time
 /// at the latest, on every replica. All recovery points of immutable vaults are read for it.
 const BELIEVED: SignedDuration = SignedDuration::from_secs(30);
-const PAGE: u32 = 1_000;
 
 /// A repository, by what people call the place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,22 +91,14 @@ impl Holds {
 async fn read_all(store: &dyn Store) -> Result<Held, StoreError> {
     let mut held = Held::new();
     for vault in immutable_vaults(store).await? {
-        let mut after: Option<String> = None;
-        loop {
-            let page = store.resources(points::KIND, &vault, after.as_deref(), PAGE).await?;
-            let is_last = u32::try_from(page.len()).is_ok_and(|length| length < PAGE);
-            after = page.last().map(|last| last.id.folded().to_owned());
-            for stored in page {
-                let Loaded { id, document, .. }: Loaded<PointRecord> = read(stored)?;
-                if let (false, Some(place)) = (document.deleting, Place::of(&document.location)) {
-                    let PointRecord { location: settings, key, .. } = document;
-                    let points = HashMap::new();
-                    let one = held.entry(place).or_insert_with(|| Repository { settings, key, points });
-                    one.points.entry(id.name().to_lowercase()).or_default().push(id);
-                }
-            }
-            if is_last {
-                break;
+        let mut each = Each::of(store, points::KIND, &vault);
+        while let Some(stored) = each.next().await? {
+            let Loaded { id, document, .. }: Loaded<PointRecord> = read(stored)?;
+            if let (false, Some(place)) = (document.deleting, Place::of(&document.location)) {
+                let PointRecord { location: settings, key, .. } = document;
+                let points = HashMap::new();
+                let one = held.entry(place).or_insert_with(|| Repository { settings, key, points });
+                one.points.entry(id.name().to_lowercase()).or_default().push(id);
             }
         }
     }
@@ -116,19 +108,11 @@ async fn read_all(store: &dyn Store) -> Result<Held, StoreError> {
 async fn immutable_vaults(store: &dyn Store) -> Result<Vec<ResourceId>, StoreError> {
     let mut found = Vec::new();
     for subscription in store.subscriptions().await? {
-        let mut after: Option<String> = None;
-        loop {
-            let page = store.resources(vaults::KIND, &subscription.id, after.as_deref(), PAGE).await?;
-            let is_last = u32::try_from(page.len()).is_ok_and(|length| length < PAGE);
-            after = page.last().map(|last| last.id.folded().to_owned());
-            for stored in page {
-                let vault: Loaded<VaultRecord> = read(stored)?;
-                if is_immutable(&vault.document) {
-                    found.push(vault.id);
-                }
-            }
-            if is_last {
-                break;
+        let mut each = Each::of(store, vaults::KIND, &subscription.id);
+        while let Some(stored) = each.next().await? {
+            let vault: Loaded<VaultRecord> = read(stored)?;
+            if is_immutable(&vault.document) {
+                found.push(vault.id);
             }
         }
     }

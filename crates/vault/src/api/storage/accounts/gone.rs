@@ -2,11 +2,12 @@
 //! an account stays known: recovery points that lay there are gone, and not in a place that the vault never knew.
 
 use super::AccountRecord;
+use crate::api::Each;
 use crate::{
     alerts,
     api::{
         Loaded, put, read,
-        resource::{PAGE, load},
+        resource::load,
         storage::{
             ACCOUNT,
             names::{Life, NameRecord, index},
@@ -29,16 +30,11 @@ pub async fn changes(
     let store = app.store.as_ref();
     let (mut changes, mut names) = (Vec::new(), Vec::new());
     for group in groups {
-        let mut after: Option<String> = None;
-        loop {
-            let page = store.resources(ACCOUNT, group, after.as_deref(), PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id.folded().to_owned());
-            for stored in page {
-                let account: Loaded<AccountRecord> = read(stored)?;
-                changes.extend(removal(store, &account, now).await?);
-                names.push(account.id.name().to_owned());
-            }
+        let mut each = Each::of(store, ACCOUNT, group);
+        while let Some(stored) = each.next().await? {
+            let account: Loaded<AccountRecord> = read(stored)?;
+            changes.extend(removal(store, &account, now).await?);
+            names.push(account.id.name().to_owned());
         }
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
