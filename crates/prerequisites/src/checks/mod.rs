@@ -160,7 +160,7 @@ fn pods_problem(pods: &ExtensionPods) -> String {
 }
 
 /// Ids of resources do not mind capitals.
-fn same_id(one: &str, other: &str) -> bool {
+pub(crate) fn same_id(one: &str, other: &str) -> bool {
     one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/'))
 }
 

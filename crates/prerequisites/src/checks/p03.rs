@@ -20,8 +20,7 @@ pub(crate) static CHECK: Check = Check {
     fixes: &[
         Fix::cofferdam(
             "cofferdam trusted-access rolebinding create --cluster-name {cluster} -g {group} -n backuprb --source-resource-id {vault-id} --roles Microsoft.DataProtection/backupVaults/backup-operator",
-        )
-        .automatic(),
+        ),
         Fix::az(
             "az aks trustedaccess rolebinding create --cluster-name {cluster} -g {group} -n backuprb --source-resource-id {vault-id} --roles Microsoft.DataProtection/backupVaults/backup-operator",
         ),

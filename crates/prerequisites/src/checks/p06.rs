@@ -21,8 +21,7 @@ pub(crate) static CHECK: Check = Check {
     fixes: &[
         Fix::cofferdam(
             "cofferdam role assignment create --assignee-object-id {extension-principal} --role \"Storage Blob Data Contributor\" --scope {account-id}",
-        )
-        .automatic(),
+        ),
         Fix::az(
             "az role assignment create --assignee-object-id {extension-principal} --assignee-principal-type ServicePrincipal --role \"Storage Blob Data Contributor\" --scope {account-id}",
         ),

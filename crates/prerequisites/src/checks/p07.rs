@@ -16,8 +16,7 @@ pub(crate) static CHECK: Check = Check {
     purposes: &[],
     depends_on: &[],
     fixes: &[
-        Fix::cofferdam("cofferdam provider register --namespace Microsoft.KubernetesConfiguration --wait")
-            .automatic(),
+        Fix::cofferdam("cofferdam provider register --namespace Microsoft.KubernetesConfiguration --wait"),
         Fix::az("az provider register --namespace Microsoft.KubernetesConfiguration --wait"),
     ],
     tested_by: ARM,

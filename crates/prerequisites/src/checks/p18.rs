@@ -15,8 +15,7 @@ pub(crate) static CHECK: Check = Check {
     code: None,
     purposes: NOT_RESTORE,
     depends_on: &["P12"],
-    fixes: &[Fix::kubectl("kubectl label volumesnapshotclass --all velero.io/csi-volumesnapshot-class-")
-        .automatic()],
+    fixes: &[Fix::kubectl("kubectl label volumesnapshotclass --all velero.io/csi-volumesnapshot-class-")],
     tested_by: "unit test; scenario `preflight` with a labelled class",
     only_azure: false,
     rule: judge,

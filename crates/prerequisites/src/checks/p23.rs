@@ -18,8 +18,7 @@ pub(crate) static CHECK: Check = Check {
     fixes: &[
         Fix::cofferdam(
             "cofferdam role assignment create --assignee-object-id PRINCIPAL --role ROLE --scope SCOPE",
-        )
-        .automatic(),
+        ),
         Fix::az(
             "az role assignment create --assignee-object-id PRINCIPAL --assignee-principal-type ServicePrincipal --role ROLE --scope SCOPE",
         ),

@@ -18,8 +18,7 @@ pub(crate) static CHECK: Check = Check {
     fixes: &[
         Fix::cofferdam(
             "cofferdam storage container create -n {container} --account-name {account} -g {account-group}",
-        )
-        .automatic(),
+        ),
         Fix::az("az storage container create --name {container} --account-name {account} --auth-mode login"),
     ],
     tested_by: ARM,
