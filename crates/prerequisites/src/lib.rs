@@ -29,7 +29,7 @@ pub use facts::{
     VeleroFacts, VolumeKind, Whose,
 };
 pub use mend::{Action, Change, Offer, mends, offers};
-pub use pages::{page, page_name, table};
+pub use pages::{mending, page, page_name, table};
 pub use resource_manager::{
     ArmFacts, ArmVault, Binding, Disk, InboundRule, InstalledExtension, ManagedCluster, RoleNeed,
     StorageAccount, UserRight,

@@ -69,6 +69,20 @@ pub fn table() -> String {
     text
 }
 
+/// The table of what `--fix` does.
+pub fn mending() -> String {
+    let mut text = "| Check | `--fix` | Takes |\n|---|---|---|\n".to_owned();
+    for offer in offers() {
+        let page = catalogue().iter().find(|check| check.id == offer.check).map(|check| page_name(check));
+        let page = page.unwrap_or_default();
+        add(
+            &mut text,
+            format_args!("| [{}](prerequisites/{page}) | {} | {} |", offer.check, offer.does, offer.rights),
+        );
+    }
+    text
+}
+
 fn tested(check: &Check) -> String {
     match check.only_azure {
         true => format!("{}; *not proved on AKS*", check.tested_by),

@@ -65,6 +65,9 @@ const ALWAYS: &[Purpose] = &[Purpose::Install, Purpose::Backup, Purpose::Restore
 const NOT_RESTORE: &[Purpose] = &[Purpose::Install, Purpose::Backup];
 /// How the checks of a resource manager are tested.
 const ARM: &str = "unit test; test `vault_preflight` against a running vault";
+/// How those are tested that `--fix` can mend.
+const ARM_MENDED: &str =
+    "unit test; tests `vault_preflight` and `vault_preflight_fix` against a running vault";
 const IN_CLUSTER: &str = "a probe inside of the cluster";
 
 /// Every check.

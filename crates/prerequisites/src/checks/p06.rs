@@ -26,7 +26,7 @@ pub(crate) static CHECK: Check = Check {
             "az role assignment create --assignee-object-id {extension-principal} --assignee-principal-type ServicePrincipal --role \"Storage Blob Data Contributor\" --scope {account-id}",
         ),
     ],
-    tested_by: "unit test; scenario `preflight` with real stores; test `vault_preflight` for the role",
+    tested_by: "unit test; scenario `preflight` with real stores; tests `vault_preflight` and `vault_preflight_fix` for the role",
     only_azure: false,
     rule: judge,
 };

@@ -16,7 +16,7 @@ pub(crate) static CHECK: Check = Check {
     purposes: NOT_RESTORE,
     depends_on: &["P12"],
     fixes: &[Fix::kubectl("kubectl label volumesnapshotclass --all velero.io/csi-volumesnapshot-class-")],
-    tested_by: "unit test; scenario `preflight` with a labelled class",
+    tested_by: "unit test; scenario `preflight` with a labelled class; scenario `preflight_fix`",
     only_azure: false,
     rule: judge,
 };

@@ -1,6 +1,6 @@
 //! P23: the identities of vault, cluster and extension hold their roles.
 
-use super::{ARM, some};
+use super::{ARM_MENDED, some};
 use crate::verdict::{fails, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, RoleNeed, Scope, Verdict, Weight};
 
@@ -23,7 +23,7 @@ pub(crate) static CHECK: Check = Check {
             "az role assignment create --assignee-object-id PRINCIPAL --assignee-principal-type ServicePrincipal --role ROLE --scope SCOPE",
         ),
     ],
-    tested_by: ARM,
+    tested_by: ARM_MENDED,
     only_azure: false,
     rule: judge,
 };

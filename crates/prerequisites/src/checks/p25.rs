@@ -1,6 +1,6 @@
 //! P25: the storage account is of a kind and place that serves.
 
-use super::{ARM, same_region};
+use super::{ARM_MENDED, same_region};
 use crate::verdict::{fails, passed, when_seen};
 use crate::{Check, Facts, Fix, Observed, Profile, Scope, Verdict, Weight};
 
@@ -21,7 +21,7 @@ pub(crate) static CHECK: Check = Check {
         ),
         Fix::az("az storage container create --name {container} --account-name {account} --auth-mode login"),
     ],
-    tested_by: ARM,
+    tested_by: ARM_MENDED,
     only_azure: false,
     rule: judge,
 };
