@@ -181,7 +181,7 @@ fn a_provider_is_registered_and_a_service_principal_becomes_an_identity_of_the_c
 }
 
 #[test]
-fn a_binding_that_lacks_the_role_keeps_its_name_and_gets_it() {
+fn a_binding_that_is_gone_is_made_once_under_the_name_that_other_commands_give_it() {
     let world = World::start();
     let delete = "trusted-access rolebinding delete --yes -n backuprb -c shop -g g";
     world.done(&delete.split(' ').collect::<Vec<_>>());
@@ -192,6 +192,7 @@ fn a_binding_that_lacks_the_role_keeps_its_name_and_gets_it() {
     assert_eq!(rows(&mended), [("P3", "done")], "{:#}", mended.document);
     let bindings = listed.as_array().unwrap();
     assert_eq!(bindings.len(), 1, "{listed:#}");
+    assert!(bindings[0]["name"].as_str().unwrap().starts_with("tarb-"), "{listed:#}");
     let source = bindings[0]["properties"]["sourceResourceId"].as_str().unwrap();
     assert!(source.eq_ignore_ascii_case(&world.vault), "{listed:#}");
 }

@@ -89,15 +89,16 @@ impl From<ProfileArg> for Profile {
 
 pub async fn run(args: PreflightArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
     if let Some(Verb::Egress(args)) = &args.verb {
-        return egress::run(args, cluster).await;
+        return Box::pin(egress::run(args, cluster)).await;
     }
     let (install, _) = wished(&args.wish, cluster)?;
     let wanted = Wanted { install: &install, wish: &args.wish, location: &args.location, installing: false };
     let profile = args.profile.into();
     if args.fix.fix {
-        return fix::run(cluster, &wanted, &args, profile, format).await;
+        return Box::pin(fix::run(cluster, &wanted, &args, profile, format)).await;
     }
-    let (view, ended) = shown(subject::survey(cluster, &wanted, &args, profile).await?, &args, profile);
+    let (view, ended) =
+        shown(Box::pin(subject::survey(cluster, &wanted, &args, profile)).await?, &args, profile);
     print(&view, format)?;
     Ok(ended)
 }

@@ -26,7 +26,8 @@ impl Terminal {
         let words: Vec<String> =
             std::iter::once(command.get_program()).chain(command.get_args()).map(quoted).collect();
         let mut script = Command::new("script");
-        script.args(["-q", "-e", "-c", &words.join(" "), "/dev/null"]);
+        // In the place of the shell, which the key that interrupts would end.
+        script.args(["-q", "-e", "-c", &format!("exec {}", words.join(" ")), "/dev/null"]);
         for (name, value) in command.get_envs() {
             match value {
                 Some(value) => script.env(name, value),

@@ -1,6 +1,11 @@
 //! Does what `prerequisites` planned: one act at a time, each looked at once more before it is done, so that a second
 //! run changes nothing that the first one has changed.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "an error is made once per act; boxing would make every match harder to read"
+)]
+
 mod cluster;
 mod definitions;
 mod marks;
@@ -71,7 +76,7 @@ impl From<kube::Error> for Trouble {
 /// such call; for its acts there is nothing to be said.
 pub async fn rehearse(hands: &Hands<'_>, action: &Action) -> Result<Option<Done>, Trouble> {
     match is_of_cluster(action) {
-        true => cluster::act(cluster_of(hands)?, action, true).await.map(Some),
+        true => Box::pin(cluster::act(cluster_of(hands)?, action, true)).await.map(Some),
         false => Ok(None),
     }
 }
@@ -79,8 +84,11 @@ pub async fn rehearse(hands: &Hands<'_>, action: &Action) -> Result<Option<Done>
 /// Does it.
 pub async fn act(hands: &Hands<'_>, action: &Action) -> Result<Done, Trouble> {
     match is_of_cluster(action) {
-        true => cluster::act(cluster_of(hands)?, action, false).await,
-        false => resource_manager::act(hands.arm.ok_or(Trouble::NoHands("resource manager"))?, action).await,
+        true => Box::pin(cluster::act(cluster_of(hands)?, action, false)).await,
+        false => {
+            let client = hands.arm.ok_or(Trouble::NoHands("resource manager"))?;
+            Box::pin(resource_manager::act(client, action)).await
+        }
     }
 }
 

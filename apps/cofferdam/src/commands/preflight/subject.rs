@@ -84,7 +84,7 @@ pub async fn survey(
         arm,
         shown: &|what| bar.set_message(format!("looked at: {what}")),
     };
-    let mut facts = probes::survey(client, it, &SystemClock).await;
+    let mut facts = Box::pin(probes::survey(client, it, &SystemClock)).await;
     if let Some(file) = &args.target_kubeconfig {
         facts.names.0.insert("target-kubeconfig", file.display().to_string());
     }

@@ -50,7 +50,8 @@ pub async fn run(
     format: Format,
 ) -> Outcome {
     let mut interrupts = Interrupts::listen()?;
-    let looked = interrupts.unless(subject::survey(cluster, wanted, args, profile)).await;
+    let look = || Box::pin(subject::survey(cluster, wanted, args, profile));
+    let looked = interrupts.unless(look()).await;
     let mut seen = looked.ok_or_else(Failure::cancelled)??;
     let client = cluster.client().await.ok();
     let (arm, _) = args.arm.open().await?;
@@ -67,7 +68,7 @@ pub async fn run(
             break;
         }
         note!("… looking again");
-        match mending.interrupts.unless(subject::survey(cluster, wanted, args, profile)).await {
+        match mending.interrupts.unless(look()).await {
             Some(again) => seen = again?,
             None => mending.interrupted = true,
         }
@@ -135,7 +136,7 @@ impl Mending<'_> {
         let mut due = due.into_iter();
         while let Some(change) = due.next() {
             note!("{}", show::change(&change));
-            let row = self.one(change).await?;
+            let row = Box::pin(self.one(change)).await?;
             changed |=
                 matches!(row.state, State::Done | State::AlreadySo | State::Failed | State::Interrupted);
             note!("{}", show::ended(&row));
