@@ -154,17 +154,18 @@ fn what_is_broken_is_shown_then_mended_then_seen_as_mended_and_not_mended_twice(
 }
 
 #[test]
-fn a_provider_is_registered_and_a_service_principal_becomes_an_identity_of_the_cluster() {
+fn a_provider_is_registered_and_a_cluster_gets_an_identity_of_its_own_and_a_snapshot_controller() {
     let world = World::start();
     let group = world.vault.split("/providers/").next().unwrap();
     let old = format!("{group}/providers/Microsoft.ContainerService/managedClusters/old");
     let body = json!({"location": "local", "tags": {"kept": "yes"}, "identity": {"type": "None"},
-        "properties": {"servicePrincipalProfile": {"clientId": "11111111-2222-3333-4444-555555555555"}}});
+        "properties": {"servicePrincipalProfile": {"clientId": "11111111-2222-3333-4444-555555555555"},
+            "storageProfile": {"snapshotController": {"enabled": false}, "fileCSIDriver": {"enabled": false}}}});
     world.call("PUT", &old, versions::CLUSTERS, Some(body));
     world.call("POST", &format!("{}/unregister", world.provider()), versions::RESOURCES, None);
     let of_old = |more: &[&str]| {
         let url = world.served.url.as_str();
-        let words = ["preflight", "--arm", url, "--cluster-id", &old, "--only", "P7,P14", "-o", "json"];
+        let words = ["preflight", "--arm", url, "--cluster-id", &old, "--only", "P7,P12,P14", "-o", "json"];
         Found::of(&world.command(&[&words[..], more].concat()).output().unwrap())
     };
 
@@ -172,12 +173,17 @@ fn a_provider_is_registered_and_a_service_principal_becomes_an_identity_of_the_c
     let mended = of_old(&["--fix", "--yes"]);
     let again = of_old(&["--fix", "--yes"]);
 
-    assert_eq!(broken.with("Failed"), ["P14", "P7"], "{:#}", broken.document);
-    assert_eq!(rows(&mended), [("P14", "done"), ("P7", "done")], "{:#}", mended.document);
-    assert_eq!((mended.with("Passed"), mended.code), (vec!["P14", "P7"], 0), "{:#}", mended.document);
-    assert_eq!((rows(&again), again.code), (vec![], 0));
-    let tags = world.json(&["cluster", "show", "-n", "old", "-g", "g"])["tags"].clone();
-    assert_eq!(tags, json!({"kept": "yes"}), "what a PUT leaves out is lost");
+    assert_eq!(broken.with("Failed"), ["P12", "P14", "P7"], "{:#}", broken.document);
+    assert_eq!(rows(&mended), [("P12", "done"), ("P14", "done"), ("P7", "done")], "{:#}", mended.document);
+    assert_eq!(mended.with("Passed"), ["P14", "P7"], "{:#}", mended.document);
+    // Whether the controller runs is seen in the cluster, which nobody can look into here.
+    assert_eq!((mended.with("NotObservable"), mended.code), (vec!["P12"], 3), "{:#}", mended.document);
+    assert_eq!((rows(&again), again.code), (vec![], 3));
+    let old = world.json(&["cluster", "show", "-n", "old", "-g", "g"]);
+    assert_eq!(old["tags"], json!({"kept": "yes"}), "what a PUT leaves out is lost");
+    let storage = &old["properties"]["storageProfile"];
+    assert_eq!(storage["snapshotController"]["enabled"], true, "{storage:#}");
+    assert_eq!(storage["fileCSIDriver"]["enabled"], false, "{storage:#}");
 }
 
 #[test]
@@ -309,4 +315,28 @@ fn a_resource_manager_that_goes_in_the_middle_is_a_failure_that_says_so() {
     assert_eq!(code, 1, "{shown}");
     assert!(shown.contains("P3    failed") && shown.contains("P25   failed"), "{shown}");
     assert!(shown.contains("could not reach "), "{shown}");
+}
+
+#[test]
+fn whoever_is_signed_in_to_a_vault_is_told_that_it_has_to_be_reached() {
+    let world = World::start();
+    let host = world.served.url.trim_start_matches("https://").split(':').next().unwrap().to_owned();
+    let egress = |format: &str| {
+        let words =
+            ["preflight", "egress", "--profile", "aks", "--cluster-id", &world.cluster, "--format", format];
+        world.command(&words).output().unwrap()
+    };
+
+    let (table, collection) = (egress("table"), egress("azure-firewall"));
+
+    let shown = told(&table);
+    let line = shown.lines().find(|line| line.starts_with(&host)).unwrap_or_else(|| panic!("{shown}"));
+    assert!(line.contains("vault, token endpoint"), "{line}");
+    assert!(shown.contains("here: local.dp.kubernetesconfiguration.azure.com"), "the region's: {shown}");
+    let made: Value =
+        serde_json::from_slice(&collection.stdout).unwrap_or_else(|_| panic!("{}", told(&collection)));
+    assert_eq!(made["properties"]["rules"].as_array().unwrap().len(), 25, "{made:#}");
+    assert!(told(&collection).contains(&format!("not in the rules: {host} (vault")), "{}", told(&collection));
+    // Nobody has looked into the cluster.
+    assert_eq!((table.status.code(), collection.status.code()), (Some(3), Some(3)));
 }

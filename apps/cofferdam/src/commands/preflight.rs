@@ -105,8 +105,10 @@ pub async fn run(args: PreflightArgs, cluster: &ClusterArgs, format: Format) -> 
 
 /// The checks that were asked for, and what they end with.
 fn shown(seen: subject::Seen, args: &PreflightArgs, profile: Profile) -> (View, Exit) {
+    // Also of what is only told: there `--only` has to name it, as the line says that is shown for it.
+    let every: Vec<String> = seen.judged.iter().map(|one| one.check.id.to_owned()).collect();
     let fixable: Vec<&str> =
-        mends(&seen.judged, &seen.facts, &[]).iter().map(|change| change.check).collect();
+        mends(&seen.judged, &seen.facts, &every).iter().map(|change| change.check).collect();
     let mut judged = seen.judged;
     judged.retain(|one| args.wants(one.check.id));
     (View::of(&judged, profile).fixable(&fixable), exit(&judged))

@@ -86,4 +86,19 @@ mod tests {
         assert_eq!(tagged["properties"], found["properties"]);
         assert_eq!((&tagged["tags"], &tagged["identity"]), (&json!({"c": "d"}), &Value::Null));
     }
+
+    #[test]
+    fn a_part_of_the_storage_profile_is_switched_on_and_the_others_stay() {
+        let found = json!({"location": "local", "properties": {"dnsPrefix": "d", "storageProfile": {
+            "diskCSIDriver": {"enabled": false, "version": "v1"}, "blobCSIDriver": {"enabled": false}}}});
+        let parts = ["diskCSIDriver", "snapshotController"].map(str::to_owned);
+
+        let request = enable("/c", &found, &parts);
+
+        assert_eq!(
+            request.body.unwrap()["properties"],
+            json!({"dnsPrefix": "d", "storageProfile": {"diskCSIDriver": {"enabled": true, "version": "v1"},
+                "blobCSIDriver": {"enabled": false}, "snapshotController": {"enabled": true}}})
+        );
+    }
 }

@@ -17,6 +17,7 @@ impl Action {
                 format!("{account}/blobServices/default/containers/{container}")
             }
             Self::UseManagedIdentity { cluster, .. } => cluster.clone(),
+            Self::EnableStorage { cluster, .. } => format!("storageProfile of {cluster}"),
             Self::CreateSnapshotClass { name, .. } | Self::UnlabelSnapshotClass { name } => {
                 format!("volumesnapshotclass/{name}")
             }
@@ -58,6 +59,10 @@ impl Action {
             Self::UseManagedIdentity { identity, principal, .. } => pair(
                 format!("identity {identity}, service principal {principal}"),
                 "identity SystemAssigned, service principal msi; everything else stays".to_owned(),
+            ),
+            Self::EnableStorage { parts, .. } => pair(
+                format!("{} switched off", parts.join(" and ")),
+                format!("{} switched on; everything else stays", parts.join(" and ")),
             ),
             Self::CreateSnapshotClass { driver, .. } => pair(
                 format!("no class for {driver}"),
@@ -106,7 +111,7 @@ impl Action {
             Self::CreateContainer { account, .. } => {
                 format!("Microsoft.Storage/storageAccounts/blobServices/containers/write on {account}")
             }
-            Self::UseManagedIdentity { cluster, .. } => {
+            Self::UseManagedIdentity { cluster, .. } | Self::EnableStorage { cluster, .. } => {
                 format!("Microsoft.ContainerService/managedClusters/write on {cluster}")
             }
             Self::CreateSnapshotClass { .. } => {

@@ -77,6 +77,13 @@ pub enum Action {
         /// The service principal.
         principal: String,
     },
+    /// Switches the driver of disks or the snapshot controller of a cluster on.
+    EnableStorage {
+        /// Id of the cluster.
+        cluster: String,
+        /// What is switched off, by its name in `storageProfile`.
+        parts: Vec<String>,
+    },
     /// Makes a VolumeSnapshotClass for a driver that has none.
     CreateSnapshotClass {
         /// Its name.

@@ -20,7 +20,7 @@ pub fn offers() -> &'static [Offer] {
     &OFFERS
 }
 
-static OFFERS: [Offer; 13] = [
+static OFFERS: [Offer; 14] = [
     offer(
         "P3",
         "makes the Trusted Access binding of the vault, or gives the one that it has the role backup-operator",
@@ -40,6 +40,11 @@ static OFFERS: [Offer; 13] = [
         "P9",
         "puts the vault among the resources that the account trusts by name; every other rule stays",
         "`Microsoft.Storage/storageAccounts/write` on the account",
+    ),
+    offer(
+        "P12",
+        "switches the driver of disks and the snapshot controller of the cluster's resource on, where they are off",
+        "`Microsoft.ContainerService/managedClusters/write` on the cluster",
     ),
     offer(
         "P13",

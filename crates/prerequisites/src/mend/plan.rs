@@ -22,6 +22,7 @@ pub(super) fn actions(id: &str, facts: &Facts) -> Vec<Action> {
         "P6" => roles(facts, |need| need.id == "R4"),
         "P7" => providers(facts),
         "P9" => arm(facts).and_then(trust).into_iter().collect(),
+        "P12" => arm(facts).and_then(storage).into_iter().collect(),
         "P13" => classes(facts),
         "P14" => arm(facts).and_then(identity).into_iter().collect(),
         "P17" => velero(facts),
@@ -122,6 +123,12 @@ fn identity(arm: &ArmFacts) -> Option<Action> {
         identity: cluster.identity.clone().unwrap_or_else(|| "None".to_owned()),
         principal: cluster.service_principal.clone().unwrap_or_else(|| "msi".to_owned()),
     })
+}
+
+fn storage(arm: &ArmFacts) -> Option<Action> {
+    let cluster = arm.cluster.seen()?;
+    let off: Vec<String> = cluster.switched_off().iter().map(|part| (*part).to_owned()).collect();
+    (!off.is_empty()).then(|| Action::EnableStorage { cluster: cluster.id.clone(), parts: off })
 }
 
 /// One class for each driver of a claim that can make snapshots and has no class at all.

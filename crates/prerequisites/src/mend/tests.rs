@@ -109,7 +109,7 @@ fn each_thing_that_is_missing_at_the_resource_manager_is_one_act_with_its_own_ri
         if let Observed::Seen(value) = fact { value } else { panic!("it is seen") }
     }
     type Case = (&'static str, &'static str, fn(&mut ArmFacts));
-    let cases: [Case; 8] = [
+    let cases: [Case; 9] = [
         ("P7", "Microsoft.DataProtection/register/action on /subscriptions/s", |arm| {
             seen(&mut arm.providers)[0].1 = "NotRegistered".into();
         }),
@@ -124,6 +124,9 @@ fn each_thing_that_is_missing_at_the_resource_manager_is_one_act_with_its_own_ri
         }),
         ("P25", "blobServices/containers/write on ", |arm| {
             seen(&mut arm.account).container = Some(("shop".into(), false));
+        }),
+        ("P12", "managedClusters/write on ", |arm| {
+            seen(&mut arm.cluster).snapshot_controller = Some(false);
         }),
         ("P14", "managedClusters/write on ", |arm| {
             seen(&mut arm.cluster).identity = None;

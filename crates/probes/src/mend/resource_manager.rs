@@ -5,7 +5,7 @@ use arm::ResourceId;
 use management::{
     Client, Error, Request,
     build::{
-        cluster::{Managed, update},
+        cluster::{Managed, enable, update},
         names,
     },
     roles, versions,
@@ -33,6 +33,7 @@ pub(super) async fn act(client: &Client, action: &Action) -> Result<Done, Troubl
         }
         Action::CreateContainer { account, container } => create(client, account, container).await?,
         Action::UseManagedIdentity { cluster, .. } => identity(client, cluster).await?,
+        Action::EnableStorage { cluster, parts } => storage(client, cluster, parts).await?,
         _ => return Err(Trouble::NoHands("resource manager that does this")),
     };
     Ok(Done { lines: lines.into_iter().collect() })
@@ -159,6 +160,19 @@ async fn identity(client: &Client, cluster: &str) -> Result<Option<String>, Trou
     }
     client.run(&update(cluster, &found, Some(Managed::System), None), |_| {}).await?;
     Ok(Some(format!("{cluster} acts with an identity of its own")))
+}
+
+async fn storage(client: &Client, cluster: &str, parts: &[String]) -> Result<Option<String>, Trouble> {
+    let found = client.get(cluster, versions::CLUSTERS).await?;
+    let is_on = |part: &String| {
+        let path = format!("/properties/storageProfile/{part}/enabled");
+        found.pointer(&path).and_then(Value::as_bool) == Some(true)
+    };
+    if parts.iter().all(is_on) {
+        return Ok(None);
+    }
+    client.run(&enable(cluster, &found, parts), |_| {}).await?;
+    Ok(Some(format!("{cluster}: {} switched on", parts.join(" and "))))
 }
 
 fn id(text: &str) -> Result<ResourceId, Trouble> {
