@@ -29,6 +29,30 @@ pub fn update(
     }
 }
 
+/// The request that switches parts of a cluster's `storageProfile` on, such as `snapshotController`.
+pub fn enable(id: &str, found: &Value, parts: &[String]) -> Request {
+    let mut request = update(id, found, None, None);
+    let properties = request.body.as_mut().and_then(|body| member(body, "properties"));
+    let profile = properties.and_then(|properties| member(properties, "storageProfile"));
+    if let Some(profile) = profile {
+        for part in parts {
+            if let Some(part) = member(profile, part) {
+                set(part, "enabled", json!(true));
+            }
+        }
+    }
+    request
+}
+
+/// A member that is an object, made where it is missing.
+fn member<'v>(object: &'v mut Value, name: &str) -> Option<&'v mut Value> {
+    let member = object.as_object_mut()?.entry(name).or_insert_with(|| json!({}));
+    if member.is_null() {
+        *member = json!({});
+    }
+    Some(member)
+}
+
 fn wanted(found: &Value, identity: Option<Managed<'_>>, tags: Option<BTreeMap<String, String>>) -> Value {
     let mut wanted = json!({});
     for name in ["location", "tags", "identity", "properties"] {
