@@ -335,8 +335,10 @@ fn whoever_is_signed_in_to_a_vault_is_told_that_it_has_to_be_reached() {
     assert!(shown.contains("here: local.dp.kubernetesconfiguration.azure.com"), "the region's: {shown}");
     let made: Value =
         serde_json::from_slice(&collection.stdout).unwrap_or_else(|_| panic!("{}", told(&collection)));
-    assert_eq!(made["properties"]["rules"].as_array().unwrap().len(), 25, "{made:#}");
-    assert!(told(&collection).contains(&format!("not in the rules: {host} (vault")), "{}", told(&collection));
+    let rules = made["properties"]["rules"].as_array().unwrap();
+    assert_eq!((rules.len(), &rules[0]["targetFqdns"]), (26, &json!([host])), "{made:#}");
+    let port: u16 = world.served.url.rsplit(':').next().unwrap().parse().unwrap();
+    assert_eq!(rules[0]["protocols"], json!([{"protocolType": "Https", "port": port}]));
     // Nobody has looked into the cluster.
     assert_eq!((table.status.code(), collection.status.code()), (Some(3), Some(3)));
 }
