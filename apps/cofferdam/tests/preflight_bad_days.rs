@@ -105,3 +105,17 @@ fn every_format_says_the_same_and_only_preflight_has_its_own() {
     let unknown = preflight(folder.path(), closed, &["--only", "P99"]);
     assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
 }
+
+#[test]
+fn where_nothing_was_seen_nothing_is_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+
+    let ran = preflight(folder.path(), closed, &["--fix", "--yes", "-o", "json"]);
+    let alone = preflight(folder.path(), closed, &["--yes"]);
+
+    nothing_passed(&checks(&ran));
+    let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!((ran.status.code(), &document["fixes"]), (Some(3), &Value::Array(Vec::new())));
+    assert_eq!(alone.status.code(), Some(2), "a yes without a question is a mistake: {alone:?}");
+}

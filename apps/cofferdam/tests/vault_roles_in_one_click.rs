@@ -1,6 +1,7 @@
 //! `cofferdam roles` as a program against a running vault with a played cluster: each role that a backup or a restore needs
 //! is taken away, named by validation with its code, named by the plan, and granted again.
 
+mod terminal;
 #[path = "../../../crates/vault/tests/world/mod.rs"]
 mod world;
 
@@ -13,6 +14,7 @@ use std::{
     process::{Command, Output, Stdio},
     time::Duration,
 };
+use terminal::Terminal;
 use tokio::task::JoinHandle;
 use world::{
     Person, World,
@@ -480,4 +482,36 @@ async fn what_may_not_be_looked_at_is_not_seen_and_never_there() {
     assert_eq!(not_seen.map(|row| row["id"].as_str().unwrap()).collect::<Vec<_>>(), ["R2", "R3", "R4"]);
     assert!(rows[1]["detail"].as_str().unwrap().contains("AuthorizationFailed"), "{}", rows[1]);
     assert_eq!(output.status.code(), Some(5));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_terminal_roles_are_granted_after_a_yes_and_not_before() {
+    let roles = Roles::start().await;
+    let arguments = roles.backup();
+    let (_, healthy) = roles.plan(&arguments).await;
+    roles.take(identities(&healthy)[0]).await;
+    let answered = async |answer: &'static str| {
+        let command = roles.command(&roles.it.world.administrator, "apply", &arguments, &[]);
+        let on_terminal = move || {
+            let mut terminal = Terminal::run(&command);
+            terminal.until("may be granted? [y/N]");
+            terminal.write(answer);
+            terminal.end()
+        };
+        tokio::task::spawn_blocking(on_terminal).await.unwrap()
+    };
+
+    let without = roles.run(&roles.it.world.administrator, "apply", &arguments, &[]).await;
+    let (refused, said_no) = answered("\n").await;
+    let (interrupted, _) = answered("\x03").await;
+    let (_, before) = roles.plan(&arguments).await;
+    let (granted, said_yes) = answered("yes\n").await;
+    let (_, after) = roles.plan(&arguments).await;
+
+    assert_eq!(without.status.code(), Some(5), "{}", told(&without));
+    assert_eq!((refused, interrupted), (5, 5), "{said_no}");
+    assert!(said_no.contains("nothing was changed"), "{said_no}");
+    assert_eq!(unmet(&before).len(), 1, "{before:?}");
+    assert_eq!((granted, unmet(&after)), (0, vec![]), "{said_yes}");
+    assert!(said_yes.contains("+ R1: "), "{said_yes}");
 }

@@ -17,6 +17,7 @@ mod error;
 mod operation;
 mod profile;
 mod request;
+pub mod roles;
 mod service_error;
 pub mod sign_in;
 mod tokens;

@@ -99,30 +99,23 @@ pub struct Fix {
     pub by: By,
     /// A command, or a sentence. `{cluster}` and its like are filled in where they are known.
     pub text: &'static str,
-    /// Whether it is safe enough that the product may carry it out itself once somebody has confirmed.
-    pub automatic: bool,
 }
 
 impl Fix {
     pub(crate) const fn cofferdam(text: &'static str) -> Self {
-        Self { by: By::Cofferdam, text, automatic: false }
+        Self { by: By::Cofferdam, text }
     }
 
     pub(crate) const fn az(text: &'static str) -> Self {
-        Self { by: By::Az, text, automatic: false }
+        Self { by: By::Az, text }
     }
 
     pub(crate) const fn kubectl(text: &'static str) -> Self {
-        Self { by: By::Kubectl, text, automatic: false }
+        Self { by: By::Kubectl, text }
     }
 
     pub(crate) const fn person(text: &'static str) -> Self {
-        Self { by: By::Person, text, automatic: false }
-    }
-
-    /// The same, and the product may carry it out itself.
-    pub(crate) const fn automatic(self) -> Self {
-        Self { automatic: true, ..self }
+        Self { by: By::Person, text }
     }
 }
 

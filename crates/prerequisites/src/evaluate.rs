@@ -152,7 +152,7 @@ fn fixes(check: &Check, own: Option<&str>, names: &Names) -> Vec<(Fix, String)> 
             Some("az") => By::Az,
             _ => By::Person,
         };
-        (Fix { by, text: "", automatic: false }, printable(text))
+        (Fix { by, text: "" }, printable(text))
     });
     let known = check.fixes.iter().map(|fix| (*fix, printable(&names.fill(fix.text))));
     own.into_iter().chain(known).collect()

@@ -37,6 +37,10 @@ pub struct Facts {
     pub volumes: Observed<Vec<ClusterVolume>>,
     /// Velero's traces.
     pub velero: Observed<VeleroFacts>,
+    /// What Velero's group defines, where it is served; only a survey looks.
+    pub definitions: Observed<Vec<Definition>>,
+    /// Drivers whose snapshotter is at work; only a survey looks.
+    pub snapshotters: Observed<Vec<String>>,
     /// Objects that carry Velero's labels or annotations.
     pub marks: Observed<Marks>,
     /// Admission policies.
@@ -86,6 +90,8 @@ impl Facts {
             snapshots: no(why),
             volumes: no(why),
             velero: no(why),
+            definitions: no(why),
+            snapshotters: no(why),
             marks: no(why),
             policies: no(why),
             registry: no(why),
@@ -253,6 +259,15 @@ pub struct VeleroFacts {
     pub crds: bool,
     /// Its storage locations, as `<bucket>/<prefix>`.
     pub locations: Vec<String>,
+}
+
+/// A CustomResourceDefinition of Velero's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name.
+    pub name: String,
+    /// Whether an object of it is there; yes also where nobody may look.
+    pub used: bool,
 }
 
 /// Objects with labels or annotations of `velero.io` other than `exclude-from-backup`.

@@ -9,9 +9,11 @@
 
 mod check;
 mod checks;
+pub mod egress;
 mod evaluate;
 mod evidence;
 mod facts;
+mod mend;
 mod pages;
 mod resource_manager;
 mod verdict;
@@ -21,12 +23,13 @@ pub use checks::catalogue;
 pub use evaluate::{Judged, evaluate, judge};
 pub use evidence::{Evidence, printable};
 pub use facts::{
-    BrokenWebhook, Cluster, ClusterVolume, Contents, DryRun, ExtensionPods, Facts, Hook, LocationFacts,
-    Marks, Names, Namespaces, NetworkPolicies, Node, Nodes, Observed, Owner, PodIdentity, Policies, Registry,
-    Rights, SnapshotApi, SnapshotClassFacts, StoreProbe, SystemParts, Target, Tool, VeleroFacts, VolumeKind,
-    Whose,
+    BrokenWebhook, Cluster, ClusterVolume, Contents, Definition, DryRun, ExtensionPods, Facts, Hook,
+    LocationFacts, Marks, Names, Namespaces, NetworkPolicies, Node, Nodes, Observed, Owner, PodIdentity,
+    Policies, Registry, Rights, SnapshotApi, SnapshotClassFacts, StoreProbe, SystemParts, Target, Tool,
+    VeleroFacts, VolumeKind, Whose,
 };
-pub use pages::{page, page_name, table};
+pub use mend::{Action, Change, Offer, mends, offers};
+pub use pages::{mending, page, page_name, table};
 pub use resource_manager::{
     ArmFacts, ArmVault, Binding, Disk, InboundRule, InstalledExtension, ManagedCluster, RoleNeed,
     StorageAccount, UserRight,

@@ -1,6 +1,6 @@
 //! The catalogue as documents: one page per check and the table of all. A test compares them with `docs/`.
 
-use crate::{By, Check, Names, Weight, catalogue};
+use crate::{By, Check, Names, Weight, catalogue, offers};
 use std::fmt::Write;
 
 /// The file name of a check's page below `docs/prerequisites`.
@@ -27,9 +27,16 @@ pub fn page(check: &Check) -> String {
     for fix in check.fixes {
         let filled = Names::default().fill(fix.text);
         let filled = if fix.by == By::Person { filled } else { format!("`{filled}`") };
-        let automatic =
-            if fix.automatic { " (safe enough to be applied by the product once confirmed)" } else { "" };
-        add(&mut text, format_args!("- {filled}{automatic}"));
+        add(&mut text, format_args!("- {filled}"));
+    }
+    for offer in offers().iter().filter(|offer| offer.check == check.id) {
+        add(
+            &mut text,
+            format_args!(
+                "- `cofferdam preflight --fix --only {}` {}. Takes: {}.",
+                check.id, offer.does, offer.rights
+            ),
+        );
     }
     add(&mut text, format_args!("\nCheck it alone: `cofferdam preflight --only {}`.", check.id));
     add(&mut text, format_args!("\nAll checks: [prerequisites](../prerequisites.md)."));
@@ -59,6 +66,20 @@ pub fn table() -> String {
     }
     let unproved = catalogue().iter().filter(|check| check.only_azure).count();
     add(&mut text, format_args!("\n{unproved} of {} checks are *not proved on AKS*.", catalogue().len()));
+    text
+}
+
+/// The table of what `--fix` does.
+pub fn mending() -> String {
+    let mut text = "| Check | `--fix` | Takes |\n|---|---|---|\n".to_owned();
+    for offer in offers() {
+        let page = catalogue().iter().find(|check| check.id == offer.check).map(|check| page_name(check));
+        let page = page.unwrap_or_default();
+        add(
+            &mut text,
+            format_args!("| [{}](prerequisites/{page}) | {} | {} |", offer.check, offer.does, offer.rights),
+        );
+    }
     text
 }
 

@@ -80,6 +80,14 @@ pub struct ManagedCluster {
     pub artifacts: Option<String>,
 }
 
+impl ManagedCluster {
+    /// The parts of its `storageProfile` that snapshots need and that are switched off.
+    pub fn switched_off(&self) -> Vec<&'static str> {
+        let parts = [("diskCSIDriver", self.disk_driver), ("snapshotController", self.snapshot_controller)];
+        parts.into_iter().filter(|(_, on)| *on == Some(false)).map(|(name, _)| name).collect()
+    }
+}
+
 /// A Backup vault.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ArmVault {

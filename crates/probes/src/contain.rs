@@ -11,18 +11,22 @@ pub(crate) const MANY: Duration = Duration::from_secs(9);
 /// How long the store may take: it tries again by itself before it gives up.
 pub(crate) const STORE: Duration = Duration::from_secs(30);
 
-/// What the probe saw within its time.
-pub(crate) async fn within<T>(
+/// What the probe saw within its time. The probe lies on the heap: a survey holds two dozen of them at once, and their
+/// states together are more than a thread's stack takes.
+pub(crate) fn within<T>(
     what: &str,
     limit: Duration,
     probe: impl Future<Output = Observed<T>>,
-) -> Observed<T> {
-    match tokio::time::timeout(limit, AssertUnwindSafe(probe).catch_unwind()).await {
-        Ok(Ok(seen)) => seen,
-        Ok(Err(_)) => Observed::NotObservable(format!(
-            "{what}: the probe itself broke; this is a defect of Cofferdam, report it with this document"
-        )),
-        Err(_) => Observed::NotObservable(format!("{what}: no answer within {} s", limit.as_secs())),
+) -> impl Future<Output = Observed<T>> {
+    let probe = Box::pin(AssertUnwindSafe(probe).catch_unwind());
+    async move {
+        match tokio::time::timeout(limit, probe).await {
+            Ok(Ok(seen)) => seen,
+            Ok(Err(_)) => Observed::NotObservable(format!(
+                "{what}: the probe itself broke; this is a defect of Cofferdam, report it with this document"
+            )),
+            Err(_) => Observed::NotObservable(format!("{what}: no answer within {} s", limit.as_secs())),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod counts;
 mod discovery;
 mod location;
 mod marks;
+pub mod mend;
 mod network;
 mod nodes;
 mod pages;

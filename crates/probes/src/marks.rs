@@ -54,14 +54,19 @@ where
 }
 
 fn is_marked(metadata: &ObjectMeta) -> bool {
-    let keys =
+    let mut keys =
         metadata.labels.iter().flatten().chain(metadata.annotations.iter().flatten()).map(|(key, _)| key);
-    keys.filter_map(|key| key.split_once('/')).any(|(prefix, name)| {
+    keys.any(|key| is_mark(key))
+}
+
+/// Whether a key of a label or annotation is Velero's; its opt-out is obeyed here too, and is none.
+pub(crate) fn is_mark(key: &str) -> bool {
+    key.split_once('/').is_some_and(|(prefix, name)| {
         (prefix == "velero.io" || prefix.ends_with(".velero.io")) && name != "exclude-from-backup"
     })
 }
 
-fn name(plural: &str, metadata: &ObjectMeta) -> String {
+pub(crate) fn name(plural: &str, metadata: &ObjectMeta) -> String {
     let name = metadata.name.as_deref().unwrap_or_default();
     match &metadata.namespace {
         Some(namespace) => format!("{plural}/{namespace}/{name}"),

@@ -4,6 +4,7 @@ use crate::{is_absent, seen};
 use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::storage::v1::CSIDriver;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client, ResourceExt};
 use prerequisites::{Observed, SnapshotApi, SnapshotClassFacts};
@@ -86,6 +87,32 @@ async fn controller(
         }
     }
     Ok((None, stopped))
+}
+
+/// Drivers whose snapshotter has a lease: the sidecar takes one by the driver's name wherever several of it may run.
+pub(crate) async fn snapshotters(client: &Client) -> Observed<Vec<String>> {
+    seen("looking for the leases of snapshotters", with_lease(client).await)
+}
+
+async fn with_lease(client: &Client) -> Result<Vec<String>, kube::Error> {
+    let drivers: Api<CSIDriver> = Api::all(client.clone());
+    let drivers = drivers.list_metadata(&ListParams::default()).await?;
+    let leases: Api<Lease> = Api::all(client.clone());
+    let leases = &leases;
+    let each = drivers.items.iter().map(ResourceExt::name_any).map(|driver| async move {
+        let named = ListParams::default().fields(&format!("metadata.name={}", lease_of(&driver))).limit(1);
+        let found = leases.list_metadata(&named).await?;
+        Ok((!found.items.is_empty()).then_some(driver))
+    });
+    let found: Result<Vec<Option<String>>, kube::Error> =
+        futures::future::join_all(each).await.into_iter().collect();
+    Ok(found?.into_iter().flatten().collect())
+}
+
+/// The name that the sidecar gives its lease: what is no letter or digit becomes a hyphen.
+fn lease_of(driver: &str) -> String {
+    let plain = |one: char| if one.is_ascii_alphanumeric() { one } else { '-' };
+    format!("external-snapshotter-leader-{}", driver.chars().map(plain).collect::<String>())
 }
 
 /// What its Deployment is called: by its own manifests, by OpenShift, by charts.

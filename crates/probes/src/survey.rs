@@ -3,7 +3,7 @@
 use crate::contain::{MANY, PROBE, STORE, within};
 use crate::resource_manager::{self, ResourceManager};
 use crate::{
-    Subject, cluster, configured, counts, location, marks, network, nodes, policies, rights, snapshots,
+    Subject, cluster, configured, counts, location, marks, mend, network, nodes, policies, rights, snapshots,
     target, velero, volumes, webhooks, workload,
 };
 use kube::Client;
@@ -76,6 +76,14 @@ async fn of_cluster(client: &Client, it: &Survey<'_>, clock: &dyn Clock) -> Fact
             ),
             told(one("volumes"), within("listing claims and volumes", MANY, volumes::observe(client))),
             told(one("Velero"), within("looking for Velero", PROBE, velero::observe(client))),
+            told(
+                one("Velero's definitions"),
+                within("looking at Velero's definitions", PROBE, mend::definitions(client))
+            ),
+            told(
+                one("snapshotters"),
+                within("looking for snapshotters", PROBE, snapshots::snapshotters(client))
+            ),
             told(one("marks"), within("looking for velero.io labels", MANY, marks::observe(client))),
             told(
                 one("admission"),
@@ -128,7 +136,19 @@ async fn of_cluster(client: &Client, it: &Survey<'_>, clock: &dyn Clock) -> Fact
         )
     };
     let (before, after) = futures::join!(before, after);
-    let (cluster, rights, snapshots, volumes, velero, marks, policies, registry, location) = before;
+    let (
+        cluster,
+        rights,
+        snapshots,
+        volumes,
+        velero,
+        definitions,
+        snapshotters,
+        marks,
+        policies,
+        registry,
+        location,
+    ) = before;
     let (
         extension,
         system,
@@ -148,6 +168,8 @@ async fn of_cluster(client: &Client, it: &Survey<'_>, clock: &dyn Clock) -> Fact
         snapshots,
         volumes,
         velero,
+        definitions,
+        snapshotters,
         marks,
         policies,
         registry,

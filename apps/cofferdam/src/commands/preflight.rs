@@ -1,6 +1,8 @@
 //! `cofferdam preflight`: every prerequisite with its evidence and its fix, before or after an installation.
 
 mod arm;
+mod egress;
+mod fix;
 mod html;
 mod junit;
 mod show;
@@ -13,17 +15,20 @@ pub use subject::{Wanted, look};
 use super::install::{Wish, check_id, wished};
 use crate::{
     cluster::ClusterArgs,
-    exit::{Exit, Outcome},
+    exit::{Exit, Failure, Outcome},
     output::{self, Format},
 };
 use arm::ArmArgs;
-use clap::{Args, ValueEnum};
-use prerequisites::{Judged, Outcome as Ending, Profile, Severity};
+use clap::{Args, Subcommand, ValueEnum};
+use prerequisites::{Judged, Outcome as Ending, Profile, Severity, mends};
 use show::View;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct PreflightArgs {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     #[command(flatten)]
     wish: Wish,
     /// Location to look at when no settings are given
@@ -46,6 +51,21 @@ pub struct PreflightArgs {
     target_kubeconfig: Option<PathBuf>,
     #[command(flatten)]
     arm: ArmArgs,
+    #[command(flatten)]
+    fix: fix::FixArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Print the rules that this installation needs of a firewall on its way out
+    Egress(egress::EgressArgs),
+}
+
+impl PreflightArgs {
+    /// Whether a check is asked for.
+    fn wants(&self, id: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|one| one == id || one == "all")
+    }
 }
 
 /// Whose rules apply.
@@ -68,20 +88,38 @@ impl From<ProfileArg> for Profile {
 }
 
 pub async fn run(args: PreflightArgs, cluster: &ClusterArgs, format: Format) -> Outcome {
+    if let Some(Verb::Egress(args)) = &args.verb {
+        return Box::pin(egress::run(args, cluster)).await;
+    }
     let (install, _) = wished(&args.wish, cluster)?;
     let wanted = Wanted { install: &install, wish: &args.wish, location: &args.location, installing: false };
     let profile = args.profile.into();
-    let mut judged = subject::survey(cluster, &wanted, &args, profile).await?;
-    if !args.only.is_empty() && !args.only.iter().any(|id| id == "all") {
-        judged.retain(|one| args.only.iter().any(|id| id == one.check.id));
+    if args.fix.fix {
+        return Box::pin(fix::run(cluster, &wanted, &args, profile, format)).await;
     }
-    let view = View::of(&judged, profile);
+    let (view, ended) =
+        shown(Box::pin(subject::survey(cluster, &wanted, &args, profile)).await?, &args, profile);
+    print(&view, format)?;
+    Ok(ended)
+}
+
+/// The checks that were asked for, and what they end with.
+fn shown(seen: subject::Seen, args: &PreflightArgs, profile: Profile) -> (View, Exit) {
+    // Also of what is only told: there `--only` has to name it, as the line says that is shown for it.
+    let every: Vec<String> = seen.judged.iter().map(|one| one.check.id.to_owned()).collect();
+    let fixable: Vec<&str> =
+        mends(&seen.judged, &seen.facts, &every).iter().map(|change| change.check).collect();
+    let mut judged = seen.judged;
+    judged.retain(|one| args.wants(one.check.id));
+    (View::of(&judged, profile).fixable(&fixable), exit(&judged))
+}
+
+fn print(view: &View, format: Format) -> Result<(), Failure> {
     match format {
-        Format::Junit => output::line(&junit::document(&view))?,
-        Format::Html => output::line(&html::page(&view))?,
-        format => output::print(format, &view, show::text)?,
+        Format::Junit => output::line(&junit::document(view)),
+        Format::Html => output::line(&html::page(view)),
+        format => output::print(format, view, show::text),
     }
-    Ok(exit(&judged))
 }
 
 /// The worst finding decides. What nobody could see is never done.

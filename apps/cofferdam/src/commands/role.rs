@@ -12,7 +12,7 @@ use crate::{
 };
 use arm::ResourceId;
 use clap::{Args, Subcommand};
-use management::{Request, versions};
+use management::{Request, roles::by_name, versions};
 
 /// Type of role definitions.
 const DEFINITIONS: &str = "providers/Microsoft.Authorization/roleDefinitions";
@@ -66,9 +66,4 @@ pub async fn run(args: RoleArgs, cluster: &ClusterArgs, format: Format) -> Outco
             Ok(Exit::Done)
         }
     }
-}
-
-/// The filter for one role; a quote in a name is written twice.
-fn by_name(name: &str) -> String {
-    format!("roleName eq '{}'", name.replace('\'', "''"))
 }

@@ -1,6 +1,7 @@
 //! Bodies of requests as the service documents them, made from what a person asked for. Pure; what means nothing is refused
 //! here, before anything is sent.
 
+pub mod cluster;
 pub mod extension;
 pub mod instance;
 pub mod names;

@@ -65,6 +65,9 @@ const ALWAYS: &[Purpose] = &[Purpose::Install, Purpose::Backup, Purpose::Restore
 const NOT_RESTORE: &[Purpose] = &[Purpose::Install, Purpose::Backup];
 /// How the checks of a resource manager are tested.
 const ARM: &str = "unit test; test `vault_preflight` against a running vault";
+/// How those are tested that `--fix` can mend.
+const ARM_MENDED: &str =
+    "unit test; tests `vault_preflight` and `vault_preflight_fix` against a running vault";
 const IN_CLUSTER: &str = "a probe inside of the cluster";
 
 /// Every check.
@@ -160,7 +163,7 @@ fn pods_problem(pods: &ExtensionPods) -> String {
 }
 
 /// Ids of resources do not mind capitals.
-fn same_id(one: &str, other: &str) -> bool {
+pub(crate) fn same_id(one: &str, other: &str) -> bool {
     one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/'))
 }
 

@@ -16,7 +16,7 @@ pub(crate) static CHECK: Check = Check {
     purposes: &[],
     depends_on: &["P4", "P15", "P20", "P28", "P29"],
     fixes: &[
-        Fix::cofferdam("cofferdam install").automatic(),
+        Fix::cofferdam("cofferdam install"),
         Fix::az(
             "az k8s-extension create --name azure-aks-backup --extension-type microsoft.dataprotection.kubernetes --scope cluster --cluster-type managedClusters --cluster-name {cluster} --resource-group {group} --release-train stable --configuration-settings blobContainer={container} storageAccount={account} storageAccountResourceGroup={account-group} storageAccountSubscriptionId={subscription}",
         ),

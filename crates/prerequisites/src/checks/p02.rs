@@ -16,7 +16,7 @@ pub(crate) static CHECK: Check = Check {
     purposes: &[],
     depends_on: &[],
     fixes: &[
-        Fix::cofferdam("cofferdam install --kubeconfig {target-kubeconfig}").automatic(),
+        Fix::cofferdam("cofferdam install --kubeconfig {target-kubeconfig}"),
         Fix::az(
             "az k8s-extension create --name azure-aks-backup --extension-type microsoft.dataprotection.kubernetes --scope cluster --cluster-type managedClusters --cluster-name {target} --resource-group {target-group} --release-train stable",
         ),

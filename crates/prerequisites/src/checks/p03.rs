@@ -1,6 +1,6 @@
 //! P3: the vault has Trusted Access to the cluster.
 
-use super::{ARM, no_vault, same_id};
+use super::{ARM_MENDED, no_vault, same_id};
 use crate::verdict::{fails, passed, unseen, when_seen};
 use crate::{ArmVault, Binding, Check, Facts, Fix, Observed, Profile, Scope, Verdict, Weight};
 
@@ -20,13 +20,12 @@ pub(crate) static CHECK: Check = Check {
     fixes: &[
         Fix::cofferdam(
             "cofferdam trusted-access rolebinding create --cluster-name {cluster} -g {group} -n backuprb --source-resource-id {vault-id} --roles Microsoft.DataProtection/backupVaults/backup-operator",
-        )
-        .automatic(),
+        ),
         Fix::az(
             "az aks trustedaccess rolebinding create --cluster-name {cluster} -g {group} -n backuprb --source-resource-id {vault-id} --roles Microsoft.DataProtection/backupVaults/backup-operator",
         ),
     ],
-    tested_by: ARM,
+    tested_by: ARM_MENDED,
     only_azure: false,
     rule: judge,
 };

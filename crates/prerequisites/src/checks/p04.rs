@@ -15,7 +15,7 @@ pub(crate) static CHECK: Check = Check {
     code: None,
     purposes: ALWAYS,
     depends_on: &[],
-    fixes: &[Fix::cofferdam("cofferdam install").automatic()],
+    fixes: &[Fix::cofferdam("cofferdam install")],
     tested_by: "unit test; scenario `preflight` with a person who has no rights",
     only_azure: false,
     rule: judge,

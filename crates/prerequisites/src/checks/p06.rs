@@ -21,13 +21,12 @@ pub(crate) static CHECK: Check = Check {
     fixes: &[
         Fix::cofferdam(
             "cofferdam role assignment create --assignee-object-id {extension-principal} --role \"Storage Blob Data Contributor\" --scope {account-id}",
-        )
-        .automatic(),
+        ),
         Fix::az(
             "az role assignment create --assignee-object-id {extension-principal} --assignee-principal-type ServicePrincipal --role \"Storage Blob Data Contributor\" --scope {account-id}",
         ),
     ],
-    tested_by: "unit test; scenario `preflight` with real stores; test `vault_preflight` for the role",
+    tested_by: "unit test; scenario `preflight` with real stores; tests `vault_preflight` and `vault_preflight_fix` for the role",
     only_azure: false,
     rule: judge,
 };

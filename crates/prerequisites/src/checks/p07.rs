@@ -1,6 +1,6 @@
 //! P7: the resource providers are registered.
 
-use super::{ARM, some};
+use super::{ARM_MENDED, some};
 use crate::verdict::{fails, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
@@ -16,11 +16,10 @@ pub(crate) static CHECK: Check = Check {
     purposes: &[],
     depends_on: &[],
     fixes: &[
-        Fix::cofferdam("cofferdam provider register --namespace Microsoft.KubernetesConfiguration --wait")
-            .automatic(),
+        Fix::cofferdam("cofferdam provider register --namespace Microsoft.KubernetesConfiguration --wait"),
         Fix::az("az provider register --namespace Microsoft.KubernetesConfiguration --wait"),
     ],
-    tested_by: ARM,
+    tested_by: ARM_MENDED,
     only_azure: false,
     rule: judge,
 };

@@ -15,7 +15,7 @@ pub(crate) static CHECK: Check = Check {
     purposes: &[],
     depends_on: &[],
     fixes: &[
-        Fix::cofferdam("cofferdam cluster connect -n {cluster} -g {group} --apply").automatic(),
+        Fix::cofferdam("cofferdam cluster connect -n {cluster} -g {group} --apply"),
         Fix::kubectl("kubectl -n kube-system rollout restart deployment cofferdam-agent"),
     ],
     tested_by: "unit test; scenario `preflight`",

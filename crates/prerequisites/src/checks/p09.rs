@@ -1,6 +1,6 @@
 //! P9: a storage account with a firewall lets the vault pass.
 
-use super::{ARM, no_vault, same_id};
+use super::{ARM_MENDED, no_vault, same_id};
 use crate::verdict::{fails, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
@@ -18,7 +18,7 @@ pub(crate) static CHECK: Check = Check {
     fixes: &[Fix::az(
         "az storage account network-rule add --account-name {account} -g {account-group} --resource-id {vault-id} --tenant-id {tenant}",
     )],
-    tested_by: ARM,
+    tested_by: ARM_MENDED,
     only_azure: false,
     rule: judge,
 };

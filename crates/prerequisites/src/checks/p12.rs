@@ -24,7 +24,7 @@ pub(crate) static CHECK: Check = Check {
         ),
         Fix::kubectl(CRDS),
     ],
-    tested_by: "unit test; scenario `preflight` with a cluster that has no snapshot API",
+    tested_by: "unit test; scenario `preflight` with a cluster that has no snapshot API; test `vault_preflight_fix`",
     only_azure: false,
     rule: judge,
 };
@@ -84,12 +84,7 @@ fn start(deployment: &str) -> String {
 /// What the cluster's resource says against it.
 fn switched_off(facts: &Facts) -> Option<Verdict> {
     let cluster = facts.arm.seen()?.cluster.seen()?;
-    let off: Vec<String> =
-        [("diskCSIDriver", cluster.disk_driver), ("snapshotController", cluster.snapshot_controller)]
-            .into_iter()
-            .filter(|(_, on)| *on == Some(false))
-            .map(|(name, _)| name.to_owned())
-            .collect();
+    let off: Vec<String> = cluster.switched_off().into_iter().map(str::to_owned).collect();
     (!off.is_empty()).then(|| {
         fails(format!("the cluster's storageProfile has {} switched off", off.join(" and "))).about(&off)
     })

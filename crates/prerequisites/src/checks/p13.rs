@@ -24,7 +24,7 @@ pub(crate) static CHECK: Check = Check {
             "Migrate in-tree volumes to CSI: https://learn.microsoft.com/azure/aks/csi-migrate-in-tree-volumes",
         ),
     ],
-    tested_by: "unit test; scenario `preflight` with hostPath and strange volumes",
+    tested_by: "unit test; scenario `preflight` with hostPath and strange volumes; scenario `preflight_fix`",
     only_azure: false,
     rule: judge,
 };

@@ -1,6 +1,6 @@
 //! P14: the cluster acts as a managed identity.
 
-use super::ARM;
+use super::ARM_MENDED;
 use crate::verdict::{fails, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
@@ -22,7 +22,7 @@ pub(crate) static CHECK: Check = Check {
             "See https://learn.microsoft.com/azure/aks/use-managed-identity#update-an-existing-aks-cluster-to-use-a-managed-identity",
         ),
     ],
-    tested_by: ARM,
+    tested_by: ARM_MENDED,
     only_azure: false,
     rule: judge,
 };

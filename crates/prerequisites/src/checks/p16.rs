@@ -14,7 +14,10 @@ pub(crate) static CHECK: Check = Check {
     code: None,
     purposes: &[],
     depends_on: &["P15"],
-    fixes: &[Fix::person("Allow the endpoint in the firewall: DNS, and TCP 443 to the name that failed.")],
+    fixes: &[
+        Fix::person("Allow the endpoint in the firewall: DNS, and TCP 443 to the name that failed."),
+        Fix::cofferdam("cofferdam preflight egress --format table"),
+    ],
     tested_by: "unit test: it is never passed without an in-cluster probe",
     only_azure: true,
     rule: judge,

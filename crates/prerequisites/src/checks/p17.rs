@@ -18,7 +18,7 @@ pub(crate) static CHECK: Check = Check {
     fixes: &[Fix::kubectl(
         "kubectl delete deployment -A -l component=velero; kubectl delete crd -l component=velero (see first what goes, with --dry-run=server)",
     )],
-    tested_by: "unit test; scenario `preflight` with Velero's resources",
+    tested_by: "unit test; scenario `preflight` with Velero's resources; scenario `preflight_fix`",
     only_azure: false,
     rule: judge,
 };

@@ -15,9 +15,8 @@ pub(crate) static CHECK: Check = Check {
     code: None,
     purposes: NOT_RESTORE,
     depends_on: &["P12"],
-    fixes: &[Fix::kubectl("kubectl label volumesnapshotclass --all velero.io/csi-volumesnapshot-class-")
-        .automatic()],
-    tested_by: "unit test; scenario `preflight` with a labelled class",
+    fixes: &[Fix::kubectl("kubectl label volumesnapshotclass --all velero.io/csi-volumesnapshot-class-")],
+    tested_by: "unit test; scenario `preflight` with a labelled class; scenario `preflight_fix`",
     only_azure: false,
     rule: judge,
 };

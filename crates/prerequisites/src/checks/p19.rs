@@ -16,7 +16,7 @@ pub(crate) static CHECK: Check = Check {
     purposes: NOT_RESTORE,
     depends_on: &[],
     fixes: &[Fix::kubectl("kubectl annotate KIND NAME -n NAMESPACE ANNOTATION-")],
-    tested_by: "unit test; scenario `preflight` with an annotated namespace",
+    tested_by: "unit test; scenario `preflight` with an annotated namespace; scenario `preflight_fix`",
     only_azure: false,
     rule: judge,
 };

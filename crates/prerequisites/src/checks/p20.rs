@@ -21,7 +21,7 @@ pub(crate) static CHECK: Check = Check {
             "az policy assignment update --name ASSIGNMENT --params '{\"excludedNamespaces\": {\"value\": [\"{namespace}\"]}}'",
         ),
     ],
-    tested_by: "unit test; scenario `preflight` with a ValidatingAdmissionPolicy",
+    tested_by: "unit test; scenario `preflight` with a ValidatingAdmissionPolicy; scenario `preflight_fix`",
     only_azure: false,
     rule: judge,
 };

@@ -1,6 +1,6 @@
 //! P23: the identities of vault, cluster and extension hold their roles.
 
-use super::{ARM, some};
+use super::{ARM_MENDED, some};
 use crate::verdict::{fails, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, RoleNeed, Scope, Verdict, Weight};
 
@@ -18,13 +18,12 @@ pub(crate) static CHECK: Check = Check {
     fixes: &[
         Fix::cofferdam(
             "cofferdam role assignment create --assignee-object-id PRINCIPAL --role ROLE --scope SCOPE",
-        )
-        .automatic(),
+        ),
         Fix::az(
             "az role assignment create --assignee-object-id PRINCIPAL --assignee-principal-type ServicePrincipal --role ROLE --scope SCOPE",
         ),
     ],
-    tested_by: ARM,
+    tested_by: ARM_MENDED,
     only_azure: false,
     rule: judge,
 };

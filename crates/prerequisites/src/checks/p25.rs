@@ -1,6 +1,6 @@
 //! P25: the storage account is of a kind and place that serves.
 
-use super::{ARM, same_region};
+use super::{ARM_MENDED, same_region};
 use crate::verdict::{fails, passed, when_seen};
 use crate::{Check, Facts, Fix, Observed, Profile, Scope, Verdict, Weight};
 
@@ -18,11 +18,10 @@ pub(crate) static CHECK: Check = Check {
     fixes: &[
         Fix::cofferdam(
             "cofferdam storage container create -n {container} --account-name {account} -g {account-group}",
-        )
-        .automatic(),
+        ),
         Fix::az("az storage container create --name {container} --account-name {account} --auth-mode login"),
     ],
-    tested_by: ARM,
+    tested_by: ARM_MENDED,
     only_azure: false,
     rule: judge,
 };

@@ -33,6 +33,8 @@ fn healthy() -> Facts {
             ..ClusterVolume::new("a/b", VolumeKind::Csi("disk".into()))
         }]),
         velero: Observed::Seen(VeleroFacts::default()),
+        definitions: Observed::Seen(Vec::new()),
+        snapshotters: Observed::Seen(Vec::new()),
         marks: Observed::Seen(Marks::default()),
         policies: Observed::Seen(Policies { dry_run: DryRun::Admitted, ..Policies::default() }),
         registry: Observed::Seen(Registry { image: "i".into(), pulled: Ok("a pod runs".into()) }),

@@ -1,5 +1,6 @@
 //! How findings are printed: grouped by scope, the worst first.
 
+use super::fix;
 use crate::exit::Exit;
 use prerequisites::{By, Evidence, Finding, Judged, Outcome, Profile, Report, Scope, Severity, page_name};
 use serde::Serialize;
@@ -14,6 +15,12 @@ pub struct View {
     ready: Option<bool>,
     pub summary: String,
     pub checks: Vec<Row>,
+    /// What was mended, and what was not, with `--fix`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fixes: Option<Vec<fix::Row>>,
+    /// Whether the checks were looked at after the last change, with `--fix`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    looked_again: Option<bool>,
 }
 
 /// One check as it is printed.
@@ -39,6 +46,9 @@ pub struct Row {
     pub fix: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fixes: Vec<FixView>,
+    /// `--fix` can do something about it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub fixable: bool,
     pub documentation: String,
 }
 
@@ -47,7 +57,6 @@ pub struct Row {
 pub struct FixView {
     by: By,
     command: String,
-    automatic: bool,
 }
 
 impl View {
@@ -66,7 +75,25 @@ impl View {
         let of_scope =
             |scope: Scope| ranks.iter().find(|(one, _)| *one == scope).map_or(usize::MAX, |(_, rank)| *rank);
         checks.sort_by_key(|row| (of_scope(row.scope), row.scope, row.rank()));
-        Self { profile, ready: ready(judged), summary: summary(&report), checks }
+        Self {
+            profile,
+            ready: ready(judged),
+            summary: summary(&report),
+            checks,
+            fixes: None,
+            looked_again: None,
+        }
+    }
+
+    /// The same, and `--fix` can do something about these checks.
+    pub fn fixable(mut self, ids: &[&str]) -> Self {
+        self.checks.iter_mut().for_each(|row| row.fixable = ids.contains(&row.id.as_str()));
+        self
+    }
+
+    /// The same with what was mended.
+    pub fn with(self, fixes: Vec<fix::Row>, looked_again: bool) -> Self {
+        Self { fixes: Some(fixes), looked_again: Some(looked_again), ..self }
     }
 }
 
@@ -108,11 +135,8 @@ fn word(result: &str, severity: Severity) -> &'static str {
 fn row(judged: &Judged) -> Row {
     let finding = &judged.finding;
     let (result, severity, why) = ended(finding);
-    let fix = |(fix, command): &(prerequisites::Fix, String)| FixView {
-        by: fix.by,
-        command: command.clone(),
-        automatic: fix.automatic,
-    };
+    let fix =
+        |(fix, command): &(prerequisites::Fix, String)| FixView { by: fix.by, command: command.clone() };
     Row {
         id: finding.id.clone(),
         title: finding.title.clone(),
@@ -126,6 +150,7 @@ fn row(judged: &Judged) -> Row {
         code: judged.check.code,
         fix: finding.fix.clone(),
         fixes: judged.fixes.iter().map(fix).collect(),
+        fixable: false,
         documentation: format!("docs/prerequisites/{}", page_name(judged.check)),
     }
 }
@@ -157,9 +182,15 @@ pub fn text(view: &View) -> String {
             push(&mut text, format_args!("{:<15} fix:  {fix}", ""));
             push(&mut text, format_args!("{:<15} more: {}", "", row.documentation));
         }
+        if row.fixable {
+            push(&mut text, format_args!("{:<15} mend: cofferdam preflight --fix --only {}", "", row.id));
+        }
     }
     text.push('\n');
     text.push_str(&view.summary);
+    if let Some(fixes) = view.fixes.as_deref().filter(|fixes| !fixes.is_empty()) {
+        text.push_str(&fix::text(fixes));
+    }
     text
 }
 

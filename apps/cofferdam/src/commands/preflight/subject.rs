@@ -16,7 +16,7 @@ use k8s_openapi::api::{
     rbac::v1::ClusterRole,
 };
 use kube::{Api, Client, ResourceExt};
-use prerequisites::{Judged, Observed, Profile, Purpose, Report, evaluate, judge};
+use prerequisites::{Facts, Judged, Observed, Profile, Purpose, Report, evaluate, judge};
 use probes::{Account, Location, Subject, Survey, observe};
 use std::{sync::Arc, time::Duration};
 use storage::credential::CredentialSource;
@@ -38,6 +38,15 @@ pub struct Wanted<'a> {
     pub installing: bool,
 }
 
+/// What was seen, and what it means.
+#[derive(Debug)]
+pub struct Seen {
+    /// What was seen.
+    pub facts: Facts,
+    /// What it means, check by check.
+    pub judged: Vec<Judged>,
+}
+
 /// Observes and judges what an installation depends on.
 pub async fn look(cluster: &ClusterArgs, wanted: &Wanted<'_>, profile: Profile) -> Result<Report, Failure> {
     let client = observed(cluster.client().await);
@@ -52,7 +61,7 @@ pub async fn survey(
     wanted: &Wanted<'_>,
     args: &PreflightArgs,
     profile: Profile,
-) -> Result<Vec<Judged>, Failure> {
+) -> Result<Seen, Failure> {
     let client = observed(cluster.client().await);
     let target = match &args.target_kubeconfig {
         None => None,
@@ -75,12 +84,13 @@ pub async fn survey(
         arm,
         shown: &|what| bar.set_message(format!("looked at: {what}")),
     };
-    let mut facts = probes::survey(client, it, &SystemClock).await;
+    let mut facts = Box::pin(probes::survey(client, it, &SystemClock)).await;
     if let Some(file) = &args.target_kubeconfig {
         facts.names.0.insert("target-kubeconfig", file.display().to_string());
     }
     bar.finish_and_clear();
-    Ok(judge(&facts, profile, Purpose::Preflight))
+    let judged = judge(&facts, profile, Purpose::Preflight);
+    Ok(Seen { facts, judged })
 }
 
 fn observed(client: Result<Client, Failure>) -> Observed<Client> {

@@ -1,6 +1,5 @@
 //! `cofferdam role assignment`.
 
-use super::{DEFINITIONS, by_name};
 use crate::{
     exit::{Exit, Failure, Outcome},
     managed::{Confirm, Kind, Session, resource_id},
@@ -8,10 +7,11 @@ use crate::{
 };
 use arm::ResourceId;
 use clap::{Args, Subcommand};
-use management::{Request, build::names, versions};
-use serde_json::{Value, json};
-
-const ASSIGNMENTS: &str = "Microsoft.Authorization/roleAssignments";
+use management::{
+    roles::{self, is, text},
+    versions,
+};
+use serde_json::Value;
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -118,29 +118,7 @@ pub async fn grant(
     scope: &ResourceId,
 ) -> Result<(Value, bool), Failure> {
     let definition = definition(session, role, scope).await?;
-    let there = at(session, scope.as_str(), "atScope()").await?;
-    let is_same = |one: &&Value| {
-        is(one, "principalId", principal)
-            && is(one, "roleDefinitionId", &definition)
-            && is(one, "scope", scope.as_str())
-    };
-    if let Some(same) = there.iter().find(is_same) {
-        return Ok((same.clone(), false));
-    }
-    let guid = definition.rsplit('/').next().unwrap_or_default();
-    let id = scope.with(ASSIGNMENTS, &names::assignment(principal, guid, scope))?;
-    let body = json!({"properties": {
-        "roleDefinitionId": definition, "principalId": principal, "principalType": kind}});
-    let put = Request::put(id.as_str(), versions::ROLES, body);
-    match session.client.send(&put).await {
-        Ok(answer) => Ok((answer.body, true)),
-        // Somebody else gave it between the look and the call.
-        Err(error) if error.service().is_some_and(|error| error.code == "RoleAssignmentExists") => {
-            let there = at(session, scope.as_str(), "atScope()").await?;
-            Ok((there.iter().find(is_same).cloned().unwrap_or_default(), false))
-        }
-        Err(error) => Err(error.into()),
-    }
+    Ok(roles::grant(&session.client, principal, kind, &definition, scope).await?)
 }
 
 async fn delete(args: DeleteArgs, session: &Session) -> Outcome {
@@ -169,34 +147,15 @@ async fn delete(args: DeleteArgs, session: &Session) -> Outcome {
 }
 
 async fn at(session: &Session, scope: &str, filter: &str) -> Result<Vec<Value>, Failure> {
-    let mut request = Request::get(format!("{scope}/providers/{ASSIGNMENTS}"), versions::ROLES);
-    if !filter.is_empty() {
-        request = request.ask("$filter", filter);
-    }
-    Ok(session.client.list(&request).await?)
+    Ok(roles::assignments(&session.client, scope, filter).await?)
 }
 
 /// The id of a role by its name, its GUID or its id, as the server writes it at that scope.
 async fn definition(session: &Session, role: &str, scope: &ResourceId) -> Result<String, Failure> {
-    if role.starts_with('/') {
-        return Ok(role.to_owned());
-    }
-    let by_id = uuid::Uuid::try_parse(role).is_ok();
-    let mut request = Request::get(format!("{scope}/{DEFINITIONS}"), versions::ROLES);
-    if !by_id {
-        request = request.ask("$filter", by_name(role));
-    }
-    let found = session.client.list(&request).await?;
-    let ours = found.iter().find(|one| !by_id || is_named(one, role));
-    let id = ours.and_then(|one| one.get("id")?.as_str());
-    id.map(str::to_owned).ok_or_else(|| {
+    roles::definition(&session.client, role, scope).await?.ok_or_else(|| {
         Failure::precondition(format!("there is no role {role:?}"))
             .next("See which there are: `cofferdam role definition list`.")
     })
-}
-
-fn is_named(definition: &Value, name: &str) -> bool {
-    definition.get("name").and_then(Value::as_str).is_some_and(|one| one.eq_ignore_ascii_case(name))
 }
 
 /// With the name of its role.
@@ -213,12 +172,4 @@ async fn named(session: &Session, mut assignment: Value) -> Result<Value, Failur
         properties.insert("roleDefinitionName".to_owned(), name);
     }
     Ok(assignment)
-}
-
-fn text<'v>(assignment: &'v Value, name: &str) -> &'v str {
-    assignment.pointer(&format!("/properties/{name}")).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn is(assignment: &Value, name: &str, value: &str) -> bool {
-    text(assignment, name).eq_ignore_ascii_case(value)
 }

@@ -7,13 +7,13 @@ use super::{
     subject::{Subject, Which, without_identity},
 };
 use crate::{
+    ask::{self, Answer, Interrupts},
     commands::{instance::create::let_in, role},
     exit::{Exit, Failure, Outcome},
     managed::Session,
     note,
 };
 use identity::required::{Grant, Need};
-use std::io::IsTerminal;
 
 pub async fn run(session: &Session, which: &Which, yes: bool) -> Outcome {
     let subject = which.subject(session).await?;
@@ -32,7 +32,7 @@ pub async fn run(session: &Session, which: &Which, yes: bool) -> Outcome {
         )
         .next("Hand the commands to whoever may: `cofferdam roles plan` prints them."));
     }
-    if !wanted.is_empty() && !agreed(session, &subject, &rows, yes)? {
+    if !wanted.is_empty() && !agreed(session, &subject, &rows, yes).await? {
         return Err(Failure::precondition("nothing was changed")
             .next("Run it again with `--yes` to grant what is missing."));
     }
@@ -55,21 +55,16 @@ pub async fn run(session: &Session, which: &Which, yes: bool) -> Outcome {
 }
 
 /// Shows what will be granted, and asks where somebody can answer.
-fn agreed(session: &Session, subject: &Subject, rows: &[Row], yes: bool) -> Result<bool, Failure> {
+async fn agreed(session: &Session, subject: &Subject, rows: &[Row], yes: bool) -> Result<bool, Failure> {
     if yes {
         return Ok(true);
     }
     row::show(session, &subject.vault, rows)?;
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if !ask::somebody() {
         return Ok(false);
     }
-    note!("grant what is missing and may be granted? [y/N]");
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    read.map_err(|error| {
-        Failure::failed(format!("could not read the answer: {error}")).next("Use `--yes`.")
-    })?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    let question = "grant what is missing and may be granted? [y/N]";
+    Ok(ask::ask(question, &mut Interrupts::listen()?).await? == Answer::Yes)
 }
 
 async fn grant(session: &Session, subject: &Subject, need: &Need) -> Result<(), Failure> {

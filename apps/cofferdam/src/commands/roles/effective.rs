@@ -30,12 +30,16 @@ pub async fn wait(session: &Session, subject: &Subject, rows: &[Row]) -> Effecti
         Err(reason) => return Effective::NotAsked(reason.clone()),
     };
     let there: Vec<&Need> = rows.iter().filter_map(Row::met).collect();
+    until_seen(async || session.client.run(request, |_| {}).await.map(drop), &there).await
+}
+
+async fn until_seen(mut ask: impl AsyncFnMut() -> Result<(), Error>, there: &[&Need]) -> Effective {
     let began = tokio::time::Instant::now();
     let mut told = false;
     loop {
-        let missed = match session.client.run(request, |_| {}).await {
-            Ok(_) => return Effective::Yes,
-            Err(Error::Operation(error)) => match missed(&error, &there) {
+        let missed = match ask().await {
+            Ok(()) => return Effective::Yes,
+            Err(Error::Operation(error)) => match missed(&error, there) {
                 missed if missed.is_empty() => return Effective::Otherwise(error.to_string()),
                 missed => missed,
             },
@@ -113,5 +117,66 @@ mod tests {
             let error = ServiceError { code: "Other".into(), details, ..ServiceError::default() };
             assert_eq!(missed(&error, &there), expected, "{error}");
         }
+    }
+
+    /// A vault that answers with these, one after the other, and with the last one for ever; and how often it was asked.
+    async fn waited(answers: Vec<Result<(), Error>>) -> (Effective, usize) {
+        let cluster =
+            "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/c";
+        let all = needs(
+            Purpose::Backup { vault_tier: false },
+            &Places::of(cluster.parse().unwrap()),
+            &Principals::default(),
+        );
+        let there: Vec<&Need> = all.iter().collect();
+        let mut asked = 0;
+        let ask = async || {
+            let answer = answers.get(asked).or(answers.last()).unwrap().clone();
+            asked += 1;
+            answer
+        };
+        let effective = until_seen(ask, &there).await;
+        (effective, asked)
+    }
+
+    fn misses(code: &str) -> Result<(), Error> {
+        let detail = ServiceError { code: code.to_owned(), ..ServiceError::default() };
+        Err(Error::Operation(ServiceError { details: vec![detail], ..ServiceError::default() }))
+    }
+
+    fn answers(status: u16) -> Result<(), Error> {
+        Err(Error::Service(ServiceError { status, ..ServiceError::default() }))
+    }
+
+    const UNSEEN: &str = "KubernetesBackupListExtensionsError";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_vault_that_does_not_see_a_role_yet_is_asked_until_it_does() {
+        let later = vec![answers(403), misses(UNSEEN), misses(UNSEEN), Ok(())];
+
+        let (effective, asked) = waited(later).await;
+
+        assert_eq!((effective, asked), (Effective::Yes, 4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_ten_minutes_the_waiting_ends_with_what_is_still_missed() {
+        let began = tokio::time::Instant::now();
+
+        let (effective, asked) = waited(vec![misses(UNSEEN)]).await;
+
+        assert_eq!((effective, asked), (Effective::NotYet(vec!["R1"]), 121));
+        assert_eq!(began.elapsed(), PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waiting_cannot_mend_ends_it_at_once() {
+        let (otherwise, once) = waited(vec![misses("SomethingElse")]).await;
+        let (gone, one) = waited(vec![answers(404)]).await;
+        let (refused, often) = waited(vec![answers(403)]).await;
+
+        assert!(matches!(otherwise, Effective::Otherwise(_)) && once == 1, "{otherwise:?}");
+        assert!(matches!(gone, Effective::NotAsked(_)) && one == 1, "{gone:?}");
+        assert!(matches!(refused, Effective::NotAsked(_)) && often == 121, "{refused:?}");
     }
 }

@@ -1,0 +1,269 @@
+//! `cofferdam preflight --fix` on a cluster: what Velero left, a driver without a class, a namespace that is too strict. Each
+//! is shown by the API server's own dry run first, mended after a yes, and seen as mended. And the rules for the way out
+//! are such as the programs take that they are meant for.
+
+use scenarios::{Cluster, NAMESPACE, Preflight, binary, run};
+use serde_json::Value;
+use std::{process::Command, time::Duration};
+
+/// The API server can lose a definition that is deleted within a second or two of its creation.
+const OLD_ENOUGH: Duration = Duration::from_secs(4);
+
+fn rows(found: &Preflight) -> Vec<(String, String)> {
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
+    let rows = found.document["fixes"].as_array().unwrap();
+    rows.iter().map(|row| (text(row, "check"), text(row, "state"))).collect()
+}
+
+fn states<'a>(pairs: &[(&'a str, &'a str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(id, state)| ((*id).to_owned(), (*state).to_owned())).collect()
+}
+
+/// A kubeconfig of an account that may look at everything and change nothing.
+fn visitor(cluster: &Cluster, folder: &std::path::Path) -> String {
+    let kubeconfig = folder.join("kubeconfig").display().to_string();
+    std::fs::copy(&cluster.kubeconfig, &kubeconfig).unwrap();
+    cluster.apply(
+        r#"{"apiVersion":"v1","kind":"List","items":[
+        {"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"pf-visitor","namespace":"default"}},
+        {"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"pf-visitor"},
+          "rules":[{"apiGroups":["*"],"resources":["*"],"verbs":["get","list"]}]},
+        {"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"pf-visitor"},
+          "roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"pf-visitor"},
+          "subjects":[{"kind":"ServiceAccount","name":"pf-visitor","namespace":"default"}]}]}"#,
+    );
+    let token = cluster.kubectl(&["create", "token", "-n", "default", "pf-visitor"]);
+    for arguments in [
+        ["set-credentials", "pf-visitor", "--token", token.trim()],
+        ["set-context", "--current", "--user", "pf-visitor"],
+    ] {
+        let mut command = Command::new(binary("testbed"));
+        command.args(["kubectl", "--name", &cluster.name, "--", "--kubeconfig", &kubeconfig, "config"]);
+        command.args(arguments);
+        run(command, "").ok();
+    }
+    kubeconfig
+}
+
+#[test]
+fn what_velero_left_is_shown_first_and_goes_after_a_yes_and_only_what_has_no_objects() {
+    let cluster = Cluster::one();
+    let clean = || {
+        cluster.delete_namespace("pf-left");
+        cluster.kubectl(&["delete", "crd", "-l", "component=velero"]);
+        cluster.kubectl(&["delete", "volumesnapshotclass", "pf-labelled", "--ignore-not-found"]);
+        cluster.kubectl(&["delete", "clusterrolebinding,clusterrole", "pf-visitor", "--ignore-not-found"]);
+    };
+    clean();
+    cluster.apply(LEFT);
+    let definitions = ["crd/backups.velero.io", "crd/restores.velero.io"];
+    cluster.kubectl(&[&["wait", "--for=condition=Established", "--timeout=30s"], &definitions[..]].concat());
+    cluster.apply(OBJECT);
+    std::thread::sleep(OLD_ENOUGH);
+    let folder = tempfile::tempdir().unwrap();
+    let visitor = visitor(&cluster, folder.path());
+    let aks = |more: &[&str]| Preflight::run(&cluster, &[&["--profile", "aks"], more].concat());
+    let marks = || cluster.get(&["namespace", "pf-left"]).unwrap()["metadata"]["annotations"].clone();
+
+    let refused = cluster.cofferdam(&["preflight", "--profile", "aks", "--fix"]);
+    let rehearsed = aks(&["--fix", "--dry-run"]);
+    let forbidden = aks(&["--fix", "--yes", "--only", "P18", "--kubeconfig", &visitor]);
+    let before = (marks(), cluster.get(&["crd", "restores.velero.io"]).is_some());
+    let mended = aks(&["--fix", "--yes"]);
+    let again = aks(&["--fix", "--yes"]);
+    let (after, backups) = (marks(), cluster.get(&["crd", "backups.velero.io"]));
+    let restores = scenarios::wait_until("the definition goes", Duration::from_secs(60), || {
+        match cluster.get(&["crd", "restores.velero.io"]) {
+            None => Ok(true),
+            Some(left) => Err(format!("{:#}", left["status"])),
+        }
+    });
+    let labels = cluster.get(&["volumesnapshotclass", "pf-labelled"]).unwrap()["metadata"]["labels"].clone();
+    clean();
+
+    assert_eq!(refused.code, 5, "{}", refused.stderr);
+    for part in
+        ["restores.velero.io", "before: ", "takes:  ", "1 stay, for they have objects: backups.velero.io"]
+    {
+        assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+    }
+    let all = |state: &'static str| states(&[("P17", state), ("P18", state), ("P19", state)]);
+    assert_eq!(rows(&rehearsed), all("planned"), "{rehearsed:?}");
+    let told = rehearsed.document["fixes"].to_string();
+    assert!(told.contains("customresourcedefinition/restores.velero.io deleted"), "{told}");
+    assert!(told.contains("namespaces/pf-left: velero.io/what-ever removed"), "{told}");
+    assert_eq!((rows(&forbidden), forbidden.code), (states(&[("P18", "failed")]), 1));
+    assert!(forbidden.document["fixes"].to_string().contains("forbidden"), "{forbidden:?}");
+    assert_eq!(
+        before.0["velero.io/what-ever"], "true",
+        "a dry run keeps nothing, and no right changes nothing"
+    );
+    assert!(before.1);
+    assert_eq!(rows(&mended), all("done"), "{mended:?}");
+    mended.expect("P18", "Passed", "no snapshot class carries the label");
+    assert_eq!(mended.result("P19"), "Passed", "{:#}", mended.check("P19"));
+    mended.expect("P17", "Failed Block", "its CustomResourceDefinitions");
+    assert_eq!(rows(&again), [], "{again:?}");
+    assert!(restores && backups.is_some(), "the definition with an object stays");
+    assert_eq!(after["velero.io/what-ever"], Value::Null, "{after:#}");
+    assert_eq!((&after["velero.io/exclude-from-backup"], &after["note"]), (&"true".into(), &"mine".into()));
+    assert_eq!(labels["note"], "mine", "only Velero's label goes: {labels:#}");
+}
+
+const LEFT: &str = r#"
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: pf-left
+  annotations: {velero.io/what-ever: "true", velero.io/exclude-from-backup: "true", note: mine}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: restores.velero.io, labels: {component: velero}}
+spec:
+  group: velero.io
+  scope: Namespaced
+  names: {kind: Restore, plural: restores}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: backups.velero.io, labels: {component: velero}}
+spec:
+  group: velero.io
+  scope: Namespaced
+  names: {kind: Backup, plural: backups}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+---
+apiVersion: snapshot.storage.k8s.io/v1
+kind: VolumeSnapshotClass
+metadata: {name: pf-labelled, labels: {velero.io/csi-volumesnapshot-class: "true", note: mine}}
+driver: nobody.example
+deletionPolicy: Delete
+"#;
+
+const OBJECT: &str =
+    r#"{"apiVersion":"velero.io/v1","kind":"Backup","metadata":{"name":"old","namespace":"pf-left"}}"#;
+
+#[test]
+fn a_driver_whose_snapshotter_is_at_work_gets_a_class_that_backups_choose() {
+    let cluster = Cluster::one();
+    let clean = || {
+        cluster.delete_namespace("pf-driver");
+        cluster.kubectl(&["delete", "pv", "pf-driver", "--ignore-not-found"]);
+        cluster.kubectl(&["delete", "csidriver", "pf.example", "--ignore-not-found"]);
+        cluster.kubectl(&["delete", "volumesnapshotclass", "pf.example-snapshots", "--ignore-not-found"]);
+    };
+    clean();
+    cluster.apply(DRIVER);
+    let fix = ["--fix", "--yes", "--only", "P13"];
+
+    let none = Preflight::run(&cluster, &fix);
+    cluster.apply(
+        r#"{"apiVersion":"coordination.k8s.io/v1","kind":"Lease",
+        "metadata":{"name":"external-snapshotter-leader-pf-example","namespace":"pf-driver"},"spec":{}}"#,
+    );
+    let mended = Preflight::run(&cluster, &fix);
+    let again = Preflight::run(&cluster, &fix);
+    let class = cluster.get(&["volumesnapshotclass", "pf.example-snapshots"]).unwrap();
+    clean();
+
+    none.expect("P13", "Failed Warn", "pf-driver/pf-driver (no VolumeSnapshotClass for pf.example)");
+    assert_eq!(rows(&none), [], "nobody has seen that it makes snapshots");
+    assert_eq!(rows(&mended), states(&[("P13", "done")]), "{mended:?}");
+    assert!(!mended.evidence("P13").contains("pf-driver"), "{:#}", mended.check("P13"));
+    assert_eq!(rows(&again), [], "{again:?}");
+    assert_eq!((&class["driver"], &class["deletionPolicy"]), (&"pf.example".into(), &"Delete".into()));
+}
+
+const DRIVER: &str = r#"{"apiVersion":"v1","kind":"List","items":[
+{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"pf-driver"}},
+{"apiVersion":"storage.k8s.io/v1","kind":"CSIDriver","metadata":{"name":"pf.example"},"spec":{}},
+{"apiVersion":"v1","kind":"PersistentVolume","metadata":{"name":"pf-driver"},"spec":{
+  "accessModes":["ReadWriteOnce"],"storageClassName":"","capacity":{"storage":"1Mi"},
+  "csi":{"driver":"pf.example","volumeHandle":"h"},"claimRef":{"namespace":"pf-driver","name":"pf-driver"}}},
+{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"pf-driver","namespace":"pf-driver"},"spec":{
+  "accessModes":["ReadWriteOnce"],"storageClassName":"","volumeName":"pf-driver",
+  "resources":{"requests":{"storage":"1Mi"}}}}]}"#;
+
+#[test]
+fn a_namespace_that_is_too_strict_for_the_extensions_pod_is_loosened_by_one_step() {
+    let cluster = Cluster::one();
+    let clean = || {
+        cluster.delete_namespace(NAMESPACE);
+        cluster.kubectl(&["delete", "clusterrolebinding", "pf-strict", "--ignore-not-found"]);
+    };
+    clean();
+    cluster.apply(STRICT);
+    let fix = ["--fix", "--yes", "--only", "P20"];
+
+    let mended = Preflight::run(&cluster, &fix);
+    let again = Preflight::run(&cluster, &fix);
+    let namespace = cluster.get(&["namespace", NAMESPACE]).unwrap();
+    clean();
+
+    assert_eq!(rows(&mended), states(&[("P20", "done")]), "{mended:?}");
+    mended.expect("P20", "Passed", "a dry run of the pod was admitted");
+    assert_eq!((rows(&again), again.code), (vec![], 0), "{again:?}");
+    let labels = &namespace["metadata"]["labels"];
+    assert_eq!(labels["pod-security.kubernetes.io/enforce"], "baseline", "{labels:#}");
+    assert_eq!(labels["pod-security.kubernetes.io/warn"], "restricted", "{labels:#}");
+}
+
+const STRICT: &str = r#"{"apiVersion":"v1","kind":"List","items":[
+{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"dataprotection-microsoft","labels":{
+  "pod-security.kubernetes.io/enforce":"restricted","pod-security.kubernetes.io/warn":"restricted"}}},
+{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"cofferdam-extension","namespace":"dataprotection-microsoft"}},
+{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"pf-strict"},
+  "roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"cluster-admin"},
+  "subjects":[{"kind":"ServiceAccount","name":"cofferdam-extension","namespace":"dataprotection-microsoft"}]},
+{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"cofferdam-extension","namespace":"dataprotection-microsoft"},
+  "spec":{"replicas":0,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},
+  "spec":{"serviceAccountName":"cofferdam-extension","containers":[{"name":"extension","image":"cofferdam:test"}]}}}}]}"#;
+
+#[test]
+fn the_rules_for_the_way_out_are_taken_by_the_programs_that_they_are_meant_for() {
+    let cluster = Cluster::one();
+    let clean = || {
+        cluster.delete_namespace(NAMESPACE);
+        cluster.delete_namespace("cofferdam-movers");
+    };
+    clean();
+    for namespace in [NAMESPACE, "cofferdam-movers"] {
+        cluster.kubectl(&["create", "namespace", namespace]);
+    }
+    let settings = [
+        "configuration.backupStorageLocation.provider=aws",
+        "configuration.backupStorageLocation.bucket=b",
+        "configuration.backupStorageLocation.config.s3Url=http://10.213.0.1:9000",
+    ];
+    let rules = |format: &str| {
+        let mut words =
+            vec!["preflight", "egress", "--format", format, "--image", "127.0.0.1:5000/cofferdam:1"];
+        settings.iter().for_each(|setting| words.extend(["--set", setting]));
+        cluster.cofferdam(&words)
+    };
+
+    let (policies, chain) = (rules("networkpolicy"), rules("iptables"));
+    let applied = cluster.try_kubectl(&["apply", "--dry-run=server", "-f", "-"], &policies.stdout);
+    let loaded = run(
+        {
+            let mut restore = Command::new("iptables-restore");
+            restore.arg("--test");
+            restore
+        },
+        &chain.stdout,
+    );
+    let endpoints = cluster.get(&["endpointslice", "-n", "default", "kubernetes"]).unwrap();
+    clean();
+
+    assert_eq!((policies.code, chain.code), (0, 0), "{}{}", policies.stderr, chain.stderr);
+    assert_eq!(applied.code, 0, "{}\n{}", applied.stderr, policies.stdout);
+    let written = policies.stdout.matches("---\n").count();
+    assert!(written >= 2, "{}", policies.stdout);
+    assert_eq!(applied.stdout.matches("created (server dry run)").count(), written, "{}", applied.stdout);
+    assert_eq!(loaded.code, 0, "{}\n{}", loaded.stderr, chain.stdout);
+    assert!(chain.stdout.contains("-d 10.213.0.1/32 -p tcp -m tcp --dport 9000"), "{}", chain.stdout);
+    let server = endpoints["endpoints"][0]["addresses"][0].as_str().unwrap();
+    assert!(policies.stdout.contains(&format!("{server}/32")), "{}", policies.stdout);
+}
