@@ -21,6 +21,7 @@ use clap::{Args, ValueEnum};
 use prerequisites::{Judged, Outcome as Ending, Profile, Severity};
 use show::View;
 use std::path::PathBuf;
+use subject::Surveyed;
 
 #[derive(Debug, Args)]
 pub struct PreflightArgs {
@@ -71,11 +72,12 @@ pub async fn run(args: PreflightArgs, cluster: &ClusterArgs, format: Format) -> 
     let (install, _) = wished(&args.wish, cluster)?;
     let wanted = Wanted { install: &install, wish: &args.wish, location: &args.location, installing: false };
     let profile = args.profile.into();
-    let mut judged = subject::survey(cluster, &wanted, &args, profile).await?;
+    let Surveyed { mut judged, notes } = subject::survey(cluster, &wanted, &args, profile).await?;
     if !args.only.is_empty() && !args.only.iter().any(|id| id == "all") {
         judged.retain(|one| args.only.iter().any(|id| id == one.check.id));
     }
-    let view = View::of(&judged, profile);
+    let mut view = View::of(&judged, profile);
+    view.notes = notes;
     match format {
         Format::Junit => output::line(&junit::document(&view))?,
         Format::Html => output::line(&html::page(&view))?,

@@ -13,6 +13,9 @@ pub struct View {
     /// Whether the next step can be taken. Nobody knows (`null`) when nothing blocks, but a check warns or was not made.
     ready: Option<bool>,
     pub summary: String,
+    /// What no check can mend and everybody should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     pub checks: Vec<Row>,
 }
 
@@ -66,7 +69,7 @@ impl View {
         let of_scope =
             |scope: Scope| ranks.iter().find(|(one, _)| *one == scope).map_or(usize::MAX, |(_, rank)| *rank);
         checks.sort_by_key(|row| (of_scope(row.scope), row.scope, row.rank()));
-        Self { profile, ready: ready(judged), summary: summary(&report), checks }
+        Self { profile, ready: ready(judged), summary: summary(&report), notes: Vec::new(), checks }
     }
 }
 
@@ -159,6 +162,9 @@ pub fn text(view: &View) -> String {
         }
     }
     text.push('\n');
+    for note in &view.notes {
+        push(&mut text, format_args!("warning: {note}\n"));
+    }
     text.push_str(&view.summary);
     text
 }
