@@ -80,7 +80,8 @@ fn a_store_outside_with_a_fixed_credential_is_said_not_to_know_roles_and_an_acco
         all.flat_map(|one| ["--set".to_owned(), format!("{location}.{one}")]).collect()
     };
     let said = |settings: &[String], format: &str| {
-        let arguments: Vec<&str> = settings.iter().map(String::as_str).chain(["-o", format]).collect();
+        let arguments: Vec<&str> =
+            settings.iter().map(String::as_str).chain(["--only", "P4", "-o", format]).collect();
         let ran = preflight(folder.path(), closed, &arguments);
         assert_eq!(ran.status.code(), Some(3), "{}", String::from_utf8_lossy(&ran.stderr));
         String::from_utf8(ran.stdout).unwrap()

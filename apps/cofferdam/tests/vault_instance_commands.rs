@@ -325,12 +325,8 @@ async fn what_a_guard_guards_is_done_with_the_token_that_a_second_person_lends_b
     let by_pipe = keeper(&stopping, &pipe, &token).await;
     let policy = keeper(&shorter, &file, "").await;
     let unlocked = keeper(&unlocking, &pipe, &format!("Bearer {token}")).await;
-    let removed = desk.run_as(
-        "keeper",
-        "",
-        &[&["resource-guard", "mapping", "delete", "--yes"][..], &HERE[..]].concat(),
-    );
-    let removed = removed.await;
+    let unmapping = [&["resource-guard", "mapping", "delete", "--yes"][..], &HERE[..]].concat();
+    let removed = desk.run_as("keeper", "", &unmapping).await;
 
     let approved = "UserErrorResourceGuardOperationNotApproved";
     assert!(told(&alone).contains(approved), "{}", told(&alone));

@@ -32,8 +32,9 @@ fn token(text: &str) -> Result<&str, Failure> {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
         _ => text,
     };
+    let is_plain = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     // Nothing of it is repeated: it may be a secret all the same.
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+    if !is_plain || token.split('.').count() != 3 {
         return Err(Failure::usage("what was given as the token of the second person is no token").next(
             "Have them write it: `cofferdam account get-access-token --query accessToken -o tsv >FILE`.",
         ));
@@ -49,6 +50,7 @@ mod tests {
     fn a_token_is_one_word_and_nothing_else_of_a_file_is_sent() {
         for (text, expected) in [
             ("a.b-c_d.e\n", Some("a.b-c_d.e")),
+            ("secret", None),
             (" Bearer a.b.c ", Some("a.b.c")),
             ("", None),
             ("Bearer ", None),
