@@ -24,6 +24,21 @@ pub fn read_file(path: &Path) -> Result<String, Failure> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
+/// The same; `-` is standard input. `what` is missing when that holds nothing.
+pub fn read_file_or_input(path: &Path, what: &str) -> Result<String, Failure> {
+    let text = match path.as_os_str() == "-" {
+        true => std::io::read_to_string(std::io::stdin()).map_err(|error| {
+            Failure::failed(format!("could not read {what} from standard input: {error}"))
+        })?,
+        false => read_file(path)?,
+    };
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(Failure::usage(format!("{what} is empty"))
+            .next("Look at the file, or at what is piped to this command.")),
+        text => Ok(text.to_owned()),
+    }
+}
+
 /// A Secret from `key=file` arguments.
 pub fn credential_secret(name: &str, namespace: &str, files: &[(String, String)]) -> Result<Secret, Failure> {
     let mut data = BTreeMap::new();

@@ -71,6 +71,35 @@ fn an_api_server_that_never_answers_costs_each_probe_its_deadline_and_no_more() 
 }
 
 #[test]
+fn a_store_outside_with_a_fixed_credential_is_said_not_to_know_roles_and_an_account_of_a_vault_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let set = |more: &[&str]| -> Vec<String> {
+        let location = "configuration.backupStorageLocation";
+        let all = ["provider=aws", "bucket=b", "config.region=eu-central-1"].iter().chain(more);
+        all.flat_map(|one| ["--set".to_owned(), format!("{location}.{one}")]).collect()
+    };
+    let said = |settings: &[String], format: &str| {
+        let arguments: Vec<&str> =
+            settings.iter().map(String::as_str).chain(["--only", "P4", "-o", format]).collect();
+        let ran = preflight(folder.path(), closed, &arguments);
+        assert_eq!(ran.status.code(), Some(3), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let fixed = [set(&[]), vec!["--set".to_owned(), "credentialSecret=store-keys".to_owned()]].concat();
+
+    let outside = ["table", "json", "html"].map(|format| said(&fixed, format));
+    let identity = said(&set(&[]), "json");
+
+    for text in &outside {
+        assert!(text.contains("store-keys") && text.contains("do not count there"), "{text}");
+    }
+    let notes = serde_json::from_str::<Value>(&outside[1]).unwrap()["notes"].clone();
+    assert_eq!(notes.as_array().unwrap().len(), 1, "{notes}");
+    assert!(!identity.contains("do not count"), "{identity}");
+}
+
+#[test]
 fn every_format_says_the_same_and_only_preflight_has_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

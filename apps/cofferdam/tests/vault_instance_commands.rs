@@ -10,11 +10,14 @@ use serde_json::{Value, json};
 use std::{
     io::Read,
     path::PathBuf,
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
     time::Duration,
 };
 use tokio::task::JoinHandle;
-use world::protected::{POINT, Protected};
+use world::{
+    Person,
+    protected::{POINT, Protected},
+};
 
 const HERE: [&str; 4] = ["-v", "vault1", "-g", "shop"];
 
@@ -30,15 +33,19 @@ impl Desk {
         let it = Protected::start().await;
         let ticking = ticking(&it);
         let this = Self { it, folder: tempfile::tempdir().unwrap(), ticking };
-        let administrator = &this.it.world.administrator;
-        let secret = this.folder.path().join("secret");
-        std::fs::write(&secret, &administrator.secret).unwrap();
-        let (secret, ca) = (secret.to_str().unwrap(), this.it.world.ca.to_str().unwrap());
-        let there = ["login", "--vault-url", &this.it.world.url, "--ca", ca, "--service-principal"];
-        let who =
-            ["-u", &administrator.client_id, "--tenant", &this.it.world.tenant, "--password-file", secret];
-        this.done(&[&there[..], &who[..]].concat()).await;
+        this.sign_in("config", &this.it.world.administrator).await;
         this
+    }
+
+    /// Somebody signs in, into a profile of their own.
+    async fn sign_in(&self, profile: &str, who: &Person) {
+        let secret = self.at("secret");
+        std::fs::write(&secret, &who.secret).unwrap();
+        let (secret, ca) = (secret.to_str().unwrap(), self.it.world.ca.to_str().unwrap());
+        let there = ["login", "--vault-url", &self.it.world.url, "--ca", ca, "--service-principal"];
+        let who = ["-u", &who.client_id, "--tenant", &self.it.world.tenant, "--password-file", secret];
+        let output = self.run_as(profile, "", &[&there[..], &who[..]].concat()).await;
+        assert!(output.status.success(), "{}", told(&output));
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -46,10 +53,24 @@ impl Desk {
     }
 
     async fn run(&self, arguments: &[&str]) -> Output {
+        self.run_as("config", "", arguments).await
+    }
+
+    /// The same of whoever signed in to this profile, with this piped to it.
+    async fn run_as(&self, profile: &str, input: &str, arguments: &[&str]) -> Output {
+        let piped = self.at("piped");
+        std::fs::write(&piped, input).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
-        command.args(arguments).env("COFFERDAM_CONFIG_DIR", self.at("config")).stdin(Stdio::null());
-        command.current_dir(self.folder.path());
-        for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "COFFERDAM_SUBSCRIPTION"] {
+        command.args(arguments).env("COFFERDAM_CONFIG_DIR", self.at(profile));
+        command.stdin(std::fs::File::open(&piped).unwrap()).current_dir(self.folder.path());
+        for name in [
+            "HTTPS_PROXY",
+            "https_proxy",
+            "ALL_PROXY",
+            "all_proxy",
+            "COFFERDAM_SUBSCRIPTION",
+            "COFFERDAM_ACCESS_TOKEN",
+        ] {
             command.env_remove(name);
         }
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
@@ -243,4 +264,85 @@ async fn a_deleted_vault_is_listed_and_comes_back_with_settings_tags_and_policie
     let policies = desk.json(&with(&["policy", "list"])).await;
     assert_eq!(policies[0]["name"], "nightly");
     assert_eq!(desk.json(&["vault", "deleted", "list"]).await, json!([]));
+}
+
+/// A guard of somebody else over the desk's vault; someone who keeps the vault, and someone who may approve.
+async fn guarded(desk: &Desk) -> String {
+    let world = &desk.it.world;
+    let group = world.make_group("guards").await;
+    let guard = format!("{group}/providers/Microsoft.DataProtection/resourceGuards/guard");
+    let made = desk.it.call(Method::PUT, &guard, Some(json!({"location": "local", "properties": {}}))).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let keeper = world.person(Some("Backup Contributor"), &desk.it.group).await;
+    let seen = world.assign(&world.administrator, "Reader", &keeper, &guard).await;
+    assert_eq!(seen.status, 201, "{seen:?}");
+    let approver = world.person(Some("Backup MUA Operator"), &guard).await;
+    desk.sign_in("keeper", &keeper).await;
+    desk.sign_in("approver", &approver).await;
+    let mapping = ["resource-guard", "mapping", "create", "--resource-guard-id", &guard];
+    let mapped = desk.run_as("keeper", "", &[&mapping[..], &HERE[..]].concat()).await;
+    assert!(mapped.status.success(), "{}", told(&mapped));
+    guard
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_guard_guards_is_done_with_the_token_that_a_second_person_lends_by_file_or_pipe() {
+    let desk = Desk::start().await;
+    desk.it.protect().await;
+    let guard = guarded(&desk).await;
+    let lend = ["account", "get-access-token", "--query", "accessToken", "-o", "tsv"];
+    let lent = desk.run_as("approver", "", &lend).await;
+    assert!(lent.status.success(), "{}", told(&lent));
+    let token = String::from_utf8(lent.stdout).unwrap();
+    std::fs::write(desk.at("approval"), &token).unwrap();
+    let approving = |kind: &str| format!("{guard}/{kind}/default");
+    let (soft_delete, stop) = (approving("disableSoftDeleteRequests"), approving("stopProtectionRequests"));
+    let (policy, remove) =
+        (approving("updateProtectionPolicyRequests"), approving("deleteResourceGuardProxyRequests"));
+    let with = |words: &[&str], request: &str| -> Vec<String> {
+        let all = [words, &HERE[..], &["--operation-requests", request]].concat();
+        all.into_iter().map(str::to_owned).collect()
+    };
+    let keeper = async |arguments: &[String], lent: &[&str], input: &str| {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(lent.iter().copied()).collect();
+        desk.run_as("keeper", input, &arguments).await
+    };
+    let (file, pipe) = (["--auxiliary-token-file", "approval"], ["--auxiliary-token-file", "-"]);
+    let weaker = with(&["vault", "update", "--soft-delete-state", "Off"], &soft_delete);
+    let stopping = with(&["instance", "stop", "--instance", "one/shop"], &stop);
+    let shorter = with(&["policy", "create", "-n", "policy1", "--retention", "P3D"], &policy);
+    let mapping = format!("{}/backupResourceGuardProxies/DppResourceGuardProxy", desk.it.vault);
+    let unlocking = with(&["resource-guard", "unlock", "--resource-to-be-deleted", &mapping], &remove);
+
+    let alone = keeper(&weaker, &[], "").await;
+    let own = String::from_utf8(desk.run_as("keeper", "", &lend).await.stdout).unwrap();
+    let by_oneself = keeper(&weaker, &pipe, &own).await;
+    let empty = keeper(&weaker, &pipe, "").await;
+    let no_token = keeper(&weaker, &pipe, "{\"accessToken\": \"a.b.c\"}").await;
+    let forged = keeper(&weaker, &pipe, &format!("{}x", token.trim())).await;
+    let before = desk.it.get(&desk.it.vault).await;
+    let by_file = keeper(&weaker, &file, "").await;
+    let by_pipe = keeper(&stopping, &pipe, &token).await;
+    let policy = keeper(&shorter, &file, "").await;
+    let unlocked = keeper(&unlocking, &pipe, &format!("Bearer {token}")).await;
+    let unmapping = [&["resource-guard", "mapping", "delete", "--yes"][..], &HERE[..]].concat();
+    let removed = desk.run_as("keeper", "", &unmapping).await;
+
+    let approved = "UserErrorResourceGuardOperationNotApproved";
+    assert!(told(&alone).contains(approved), "{}", told(&alone));
+    assert!(told(&by_oneself).contains(approved), "{}", told(&by_oneself));
+    for output in [&empty, &no_token] {
+        assert_eq!(output.status.code(), Some(2), "{}", told(output));
+    }
+    assert!(told(&forged).contains("InvalidAuxiliaryTokens"), "{}", told(&forged));
+    assert!(!told(&forged).contains(token.trim()), "no message repeats a token");
+    let state = "/properties/securitySettings/softDeleteSettings/state";
+    assert_eq!(before.body.pointer(state), Some(&json!("On")), "{before:?}");
+    for output in [&by_file, &by_pipe, &policy, &unlocked, &removed] {
+        assert!(output.status.success(), "{}", told(output));
+    }
+    let vault = desk.it.get(&desk.it.vault).await;
+    assert_eq!(vault.body.pointer(state), Some(&json!("Off")), "{vault:?}");
+    assert_eq!(vault.body["properties"]["isVaultProtectedByResourceGuard"], false, "{vault:?}");
+    assert_eq!(desk.it.state().await, "ProtectionStopped");
 }

@@ -19,6 +19,9 @@ pub const FETCH_PATIENCE: SignedDuration = SignedDuration::from_mins(15);
 /// When the gate is tried once more that stopped an installation. Nothing of it was written, and what is missing can come
 /// without a word to the vault.
 pub const GATE_AGAIN: SignedDuration = SignedDuration::from_mins(2);
+/// The same where the gate could judge only after namespaces and accounts were made, and they were removed again: less often,
+/// since each attempt makes and removes them.
+pub const GATE_AGAIN_IN_PLACE: SignedDuration = SignedDuration::from_mins(10);
 /// When a removal that does not end is reported as failed; it goes on all the same.
 pub const REMOVAL_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 

@@ -63,7 +63,8 @@ pub struct Failed {
     pub generation: i64,
     /// Why.
     pub failure: Failure,
-    /// When it is begun once more. The gate stopped it before anything was written, and what it missed may have come.
+    /// When it is begun once more. The gate stopped it before more was written than namespaces and accounts, and what it
+    /// missed may have come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<Timestamp>,
 }
@@ -81,7 +82,7 @@ pub enum Work {
         strays: Vec<ObjectKey>,
         /// Since when.
         since: Timestamp,
-        /// Checks of the gate that are judged when the namespaces are there.
+        /// Checks of the gate that are judged when the namespaces and the pods' accounts are there.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         later: Vec<String>,
     },

@@ -5,6 +5,7 @@ pub mod builtin;
 pub mod decide;
 pub mod required;
 pub mod role;
+pub mod stores;
 
 pub use action::{Action, ActionPattern};
 pub use decide::{Assignment, Decision, decide};

@@ -37,6 +37,11 @@ impl ObjectKey {
         self.group.is_empty() && self.resource == "namespaces"
     }
 
+    /// Whether it is an account of pods.
+    pub fn is_service_account(&self) -> bool {
+        self.group.is_empty() && self.resource == "serviceaccounts"
+    }
+
     /// Whether it has pods.
     pub fn is_workload(&self) -> bool {
         ["apps", "batch"].contains(&self.group.as_str())

@@ -6,7 +6,7 @@ use crate::{
     api::{
         Administrators, DELETE_GROUP, administrators_below,
         clusters::{self, Leaving},
-        group_keeps, last_administrator, storage, vaults,
+        group_keeps, last_administrator, locks, storage, vaults,
     },
     app::App,
     protect::old_jobs,
@@ -104,6 +104,7 @@ async fn finish_deletion(app: &App, operation: &OperationRecord) -> Result<(), S
     let mut cut = Vec::new();
     if let Some(stored) = app.store.resource(&operation.target).await? {
         let (store, group) = (app.store.as_ref(), &stored.id);
+        changes.push(locks::no_more(store, group).await?);
         // What was recorded there since the deletion was asked for counts, too.
         let leaving = clusters::leaving(store, group).await?;
         let refusal = match group_keeps(store, group).await? {

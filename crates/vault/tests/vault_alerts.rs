@@ -1,6 +1,5 @@
 //! Alerts of a running vault: what fires them, what ends them, who may see and change them.
 
-mod databases;
 mod world;
 
 use jiff::SignedDuration;
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use vault::alerts;
 use world::{
-    Answer, Choices,
+    Answer,
     protected::{POINT, Protected},
 };
 
@@ -100,17 +99,6 @@ async fn a_failure_and_what_ends_it(it: &mut Protected) {
 #[tokio::test]
 async fn a_backup_that_fails_fires_once_counts_its_repetitions_and_resolves_at_the_next_success() {
     let mut it = Protected::start().await;
-
-    a_failure_and_what_ends_it(&mut it).await;
-}
-
-#[tokio::test]
-async fn alerts_are_the_same_with_the_other_database() {
-    let databases::Database::Postgres(url) = databases::World::postgres().await.database else {
-        panic!("a PostgreSQL was asked for")
-    };
-    let choices = Choices { database: Some(url.parse().unwrap()), ..Choices::default() };
-    let mut it = Protected::choosing(choices).await;
 
     a_failure_and_what_ends_it(&mut it).await;
 }

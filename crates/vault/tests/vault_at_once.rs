@@ -35,7 +35,8 @@ struct Scene {
 
 impl Scene {
     async fn on_sqlite(quotas: Quotas) -> Self {
-        Self { it: Protected::limited(quotas).await, other: None }
+        let choices = Choices { on_sqlite: true, quotas, ..Choices::default() };
+        Self { it: Protected::choosing(choices).await, other: None }
     }
 
     async fn on_postgres(quotas: Quotas) -> Self {

@@ -318,8 +318,8 @@ fn is_told(answer: &Answer) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_the_database_is_locked_reads_go_on_writes_are_told_to_come_again_and_do() {
-    let world = World::start().await;
+async fn while_sqlite_is_locked_reads_go_on_writes_are_told_to_come_again_and_do() {
+    let world = World::choosing(Choices::on_sqlite(), Arc::new(vault::cluster_link::NoClusters)).await;
     world.make_group("before").await;
     let mut other = sqlite(&world.data().join("vault.db")).await;
     other.execute("BEGIN IMMEDIATE").await.unwrap();

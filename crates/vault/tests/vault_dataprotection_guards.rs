@@ -199,6 +199,44 @@ async fn another_key_of_the_customer_needs_consent_unless_the_guard_leaves_that_
 }
 
 #[tokio::test]
+async fn no_guard_leaves_out_what_would_take_its_protection_away() {
+    let all = guarded(json!([])).await;
+    let admin = all.world.administrator.clone();
+    let excluding = |name: &str| json!({"vaultCriticalOperationExclusionList": ["Microsoft.DataProtection/backupVaults/backupInstances/delete", name]});
+    let names = [
+        "Microsoft.DataProtection/backupVaults/write#reduceSoftDeleteSecurity",
+        "microsoft.dataprotection/backupvaults/backupresourceguardproxies/DELETE",
+    ];
+
+    let mut refused = Vec::new();
+    for name in names {
+        let body = json!({"location": "local", "properties": excluding(name)});
+        refused.push(put(&all.world, &all.guard, body.clone()).await);
+        refused.push(put(&all.world, &format!("{}2", all.guard), body).await);
+        let body = json!({"properties": excluding(name)});
+        refused.push(all.world.call(&admin, Method::PATCH, &all.guard, Some(body)).await);
+    }
+    let shown = all.world.get(&admin, &all.guard).await;
+    let off = json!({"properties": {"securitySettings": {"softDeleteSettings": {"state": "Off"}}}});
+    let guarded = all.call(None, Method::PATCH, &all.vault, Some(off)).await;
+
+    for answer in refused {
+        assert_eq!(
+            (answer.status, answer.code()),
+            (400, "BMSUserErrorInvalidCriticalOperationExclusionList"),
+            "{answer:?}"
+        );
+        assert_eq!(
+            answer.body["error"]["target"], "properties.vaultCriticalOperationExclusionList[1]",
+            "{answer:?}"
+        );
+    }
+    assert_eq!(shown.body["properties"]["vaultCriticalOperationExclusionList"], json!([]));
+    assert_eq!(all.world.get(&admin, &format!("{}2", all.guard)).await.status, 404);
+    assert_eq!(guarded.code(), "UserErrorResourceGuardOperationRequestsMissing");
+}
+
+#[tokio::test]
 async fn an_approver_may_be_the_caller_for_a_while() {
     let all = guarded(json!([])).await;
     let body = json!({"properties": {"resourceGuardOperationRequests": [all.request("disableSoftDeleteRequests")],

@@ -25,6 +25,7 @@ use vault::{
     api::{Loaded, extensions::ExtensionRecord, load, points::PointRecord},
     keys::location_key,
     protect::forget,
+    store::{Change, Expected, StoreError},
 };
 use world::protected::audit;
 
@@ -284,6 +285,40 @@ async fn a_cluster_goes_on_to_write_where_immutable_recovery_points_lie_and_dele
     assert_eq!(other_kept, points::Forgotten::Retained);
     assert_eq!(let_go, points::Forgotten::Gone);
     assert_eq!(held_ids(&held).await, ["p0"]);
+}
+
+#[tokio::test]
+async fn whoever_decided_that_a_place_may_go_decides_again_once_a_recovery_point_that_is_kept_is_written_there()
+ {
+    let held = Held::immutable("Unlocked").await;
+    let scene = &held.scene;
+    let store = scene.it.world.app.store.clone();
+    let container = format!("{}/blobServices/default/containers/backups", scene.account);
+    let places: Vec<ResourceId> =
+        [&scene.it.group, scene.account.as_str(), &container].map(|id| id.parse().unwrap()).into();
+    let versions = async || {
+        let mut all = Vec::new();
+        for place in &places {
+            all.push(store.resource(place).await.unwrap().unwrap().version);
+        }
+        all
+    };
+
+    let decided = versions().await;
+    scene.backed_up("p1").await;
+    let mut ended = Vec::new();
+    for (place, version) in places.iter().zip(decided) {
+        let gone = Change::Remove(place.clone(), Expected::Version(version));
+        ended.push(store.commit(&[gone], &audit()).await);
+    }
+    scene.security(json!({"immutabilitySettings": {"state": "Disabled"}})).await;
+    let free = versions().await;
+    scene.backed_up("p2").await;
+
+    for refused in ended {
+        assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+    }
+    assert_eq!(versions().await, free, "where nothing is kept, nothing is touched");
 }
 
 #[tokio::test]

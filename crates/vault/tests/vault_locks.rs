@@ -168,6 +168,54 @@ async fn a_lock_that_is_put_while_its_resource_is_deleted_holds_or_is_refused() 
     assert!(wrong.is_empty(), "locked and gone, or neither: {wrong:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_deleted_or_written_behind_a_lock_that_is_put_above_it_meanwhile() {
+    let it = Protected::start().await;
+    let register = format!("{}/providers/Microsoft.ManagedIdentity/register", it.world.root());
+    it.call(Method::POST, &register, None).await;
+    let identity = |n: usize| {
+        let kind = "providers/Microsoft.ManagedIdentity/userAssignedIdentities";
+        format!("{}/{kind}/id-{n}", it.world.group("snapshots"))
+    };
+    let keep = lock(&it.world.group("snapshots"), "keep");
+    let body = || Some(json!({"location": "local", "tags": {"a": uuid::Uuid::new_v4()}}));
+
+    for _ in 0..10 {
+        for n in 0..6 {
+            assert!(it.call(Method::PUT, &identity(n), body()).await.status < 300);
+        }
+        let change = |n: usize| {
+            let (method, path, body) = match n {
+                0..3 => (Method::DELETE, identity(n), None),
+                3..6 => (Method::PUT, identity(n), body()),
+                _ => (Method::PUT, keep.clone(), level("ReadOnly")),
+            };
+            let it = &it;
+            async move { it.call(method, &path, body).await }
+        };
+        let answers = futures::future::join_all([0, 3, 1, 6, 4, 2, 5].map(change)).await;
+        assert_eq!(answers[3].status, 201, "{:?}", answers[3]);
+        assert_eq!(it.call(Method::DELETE, &keep, None).await.status, 200);
+    }
+    let rows = it.world.app.store.audit(0, 10_000).await.unwrap();
+
+    let (mut is_locked, mut locks, mut behind) = (false, 0, Vec::new());
+    for row in &rows {
+        let record: Value = serde_json::from_str(&row.record).unwrap();
+        let (action, scope) = (record["action"].as_str().unwrap(), record["scope"].as_str().unwrap());
+        match action {
+            "Microsoft.Authorization/locks/write" => (is_locked, locks) = (true, locks + 1),
+            "Microsoft.Authorization/locks/delete" => is_locked = false,
+            _ if is_locked && record["outcome"] == "Changed" && scope.contains("/snapshots/") => {
+                behind.push(record);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(locks, 10);
+    assert!(behind.is_empty(), "{behind:#?}");
+}
+
 #[tokio::test]
 async fn a_lock_whose_resource_is_gone_can_be_read_and_taken_away() {
     let it = Protected::start().await;

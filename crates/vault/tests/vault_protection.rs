@@ -98,6 +98,41 @@ async fn a_vault_without_a_binding_is_refused_and_told_what_to_do() {
 }
 
 #[tokio::test]
+async fn where_roles_do_not_count_a_validation_succeeds_and_says_so_and_so_does_the_job_that_configures() {
+    let it = Protected::start().await;
+    let ask = json!({"backupInstance": it.wanted()});
+    let validated = async || {
+        let begun =
+            it.call(Method::POST, &format!("{}/validateForBackup", it.vault), Some(ask.clone())).await;
+        let ended = it.operation(&begun).await;
+        assert_eq!(ended.body["status"], "Succeeded", "{ended:?}");
+        let result = it.world.get_url(&it.world.administrator, begun.header("location")).await;
+        assert_eq!(result.body["warningDetails"], ended.body["properties"]["warningDetails"], "{result:?}");
+        result.body["warningDetails"].clone()
+    };
+
+    let identity = validated().await;
+    it.extension_has("credentialSecret", "store-keys").await;
+    let fixed = validated().await;
+    it.protect().await;
+    let jobs = it.get(&format!("{}/backupJobs", it.vault)).await;
+
+    assert_eq!(identity, json!(null), "roles decide over what the pod's identity may do");
+    let is_told = |warnings: &serde_json::Value| {
+        let warning = &warnings[0]["warning"];
+        assert_eq!((warnings.as_array().unwrap().len(), &warning["code"]), (1, &json!("RolesNotEnforced")));
+        let message = warning["message"].as_str().unwrap();
+        assert!(message.contains("'store-keys'") && message.contains("do not count there"), "{message}");
+    };
+    is_told(&fixed);
+    let all = jobs.body["value"].as_array().unwrap();
+    let job = all.iter().find(|job| job["properties"]["operation"] == "ConfigureProtection").unwrap();
+    assert_eq!(job["properties"]["status"], "Completed", "{job}");
+    let shown = it.get(job["id"].as_str().unwrap()).await;
+    is_told(&shown.body["properties"]["extendedInfo"]["warningDetails"]);
+}
+
+#[tokio::test]
 async fn a_restore_is_planned_in_the_cluster_and_says_what_it_would_do() {
     let it = Protected::start().await;
     it.protect().await;

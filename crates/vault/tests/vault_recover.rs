@@ -36,6 +36,7 @@ async fn answers(world: &World, paths: &[String]) -> Vec<(String, Value)> {
 async fn the_api_answers_the_same_once_a_lost_database_was_recovered(database: Option<String>) {
     let choices = Choices {
         database: database.as_ref().map(|url| url.parse().unwrap()),
+        on_sqlite: database.is_none(),
         self_backup: Some(Settings::default()),
         ..Choices::default()
     };

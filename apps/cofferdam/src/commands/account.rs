@@ -2,12 +2,13 @@
 
 use crate::{
     exit::{Exit, Failure, Outcome},
-    managed::{Kind, View, folder},
+    managed::{Kind, View, folder, given_token},
     output::{self, Format},
 };
 use clap::{Args, Subcommand};
-use management::Profile;
+use management::{Profile, Tokens, Transport};
 use serde_json::{Value, json};
+use telemetry::{Clock, SystemClock};
 
 #[derive(Debug, Args)]
 pub struct AccountArgs {
@@ -26,6 +27,8 @@ enum Verb {
     List,
     /// Choose the subscription that commands mean that name none
     Set(SetArgs),
+    /// Print a token for calls, to hand it to somebody for an hour
+    GetAccessToken,
 }
 
 #[derive(Debug, Args)]
@@ -35,7 +38,7 @@ struct SetArgs {
     subscription: String,
 }
 
-pub fn run(args: AccountArgs, format: Format) -> Outcome {
+pub async fn run(args: AccountArgs, format: Format) -> Outcome {
     let view = View::new(format, args.query.as_deref())?;
     let folder = folder()?;
     let mut profile = folder.profile()?;
@@ -52,6 +55,7 @@ pub fn run(args: AccountArgs, format: Format) -> Outcome {
             folder.update(&profile)?;
             output::tell(format, &format!("commands now mean subscription {id}"), facts(&profile))?;
         }
+        Verb::GetAccessToken => view.plain(&token(profile).await?)?,
     }
     Ok(Exit::Done)
 }
@@ -67,6 +71,22 @@ pub fn facts(profile: &Profile) -> Value {
         "environmentName": profile.cloud.name,
         "url": profile.cloud.resource_manager,
     })
+}
+
+/// A token of whoever is signed in, under the names that `az` has.
+async fn token(profile: Profile) -> Result<Value, Failure> {
+    let (tenant, subscription) = (profile.tenant.clone(), profile.subscription.clone());
+    let transport = Transport::new(profile.authorities.as_deref())?;
+    let given = given_token();
+    let is_kept = given.is_none();
+    let tokens = match given {
+        Some(given) => Tokens::Given(given),
+        None => Tokens::of(folder()?, profile),
+    };
+    let secret = tokens.token(&transport, SystemClock.now(), false).await?;
+    let expires = folder()?.token().filter(|_| is_kept).map(|token| token.expires);
+    Ok(json!({"accessToken": secret.reveal(), "expiresOn": expires, "subscription": subscription,
+        "tenant": tenant, "tokenType": "Bearer"}))
 }
 
 fn subscriptions(profile: &Profile) -> Vec<Value> {

@@ -62,7 +62,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Vault(command) => vault::run(command, &cluster, output).await,
         Command::Login(args) => login::run(args, output).await,
         Command::Logout => login::logout(output),
-        Command::Account(args) => account::run(args, output),
+        Command::Account(args) => account::run(args, output).await,
         Command::EnableBackup(args) => enable_backup::run(args, &cluster, output).await,
         Command::Group(args) => group::run(args, &cluster, output).await,
         Command::Provider(args) => provider::run(args, &cluster, output).await,

@@ -9,7 +9,10 @@ use crate::{
     output::Format,
 };
 use clap::{Args, Subcommand};
-use management::build::{from_az, policy::Policy};
+use management::{
+    Request,
+    build::{from_az, policy::Policy},
+};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use telemetry::{Clock, SystemClock};
@@ -88,7 +91,8 @@ pub async fn run(args: PolicyArgs, cluster: &ClusterArgs, format: Format) -> Out
     match args.verb {
         Verb::Create(args) => {
             let body = args.consent.within(body(&args.policy, &args.wish)?, "/properties");
-            session.put(&Kind::POLICY, &args.which.path(&session)?, body).await
+            let request = Request::put(args.which.path(&session)?, Kind::POLICY.version, body);
+            session.make(&Kind::POLICY, args.consent.behind(request)?).await
         }
         Verb::Show(which) => session.show(&Kind::POLICY, &which.path(&session)?).await,
         Verb::List(vault) => {

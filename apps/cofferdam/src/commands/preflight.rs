@@ -23,6 +23,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use prerequisites::{Judged, Outcome as Ending, Profile, Severity, mends};
 use show::View;
 use std::path::PathBuf;
+use subject::Seen;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -104,14 +105,14 @@ pub async fn run(args: PreflightArgs, cluster: &ClusterArgs, format: Format) -> 
 }
 
 /// The checks that were asked for, and what they end with.
-fn shown(seen: subject::Seen, args: &PreflightArgs, profile: Profile) -> (View, Exit) {
+fn shown(seen: Seen, args: &PreflightArgs, profile: Profile) -> (View, Exit) {
     // Also of what is only told: there `--only` has to name it, as the line says that is shown for it.
     let every: Vec<String> = seen.judged.iter().map(|one| one.check.id.to_owned()).collect();
     let fixable: Vec<&str> =
         mends(&seen.judged, &seen.facts, &every).iter().map(|change| change.check).collect();
     let mut judged = seen.judged;
     judged.retain(|one| args.wants(one.check.id));
-    (View::of(&judged, profile).fixable(&fixable), exit(&judged))
+    (View::of(&judged, profile).fixable(&fixable).noting(seen.notes), exit(&judged))
 }
 
 fn print(view: &View, format: Format) -> Result<(), Failure> {

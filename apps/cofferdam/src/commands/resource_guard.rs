@@ -3,7 +3,9 @@
 use crate::{
     cluster::ClusterArgs,
     exit::{Failure, Outcome},
-    managed::{Deletion, InGroup, Kind, ListArgs, Session, SessionArgs, VaultName, resource_id},
+    managed::{
+        Deletion, InGroup, Kind, ListArgs, SecondPerson, Session, SessionArgs, VaultName, resource_id,
+    },
     output::Format,
 };
 use arm::ResourceId;
@@ -51,6 +53,8 @@ struct UnlockArgs {
     /// Requests below the guard that consent, by id
     #[arg(long, visible_alias = "operation-requests", required = true, num_args = 1.., value_name = "ID")]
     resource_guard_operation_requests: Vec<String>,
+    #[command(flatten)]
+    by: SecondPerson,
 }
 
 #[derive(Debug, Args)]
@@ -109,7 +113,7 @@ pub async fn run(args: GuardArgs, cluster: &ClusterArgs, format: Format) -> Outc
                 "resourceGuardOperationRequests": args.resource_guard_operation_requests,
             });
             let path = format!("{}/unlockDelete", proxy(&args.vault, &session)?);
-            let request = Request::post(path, Kind::MAPPING.version).with(body);
+            let request = args.by.behind(Request::post(path, Kind::MAPPING.version).with(body))?;
             session.act("unlocking", "the deletion may follow now", request).await
         }
         Verb::Mapping(MappingVerb::Create(args)) => {

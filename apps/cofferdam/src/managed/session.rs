@@ -189,8 +189,12 @@ impl Session {
 
     /// Makes or replaces a thing and prints it.
     pub async fn put(&self, kind: &Kind, path: &str, body: Value) -> Outcome {
-        let made =
-            self.run(&format!("making {}", kind.noun), &Request::put(path, kind.version, body)).await?;
+        self.make(kind, Request::put(path, kind.version, body)).await
+    }
+
+    /// The same by a request with headers of its own.
+    pub async fn make(&self, kind: &Kind, request: Request) -> Outcome {
+        let made = self.run(&format!("making {}", kind.noun), &request).await?;
         self.finished(kind, made)
     }
 

@@ -4,7 +4,7 @@ use super::{Actor, Done, gate, stamp};
 use crate::{
     error::{ActError, Failure, code},
     objects::{self, Owner},
-    record::{Record, Release, Work},
+    record::{Failed, Record, Release, Work},
     registry,
     run::is_namespace,
 };
@@ -37,6 +37,7 @@ impl Actor {
                 namespace: &desired.namespace,
                 place: place(&package.gate, &values),
                 objects: &rendered,
+                in_place: false,
             };
             let passed = gate::pass(self, &asked).await?;
             statuses.extend(passed.statuses);
@@ -57,11 +58,14 @@ impl Actor {
         let strays = record.work.as_ref().map(Work::objects).unwrap_or_default();
         let mut made_all = record.made.clone();
         made_all.extend(made);
+        // One that the gate stopped stays failed until the gate lets it through.
+        let is_same = |failed: &Failed| failed.generation == desired.generation;
+        let failed = record.failed.clone().filter(|failed| !later.is_empty() && is_same(failed));
         let record = Record {
             kind: desired.kind.clone(),
             installed: record.installed.clone(),
             work: Some(Work::Apply { release, strays, since: now, later }),
-            failed: None,
+            failed,
             made: made_all,
         };
         Ok(Done::record(record))

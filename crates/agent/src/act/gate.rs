@@ -17,6 +17,7 @@ use packages::{
     Gate, ObjectKey,
     wire::{ErrorInfo, Level, Status},
 };
+use pods::WithAccount;
 use prerequisites::{DryRun, Finding, Outcome, Profile, Purpose, Report, Severity, evaluate};
 use serde_json::Value;
 
@@ -30,6 +31,8 @@ pub(super) struct Asked<'a> {
     pub place: Option<String>,
     /// All that will be applied.
     pub objects: &'a [(ObjectKey, Value)],
+    /// Whether its namespaces and its pods' accounts were made already.
+    pub in_place: bool,
 }
 
 /// What let the installation through.
@@ -37,7 +40,7 @@ pub(super) struct Asked<'a> {
 pub(super) struct Passed {
     /// What is said beside.
     pub statuses: Vec<Status>,
-    /// Checks that can only be judged when the extension's namespaces are there.
+    /// Checks that can only be judged when the extension's namespaces and its pods' accounts are there.
     pub later: Vec<String>,
 }
 
@@ -47,7 +50,14 @@ pub(super) async fn pass(actor: &Actor, asked: &Asked<'_>) -> Result<Passed, Act
         return Ok(Passed::default());
     }
     let Sight { facts, pods, unclear } = look::look(actor, asked).await?;
-    let is_later = |id: &String| id == Gate::ADMISSION && pods == Some(DryRun::NoNamespace);
+    let is_open = match &pods {
+        Some((DryRun::NoNamespace, _)) => true,
+        // Let in with another account than it will have: that is asked again with its own. Refused so, it is refused, and
+        // nothing was written for it.
+        Some((DryRun::Admitted, WithAccount::Another)) => !asked.in_place,
+        _ => false,
+    };
+    let is_later = |id: &String| id == Gate::ADMISSION && is_open;
     let (later, now): (Vec<String>, Vec<String>) = asked.ids.iter().cloned().partition(is_later);
     let statuses = judge(&now, &evaluate(&facts, Profile::Cofferdam, Purpose::Install), &unclear)?;
     Ok(Passed { statuses, later })

@@ -8,17 +8,17 @@ mod remove;
 pub(crate) use empty::QUOTA;
 
 use crate::{
-    decide::GATE_AGAIN,
+    decide::{GATE_AGAIN, GATE_AGAIN_IN_PLACE},
     error::{ActError, Failure, code},
     fault::FaultPoints,
     objects,
     record::{Failed, Record, Release, Work, union, without},
     registry::Registry,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use packages::{
-    Trust,
+    ObjectKey, Trust,
     wire::{Status, VaultPlace},
 };
 use std::{fmt, sync::Arc};
@@ -68,11 +68,14 @@ impl Actor {
             release.statuses.extend(self.judge_in_place(name, &release, later).await?);
         }
         self.apply_all(name, &release).await?;
+        // Its failure at the gate stood until it got on.
+        let failed = record.failed.clone().filter(|failed| failed.generation != release.generation);
         let work = Work::Wait { release, strays: strays.clone(), since: self.now() };
-        Ok(Done::record(Record { work: Some(work), ..record.clone() }))
+        Ok(Done::record(Record { work: Some(work), failed, ..record.clone() }))
     }
 
-    /// Makes the namespaces, and judges what can be judged only now that they are there. Nothing else is written yet.
+    /// Makes the namespaces and the accounts of pods, which have no rights yet, and judges what can be judged only now that
+    /// they are there. Nothing else is written yet.
     async fn judge_in_place(
         &self,
         name: &str,
@@ -80,10 +83,18 @@ impl Actor {
         later: &[String],
     ) -> Result<Vec<Status>, ActError> {
         let objects = release.documents()?;
-        for (key, object) in objects.iter().filter(|(key, _)| key.is_namespace()) {
-            objects::apply(&self.client, key, object, name, &self.points).await?;
+        for is_next in [ObjectKey::is_namespace, ObjectKey::is_service_account] {
+            for (key, object) in objects.iter().filter(|(key, _)| is_next(key)) {
+                objects::apply(&self.client, key, object, name, &self.points).await?;
+            }
         }
-        let asked = gate::Asked { ids: later, namespace: &release.namespace, place: None, objects: &objects };
+        let asked = gate::Asked {
+            ids: later,
+            namespace: &release.namespace,
+            place: None,
+            objects: &objects,
+            in_place: true,
+        };
         let mut passed = gate::pass(self, &asked).await?;
         if passed.later.is_empty() {
             stamp(&mut passed.statuses, self.now());
@@ -167,12 +178,11 @@ impl Actor {
         // What was installed before is no failed release because a repair of it took too long: it may still become ready,
         // and is looked at again.
         let is_repair = record.installed.as_ref().is_some_and(|release| release.generation == *generation);
-        let failed = (!is_repair).then(|| Failed {
-            generation: *generation,
-            failure: failure.clone(),
-            // What failed after something was written is not written again by itself.
-            again: None,
-        });
+        // What failed after more was written is not written again by itself.
+        let again =
+            record.installed.is_none().then(|| self.gate_again(failure, GATE_AGAIN_IN_PLACE)).flatten();
+        let failed =
+            (!is_repair).then(|| Failed { generation: *generation, failure: failure.clone(), again });
         let record = Record { work: None, failed, made: removed.made, ..record.clone() };
         Ok(Done::Noticed(Some(Box::new(record)), removed.noticed))
     }
@@ -180,10 +190,15 @@ impl Actor {
     /// Writes down that a generation failed before anything was touched. What is under way goes on.
     pub fn refuse(&self, record: &Record, generation: i64, kind: &str, mut failure: Failure) -> Done {
         stamp(&mut failure.statuses, self.now());
-        let is_gate = [code::PREREQUISITES, code::NOT_SEEN].contains(&failure.error.code.as_str());
-        let again = is_gate.then(|| self.now().saturating_add(GATE_AGAIN).unwrap_or(Timestamp::MAX));
+        let again = self.gate_again(&failure, GATE_AGAIN);
         let kind = if record.kind.is_empty() { kind.to_owned() } else { record.kind.clone() };
         Done::record(Record { kind, failed: Some(Failed { generation, failure, again }), ..record.clone() })
+    }
+
+    /// When it is begun once more, if it was the gate that stopped it.
+    fn gate_again(&self, failure: &Failure, after: SignedDuration) -> Option<Timestamp> {
+        let is_gate = [code::PREREQUISITES, code::NOT_SEEN].contains(&failure.error.code.as_str());
+        is_gate.then(|| self.now().saturating_add(after).unwrap_or(Timestamp::MAX))
     }
 }
 

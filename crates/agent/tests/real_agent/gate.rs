@@ -3,7 +3,10 @@
 use crate::{
     backup,
     made::greeter,
-    preparing::{FaultServer, POLICY_SAYS, no_policy, no_velero, policy, serve_snapshots, until, velero},
+    preparing::{
+        FaultServer, POLICY_SAYS, no_policy, no_velero, policy, policy_against, serve_snapshots, until,
+        velero,
+    },
     world::{World, api, apply},
 };
 use k8s_openapi::api::{coordination::v1::Lease, rbac::v1::ClusterRole};
@@ -135,22 +138,68 @@ async fn a_policy_that_refuses_the_pods_of_the_backup_extension_stops_it_before_
 }
 
 #[tokio::test]
-async fn where_the_namespace_is_only_made_a_policy_stops_the_installation_before_anything_else_is_written() {
+async fn where_the_namespace_is_only_made_a_policy_stops_the_installation_until_it_is_gone_and_nothing_else_is_written()
+ {
     let Some(mut world) = world(&["policed"]).await else { return };
     policy(&world, "policed").await;
     wish(&mut world, "policed", json!({BUCKET: "ours"}));
+    let mut agent = world.start();
 
-    let stopped = world.work("policed").await;
+    world.settle(&mut agent, 5 * 60).await;
+    let stopped = world.told(&mut agent, "policed").await;
     let left = written(&world, "policed").await;
+    world.settle(&mut agent, 15 * 60).await;
+    let stopped_again = world.told(&mut agent, "policed").await;
+    let left_again = written(&world, "policed").await;
     no_policy(&world).await;
-    wish(&mut world, "policed", json!({BUCKET: "ours"}));
-    let healed = world.work("policed").await;
+    world.settle(&mut agent, 15 * 60).await;
+    let healed = world.told(&mut agent, "policed").await;
+
+    for (report, left) in [(stopped, left), (stopped_again, left_again)] {
+        let (error, named) = refused(&report);
+        assert_eq!(named, ["P20"], "{error:?}");
+        assert!(error.message.contains(POLICY_SAYS), "{error:?}");
+        assert_eq!(left, Vec::<String>::new(), "its namespace went again");
+    }
+    assert_eq!((healed.state, said(&healed, "P20")), (ExtensionState::Installed, None), "{healed:?}");
+    assert_eq!(healed.error, None, "nobody asked for it again");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_policy_on_the_account_of_the_pods_stops_the_installation_before_that_account_has_any_right() {
+    let name = "accounted";
+    let mut package = gated(name);
+    let objects = package["objects"].as_array_mut().unwrap();
+    let deployment = objects.iter_mut().find(|one| one["resource"] == "deployments").unwrap();
+    deployment["object"]["spec"]["template"]["spec"]["serviceAccountName"] = json!(name);
+    let allowed = (Package::parse(package.to_string().as_bytes()).unwrap(), name.to_owned());
+    let Some(mut world) = World::allowing(vec![allowed]).await else { return };
+    serve_snapshots(&world, true).await;
+    let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    apply(&world.admin, &own).await;
+    policy_against(&world, name, name).await;
+    let published = world.publish(&package);
+    world.wish(name, "1.0.0", &published, json!({BUCKET: "ours"}));
+    let mut agent = world.start();
+
+    world.settle(&mut agent, 5 * 60).await;
+    let stopped = world.told(&mut agent, name).await;
+    let left = written(&world, name).await;
+    let account = world.find("v1/ServiceAccount", Some(name), name).await;
+    no_policy(&world).await;
+    world.settle(&mut agent, 15 * 60).await;
+    let healed = world.told(&mut agent, name).await;
 
     let (error, named) = refused(&stopped);
     assert_eq!(named, ["P20"], "{error:?}");
     assert!(error.message.contains(POLICY_SAYS), "{error:?}");
-    assert_eq!(left, Vec::<String>::new(), "its namespace went again");
-    assert_eq!((healed.state, said(&healed, "P20")), (ExtensionState::Installed, None), "{healed:?}");
+    assert_eq!(
+        (left, account),
+        (vec![format!("v1/Namespace {name}")], None),
+        "the namespace was there before"
+    );
+    assert_eq!((healed.state, healed.error.clone()), (ExtensionState::Installed, None), "{healed:?}");
     world.end().await;
 }
 

@@ -140,6 +140,20 @@ pub const POLICY_SAYS: &str = "images come from registry.example alone";
 
 /// A policy that lets no pod into `namespace` whose image is not of one registry; it is in force when this returns.
 pub async fn policy(world: &World, namespace: &str) {
+    let images = "object.spec.containers.all(c, c.image.startsWith('registry.example/'))";
+    policy_of(world, namespace, images).await;
+}
+
+/// A policy that lets no pod into `namespace` that runs with this account; it is in force when this returns.
+pub async fn policy_against(world: &World, namespace: &str, account: &str) {
+    // The probe is refused all the same.
+    let accounts = format!(
+        "object.metadata.namespace != '{PROBED}' && object.spec.?serviceAccountName.orValue('') != '{account}'"
+    );
+    policy_of(world, namespace, &accounts).await;
+}
+
+async fn policy_of(world: &World, namespace: &str, expression: &str) {
     apply(&world.admin, &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PROBED}}))
         .await;
     // One of another test that failed would be in force there already.
@@ -150,8 +164,7 @@ pub async fn policy(world: &World, namespace: &str) {
             "metadata": {"name": "images"},
             "spec": {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": [{"apiGroups": [""],
                 "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]},
-                "validations": [{"message": POLICY_SAYS,
-                    "expression": "object.spec.containers.all(c, c.image.startsWith('registry.example/'))"}]}}),
+                "validations": [{"message": POLICY_SAYS, "expression": expression}]}}),
     )
     .await;
     apply(

@@ -9,7 +9,7 @@ use crate::{
 };
 use arm::{ApiVersion, ArmError, Filter, ResourceId};
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 use identity::{Action, Assignment, Decision, decide};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -139,17 +139,16 @@ impl Call<'_> {
         Err(advised(self.app, refused, who, action, Some(on)).await.into())
     }
 
-    /// Makes changes, with the audit record of this call. A deletion meets a conflict when what it is about was locked since
-    /// the call began: a lock that comes later changes the version of what was read to be deleted.
+    /// Makes changes, with the audit record of this call. It meets a conflict when what it is about was locked since the call
+    /// began, or a lock comes before all is committed.
     pub async fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
-        if self.operation.method == Method::DELETE {
-            match super::locks::check(self).await {
-                Ok(()) => {}
-                Err(Failure::Arm(refusal)) => return Err(StoreError::Conflict(refusal.message)),
-                Err(Failure::Store(error)) => return Err(error),
-            }
+        let audit = self.audit(AuditOutcome::Changed);
+        match super::locks::check(self).await {
+            Ok(None) => self.app.store.commit(changes, &audit).await,
+            Ok(Some(as_seen)) => self.app.store.commit(&[&[as_seen], changes].concat(), &audit).await,
+            Err(Failure::Arm(refusal)) => Err(StoreError::Conflict(refusal.message)),
+            Err(Failure::Store(error)) => Err(error),
         }
-        self.app.store.commit(changes, &self.audit(AuditOutcome::Changed)).await
     }
 
     /// The audit record of this call.

@@ -18,6 +18,7 @@ pub use offered::{PackageSource, Packages};
 pub use record::{
     BACKUP_NAMESPACE, BACKUP_TYPE, ExtensionIdentity, ExtensionRecord, ExtensionState, KIND, backup_extension,
 };
+pub use shown::unenforced;
 pub use upgrade::{UpgradeMode, Upgrades};
 pub use upgrading::run as upgrade_by_itself;
 

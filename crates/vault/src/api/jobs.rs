@@ -6,7 +6,7 @@ mod shown;
 mod sub_tasks;
 
 pub use record::{JobRecord, JobStatus, KIND, MOST_PROBLEMS, Managed, PointOf, Task};
-pub use shown::{error as shown_problem, shown};
+pub use shown::{error as shown_problem, shown, warning as shown_warning};
 
 use super::{
     At, Call, Failure, Loaded, Needs, Operation,

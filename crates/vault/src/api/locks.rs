@@ -9,7 +9,7 @@ pub use decide::Lock;
 
 use super::{At, Call, Failure, Needs, Operation, operations::row, read};
 use crate::api::Each;
-use crate::store::{Store, StoreError};
+use crate::store::{Change, Store, StoreError};
 use arm::ResourceId;
 use decide::{Does, refusal};
 use futures::future::BoxFuture;
@@ -35,44 +35,55 @@ pub const OPERATIONS: &[Operation] = &[
     }),
 ];
 
-/// Refuses a call that a lock forbids. Locks themselves come and go under any lock: else none could be taken away.
+/// Refuses a call that a lock forbids. Locks themselves come and go under any lock: else none could be taken away. What comes
+/// back belongs to what the call commits: no lock has come by then that was not seen here.
 ///
 /// Boxed, for every commit of the calls above asks it.
-pub fn check<'a>(call: &'a Call<'_>) -> BoxFuture<'a, Result<(), Failure>> {
+pub fn check<'a>(call: &'a Call<'_>) -> BoxFuture<'a, Result<Option<Change>, Failure>> {
     Box::pin(async move {
         let (Some(does), Some(scope), Some(subscription)) =
             (Does::of(call.operation.method), &call.scope, &call.subscription)
         else {
-            return Ok(());
+            return Ok(None);
         };
         if OPERATIONS.iter().any(|own| own.name == call.operation.name) {
-            return Ok(());
+            return Ok(None);
         }
-        let all = all(call.app.store.as_ref(), &subscription.id).await?;
-        refusal(&all, does, scope).map_or(Ok(()), |refusal| Err(refusal.into()))
+        let (all, as_seen) = seen(call.app.store.as_ref(), &subscription.id).await?;
+        refusal(&all, does, scope).map_or(Ok(Some(as_seen)), |refusal| Err(refusal.into()))
     })
+}
+
+/// A conflict when a lock has come by the commit that is not there yet, whatever it is on. For those that ask more than once
+/// what must stay: it comes before the first question.
+pub async fn no_more(store: &dyn Store, scope: &ResourceId) -> Result<Change, StoreError> {
+    let wrong = |error: arm::IdError| StoreError::Damaged(error.to_string());
+    let subscription = ResourceId::subscription(scope.subscription_id()).map_err(wrong)?;
+    Ok(seen(store, &subscription).await?.1)
 }
 
 /// Why something may not be deleted now, when that was begun before.
 pub async fn keeps(store: &dyn Store, scope: &ResourceId) -> Result<Option<arm::ArmError>, StoreError> {
     let wrong = |error: arm::IdError| StoreError::Damaged(error.to_string());
     let subscription = ResourceId::subscription(scope.subscription_id()).map_err(wrong)?;
-    Ok(refusal(&all(store, &subscription).await?, Does::Delete, scope))
+    Ok(refusal(&seen(store, &subscription).await?.0, Does::Delete, scope))
 }
 
 /// A lock that holds for a scope.
 pub async fn holding(store: &dyn Store, scope: &ResourceId) -> Result<Option<Lock>, StoreError> {
     let wrong = |error: arm::IdError| StoreError::Damaged(error.to_string());
     let subscription = ResourceId::subscription(scope.subscription_id()).map_err(wrong)?;
-    Ok(all(store, &subscription).await?.into_iter().find(|lock| lock.scope.covers(scope)))
+    Ok(seen(store, &subscription).await?.0.into_iter().find(|lock| lock.scope.covers(scope)))
 }
 
-/// All locks of a subscription; there are few.
-async fn all(store: &dyn Store, subscription: &ResourceId) -> Result<Vec<Lock>, StoreError> {
-    let mut all = Vec::new();
+/// All locks of a subscription; there are few. And what is a conflict once there are others.
+async fn seen(store: &dyn Store, subscription: &ResourceId) -> Result<(Vec<Lock>, Change), StoreError> {
+    let (mut all, mut seen) = (Vec::new(), Vec::new());
     let mut each = Each::of(store, KIND, subscription);
     while let Some(stored) = each.next().await? {
-        all.push(read::<Lock>(stored)?.document);
+        let lock = read::<Lock>(stored)?;
+        all.push(lock.document);
+        seen.push((lock.id, lock.version));
     }
-    Ok(all)
+    Ok((all, Change::NoneBut { subscription: subscription.clone(), kind: KIND, seen }))
 }

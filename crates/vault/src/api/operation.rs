@@ -10,6 +10,7 @@ use crate::{
 use arm::{ArmError, OperationBody, OperationStatus, ResourceId};
 use base64::{Engine, engine::general_purpose::URL_SAFE};
 use http::{Method, header};
+use protection::Problem;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -120,6 +121,16 @@ pub fn finished(call: &Call<'_>, kind: &str, target: &ResourceId) -> OperationRe
 /// The result of an operation that leads to no job.
 pub fn plain() -> Value {
     json!({"objectType": "OperationJobExtendedInfo"})
+}
+
+/// The result of an operation that succeeded and found something that should be known all the same, told as jobs tell it.
+pub fn with_warnings(warnings: &[Problem]) -> Value {
+    let mut result = plain();
+    if let (false, Some(members)) = (warnings.is_empty(), result.as_object_mut()) {
+        let told = warnings.iter().map(jobs::shown_warning).collect();
+        members.insert("warningDetails".to_owned(), Value::Array(told));
+    }
+    result
 }
 
 /// The result of an operation that leads to a job.

@@ -52,6 +52,19 @@ pub fn put<D: Serialize>(id: &ResourceId, document: &D, expected: Expected) -> R
     Ok(Change::Put { id: id.clone(), document, expected })
 }
 
+/// Touches all above an id that is there: whoever deletes something of it at this moment meets a conflict. From above, as
+/// deletions do it, or two at once could wait for each other.
+pub async fn touched_above(store: &dyn Store, id: &ResourceId) -> Result<Vec<Change>, StoreError> {
+    let mut changes = Vec::new();
+    let mut next = id.parent();
+    while let Some(above) = next {
+        next = above.parent();
+        changes.extend(store.resource(&above).await?.map(|stored| Change::Touch(stored.id)));
+    }
+    changes.reverse();
+    Ok(changes)
+}
+
 impl<D: Serialize> Loaded<D> {
     /// The change that writes it back, if nobody else has written it.
     pub fn write(&self) -> Result<Change, StoreError> {

@@ -1,6 +1,6 @@
 //! What the end of a job writes down: the job, and with a backup the recovery point.
 
-use super::{custom_resource::Status, expire, forget, late};
+use super::{custom_resource::Status, expire, forget, hold, late};
 use crate::{
     alerts,
     api::{
@@ -126,8 +126,10 @@ pub(super) async fn point(
     job.document.tag = Some(tag);
     job.document.point = Some(PointOf { id, time });
     // One that is purged at the same moment would take the record along, and leave the recovery point.
-    let stays = Change::Stays(instance.id, instance.version);
-    Ok(Made { changes: vec![stays, put(&resource, &record, Expected::Absent)?], problem: None })
+    let mut changes = vec![Change::Stays(instance.id, instance.version)];
+    changes.extend(hold::claimed(app.store.as_ref(), &resource, &record).await?);
+    changes.push(put(&resource, &record, Expected::Absent)?);
+    Ok(Made { changes, problem: None })
 }
 
 /// The recovery point of an instance that was deleted for good meanwhile: nobody wants it, and it is deleted as any other.

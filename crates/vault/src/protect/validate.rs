@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     api::{
-        Loaded, extensions,
+        Loaded,
+        extensions::{self, ExtensionRecord},
         instances::{InstanceRecord, ProtectionState, twin},
         jobs::{JobStatus, manage},
         load, operation,
@@ -22,7 +23,7 @@ use crate::{
     work::{Answered, Step},
 };
 use arm::{ArmError, ResourceId};
-use identity::required::Purpose;
+use identity::{required::Purpose, stores::NOT_ENFORCED};
 use jiff::{SignedDuration, Timestamp};
 use protection::{Problem, code};
 use serde::{Deserialize, Serialize};
@@ -157,13 +158,24 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     // What the cluster itself can see is asked for wherever it can be reached at all.
     let way = reach(app, &question.vault, &question.cluster).await?;
     let extension = extensions::backup_extension(app.store.as_ref(), &question.cluster).await?;
+    let warnings = warnings(&question, extension.as_ref());
     if let (Ok(way), Some(extension), false) = (way, extension, question.shallow) {
         match ask(app, &way, &extension.document.namespace, &question).await {
             Asked::Pending => return Ok(again(app, work)),
             Asked::Answered(more) => problems.extend(more),
         }
     }
-    answer(app, &question, problems).await
+    answer(app, &question, problems, &warnings).await
+}
+
+/// What hinders nothing and should be known to whoever is about to protect a cluster.
+fn warnings(question: &Question, extension: Option<&Loaded<ExtensionRecord>>) -> Vec<Problem> {
+    let extension = extension.filter(|_| question.kind == "ValidateForBackup");
+    let unenforced = extension.and_then(|extension| {
+        let message = extensions::unenforced(&extension.document)?;
+        Some(Problem::warning(NOT_ENFORCED, message).about(extension.id.as_str()))
+    });
+    unenforced.into_iter().collect()
 }
 
 /// The question that a written instance is.
@@ -327,10 +339,15 @@ fn again(app: &App, work: &Work) -> Step {
     }
 }
 
-async fn answer(app: &App, question: &Question, problems: Vec<Problem>) -> Result<Step, StoreError> {
+async fn answer(
+    app: &App,
+    question: &Question,
+    problems: Vec<Problem>,
+    warnings: &[Problem],
+) -> Result<Step, StoreError> {
     let now = app.clock.now();
     let ending = match error_of(&problems) {
-        None => operation::succeeded(operation::plain()),
+        None => operation::succeeded(operation::with_warnings(warnings)),
         Some(error) => operation::failed(&error),
     };
     let mut changes = vec![Change::End(question.operation.clone(), ending, now)];
@@ -357,8 +374,11 @@ async fn answer(app: &App, question: &Question, problems: Vec<Problem>) -> Resul
         }
     }
     if let Some(job) = &question.job {
-        let status = if problems.is_empty() { JobStatus::Completed } else { JobStatus::Failed };
-        changes.extend(manage::ended(app, job, status, &problems, &state).await?);
+        let (status, told) = match problems.is_empty() {
+            true => (JobStatus::Completed, warnings),
+            false => (JobStatus::Failed, problems.as_slice()),
+        };
+        changes.extend(manage::ended(app, job, status, told, &state).await?);
     }
     Ok(Step::Done(changes))
 }

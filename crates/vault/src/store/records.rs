@@ -318,6 +318,16 @@ pub enum Change {
         /// How many.
         most: usize,
     },
+    /// Changes nothing, and is a conflict when a subscription has something of a kind that was not seen in this version: it
+    /// came, or was written, since whoever commits looked. What went meanwhile is none.
+    NoneBut {
+        /// Below which subscription.
+        subscription: ResourceId,
+        /// Of which kind.
+        kind: &'static str,
+        /// What was seen.
+        seen: Vec<(ResourceId, i64)>,
+    },
     /// A resource goes, with all that is below it, the roles assigned there, and the principals whose resources these are.
     Remove(ResourceId, Expected),
     /// A role is assigned.

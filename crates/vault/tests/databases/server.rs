@@ -55,6 +55,13 @@ impl Server {
         run(self.command("createdb").args(["-U", "vault", "-h"]).arg(&self.folder).arg(database));
     }
 
+    /// Drops a database, with whatever is connected to it. What cannot be dropped goes with the server.
+    pub fn remove(&self, database: &str) {
+        let mut command = self.command("dropdb");
+        command.args(["-U", "vault", "--force", "-h"]).arg(&self.folder).arg(database);
+        drop(command.stdout(Stdio::null()).stderr(Stdio::null()).status());
+    }
+
     /// Where its socket is.
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -1,13 +1,16 @@
-//! A vault that really runs: on a port of its own, over TLS, with a clock that tests move.
+//! A vault that really runs: on a port of its own, over TLS, with a clock that tests move. Its database is SQLite, or
+//! PostgreSQL where `COFFERDAM_TEST_DATABASE=postgres` says so.
 
 #![allow(dead_code)]
 
 pub mod fault_cluster;
 pub mod policy;
+pub mod postgres;
 pub mod protected;
 pub mod receiver;
 pub mod stored;
 
+use postgres::OwnDatabase;
 use reqwest::{Certificate, Method, Response, header::HeaderMap};
 use serde_json::{Value, json};
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -53,8 +56,12 @@ pub struct World {
 /// What a test chooses of how a vault is kept.
 #[derive(Debug, Clone, Default)]
 pub struct Choices {
-    /// A file in the data directory when absent.
+    /// A file in the data directory when absent, unless the environment asks for the other one.
     pub database: Option<DatabaseUrl>,
+    /// SQLite whatever the environment asks for: the test is about what only SQLite does.
+    pub on_sqlite: bool,
+    /// What a world was given for itself, and drops.
+    pub own: Option<Arc<OwnDatabase>>,
     /// None when absent.
     pub self_backup: Option<Settings>,
     /// The usual ones unless said.
@@ -69,6 +76,22 @@ pub struct Choices {
     pub packages: Option<(Arc<dyn PackageSource>, Duration)>,
     /// The operator offers no packages: the vault has no manifests.
     pub no_manifests: bool,
+}
+
+impl Choices {
+    /// SQLite, whatever the environment asks for.
+    pub fn on_sqlite() -> Self {
+        Self { on_sqlite: true, ..Self::default() }
+    }
+
+    /// Takes a database of its own where the environment asks for that and the test chose none.
+    fn take_database(&mut self) {
+        if self.database.is_some() || self.on_sqlite {
+            return;
+        }
+        self.own = OwnDatabase::asked_for().map(Arc::new);
+        self.database = self.own.as_ref().map(|own| own.url.clone());
+    }
 }
 
 /// A vault that was ended, and what it left behind.
@@ -171,8 +194,9 @@ impl World {
         limits: Limits,
         people: People,
         clusters: Arc<dyn ClusterLink>,
-        choices: Choices,
+        mut choices: Choices,
     ) -> Self {
+        choices.take_database();
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = Arc::new(FixedClock::at(a_minute_past_eight()));

@@ -202,11 +202,15 @@ impl Protected {
 
     /// The extension writes to its container of a storage account of the vault from now on.
     pub async fn writes_to(&self, account: &str) {
+        self.extension_has("configuration.backupStorageLocation.config.storageAccount", account).await;
+    }
+
+    /// The extension has this setting from now on.
+    pub async fn extension_has(&self, setting: &str, value: &str) {
         let id = self.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
         let mut found: Loaded<ExtensionRecord> =
             load(self.world.app.store.as_ref(), &id).await.unwrap().unwrap();
-        let setting = "configuration.backupStorageLocation.config.storageAccount".to_owned();
-        found.document.settings.insert(setting, account.to_owned());
+        found.document.settings.insert(setting.to_owned(), value.to_owned());
         self.world.app.store.commit(&[found.write().unwrap()], &audit()).await.unwrap();
     }
 

@@ -77,7 +77,7 @@ async fn change(
         .with(json!({"backupInstance": body.get("properties")}));
     session.follow("validating", &ask).await?;
     let body = consent.within(body, "/properties");
-    let put = Request::put(id.as_str(), versions::DATA_PROTECTION, body);
+    let put = consent.behind(Request::put(id.as_str(), versions::DATA_PROTECTION, body))?;
     match session.run("changing the backup instance", &put).await? {
         Some(changed) => session.view.one(&Kind::INSTANCE, &changed)?,
         None => note!("accepted; it goes on at the server"),

@@ -155,7 +155,13 @@ pub async fn create(args: CreateArgs, session: &Session) -> Outcome {
 pub async fn check(session: &Session, vault: &ResourceId, body: &Value) -> Result<(), Failure> {
     let wrapped = json!({"backupInstance": body.get("properties")});
     let ask = Request::post(format!("{vault}/validateForBackup"), versions::DATA_PROTECTION).with(wrapped);
-    session.follow("validating", &ask).await.map(drop)
+    let ended = session.follow("validating", &ask).await?;
+    let warnings = ended.get("warningDetails").and_then(Value::as_array);
+    for warning in warnings.into_iter().flatten() {
+        let message = warning.pointer("/warning/message").and_then(Value::as_str);
+        note!("warning: {}", message.unwrap_or("the vault does not say of what"));
+    }
+    Ok(())
 }
 
 /// The cluster in a body.

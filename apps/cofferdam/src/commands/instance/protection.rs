@@ -29,6 +29,7 @@ pub async fn stop(args: StopArgs, action: &str, session: &Session) -> Outcome {
     if !args.consent.is_empty() {
         request = request.with(args.consent.within(json!({}), ""));
     }
+    let request = args.consent.behind(request)?;
     session.act("stopping backups", &format!("stopped backups of {}", id.name()), request).await
 }
 

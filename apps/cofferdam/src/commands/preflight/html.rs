@@ -19,9 +19,15 @@ pub fn page(view: &View) -> String {
         }
         rows.push_str(&line(row));
     }
+    let notes: Vec<String> = view
+        .notes
+        .iter()
+        .map(|note| format!("<p class=\"warns\">Warning: {}</p>\n", escaped(note)))
+        .collect();
     format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>cofferdam preflight</title><style>{STYLE}</style></head>\n<body><h1>Prerequisites</h1><p>{}</p>\n<table><tr><th>Check</th><th>Result</th><th>What must hold</th><th>Seen</th></tr>\n{rows}</table></body></html>",
-        escaped(&view.summary)
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>cofferdam preflight</title><style>{STYLE}</style></head>\n<body><h1>Prerequisites</h1><p>{}</p>\n{}<table><tr><th>Check</th><th>Result</th><th>What must hold</th><th>Seen</th></tr>\n{rows}</table></body></html>",
+        escaped(&view.summary),
+        notes.concat()
     )
 }
 
@@ -47,11 +53,13 @@ mod tests {
 
     #[test]
     fn the_page_holds_every_check_and_nothing_that_others_wrote_is_markup() {
-        let view = view();
+        let mut view = view();
+        view.notes = vec!["<b> is told".to_owned()];
         let shown = page(&view);
 
         assert_eq!(shown.matches("<tr><td>").count(), view.checks.len());
         assert!(shown.contains("<td class=\"BLOCKS\">BLOCKS</td>"), "{shown}");
+        assert!(shown.contains("Warning: &lt;b&gt; is told"), "{shown}");
         assert!(shown.contains("nobody &lt;looked&gt;") && !shown.contains("<looked>"), "{shown}");
     }
 }

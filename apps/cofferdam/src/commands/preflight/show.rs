@@ -14,6 +14,9 @@ pub struct View {
     /// Whether the next step can be taken. Nobody knows (`null`) when nothing blocks, but a check warns or was not made.
     ready: Option<bool>,
     pub summary: String,
+    /// What no check can mend and everybody should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     pub checks: Vec<Row>,
     /// What was mended, and what was not, with `--fix`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,6 +82,7 @@ impl View {
             profile,
             ready: ready(judged),
             summary: summary(&report),
+            notes: Vec::new(),
             checks,
             fixes: None,
             looked_again: None,
@@ -89,6 +93,11 @@ impl View {
     pub fn fixable(mut self, ids: &[&str]) -> Self {
         self.checks.iter_mut().for_each(|row| row.fixable = ids.contains(&row.id.as_str()));
         self
+    }
+
+    /// The same with what everybody should know beside it.
+    pub fn noting(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
     }
 
     /// The same with what was mended.
@@ -187,6 +196,9 @@ pub fn text(view: &View) -> String {
         }
     }
     text.push('\n');
+    for note in &view.notes {
+        push(&mut text, format_args!("warning: {note}\n"));
+    }
     text.push_str(&view.summary);
     if let Some(fixes) = view.fixes.as_deref().filter(|fixes| !fixes.is_empty()) {
         text.push_str(&fix::text(fixes));

@@ -5,6 +5,7 @@ use crate::{
     cluster::ClusterArgs, commands::install::Wish, commands::repository::static_credential, exit::Failure,
     wait,
 };
+use ::identity::stores::not_enforced;
 use extension::{
     checks::{account, bucket_path, needed, pod_of},
     locations::{CredentialKind, LocationRecord, Role, STATE, open_store},
@@ -45,12 +46,14 @@ pub struct Seen {
     pub facts: Facts,
     /// What it means, check by check.
     pub judged: Vec<Judged>,
+    /// What no check can mend and everybody should know.
+    pub notes: Vec<String>,
 }
 
 /// Observes and judges what an installation depends on.
 pub async fn look(cluster: &ClusterArgs, wanted: &Wanted<'_>, profile: Profile) -> Result<Report, Failure> {
     let client = observed(cluster.client().await);
-    let subject = subject(client.seen(), &cluster.namespace, wanted).await?;
+    let Described { subject, .. } = subject(client.seen(), &cluster.namespace, wanted).await?;
     let facts = observe(client, &subject, &SystemClock).await;
     Ok(evaluate(&facts, profile, Purpose::Install))
 }
@@ -70,7 +73,7 @@ pub async fn survey(
             Some(observed(theirs.client().await))
         }
     };
-    let subject = subject(client.seen(), &cluster.namespace, wanted).await?;
+    let Described { subject, notes } = subject(client.seen(), &cluster.namespace, wanted).await?;
     let (arm, named) = args.arm.open().await?;
     let with = |given: &[String], named: &[String]| [given, named].concat();
     let bar = wait::bar();
@@ -90,7 +93,7 @@ pub async fn survey(
     }
     bar.finish_and_clear();
     let judged = judge(&facts, profile, Purpose::Preflight);
-    Ok(Seen { facts, judged })
+    Ok(Seen { facts, judged, notes })
 }
 
 fn observed(client: Result<Client, Failure>) -> Observed<Client> {
@@ -100,7 +103,17 @@ fn observed(client: Result<Client, Failure>) -> Observed<Client> {
     }
 }
 
-async fn subject(client: Option<&Client>, namespace: &str, wanted: &Wanted<'_>) -> Result<Subject, Failure> {
+/// What is looked at, and what its description alone says.
+struct Described {
+    subject: Subject,
+    notes: Vec<String>,
+}
+
+async fn subject(
+    client: Option<&Client>,
+    namespace: &str,
+    wanted: &Wanted<'_>,
+) -> Result<Described, Failure> {
     let installed = match client {
         Some(client) => installed(client, namespace).await,
         None => None,
@@ -119,12 +132,14 @@ async fn subject(client: Option<&Client>, namespace: &str, wanted: &Wanted<'_>) 
         }
         _ => (Account::Asker, wanted.install.restore),
     };
-    Ok(Subject {
+    let (location, notes) = location(client, namespace, wanted).await?;
+    let subject = Subject {
         namespace: namespace.to_owned(),
         pod,
         needed: needed(account, namespace, restore),
-        location: location(client, namespace, wanted).await?,
-    })
+        location,
+    };
+    Ok(Described { subject, notes })
 }
 
 /// The Deployment of an installed extension.
@@ -147,7 +162,7 @@ async fn location(
     client: Option<&Client>,
     namespace: &str,
     wanted: &Wanted<'_>,
-) -> Result<Observed<Location>, Failure> {
+) -> Result<(Observed<Location>, Vec<String>), Failure> {
     let map = match client {
         Some(client) => noted(client, namespace, wanted.location).await,
         None => None,
@@ -156,18 +171,18 @@ async fn location(
     let record = match (&wanted.install.location, recorded) {
         (Some(record), _) => record.clone(),
         (None, Some(Ok(record))) => record,
-        (None, Some(Err(bad))) => return Ok(Observed::NotObservable(bad.to_string())),
+        (None, Some(Err(bad))) => return Ok((Observed::NotObservable(bad.to_string()), Vec::new())),
         (None, None) => {
-            return Ok(Observed::NotObservable(
-                "no storage location is given (--set) and none is installed".to_owned(),
-            ));
+            let why = "no storage location is given (--set) and none is installed".to_owned();
+            return Ok((Observed::NotObservable(why), Vec::new()));
         }
     };
+    let notes = unenforced(&record).into_iter().collect();
     // What the extension noted counts only for the location that it looked at.
     let noted = map.as_ref().filter(|map| LocationRecord::decode(map).is_ok_and(|known| known == record));
     let noted = noted.and_then(|map| map.annotations().get(STATE).cloned());
     let opened = open(client, namespace, wanted, &record).await?;
-    Ok(match opened {
+    let seen = match opened {
         Observed::NotObservable(why) => Observed::NotObservable(match noted {
             Some(noted) => format!("{why}; the extension says: {noted}"),
             None => why,
@@ -180,7 +195,16 @@ async fn location(
             noted,
             inside: false,
         }),
-    })
+    };
+    Ok((seen, notes))
+}
+
+/// What is said of a store outside with a fixed credential: an account that a resource manager knows has roles.
+fn unenforced(record: &LocationRecord) -> Option<String> {
+    let CredentialKind::Secret(secret) = &record.credential else { return None };
+    let named = |key: &str| record.settings.config.contains_key(key);
+    let is_known = ["subscriptionId", "resourceGroup", "storageAccount"].into_iter().all(named);
+    (!is_known).then(|| not_enforced(secret))
 }
 
 async fn noted(client: &Client, namespace: &str, location: &str) -> Option<ConfigMap> {

@@ -122,6 +122,7 @@ pub async fn run(args: ManagedArgs, purpose: Purpose, cluster: &ClusterArgs, for
     };
     let request = args.consent.within(request, "");
     let start = Request::post(format!("{id}/{action}"), versions::DATA_PROTECTION).with(request);
+    let start = args.consent.behind(start)?;
     match session.run(what, &start).await? {
         // A plan that nobody waits for is read by nobody.
         Some(result) => follow::follow(&session, &result, args.wait || purpose == Purpose::Plan).await,

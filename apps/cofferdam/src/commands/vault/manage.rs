@@ -9,7 +9,10 @@ use crate::{
     output::Format,
 };
 use clap::{Args, Subcommand};
-use management::build::vault::{CustomerKey, Vault};
+use management::{
+    Request,
+    build::vault::{CustomerKey, Vault},
+};
 
 #[derive(Debug, Subcommand)]
 pub enum Managed {
@@ -152,7 +155,9 @@ pub async fn run(command: Managed, cluster: &ClusterArgs, format: Format) -> Out
         Managed::Update(args) => {
             let session = Session::open(&args.which.session, cluster, format)?;
             let body = args.consent.within(args.wish.vault()?.update(), "/properties");
-            session.patch(&Kind::VAULT, args.which.vault.id(&session)?.as_str(), body).await
+            let id = args.which.vault.id(&session)?;
+            let request = Request::patch(id.as_str(), Kind::VAULT.version, body);
+            session.change(&Kind::VAULT, args.consent.behind(request)?).await
         }
         Managed::Show(args) => {
             let session = Session::open(&args.which.session, cluster, format)?;

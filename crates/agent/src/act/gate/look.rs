@@ -21,7 +21,7 @@ const REPEATED: usize = 3;
 pub(super) struct Sight {
     pub facts: Facts,
     /// What admission said about the extension's pods, if it was asked.
-    pub pods: Option<DryRun>,
+    pub pods: Option<(DryRun, pods::WithAccount)>,
     /// Errors that can be gone in a moment.
     pub unclear: Vec<String>,
 }
@@ -50,7 +50,7 @@ async fn look_once(actor: &Actor, asked: &Asked<'_>) -> Sight {
     let mut pods = None;
     if asked.ids.iter().any(|id| id == Gate::ADMISSION) {
         let wanted: Vec<_> = asked.objects.iter().filter_map(|(key, object)| pod_of(key, object)).collect();
-        let said = pods::ask(&client, &wanted).await;
+        let (said, account) = pods::ask(&client, &wanted).await;
         if let pods::Said::NotYet(why) = &said {
             note(&noted, why.clone());
         }
@@ -58,7 +58,7 @@ async fn look_once(actor: &Actor, asked: &Asked<'_>) -> Sight {
         if let Observed::Seen(policies) = &mut facts.policies {
             policies.dry_run = said.clone();
         }
-        pods = Some(said);
+        pods = Some((said, account));
     }
     let unclear = noted.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Sight { facts, pods, unclear }

@@ -27,16 +27,28 @@ impl Said {
     }
 }
 
+/// With which account pods were asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WithAccount {
+    /// Each with its own.
+    Own,
+    /// Some with their namespace's, for their own is not there yet: what policies say of their own is not known.
+    Another,
+}
+
 /// Asks about each pod. One that is refused decides, then one that could not be asked about.
-pub(super) async fn ask(client: &Client, pods: &[PodAsked]) -> Said {
-    let mut all = Said::Fact(DryRun::Admitted);
+pub(super) async fn ask(client: &Client, pods: &[PodAsked]) -> (Said, WithAccount) {
+    let (mut all, mut account) = (Said::Fact(DryRun::Admitted), WithAccount::Own);
     for asked in pods {
-        let said = ask_one(client, asked).await;
+        let (said, with) = ask_one(client, asked).await;
         if weight(&said) > weight(&all) {
             all = said;
         }
+        if with == WithAccount::Another {
+            account = with;
+        }
     }
-    all
+    (all, account)
 }
 
 fn weight(said: &Said) -> u8 {
@@ -49,15 +61,15 @@ fn weight(said: &Said) -> u8 {
     }
 }
 
-async fn ask_one(client: &Client, asked: &PodAsked) -> Said {
+async fn ask_one(client: &Client, asked: &PodAsked) -> (Said, WithAccount) {
     let said = dry_run(client, asked, &asked.pod).await;
-    // Its account is written after this question: until then the namespace's own stands for it, so that the refusal of
+    // Its account may be written after this question: until then the namespace's own stands for it, so that the refusal of
     // the account does not hide what policies say.
     match said {
         Said::NotYet(why) if is_about_the_account(&why) => {
-            dry_run(client, asked, &without_account(&asked.pod)).await
+            (dry_run(client, asked, &without_account(&asked.pod)).await, WithAccount::Another)
         }
-        said => said,
+        said => (said, WithAccount::Own),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     api::{
         Administrators, Call, Failure, administrators_below, finished,
         identities::ensure_node_group,
-        last_administrator,
+        last_administrator, locks,
         operation::{accepted, followed},
         resource::{
             self, Loaded, TRIES, check_conditions, check_group, check_registered, etag, load, put as write,
@@ -173,12 +173,14 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
         check_conditions(call, found.as_ref().map(|found| found.document.revision()))?;
         let Some(found) = found else { return Ok(Reply::empty(204)) };
         let store = call.app.store.as_ref();
-        // Read before it is asked what must stay: a lock that is put meanwhile changes the group's version.
+        // Read before it is asked what must stay.
+        let no_more_locks = locks::no_more(store, &found.id).await?;
         let leaving = leave::leaving_with(store, &found).await?;
         if let Some(refusal) = leave::keeps(store, &found).await? {
             return Err(refusal.into());
         }
-        let mut changes = leaving.changes.clone();
+        let mut changes = vec![no_more_locks];
+        changes.extend(leaving.changes.iter().cloned());
         changes.extend(storage::gone(call.app, &leaving.groups, &call.caller.object_id, call.now).await?);
         changes.push(Change::Remove(found.id.clone(), Expected::Version(found.version)));
         changes.extend(leaving.removals.iter().cloned());

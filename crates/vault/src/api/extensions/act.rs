@@ -291,8 +291,9 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
             return Ok(operation::accepted(call, &running));
         }
         let mut begun = operation::begin(call, &call.operation.needs.action(""), &found.id);
+        let mut changes = vec![locks::no_more(call.app.store.as_ref(), &found.id).await?];
         let keep = identity_may_go(call, &found.document).await?;
-        let mut changes = superseded(call, &found.document).await?.into_iter().collect::<Vec<_>>();
+        changes.extend(superseded(call, &found.document).await?);
         if !is_left_to_agent {
             begun = operation::finished(call, &call.operation.needs.action(""), &found.id);
             let store = call.app.store.as_ref();

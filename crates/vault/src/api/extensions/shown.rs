@@ -6,6 +6,7 @@ use super::{
 };
 use crate::protect::{checks::account_of, start::location_settings};
 use arm::ResourceId;
+use identity::stores::{NOT_ENFORCED, not_enforced};
 use serde_json::{Value, json};
 
 /// The setting that names the Secret with a store's fixed credential.
@@ -26,7 +27,10 @@ pub fn shown(id: &ResourceId, extension: &ExtensionRecord, protected: &[String],
     let hidden: serde_json::Map<String, Value> =
         protected.iter().map(|key| (key.clone(), json!(""))).collect();
     let mut all = [statuses(extension), extension.statuses.clone()].concat();
-    all.extend(unenforced(extension));
+    all.extend(unenforced(extension).map(|message| {
+        json!({"code": NOT_ENFORCED, "displayStatus": "Roles do not count there", "level": "Warning", "message": message,
+            "time": null})
+    }));
     json!({
         "id": id,
         "name": id.name(),
@@ -53,7 +57,7 @@ pub fn shown(id: &ResourceId, extension: &ExtensionRecord, protected: &[String],
 }
 
 /// Where backups go to a store outside with a fixed credential, nobody's roles count, and the owner is told.
-fn unenforced(extension: &ExtensionRecord) -> Option<Value> {
+pub fn unenforced(extension: &ExtensionRecord) -> Option<String> {
     if extension.extension_type != BACKUP_TYPE {
         return None;
     }
@@ -62,17 +66,7 @@ fn unenforced(extension: &ExtensionRecord) -> Option<Value> {
     if account_of(&location_settings(&extension.settings)).is_some() {
         return None;
     }
-    Some(json!({
-        "code": "RolesNotEnforced",
-        "displayStatus": "Roles do not count there",
-        "level": "Warning",
-        "message": format!(
-            "Backups are written to a store outside with the fixed credential of the Secret '{secret}'. Roles that are given or \
-             taken here do not count there: whoever has that credential can read, change and delete every backup in it. To \
-             have roles count, use a storage account of this vault; or limit and renew the credential at the store."
-        ),
-        "time": null,
-    }))
+    Some(not_enforced(secret))
 }
 
 /// `provisioningState`.

@@ -17,7 +17,7 @@ pub enum Critical {
     UpdatePolicy,
     /// A recovery point is restored.
     Restore,
-    /// Soft delete ends or becomes shorter.
+    /// Soft delete ends or becomes shorter. Always guarded.
     ReduceSoftDelete,
     /// Immutability is taken back.
     ReduceImmutability,
@@ -79,6 +79,18 @@ const ALL: [(Critical, &str, &str); 10] = [
     ),
 ];
 
+/// The same of Recovery Services vaults, which the original does not let a guard leave out either.
+const ALWAYS_GUARDED_ELSEWHERE: [&str; 2] = [
+    "Microsoft.RecoveryServices/vaults/backupconfig/write",
+    "Microsoft.RecoveryServices/vaults/backupResourceGuardProxies/delete",
+];
+
+/// Whether no guard can leave out an operation of this name.
+pub fn is_always_guarded(name: &str) -> bool {
+    Critical::of(name).is_some_and(|one| !one.can_be_excluded())
+        || ALWAYS_GUARDED_ELSEWHERE.iter().any(|one| one.eq_ignore_ascii_case(name))
+}
+
 impl Critical {
     /// All.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -100,9 +112,9 @@ impl Critical {
         ALL.iter().find(|(_, known, _)| known.eq_ignore_ascii_case(name)).map(|(one, ..)| *one)
     }
 
-    /// Whether a guard can leave it out.
+    /// Whether a guard can leave it out. The two that would disarm the guard itself cannot be.
     pub fn can_be_excluded(self) -> bool {
-        self != Self::RemoveGuard
+        !matches!(self, Self::RemoveGuard | Self::ReduceSoftDelete)
     }
 
     /// The action that whoever approves it must have on the request.

@@ -1,6 +1,6 @@
 //! What a Resource Guard may be, and whether an operation has its consent.
 
-use super::{Critical, KIND};
+use super::{Critical, KIND, critical::is_always_guarded};
 use crate::api::resource::etag;
 use arm::{ArmError, ResourceId, dataprotection::GuardGiven};
 use identity::{Action, Assignment, Decision, RoleDefinition, decide};
@@ -77,23 +77,32 @@ pub fn checked(given: &GuardGiven) -> Result<(), ArmError> {
     }
     for (at, name) in exclusions.iter().enumerate() {
         let path = format!("{list}[{at}]");
+        if is_always_guarded(name) {
+            return Err(never_excluded(name).about(path.as_str()));
+        }
         let foreign = name.to_lowercase().starts_with("microsoft.recoveryservices/");
-        match Critical::of(name) {
-            Some(one) if one.can_be_excluded() => {}
-            Some(_) => {
-                return Err(ArmError::invalid_field(&path, "is always guarded and cannot be left out"));
-            }
-            None if foreign => {}
-            None => {
-                let known: Vec<&str> =
-                    Critical::all().filter(|one| one.can_be_excluded()).map(Critical::name).collect();
-                let shown: String = name.chars().take(100).collect();
-                let reason = format!("is '{shown}', which no guard guards; known are {}", known.join(", "));
-                return Err(ArmError::invalid_field(&path, reason));
-            }
+        if Critical::of(name).is_none() && !foreign {
+            let shown: String = name.chars().take(100).collect();
+            let reason = format!("is '{shown}', which no guard guards; known are {}", excludable());
+            return Err(ArmError::invalid_field(&path, reason));
         }
     }
     Ok(())
+}
+
+fn never_excluded(name: &str) -> ArmError {
+    let message = format!(
+        "The operation '{name}' is guarded by every Resource Guard and cannot be in \
+         vaultCriticalOperationExclusionList: whoever could do it alone could take the guard's protection away. Leave it \
+         out of the list; what can be in it: {}.",
+        excludable()
+    );
+    ArmError::new(400, "BMSUserErrorInvalidCriticalOperationExclusionList", message)
+}
+
+fn excludable() -> String {
+    let names: Vec<&str> = Critical::all().filter(|one| one.can_be_excluded()).map(Critical::name).collect();
+    names.join(", ")
 }
 
 /// Whether an operation has the consent of a guard: one of the requests is the guard's for it, and one of those who
@@ -222,15 +231,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_excluded_is_not_guarded_and_removing_the_guard_always_is() {
+    fn what_is_excluded_is_not_guarded_and_what_would_disarm_the_guard_always_is() {
         let mut guard = GuardRecord::default();
         assert_eq!(guard.guarded().count(), Critical::all().count());
 
-        guard.exclusions =
-            vec![Critical::Restore.name().to_uppercase(), Critical::RemoveGuard.name().to_owned()];
+        // As kept by a version that did not refuse all of them.
+        guard.exclusions = [Critical::Restore, Critical::RemoveGuard, Critical::ReduceSoftDelete]
+            .map(|one| one.name().to_uppercase())
+            .into();
 
-        assert!(!guard.guards(Critical::Restore) && guard.guards(Critical::RemoveGuard));
-        assert!(guard.guards(Critical::DeleteInstance));
+        let left_out: Vec<_> = Critical::all().filter(|one| !guard.guards(*one)).collect();
+        assert_eq!(left_out, [Critical::Restore]);
     }
 
     #[test]
@@ -238,9 +249,18 @@ mod tests {
         let given =
             |name: &str| GuardGiven { exclusions: Some(vec![name.to_owned()]), ..GuardGiven::default() };
 
-        assert!(checked(&given(Critical::Restore.name())).is_ok());
-        assert!(checked(&given("Microsoft.RecoveryServices/vaults/backupSecurityPIN/action")).is_ok());
-        assert!(checked(&given(Critical::RemoveGuard.name())).is_err());
-        assert!(checked(&given("Microsoft.DataProtection/backupVaults/read")).is_err());
+        let code = |name: &str| checked(&given(name)).map_or_else(|error| error.code, |()| "fine".to_owned());
+        let never = "BMSUserErrorInvalidCriticalOperationExclusionList";
+        for one in Critical::all() {
+            let is_never = [Critical::RemoveGuard, Critical::ReduceSoftDelete].contains(&one);
+            let expected = if is_never { never } else { "fine" };
+            assert_eq!(code(one.name()), expected);
+            assert_eq!(code(&one.name().to_uppercase()), expected);
+        }
+        assert_eq!(code("Microsoft.RecoveryServices/vaults/backupSecurityPIN/action"), "fine");
+        assert_eq!(code("Microsoft.RecoveryServices/vaults/backupResourceGuardProxies/write"), "fine");
+        assert_eq!(code("Microsoft.RecoveryServices/vaults/backupResourceGuardProxies/delete"), never);
+        assert_eq!(code("Microsoft.RecoveryServices/vaults/backupconfig/write"), never);
+        assert_eq!(code("Microsoft.DataProtection/backupVaults/read"), "InvalidRequestContent");
     }
 }

@@ -115,7 +115,8 @@ pub fn error(problem: &Problem) -> Value {
     })
 }
 
-fn warning(problem: &Problem) -> Value {
+/// A warning as `UserFacingWarningDetail`.
+pub fn warning(problem: &Problem) -> Value {
     json!({"resourceName": problem.target, "warning": error(problem)})
 }
 

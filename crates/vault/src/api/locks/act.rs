@@ -75,17 +75,10 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Failure> {
 
 /// Whoever deletes what is to be locked, or something above it, at this moment meets a conflict and asks for locks again.
 async fn touched(call: &Call<'_>, scope: &ResourceId) -> Result<Vec<Change>, Failure> {
+    let mut changes = resource::touched_above(call.app.store.as_ref(), scope).await?;
     // A subscription always stays. Anything else must still be there, even if it went since it was looked for.
     let is_subscription = *scope == call.subscription()?.id;
-    let mut changes: Vec<Change> =
-        (!is_subscription).then(|| Change::Touch(scope.clone())).into_iter().collect();
-    let mut next = scope.parent();
-    while let Some(id) = next {
-        next = id.parent();
-        changes.extend(call.app.store.resource(&id).await?.map(|stored| Change::Touch(stored.id)));
-    }
-    // From above, as deletions do it, or two at once could wait for each other.
-    changes.reverse();
+    changes.extend((!is_subscription).then(|| Change::Touch(scope.clone())));
     Ok(changes)
 }
 

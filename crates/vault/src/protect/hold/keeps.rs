@@ -8,11 +8,16 @@ use crate::{
         Loaded,
         guards::{Critical, GuardRecord},
         instances::InstanceRecord,
-        load, read,
-        storage::{ACCOUNT, AccountRecord},
+        load,
+        points::PointRecord,
+        read,
+        resource::touched_above,
+        storage::{ACCOUNT, AccountRecord, container_id},
         vaults::VaultRecord,
     },
-    store::{Store, StoreError},
+    data_plane::{Located, located},
+    keys::setting,
+    store::{Change, Store, StoreError},
 };
 use arm::{ArmError, ResourceId, dataprotection::ImmutabilityState};
 use std::collections::BTreeMap;
@@ -107,6 +112,27 @@ pub async fn keeps_in(
         }
     }
     Ok(None)
+}
+
+/// Touches what a new recovery point holds in place: whoever found at this moment that nothing keeps the container, its account
+/// or their group from being deleted meets a conflict, and looks again.
+pub async fn claimed(
+    store: &dyn Store,
+    point: &ResourceId,
+    record: &PointRecord,
+) -> Result<Vec<Change>, StoreError> {
+    let Some(vault) = point.parent().and_then(|instance| instance.parent()) else { return Ok(Vec::new()) };
+    if protecting(store, &vault).await?.is_none() {
+        return Ok(Vec::new());
+    }
+    let bucket = setting(&record.location, ".bucket").unwrap_or_default();
+    let Ok(Located { account, .. }) = located(store, &record.location, None).await? else {
+        return Ok(Vec::new());
+    };
+    let Ok(container) = container_id(&account, bucket) else { return Ok(Vec::new()) };
+    let mut changes = touched_above(store, &container).await?;
+    changes.push(Change::Touch(container));
+    Ok(changes)
 }
 
 /// By what a vault protects its recovery points from being deleted.

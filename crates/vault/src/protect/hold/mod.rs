@@ -7,6 +7,6 @@ mod places;
 mod repository;
 
 pub use decide::{Part, may_be_part, part};
-pub use keeps::{keeps, keeps_in};
+pub use keeps::{claimed, keeps, keeps_in};
 pub use places::{Place, points_in};
 pub use repository::{Holds, is_held, refuses_to_forget};

@@ -15,6 +15,7 @@ pub fn statements(changes: &[Change]) -> Stores<Vec<Statement>> {
             Change::Remove(id, expected) => all.extend(remove(id, *expected)?),
             Change::RemovePrincipal(object_id) => all.extend(remove_principal(object_id)),
             Change::AtMost { under, kind, most } => all.extend(at_most(under, kind, *most)),
+            Change::NoneBut { subscription, kind, seen } => all.push(none_but(subscription, kind, seen)),
             Change::KeepAssigned(subscription, roles) => all.push(keep_assigned(subscription, roles)),
             other => all.extend(simple(other).map(|(query, must_meet)| Statement { query, must_meet })),
         }
@@ -220,6 +221,7 @@ fn simple(change: &Change) -> Option<(Query, Option<String>)> {
         Change::RemoveGrants(which) => grants::remove(which),
         Change::Put { .. }
         | Change::AtMost { .. }
+        | Change::NoneBut { .. }
         | Change::Remove(..)
         | Change::RemovePrincipal(_)
         | Change::KeepAssigned(..) => return None,
@@ -258,6 +260,24 @@ fn at_most(under: &ResourceId, kind: &str, most: usize) -> [Statement; 2] {
     let few = few.bind(under.folded()).bind(kind.to_lowercase()).bind(from).bind(to);
     let few = few.bind(i64::try_from(most).unwrap_or(i64::MAX));
     [there, few].map(|query| Statement { query, must_meet: Some(under.to_string()) })
+}
+
+/// Sees what was committed before it, and audited transactions come one after the other.
+fn none_but(subscription: &ResourceId, kind: &str, seen: &[(ResourceId, i64)]) -> Statement {
+    let (from, to) = (format!("{}/", subscription.folded()), format!("{}0", subscription.folded()));
+    let pairs: Vec<String> =
+        (0..seen.len()).map(|at| format!("(?{}, ?{})", 2 * at + 5, 2 * at + 6)).collect();
+    let but = match pairs.as_slice() {
+        [] => String::new(),
+        pairs => format!(" AND (key, version) NOT IN (VALUES {})", pairs.join(", ")),
+    };
+    let sql = format!(
+        "UPDATE subscriptions SET name = name WHERE key = ?1 AND NOT EXISTS (
+           SELECT 1 FROM resources WHERE kind = ?2 AND key > ?3 AND key < ?4{but})"
+    );
+    let none = query(sql).bind(subscription.folded()).bind(kind.to_lowercase()).bind(from).bind(to);
+    let query = seen.iter().fold(none, |query, (id, version)| query.bind(id.folded()).bind(*version));
+    Statement { query, must_meet: Some(format!("what {subscription} has of {kind}")) }
 }
 
 /// Behind what goes, its principals with all that is theirs.
