@@ -110,9 +110,8 @@ impl Client {
                     running
                 }
             };
-            let answer = self
-                .look(&running, |status| shown(&Progress { status, elapsed: began.elapsed() }))
-                .await?;
+            let answer =
+                self.look(&running, |status| shown(&Progress { status, elapsed: began.elapsed() })).await?;
             step = operation::looked(running, &answer)?;
         }
     }

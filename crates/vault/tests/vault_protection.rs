@@ -329,6 +329,29 @@ async fn an_instance_is_stopped_resumed_deleted_and_brought_back() {
 }
 
 #[tokio::test]
+async fn a_deletion_whose_cluster_is_lost_for_a_moment_goes_on_within_a_minute_and_not_half_an_hour_later() {
+    let it = Protected::start().await;
+    it.protect().await;
+    it.cluster.says("Backup", done());
+    let job = it.job_of(&it.back_up().await).await;
+    it.ended(&job).await;
+    let off = json!({"properties": {"securitySettings": {"softDeleteSettings": {"state": "Off"}}}});
+    assert_eq!(it.call(Method::PATCH, &it.vault, Some(off)).await.status, 200);
+
+    it.cluster.answers_nothing_after("POST");
+    it.call(Method::DELETE, &it.instance, None).await;
+    let is_away =
+        async || it.cluster.object("deletebackups").filter(|_| it.world.app.clusters.connected().is_empty());
+    it.until(is_away).await;
+    it.cluster.is_away(false);
+    it.cluster.says("DeleteBackup", json!({"phase": "Completed"}));
+    // No more than a minute of the vault's time goes by meanwhile.
+    it.until(async || it.cluster.object("deletebackups").is_none().then_some(())).await;
+
+    assert_eq!(it.cluster.made("deletebackups").len(), 1, "it was asked for once");
+}
+
+#[tokio::test]
 async fn a_job_is_cancelled_and_thaws_in_the_cluster_first() {
     let it = Protected::start().await;
     it.protect().await;

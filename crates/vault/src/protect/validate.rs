@@ -237,10 +237,9 @@ pub(super) async fn ask(app: &App, way: &Reach, namespace: &str, question: &Ques
         {
             let found = match way.call(app, ClusterRequest::get(path.clone())).await {
                 Ok(answer) => found_wrong(&answer.json(), &status),
-                Err(LinkError::Refused) => vec![not_seen(&Seen::Refused {
-                    status: 403,
-                    message: LinkError::Refused.to_string(),
-                })],
+                Err(LinkError::Refused) => {
+                    vec![not_seen(&Seen::Refused { status: 403, message: LinkError::Refused.to_string() })]
+                }
                 Err(_) if waited < WITHIN => return Asked::Pending,
                 Err(error) => vec![not_seen(&Seen::Unreachable(error.to_string()))],
             };

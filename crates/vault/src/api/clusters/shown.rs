@@ -50,8 +50,8 @@ impl ClusterRecord {
     /// The same, and whether the gateway's own connection stands. `held` are those that do.
     pub fn contact(&self, held: &[String], now: Timestamp) -> Contact {
         let is_reachable = self.connection.as_ref().is_some_and(|connection| held.contains(connection));
-        let has_reported = self.connection.is_some()
-            && self.observed_at.is_some_and(|at| now.duration_since(at) < SILENT);
+        let has_reported =
+            self.connection.is_some() && self.observed_at.is_some_and(|at| now.duration_since(at) < SILENT);
         Contact { is_connected: is_reachable || has_reported, is_reachable }
     }
 }
