@@ -184,7 +184,7 @@ fn a_cluster_is_shown_as_it_was_given_and_as_it_was_observed() {
     assert_eq!(properties["servicePrincipalProfile"]["clientId"], "msi");
     assert_eq!(
         properties["cofferdam"],
-        json!({"connected": true, "connection": "1", "lastSeen": "2026-01-01T00:00:00Z",
+        json!({"connected": true, "reachable": true, "connection": "1", "lastSeen": "2026-01-01T00:00:00Z",
         "distribution": "k3s"})
     );
 }
