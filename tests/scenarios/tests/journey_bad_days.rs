@@ -140,8 +140,8 @@ fn is_cut_off(it: &Protected) {
         });
         it.lets_go();
         it.ends_in_cluster("backups", backup);
-        let id = it.jobs_by(&format!("name=='{backup}'"), "properties.status");
-        assert_eq!(id, ["InProgress"], "nobody has told the vault");
+        let status = it.jobs_by(&format!("name=='{backup}'"), "properties.status");
+        assert_eq!(status, ["InProgress"], "nobody has told the vault");
         drop(cut);
     });
 
@@ -260,7 +260,7 @@ fn deletes(it: &Protected, disk: &Disk) {
     });
     // It goes only when nothing is in it any more.
     wait_until("the Backup vault can go", LONG, || {
-        let gone = it.person.cofferdam(&["vault", "delete", "-g", GROUP, "-n", VAULT, "--yes"]);
+        let gone = it.tries(&["vault", "delete"], &["--yes"]);
         if gone.code == 0 { Ok(()) } else { Err(gone.stderr) }
     });
 }
