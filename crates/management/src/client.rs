@@ -2,13 +2,18 @@
 
 use crate::{
     Answer, Error, Request, ServiceError, Tokens, Transport,
-    operation::{self, Step, same_server},
+    error::is_away,
+    operation::{self, Running, Step, same_server},
 };
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use telemetry::Clock;
 use url::Url;
 
+/// What was accepted goes on while its server is away: so long it is asked about again.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+/// Between two attempts to ask a server that is away.
+const AWAY: Duration = Duration::from_secs(2);
 /// More pages than this are no list but a server that goes round in circles.
 const PAGES: usize = 10_000;
 
@@ -105,9 +110,28 @@ impl Client {
                     running
                 }
             };
-            let look = Request { query: Vec::new(), ..Request::get("", "") };
-            let answer = self.call(&running.url, &look).await?;
+            let answer =
+                self.look(&running, |status| shown(&Progress { status, elapsed: began.elapsed() })).await?;
             step = operation::looked(running, &answer)?;
+        }
+    }
+
+    /// Asks about an operation that goes on. A server that is away meanwhile, restarted for example, has not lost it.
+    async fn look(&self, running: &Running, mut away: impl FnMut(String)) -> Result<Answer, Error> {
+        let look = Request { query: Vec::new(), ..Request::get("", "") };
+        let began = tokio::time::Instant::now();
+        loop {
+            let outcome = self.call(&running.url, &look).await;
+            let why = match &outcome {
+                Ok(answer) if is_away(answer.status) => format!("status {}", answer.status),
+                Err(error) if error.is_temporary() => error.to_string(),
+                _ => return outcome,
+            };
+            if began.elapsed() >= PATIENCE {
+                return outcome;
+            }
+            away(format!("waiting for the server: {why}"));
+            tokio::time::sleep(running.wait.max(AWAY)).await;
         }
     }
 

@@ -72,8 +72,22 @@ impl Error {
         }
     }
 
+    /// Whether the server is away or busy, so that the same question may be answered later.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unreachable { certificate, .. } => !certificate,
+            Self::Service(error) => is_away(error.status),
+            _ => false,
+        }
+    }
+
     /// Whether the API says that the thing is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Service(error) if error.status == 404)
     }
+}
+
+/// Whether a status says that the server is away or busy for now.
+pub fn is_away(status: u16) -> bool {
+    matches!(status, 429 | 502..=504)
 }

@@ -24,7 +24,7 @@ mod tokens;
 mod transport;
 pub mod versions;
 
-pub use client::{Client, Progress};
+pub use client::{Client, PATIENCE, Progress};
 pub use cloud::Cloud;
 pub use error::Error;
 pub use profile::{Folder, Profile, Subscription};

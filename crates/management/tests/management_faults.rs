@@ -90,6 +90,26 @@ async fn an_operation_is_followed_and_its_url_comes_back_unchanged() {
 }
 
 #[tokio::test]
+async fn an_operation_outlives_a_server_that_is_away_for_a_while() {
+    let fake = FakeArm::start(|number, _, base| match number {
+        1 => (202, vec![("azure-asyncoperation", format!("{base}/status"))], String::new()),
+        // More often than one call is tried.
+        2..=8 => (503, vec![("retry-after", "0".to_owned())], String::new()),
+        _ => json(200, r#"{"status": "Succeeded", "properties": {"jobId": "j"}}"#),
+    })
+    .await;
+
+    let mut shown = Vec::new();
+    let run = Request::post("/backup", "1");
+    let result = client(&fake).run(&run, |progress| shown.push(progress.status.clone())).await.unwrap();
+
+    assert_eq!(result["jobId"], "j");
+    assert_eq!(shown, ["Accepted", "waiting for the server: status 503"]);
+    let asked = fake.seen().iter().filter(|request| request.starts_with("POST")).count();
+    assert_eq!(asked, 1, "what was accepted is not asked for twice");
+}
+
+#[tokio::test]
 async fn a_redirection_gets_no_token() {
     let fake = FakeArm::start(|number, _, base| match number {
         1 => (307, vec![("location", format!("{base}/elsewhere"))], String::new()),

@@ -338,6 +338,31 @@ async fn a_stale_entry_is_used_no_longer_than_its_lease_and_nobody_who_only_has_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_earlier_run_held_at_the_address_of_this_one_counts_for_nothing_here() {
+    let set = Set::start().await;
+    let connection = set.connection.to_string();
+    let former = Holding {
+        connection: connection.clone(),
+        replica: Uuid::new_v4().to_string(),
+        address: format!("127.0.0.1:{}", set.other.port()),
+        session: "s1".to_owned(),
+        held_until: SystemClock.now() + Duration::from_secs(300),
+    };
+
+    assert!(set.it.world.app.store.take_tunnel(&former, None).await.unwrap());
+    let elsewhere = &set.it.world.app.clusters;
+    until("a replica elsewhere takes it for held", async || {
+        elsewhere.known().contains(&connection).then_some(())
+    })
+    .await;
+    // This one has looked meanwhile, too: both do three times within a lease.
+    tokio::time::sleep(LEASE).await;
+
+    assert!(!set.other.app.clusters.known().contains(&connection));
+    assert_eq!(set.call(&set.other).await, Err(LinkError::NotConnected));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_replicas_are_let_in_as_replicas_and_what_they_forward_goes_no_further() {
     let set = Set::start().await;
     let one = &set.it.world;

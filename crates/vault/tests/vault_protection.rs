@@ -73,6 +73,55 @@ async fn a_lost_answer_a_broken_connection_and_a_restart_make_no_second_backup()
 }
 
 #[tokio::test]
+async fn a_job_whose_cluster_is_lost_says_so_and_no_stale_step_until_it_is_back() {
+    let it = Protected::start().await;
+    it.protect().await;
+    it.cluster.says("Backup", json!({"phase": "InProgress", "stage": "await-cut"}));
+    let job = it.job_of(&it.back_up().await).await;
+    let progress = async |wanted: &str| {
+        it.until(async || {
+            let job = it.get(&job).await.body;
+            let tasks = job["properties"]["extendedInfo"]["subTasks"].as_array().unwrap().clone();
+            let now = tasks.into_iter().find(|task| task["taskStatus"] == "InProgress");
+            now.filter(|task| task["taskProgress"] == wanted)
+        })
+        .await
+    };
+    progress("await-cut").await;
+
+    it.cluster.is_away(true);
+    let lost = progress("waiting for the cluster to be reached again").await;
+    let cluster = it.get(it.managed.as_str()).await;
+    it.cluster.is_away(false);
+    let back = progress("await-cut").await;
+    it.cluster.says("Backup", done());
+    let ended = it.ended(&job).await;
+
+    assert_eq!((&lost["taskName"], &back["taskName"]), (&json!("Take Snapshots"), &json!("Take Snapshots")));
+    assert_eq!(cluster.body["properties"]["cofferdam"]["reachable"], false, "{cluster:?}");
+    assert_eq!(ended["properties"]["status"], "Completed", "{ended}");
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_lost_in_the_middle_of_a_validation_does_not_fail_it() {
+    let it = Protected::start().await;
+    it.cluster.answers_nothing_after("POST");
+
+    let made = it.call(Method::PUT, &it.instance, Some(json!({"properties": it.wanted()}))).await;
+    let is_away = async || {
+        let cluster = it.get(it.managed.as_str()).await.body;
+        (cluster["properties"]["cofferdam"]["reachable"] == false).then_some(())
+    };
+    it.until(is_away).await;
+    it.cluster.is_away(false);
+    let ended = it.operation(&made).await;
+
+    assert_eq!(ended.body["status"], "Succeeded", "{ended:?}");
+    assert_eq!(it.state().await, "ProtectionConfigured");
+    assert_eq!(it.cluster.made("validateforbackups").len(), 1, "it was not asked a second time");
+}
+
+#[tokio::test]
 async fn a_vault_without_a_binding_is_refused_and_told_what_to_do() {
     let it = Protected::start().await;
     it.protect().await;
@@ -312,6 +361,29 @@ async fn an_instance_is_stopped_resumed_deleted_and_brought_back() {
     assert!(listed.body["value"][0]["properties"]["deletionInfo"]["scheduledPurgeTime"].is_string());
     assert_eq!(it.state().await, "ProtectionStopped");
     assert_eq!(again.status, 204);
+}
+
+#[tokio::test]
+async fn a_deletion_whose_cluster_is_lost_for_a_moment_goes_on_within_a_minute_and_not_half_an_hour_later() {
+    let it = Protected::start().await;
+    it.protect().await;
+    it.cluster.says("Backup", done());
+    let job = it.job_of(&it.back_up().await).await;
+    it.ended(&job).await;
+    let off = json!({"properties": {"securitySettings": {"softDeleteSettings": {"state": "Off"}}}});
+    assert_eq!(it.call(Method::PATCH, &it.vault, Some(off)).await.status, 200);
+
+    it.cluster.answers_nothing_after("POST");
+    it.call(Method::DELETE, &it.instance, None).await;
+    let is_away =
+        async || it.cluster.object("deletebackups").filter(|_| it.world.app.clusters.connected().is_empty());
+    it.until(is_away).await;
+    it.cluster.is_away(false);
+    it.cluster.says("DeleteBackup", json!({"phase": "Completed"}));
+    // No more than a minute of the vault's time goes by meanwhile.
+    it.until(async || it.cluster.object("deletebackups").is_none().then_some(())).await;
+
+    assert_eq!(it.cluster.made("deletebackups").len(), 1, "it was asked for once");
 }
 
 #[tokio::test]

@@ -284,8 +284,9 @@ async fn a_tunnel_is_its_last_takers_and_an_older_one_changes_nothing(world: Wor
     store.leave_tunnel("s1").await.unwrap();
     let stands = store.tunnel("c").await.unwrap();
     let seen = (
-        store.tunnels_elsewhere("r1", at(99)).await.unwrap(),
-        store.tunnels_elsewhere("r1", at(100)).await.unwrap(),
+        store.tunnels_elsewhere("r1", "127.0.0.1:7", at(99)).await.unwrap(),
+        store.tunnels_elsewhere("r1", "127.0.0.1:1", at(99)).await.unwrap(),
+        store.tunnels_elsewhere("r1", "127.0.0.1:7", at(100)).await.unwrap(),
     );
     let of_second = store.keep_tunnels("r2", at(300)).await.unwrap();
     store.leave_tunnel("s2").await.unwrap();
@@ -294,11 +295,15 @@ async fn a_tunnel_is_its_last_takers_and_an_older_one_changes_nothing(world: Wor
     assert_eq!((taken, again, over, late), (true, false, true, false));
     assert_eq!((of_first, of_second), (vec![], vec!["s2".to_owned()]));
     assert_eq!(stands, Some(second));
-    assert_eq!(seen, (vec!["c".to_owned()], vec![]), "not longer than its lease");
+    assert_eq!(
+        seen,
+        (vec!["c".to_owned()], vec![], vec![]),
+        "not at the own address, where an earlier run was, and not longer than its lease"
+    );
     assert_eq!((left.session.as_str(), left.held_until), ("s2", at(0)));
     assert!(store.keep_tunnels("r2", at(400)).await.unwrap().is_empty(), "what is over is not renewed");
     let day = 86_400;
-    store.tunnels_elsewhere("r1", at(301 + day)).await.unwrap();
+    store.tunnels_elsewhere("r1", "127.0.0.1:7", at(301 + day)).await.unwrap();
     assert_eq!(store.tunnel("c").await.unwrap(), None, "a day later it is forgotten");
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 const START: Duration = Duration::from_secs(30);
@@ -12,9 +13,10 @@ const START: Duration = Duration::from_secs(30);
 /// A running `cofferdam vault serve` that can install the backup extension; killed when dropped.
 #[derive(Debug)]
 pub struct Vault {
-    child: Child,
+    child: Mutex<Child>,
     place: PathBuf,
     address: String,
+    settings: Vec<String>,
 }
 
 impl Vault {
@@ -35,32 +37,42 @@ impl Vault {
     }
 
     fn run(place: &Path, address: &str, settings: &[&str], thirds: &[Value]) -> Self {
-        let packages = packages(place, thirds);
-        let log = File::options().create(true).append(true).open(place.join("vault.log"));
-        let file = log.expect("the vault's log");
-        let child = Command::new(binary("cofferdam"))
-            .args(["vault", "serve", "--listen", address, "--schedule-spread", "0"])
-            .args(["--public-url", &format!("https://{address}"), "--agent-image", IMAGE, "--packages"])
-            .arg(packages)
-            .arg("--data")
-            .arg(place.join("vault"))
-            .args(settings)
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().expect("a second handle of the log"))
-            .stderr(file)
-            .spawn()
-            .expect("the vault starts");
-        let vault = Self { child, place: place.to_owned(), address: address.to_owned() };
-        wait_until("the vault's address", START, || {
-            std::net::TcpStream::connect(address).map_err(|error| format!("{error}: {}", vault.end_of_log()))
-        });
+        packages(place, thirds);
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let child = Mutex::new(spawn(place, address, &settings));
+        let vault = Self { child, place: place.to_owned(), address: address.to_owned(), settings };
+        vault.answers();
         vault
     }
 
+    /// Waits until something listens where its API is.
+    fn answers(&self) {
+        wait_until("the vault's address", START, || {
+            std::net::TcpStream::connect(&self.address)
+                .map_err(|error| format!("{error}: {}", self.end_of_log()))
+        });
+    }
+
     /// Kills it (SIGKILL), as a machine does that breaks.
-    pub fn kill(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
+    pub fn kill(&self) {
+        let mut child = self.child.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        drop(child.kill());
+        drop(child.wait());
+    }
+
+    /// Kills it (SIGKILL), and starts it again with what it had.
+    pub fn dies_and_returns(&self) {
+        self.kill();
+        let again = spawn(&self.place, &self.address, &self.settings);
+        *self.child.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = again;
+        self.answers();
+    }
+
+    /// What its operator does on its machine, in the folder above its data.
+    pub fn operator(&self, args: &[&str]) -> Ran {
+        let mut command = Command::new(binary("cofferdam"));
+        command.arg("vault").args(args).current_dir(&self.place).env("NO_COLOR", "1");
+        run(command, "")
     }
 
     /// The directory of its data.
@@ -141,6 +153,24 @@ impl Drop for Vault {
     }
 }
 
+/// Starts one that goes on with what lies below `place`.
+fn spawn(place: &Path, address: &str, settings: &[String]) -> Child {
+    let log = File::options().create(true).append(true).open(place.join("vault.log"));
+    let file = log.expect("the vault's log");
+    Command::new(binary("cofferdam"))
+        .args(["vault", "serve", "--listen", address, "--schedule-spread", "0"])
+        .args(["--public-url", &format!("https://{address}"), "--agent-image", IMAGE, "--packages"])
+        .arg(place.join("packages"))
+        .arg("--data")
+        .arg(place.join("vault"))
+        .args(settings)
+        .stdin(Stdio::null())
+        .stdout(file.try_clone().expect("a second handle of the log"))
+        .stderr(file)
+        .spawn()
+        .expect("the vault starts")
+}
+
 /// Somebody who is signed in at a vault, and has no kubeconfig.
 #[derive(Debug)]
 pub struct Person {
@@ -171,11 +201,11 @@ impl Person {
 
 /// The backup extension's package and those of third parties, signed with a key of its own, and the file that trusts the
 /// key.
-fn packages(place: &Path, thirds: &[Value]) -> PathBuf {
+fn packages(place: &Path, thirds: &[Value]) {
     let (private, public) = (place.join("key.pem"), place.join("key.pub"));
     let packages = place.join("packages");
     if packages.exists() {
-        return packages;
+        return;
     }
     let mut key = Command::new(binary("cofferdam"));
     key.args(["extension-package", "key", "--private"]).arg(&private).arg("--public").arg(&public);
@@ -198,5 +228,4 @@ fn packages(place: &Path, thirds: &[Value]) -> PathBuf {
     let public = std::fs::read_to_string(&public).expect("the public key");
     let trust = serde_json::json!({"keys": [{"publicKey": public, "types": types}]});
     std::fs::write(packages.join("trust.json"), trust.to_string()).expect("the file of trusted keys");
-    packages
 }

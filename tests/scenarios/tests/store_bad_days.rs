@@ -1,7 +1,8 @@
 //! Days on which the store does not do what it should: what a person sees, what to do, and that nothing is lost.
 
 use scenarios::{
-    Cluster, Installation, NAMESPACE, Store, azure, azure::Container, binary, run, skewed_store, wait_until,
+    Cluster, Disk, Installation, NAMESPACE, Store, azure, azure::Container, binary, run, skewed_store,
+    wait_until,
 };
 use serde_json::Value;
 use std::process::Command;
@@ -480,36 +481,11 @@ fn a_right_that_was_taken_from_the_extension_stops_a_backup_until_install_gave_i
     assert_eq!(after, 0);
 }
 
-/// A small disk.
-struct Disk(tempfile::TempDir);
-
-impl Disk {
-    fn new(size: &str) -> Self {
-        let disk = Self(tempfile::TempDir::new().expect("a directory"));
-        disk.mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]);
-        disk
-    }
-
-    fn mount(&self, arguments: &[&str]) {
-        let mut command = Command::new("mount");
-        command.args(arguments).arg(self.0.path());
-        run(command, "").ok();
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let mut command = Command::new("umount");
-        command.arg(self.0.path());
-        drop(run(command, ""));
-    }
-}
-
 #[test]
 fn a_full_disk_fails_the_backup_keeps_the_earlier_ones_and_goes_on_once_there_is_space() {
     let disk = Disk::new("24m");
     let files = tempfile::TempDir::new().unwrap();
-    let place = disk.0.path().join("location");
+    let place = disk.path().join("location");
     std::fs::create_dir(&place).unwrap();
     let repository = |arguments: &[&str]| {
         let mut command = Command::new(binary("cofferdam"));
@@ -527,7 +503,7 @@ fn a_full_disk_fails_the_backup_keeps_the_earlier_ones_and_goes_on_once_there_is
     let full = repository(&["backup", &source]);
     let listed = snapshots();
     let checked = repository(&["check"]);
-    disk.mount(&["-o", "remount,size=128m"]);
+    disk.resize("128m");
     let after = repository(&["backup", &source]);
 
     assert_eq!(full.code, 1, "{}", full.stderr);

@@ -5,23 +5,22 @@ use crate::{
     exit::{Exit, Failure, Outcome},
     note, output, wait,
 };
-use management::ServiceError;
+use management::{PATIENCE, ServiceError};
 use serde_json::Value;
 use std::time::Duration;
+use tokio::time::Instant;
 
 const POLL: Duration = Duration::from_secs(2);
-/// The server may be away for this many looks; the job goes on without us.
-const PATIENCE: u32 = 30;
 
 /// Watches the job at `path` with a live line on terminals and one line for each change elsewhere; the exit code is that
 /// of its end.
 pub async fn job(session: &Session, path: &str) -> Outcome {
     let bar = wait::bar();
-    let (mut shown, mut missed) = (String::new(), 0);
+    let (mut shown, mut away) = (String::new(), None);
     let job = loop {
         match session.client.get(path, Kind::JOB.version).await {
             Ok(job) => {
-                missed = 0;
+                away = None;
                 let line = line(&job);
                 if line != shown {
                     if bar.is_hidden() {
@@ -35,8 +34,10 @@ pub async fn job(session: &Session, path: &str) -> Outcome {
                     break job;
                 }
             }
-            Err(error) if missed < PATIENCE && is_temporary(&error) => {
-                missed += 1;
+            // The job goes on without us.
+            Err(error)
+                if error.is_temporary() && away.get_or_insert_with(Instant::now).elapsed() < PATIENCE =>
+            {
                 bar.set_message(format!("waiting for the vault: {error}"));
             }
             Err(error) => {
@@ -80,14 +81,6 @@ pub async fn follow(session: &Session, result: &Value, wait: bool) -> Outcome {
         note!("next: watch it with `cofferdam job watch --ids {id}`");
     }
     Ok(Exit::Done)
-}
-
-fn is_temporary(error: &management::Error) -> bool {
-    match error {
-        management::Error::Unreachable { certificate, .. } => !certificate,
-        management::Error::Service(service) => matches!(service.status, 429 | 502..=504),
-        _ => false,
-    }
 }
 
 fn status(job: &Value) -> &str {

@@ -38,7 +38,8 @@ kinds! {
     PROVIDER: "provider", RESOURCES, [("namespace", "/namespace"), ("state", "/registrationState")];
     /// Clusters.
     CLUSTER: "cluster", CLUSTERS,
-        [NAME, GROUP, LOCATION, ("kubernetes", "/properties/currentKubernetesVersion"), ("connected", "/properties/cofferdam/connected"), STATE];
+        [NAME, GROUP, LOCATION, ("kubernetes", "/properties/currentKubernetesVersion"), ("connected", "/properties/cofferdam/connected"),
+            ("reachable", "/properties/cofferdam/reachable"), STATE];
     /// Extensions.
     EXTENSION: "extension", EXTENSIONS,
         [NAME, ("type", "/properties/extensionType"), ("version", "/properties/currentVersion"), ("train", "/properties/releaseTrain"), STATE];

@@ -94,6 +94,11 @@ impl Replicas {
         self.peers.identity().id().to_string()
     }
 
+    /// Where others reach it; empty when nobody said so.
+    fn address(&self) -> &str {
+        self.address.as_ref().map_or("", |address| address.0.as_str())
+    }
+
     /// TLS towards replicas that dial this one.
     pub fn tls(&self) -> Arc<rustls::ServerConfig> {
         self.peers.identity().server()
@@ -103,7 +108,11 @@ impl Replicas {
     pub(super) async fn holder(&self, connection: ConnectionId) -> Result<Option<Holding>, StoreError> {
         let found = self.store.tunnel(&connection.to_string()).await?;
         let (now, own) = (self.clock.now(), self.name());
-        Ok(found.filter(|found| found.held_until > now && found.replica != own && !found.address.is_empty()))
+        let is_other = |found: &Holding| {
+            // What was at this address before has ended, whatever its lease says.
+            found.replica != own && !found.address.is_empty() && found.address != self.address()
+        };
+        Ok(found.filter(|found| found.held_until > now && is_other(found)))
     }
 
     /// What stands about a tunnel before it is taken.
@@ -121,7 +130,7 @@ impl Replicas {
         let holding = Holding {
             connection: connection.to_string(),
             replica: self.name(),
-            address: self.address.as_ref().map(|address| address.0.clone()).unwrap_or_default(),
+            address: self.address().to_owned(),
             session: id.clone(),
             held_until: now.checked_add(self.lease).unwrap_or(now),
         };
@@ -180,7 +189,7 @@ impl Replicas {
                 self.store.leave_tunnel(&id).await?;
             }
         }
-        *self.elsewhere.lock() = self.store.tunnels_elsewhere(&self.name(), now).await?;
+        *self.elsewhere.lock() = self.store.tunnels_elsewhere(&self.name(), self.address(), now).await?;
         Ok(())
     }
 }

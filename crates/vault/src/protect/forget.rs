@@ -32,6 +32,10 @@ const POLL: SignedDuration = SignedDuration::from_secs(2);
 const ELSEWHERE: &str = "the extension writes to another location now; it deletes this recovery point once its settings name \
                          the location again";
 const ELSEWHERE_NOW: &str = "the extension writes to another location now";
+/// A cluster that does not answer is asked again soon: a vault that was restarted has its tunnels back within seconds.
+const KNOCK: SignedDuration = SignedDuration::from_secs(5);
+/// So often; then each time after twice as long, up to [`REST`]: one that is switched off stays so for hours.
+const KNOCKS: u32 = 6;
 /// After a failure, so that a cluster that is being mended is met again the same day.
 pub const REST: SignedDuration = SignedDuration::from_mins(30);
 
@@ -42,6 +46,9 @@ pub struct State {
     /// Tries in the cluster that have ended: each is another object there.
     #[serde(rename = "try")]
     tries: u64,
+    /// How often in a row the cluster did not answer.
+    #[serde(skip_serializing_if = "is_zero")]
+    unreached: u32,
     /// For how long the cluster has been gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watch: Option<Watch>,
@@ -83,7 +90,7 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
         Standing::Gone(gone) => gone::erase(app, &vault, point, state, gone).await,
         // It is back, if it was gone: it has the snapshots too.
         standing => {
-            let state = State { tries: state.tries, ..State::default() };
+            let state = State { watch: None, found: None, ..state };
             in_cluster(app, &vault, point, state, standing).await
         }
     }
@@ -116,12 +123,17 @@ async fn in_cluster(
     let namespace = point.document.namespace.clone();
     let name = name(&point.id, state.tries);
     let path = custom_resource::path(&namespace, PLURAL, &name);
-    match way.look(app, &namespace, PLURAL, &name).await {
+    let seen = way.look(app, &namespace, PLURAL, &name).await;
+    if !matches!(seen, Seen::Unreachable(_)) {
+        state.unreached = 0;
+    }
+    match seen {
         Seen::Absent => {
             let spec = json!({"recoveryPoint": {"location": "default", "id": point.id.name()}});
             let object = custom_resource::object("DeleteBackup", &namespace, &name, &spec);
             match way.make(app, PLURAL, &namespace, &object).await {
                 Ok(()) => later(app, POLL, &state),
+                Err(Seen::Unreachable(why)) => unreached(app, point, state, &why),
                 Err(seen) => rest(app, point, state, REST, &why(&seen)),
             }
         }
@@ -145,6 +157,7 @@ async fn in_cluster(
             rest(app, point, state, REST, &format!("BackupPluginDeleteBackupOperationFailed: {said}"))
         }
         Seen::There(_) => later(app, POLL, &state),
+        Seen::Unreachable(why) => unreached(app, point, state, &why),
         seen => rest(app, point, state, REST, &why(&seen)),
     }
 }
@@ -194,6 +207,24 @@ fn why(seen: &Seen) -> String {
     }
 }
 
+/// The cluster does not answer for now.
+fn unreached(app: &App, point: Loaded<PointRecord>, mut state: State, why: &str) -> Result<Step, StoreError> {
+    state.unreached = state.unreached.saturating_add(1);
+    let pause = knock(state.unreached);
+    rest(app, point, state, pause, why)
+}
+
+/// When a cluster is asked again that did not answer so often in a row.
+fn knock(unreached: u32) -> SignedDuration {
+    let doublings = unreached.saturating_sub(KNOCKS).min(16);
+    (KNOCK * (1_i32 << doublings)).min(REST)
+}
+
+/// What never happened need not be written.
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 /// It goes on after a pause.
 pub fn later(app: &App, pause: SignedDuration, state: &State) -> Result<Step, StoreError> {
     put_off(app, pause, state, Vec::new())
@@ -234,4 +265,17 @@ fn put_off(
 
 fn name(point: &ResourceId, number: u64) -> String {
     Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("forget {} {number}", point.folded()).as_bytes()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_that_does_not_answer_is_asked_again_within_seconds_and_later_every_half_hour() {
+        let seconds: Vec<i64> =
+            [0, 1, 6, 7, 8, 14, 15, u32::MAX].map(|times| knock(times).as_secs()).to_vec();
+
+        assert_eq!(seconds, [5, 5, 5, 10, 20, 1_280, 1_800, 1_800]);
+    }
 }

@@ -28,6 +28,8 @@ pub const KIND: &str = "job";
 const AGAIN: SignedDuration = SignedDuration::from_millis(300);
 /// The stage of a job whose cluster was not reached yet.
 const WAITING: &str = "waiting for the cluster to be reached";
+/// The stage of a job that is under way in a cluster that cannot be asked for now.
+const WAITING_AGAIN: &str = "waiting for the cluster to be reached again";
 
 /// One step of a job.
 pub fn step<'c>(app: &'c Arc<App>, work: &'c Work) -> Answered<'c> {
@@ -123,9 +125,12 @@ async fn request(
 fn note(app: &App, job: &mut JobRecord, seen: &Seen) -> bool {
     let status = match seen {
         Seen::There(status) => status,
-        Seen::Unreachable(_) if !job.requested && job.stage.as_deref() != Some(WAITING) => {
-            job.stage = Some(WAITING.to_owned());
-            return true;
+        // What the cluster said last may be long over: nobody is told that it still goes on there.
+        Seen::Unreachable(_) => {
+            let waiting = if job.requested { WAITING_AGAIN } else { WAITING };
+            let is_news = job.stage.as_deref() != Some(waiting);
+            job.stage = Some(waiting.to_owned());
+            return is_news;
         }
         _ => return false,
     };

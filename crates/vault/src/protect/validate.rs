@@ -18,7 +18,7 @@ use crate::{
         load, operation,
     },
     app::App,
-    cluster_link::ClusterRequest,
+    cluster_link::{ClusterRequest, LinkError},
     store::{Change, Store, StoreError, Work},
     work::{Answered, Step},
 };
@@ -239,7 +239,8 @@ pub(super) async fn ask(app: &App, way: &Reach, namespace: &str, question: &Ques
         Seen::Absent if waited < WITHIN => {
             let object = custom_resource::object(&question.kind, namespace, &name, &question.spec);
             match way.make(app, &plural, namespace, &object).await {
-                Ok(()) => Asked::Pending,
+                // The cluster was lost between two requests; the next look finds what became of this one.
+                Ok(()) | Err(Seen::Unreachable(_)) => Asked::Pending,
                 Err(seen) => Asked::Answered(vec![not_seen(&seen)]),
             }
         }
@@ -248,6 +249,10 @@ pub(super) async fn ask(app: &App, way: &Reach, namespace: &str, question: &Ques
         {
             let found = match way.call(app, ClusterRequest::get(path.clone())).await {
                 Ok(answer) => found_wrong(&answer.json(), &status),
+                Err(LinkError::Refused) => {
+                    vec![not_seen(&Seen::Refused { status: 403, message: LinkError::Refused.to_string() })]
+                }
+                Err(_) if waited < WITHIN => return Asked::Pending,
                 Err(error) => vec![not_seen(&Seen::Unreachable(error.to_string()))],
             };
             if let Err(error) = way.call(app, ClusterRequest::delete(path)).await {

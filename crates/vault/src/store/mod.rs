@@ -138,8 +138,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn leave_tunnel(&self, session: &str) -> Stores<()>;
     /// All tunnels that a replica holds are over, as it ends.
     async fn leave_tunnels(&self, replica: &str) -> Stores<()>;
-    /// The connections that other replicas than this one hold now.
-    async fn tunnels_elsewhere(&self, replica: &str, now: Timestamp) -> Stores<Vec<String>>;
+    /// The connections that other replicas than this one hold now. Whatever claims to be at this one's own address is an earlier
+    /// run of it, which has ended.
+    async fn tunnels_elsewhere(&self, replica: &str, address: &str, now: Timestamp) -> Stores<Vec<String>>;
 
     /// Makes all changes, and writes the audit record with them.
     async fn commit(&self, changes: &[Change], audit: &AuditEntry) -> Stores<()>;

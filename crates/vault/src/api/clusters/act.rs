@@ -235,8 +235,8 @@ pub fn answer(call: &Call<'_>, status: u16, cluster: &Cluster) -> Reply {
 }
 
 fn document(call: &Call<'_>, cluster: &Cluster, held: &[String]) -> Value {
-    let is_connected = cluster.document.is_connected(held, call.now);
-    shown(&cluster.id, &cluster.document, call.app.issuer.tenant(), is_connected)
+    let contact = cluster.document.contact(held, call.now);
+    shown(&cluster.id, &cluster.document, call.app.issuer.tenant(), contact)
 }
 
 /// A cluster as a row of Resource Graph.

@@ -44,9 +44,25 @@ impl ClusterRecord {
     /// Whether its parts reach the vault: the gateway holds its connection here, or the agent has reported lately, to
     /// whatever replica.
     pub fn is_connected(&self, held: &[String], now: Timestamp) -> bool {
-        let Some(connection) = &self.connection else { return false };
-        held.contains(connection) || self.observed_at.is_some_and(|at| now.duration_since(at) < SILENT)
+        self.contact(held, now).is_connected
     }
+
+    /// The same, and whether the gateway's own connection stands. `held` are those that do.
+    pub fn contact(&self, held: &[String], now: Timestamp) -> Contact {
+        let is_reachable = self.connection.as_ref().is_some_and(|connection| held.contains(connection));
+        let has_reported =
+            self.connection.is_some() && self.observed_at.is_some_and(|at| now.duration_since(at) < SILENT);
+        Contact { is_connected: is_reachable || has_reported, is_reachable }
+    }
+}
+
+/// How a cluster can be spoken to now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contact {
+    /// Its parts reach the vault: one of them at least has been heard of lately.
+    pub is_connected: bool,
+    /// The vault reaches its API server: the gateway's tunnel stands, without which no backup and no restore gets on.
+    pub is_reachable: bool,
 }
 
 /// The properties that follow from what the agent reported.
@@ -81,7 +97,7 @@ pub fn derived(record: &ClusterRecord) -> Map<String, Value> {
 }
 
 /// As clients read it.
-pub fn shown(id: &ResourceId, record: &ClusterRecord, tenant: &str, is_connected: bool) -> Value {
+pub fn shown(id: &ResourceId, record: &ClusterRecord, tenant: &str, contact: Contact) -> Value {
     let mut properties = derived(record);
     for (name, value) in record.given.as_object().into_iter().flatten() {
         properties.insert(name.clone(), value.clone());
@@ -101,7 +117,8 @@ pub fn shown(id: &ResourceId, record: &ClusterRecord, tenant: &str, is_connected
         (
             "cofferdam",
             json!({
-                "connected": is_connected,
+                "connected": contact.is_connected,
+                "reachable": contact.is_reachable,
                 "connection": record.connection,
                 "lastSeen": record.observed_at,
                 "distribution": record.reported("distribution"),

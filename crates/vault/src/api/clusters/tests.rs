@@ -3,7 +3,7 @@
 use super::{
     ClusterIdentity, ClusterRecord,
     decide::{self, Wanted},
-    shown::shown,
+    shown::{Contact, shown},
 };
 use arm::ResourceId;
 use serde_json::{Value, json};
@@ -12,6 +12,8 @@ const ONE: &str =
     "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one";
 const CLUSTER: &str =
     "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/c";
+
+const REACHED: Contact = Contact { is_connected: true, is_reachable: true };
 
 fn system() -> ClusterIdentity {
     ClusterIdentity::SystemAssigned { principal_id: "p".into() }
@@ -165,7 +167,7 @@ fn the_node_resource_group_has_a_name_of_its_own_and_stays() {
 
 #[test]
 fn a_cluster_is_shown_as_it_was_given_and_as_it_was_observed() {
-    let shown = shown(&id(), &record(), "t", true);
+    let shown = shown(&id(), &record(), "t", REACHED);
 
     let properties = &shown["properties"];
     assert_eq!(shown["identity"], json!({"type": "SystemAssigned", "principalId": "p", "tenantId": "t"}));
@@ -182,7 +184,7 @@ fn a_cluster_is_shown_as_it_was_given_and_as_it_was_observed() {
     assert_eq!(properties["servicePrincipalProfile"]["clientId"], "msi");
     assert_eq!(
         properties["cofferdam"],
-        json!({"connected": true, "connection": "1", "lastSeen": "2026-01-01T00:00:00Z",
+        json!({"connected": true, "reachable": true, "connection": "1", "lastSeen": "2026-01-01T00:00:00Z",
         "distribution": "k3s"})
     );
 }
@@ -190,7 +192,7 @@ fn a_cluster_is_shown_as_it_was_given_and_as_it_was_observed() {
 #[test]
 fn what_was_observed_does_not_become_given_when_a_client_writes_it_back() {
     let before = record();
-    let body = json!({"properties": shown(&id(), &before, "t", true)["properties"]});
+    let body = json!({"properties": shown(&id(), &before, "t", REACHED)["properties"]});
     let kept = decide::given(&body).unwrap().kept;
 
     let written = ClusterRecord { given: decide::settings(Some(&before), kept), ..before.clone() };
@@ -214,4 +216,23 @@ fn reports_do_not_change_the_etag_and_an_ended_connection_takes_the_keys_with_it
     assert!(cluster.reported("tokenKeys").is_none() && cluster.reported("nodes").is_some());
     assert!(!cluster.is_connected(&["1".into()], now) && record().is_connected(&[], now));
     assert_ne!(cluster.revision(), before);
+}
+
+#[test]
+fn a_cluster_that_reports_and_whose_tunnel_is_cut_is_connected_and_out_of_reach() {
+    let reported = "2026-01-01T00:00:00Z".parse().unwrap();
+    let long_ago = "2025-12-31T23:00:00Z".parse().unwrap();
+    let at = |observed| ClusterRecord { observed_at: Some(observed), ..record() };
+    let held = ["1".to_owned()];
+
+    let both = at(reported).contact(&held, reported);
+    let agent_alone = at(reported).contact(&[], reported);
+    let gateway_alone = at(long_ago).contact(&held, reported);
+    let neither = at(long_ago).contact(&[], reported);
+
+    assert_eq!(both, REACHED);
+    assert_eq!(agent_alone, Contact { is_reachable: false, ..REACHED });
+    assert_eq!(gateway_alone, REACHED);
+    assert_eq!(neither, Contact { is_connected: false, is_reachable: false });
+    assert_eq!(shown(&id(), &record(), "t", agent_alone)["properties"]["cofferdam"]["reachable"], false);
 }

@@ -152,8 +152,8 @@ impl<D: Database> Store for D {
         tunnels::leave_all(self, replica).await
     }
 
-    async fn tunnels_elsewhere(&self, replica: &str, now: Timestamp) -> Stores<Vec<String>> {
-        tunnels::elsewhere(self, replica, now).await
+    async fn tunnels_elsewhere(&self, replica: &str, address: &str, now: Timestamp) -> Stores<Vec<String>> {
+        tunnels::elsewhere(self, replica, address, now).await
     }
 
     async fn commit(&self, changes: &[Change], audit: &AuditEntry) -> Stores<()> {

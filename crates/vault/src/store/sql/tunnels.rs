@@ -59,12 +59,20 @@ pub async fn leave_all(database: &impl Database, replica: &str) -> Stores<()> {
     database.execute(left.bind(replica)).await.map(drop)
 }
 
-pub async fn elsewhere(database: &impl Database, replica: &str, now: Timestamp) -> Stores<Vec<String>> {
+pub async fn elsewhere(
+    database: &impl Database,
+    replica: &str,
+    address: &str,
+    now: Timestamp,
+) -> Stores<Vec<String>> {
     let old = rows::to_column(now.checked_sub(FORGOTTEN).unwrap_or(now));
     let forgotten = query("DELETE FROM tunnels WHERE held_until < ?1 AND left_at < ?1");
     database.execute(forgotten.bind(old)).await?;
-    let held = query("SELECT connection FROM tunnels WHERE held_until > ?2 AND replica <> ?1");
-    let held = database.fetch(held.bind(replica).bind(rows::to_column(now))).await?;
+    // Without an address nothing is known of who has it.
+    let held = query(
+        "SELECT connection FROM tunnels WHERE held_until > ?2 AND replica <> ?1 AND (address <> ?3 OR address = '')",
+    );
+    let held = database.fetch(held.bind(replica).bind(rows::to_column(now)).bind(address)).await?;
     held.iter().map(|row| rows::text(row, "connection")).collect()
 }
 
