@@ -1,5 +1,7 @@
 //! A vault, a store and an API server on loopback ports, and an extension's locations in front of them.
 
+#![allow(dead_code)] // each test binary uses its part
+
 mod blobs;
 mod cluster;
 mod proxy;
