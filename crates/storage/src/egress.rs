@@ -29,9 +29,9 @@ pub struct ProxyTrouble {
 impl ProxyTrouble {
     /// Whether a request failed at the proxy of the environment.
     pub fn of(error: &(dyn Error + 'static)) -> Option<Self> {
-        let mut chain = std::iter::successors(Some(error), |error| error.source());
-        if !chain.any(|error| error.to_string().starts_with(TUNNEL)) {
-            return None;
+        let mut at = error;
+        while !at.to_string().starts_with(TUNNEL) {
+            at = at.source()?;
         }
         let proxy = proxy_of_environment().unwrap_or_else(|| "of the environment".to_owned());
         Some(judge(&proxy, &innermost(error)))

@@ -1,4 +1,7 @@
-use super::*;
+use super::{
+    super::egress::{PROXY, PROXY_AUTHORITIES},
+    *,
+};
 use packages::{Package, Values, judge, limits, render as fill};
 use std::collections::BTreeMap;
 
