@@ -9,7 +9,7 @@ use resources::Backup;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use storage::{RetryPolicy, StorePath, Trust, location::LocationSettings};
 use telemetry::SystemClock;
-use world::{FakeProxy, FakeVault, World};
+use world::{FakeVault, World, proxy::FakeProxy};
 
 /// The test that a process of its own runs.
 const CHILD: &str = "an_extension_asks_and_writes_as_its_environment_says";

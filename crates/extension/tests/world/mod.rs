@@ -4,11 +4,10 @@
 
 mod blobs;
 mod cluster;
-mod proxy;
+pub mod proxy;
 mod vault;
 
 pub use cluster::{FakeCluster, location_map};
-pub use proxy::FakeProxy;
 pub use vault::{FakeVault, Say};
 
 use extension::{
