@@ -1,6 +1,6 @@
 //! A vault, a store and an API server on loopback ports, and an extension's locations in front of them.
 
-#![allow(dead_code)] // each test binary uses its part
+#![allow(dead_code, unused_imports)] // each test binary uses its part
 
 mod blobs;
 mod cluster;
