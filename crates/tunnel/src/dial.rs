@@ -247,9 +247,9 @@ fn authority(host: &str, port: u16) -> String {
 
 fn proxy_remedy(answer: &str) -> &'static str {
     if answer.contains(" 407") {
-        "put a name and a password that it accepts into HTTPS_PROXY (https://name:password@host:port)"
+        "give its address with a name and a password that it accepts (HTTPS_PROXY): `cofferdam cluster connect --reconnect --https-proxy-file FILE`"
     } else {
-        "let it allow this destination, or put the vault's name into NO_PROXY"
+        "let it allow this destination, or put the vault's name into NO_PROXY (`--no-proxy`)"
     }
 }
 
