@@ -106,4 +106,8 @@ fn a_cluster_whose_only_way_out_is_a_proxy_is_backed_up_and_restored_through_it(
         let log = closed.cluster.kubectl(&["logs", "-n", namespace, &format!("deployment/{deployment}")]);
         assert!(!log.contains("me:second"), "the password is in the log of {deployment}");
     }
+    // Without a proxy its Secret goes too, password and all.
+    let plain = ["cluster", "connect", "-n", "behind", "-g", "clusters", "--reconnect", "--apply"];
+    person.line(&[&plain[..], &["--kubeconfig", &closed.cluster.kubeconfig]].concat());
+    assert_eq!(closed.cluster.get(&["secret", "-n", "kube-system", "cofferdam-proxy"]), None);
 }
