@@ -655,7 +655,8 @@ fn an_owner_with_keys_connects_to_a_vault_without_packages_through_a_proxy_that_
         let container = &find("Deployment", name)["spec"]["template"]["spec"]["containers"][0];
         assert_eq!(container["image"], "registry.corp/c:1");
         assert_eq!(container["env"][0]["valueFrom"]["secretKeyRef"]["name"], "cofferdam-proxy", "{name}");
-        assert_eq!(container["env"][1], serde_json::json!({"name": "NO_PROXY", "value": ".corp"}), "{name}");
+        let except = ".corp,.svc,.cluster.local,$(KUBERNETES_SERVICE_HOST)";
+        assert_eq!(container["env"][1], serde_json::json!({"name": "NO_PROXY", "value": except}), "{name}");
         assert!(container["args"].to_string().contains("--proxy-ca="), "{name}");
         assert!(!container.to_string().contains("word"), "{name}");
     }

@@ -63,16 +63,18 @@ pub enum Step {
     Rest(Option<Timestamp>),
 }
 
-/// Decides. `health` is what was seen of a release that was applied, or is installed.
+/// Decides. `egress` tells the egress proxy of now from another one; `health` is what was seen of a release that was
+/// applied, or is installed.
 pub fn decide(
     desired: Option<&DesiredExtension>,
     record: &Record,
+    egress: Option<&str>,
     health: Option<&Health>,
     trouble: Option<&Trouble>,
     now: Timestamp,
 ) -> Step {
     if let Some(trouble) = trouble {
-        if let Some(step) = out_of_patience(desired, record, trouble, now) {
+        if let Some(step) = out_of_patience(desired, record, egress, trouble, now) {
             return step;
         }
         if now < trouble.next {
@@ -80,7 +82,7 @@ pub fn decide(
         }
     }
     match &record.work {
-        None => at_rest(desired, record, health, now),
+        None => at_rest(desired, record, egress, health, now),
         Some(Work::Apply { .. }) => Step::Apply,
         Some(Work::Return { .. }) => Step::Return,
         Some(Work::Remove { .. }) => Step::Remove,
@@ -100,6 +102,7 @@ pub fn decide(
 fn at_rest(
     desired: Option<&DesiredExtension>,
     record: &Record,
+    egress: Option<&str>,
     health: Option<&Health>,
     now: Timestamp,
 ) -> Step {
@@ -115,6 +118,8 @@ fn at_rest(
             }
         }
         Wanted::Present => match &record.installed {
+            // The cluster was connected with another proxy meanwhile: the same release, with that one in it.
+            Some(release) if release.egress_digest() != egress => Step::Begin,
             Some(release) if release.generation == desired.generation => match health {
                 Some(health) if health.has_lost_something() => Step::Repair,
                 _ => Step::Rest(None),
@@ -142,6 +147,7 @@ fn waiting(health: Option<&Health>, since: Timestamp, now: Timestamp) -> Step {
 fn out_of_patience(
     desired: Option<&DesiredExtension>,
     record: &Record,
+    egress: Option<&str>,
     trouble: &Trouble,
     now: Timestamp,
 ) -> Option<Step> {
@@ -152,7 +158,7 @@ fn out_of_patience(
         None if lasted > FETCH_PATIENCE => {
             // One that has failed is tried once more, and its failure stands until it gets on.
             let is_new = !desired.is_some_and(|desired| has_failed(record, desired));
-            let beginning = is_new && at_rest(desired, record, None, now) == Step::Begin;
+            let beginning = is_new && at_rest(desired, record, egress, None, now) == Step::Begin;
             beginning.then(|| Step::Refuse(failure()))
         }
         _ => None,

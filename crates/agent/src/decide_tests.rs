@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     health::{Workload, judge},
-    record::{Failed, Release},
+    record::{EgressSeen, Failed, Release},
 };
 use packages::{Digest, HealthRule, wire::PackagePlace};
 use serde_json::json;
@@ -50,11 +50,37 @@ fn health(ready: bool) -> Health {
     judge(&[(rule, Workload { object: Some(object), ..Workload::default() })])
 }
 
+/// Where no proxy is.
+fn next_step(
+    desired: Option<&DesiredExtension>,
+    record: &Record,
+    health: Option<&Health>,
+    trouble: Option<&Trouble>,
+    now: Timestamp,
+) -> Step {
+    decide(desired, record, None, health, trouble, now)
+}
+
+#[test]
+fn another_way_out_begins_the_same_release_once_more_and_only_once() {
+    let desired = wanted(2, Wanted::Present);
+    let seen = EgressSeen { digest: "one".into(), since: at(50) };
+    let with = Record { installed: Some(release(2).with_egress(Some(seen))), ..Record::default() };
+    let next = |record: &Record, egress| decide(Some(&desired), record, egress, None, None, at(100));
+
+    assert_eq!(next(&installed(2), Some("one")), Step::Begin);
+    assert_eq!(next(&with, Some("one")), Step::Rest(None));
+    assert_eq!(next(&with, Some("two")), Step::Begin);
+    assert_eq!(next(&with, None), Step::Begin);
+    assert_eq!(next(&failed(2, with), Some("two")), Step::Rest(None), "it is told, and not tried for ever");
+    assert_eq!(decide(None, &installed(2), Some("one"), None, None, at(100)), Step::Rest(None));
+}
+
 #[test]
 fn what_is_desired_begins_once_and_rests_when_it_is_there() {
     let desired = wanted(2, Wanted::Present);
 
-    let next = |record: &Record| decide(Some(&desired), record, None, None, at(100));
+    let next = |record: &Record| next_step(Some(&desired), record, None, None, at(100));
 
     assert_eq!(next(&Record::default()), Step::Begin);
     assert_eq!(next(&installed(1)), Step::Begin);
@@ -70,19 +96,19 @@ fn what_is_installed_is_applied_once_more_when_some_of_it_is_gone_and_not_when_i
     let gone = judge(&[(rule, Workload::default())]);
     let unready = health(false);
 
-    let next = |record: &Record, health| decide(Some(&desired), record, Some(health), None, at(100));
+    let next = |record: &Record, health| next_step(Some(&desired), record, Some(health), None, at(100));
 
     assert_eq!(next(&installed(2), &gone), Step::Repair);
     assert_eq!(next(&installed(2), &unready), Step::Rest(None));
     assert_eq!(next(&installed(1), &gone), Step::Begin, "a newer one comes anyway");
     assert_eq!(next(&failed(2, installed(2)), &gone), Step::Rest(None));
-    assert_eq!(decide(None, &installed(2), Some(&gone), None, at(0)), Step::Rest(None));
+    assert_eq!(next_step(None, &installed(2), Some(&gone), None, at(0)), Step::Rest(None));
 }
 
 #[test]
 fn what_a_vault_does_not_mention_is_left_as_it_is() {
-    assert_eq!(decide(None, &installed(1), None, None, at(0)), Step::Rest(None));
-    assert_eq!(decide(None, &Record::default(), None, None, at(0)), Step::Rest(None));
+    assert_eq!(next_step(None, &installed(1), None, None, at(0)), Step::Rest(None));
+    assert_eq!(next_step(None, &Record::default(), None, None, at(0)), Step::Rest(None));
 }
 
 #[test]
@@ -93,9 +119,9 @@ fn what_was_under_way_goes_on_without_a_vault() {
         Work::Return { generation: 2, failure: Failure::new("X", "x"), strays: Vec::new(), since: at(0) };
     let removal = Work::Remove { generation: 2, objects: Vec::new(), since: at(0) };
 
-    assert_eq!(decide(None, &work(apply), None, None, at(1)), Step::Apply);
-    assert_eq!(decide(None, &work(back), None, None, at(1)), Step::Return);
-    assert_eq!(decide(None, &work(removal), None, None, at(1)), Step::Remove);
+    assert_eq!(next_step(None, &work(apply), None, None, at(1)), Step::Apply);
+    assert_eq!(next_step(None, &work(back), None, None, at(1)), Step::Return);
+    assert_eq!(next_step(None, &work(removal), None, None, at(1)), Step::Remove);
 }
 
 #[test]
@@ -103,7 +129,7 @@ fn a_release_is_installed_when_it_is_healthy_and_given_up_when_it_is_late() {
     let desired = wanted(2, Wanted::Present);
     let record = applied(2);
 
-    let next = |ready, now| decide(Some(&desired), &record, Some(&health(ready)), None, at(now));
+    let next = |ready, now| next_step(Some(&desired), &record, Some(&health(ready)), None, at(now));
 
     assert_eq!(next(true, 101), Step::Finish);
     assert_eq!(next(false, 101), Step::Rest(Some(at(106))));
@@ -118,7 +144,7 @@ fn a_newer_wish_does_not_wait_for_an_older_one() {
     let sick = health(false);
 
     let next = |desired: &DesiredExtension, record: &Record| {
-        decide(Some(desired), record, Some(&sick), None, at(101))
+        next_step(Some(desired), record, Some(&sick), None, at(101))
     };
 
     assert_eq!(next(&wanted(3, Wanted::Present), &record), Step::Begin);
@@ -131,7 +157,7 @@ fn a_newer_wish_does_not_wait_for_an_older_one() {
 fn removal_begins_when_something_is_there_and_ends_with_nothing() {
     let gone = wanted(3, Wanted::Absent);
 
-    let next = |record: &Record| decide(Some(&gone), record, None, None, at(0));
+    let next = |record: &Record| next_step(Some(&gone), record, None, None, at(0));
 
     assert_eq!(next(&installed(2)), Step::BeginRemoval);
     assert_eq!(next(&failed(2, Record::default())), Step::BeginRemoval);
@@ -147,7 +173,7 @@ fn errors_that_could_pass_are_tried_again_and_end_some_time() {
     let applying = Record { work: Some(apply), ..installed(1) };
 
     let next =
-        |record: &Record, since, now| decide(Some(&desired), record, None, Some(&trouble(since)), at(now));
+        |record: &Record, since, now| next_step(Some(&desired), record, None, Some(&trouble(since)), at(now));
 
     assert_eq!(next(&Record::default(), 1000, 1005), Step::Rest(Some(at(1010))));
     assert_eq!(next(&Record::default(), 1000, 1010), Step::Begin);
@@ -164,11 +190,14 @@ fn what_the_gate_stopped_begins_again_after_a_while_and_stays_failed_until_it_ge
     let trouble = Trouble { code: "X", message: "x".into(), since: at(230), next: at(1_000) };
     let late = at(230) + FETCH_PATIENCE + SignedDuration::from_secs(1);
 
-    let next = |trouble, now| decide(Some(&desired), &stopped, None, trouble, now);
+    let next = |trouble, now| next_step(Some(&desired), &stopped, None, trouble, now);
 
     assert_eq!(next(None, at(100)), Step::Rest(Some(at(220))));
     assert_eq!(next(None, at(220)), Step::Begin);
     assert_eq!(next(Some(&trouble), late), Step::Begin, "and is not refused for another reason");
-    assert_eq!(decide(Some(&wanted(3, Wanted::Present)), &stopped, None, None, at(100)), Step::Begin);
-    assert_eq!(decide(Some(&wanted(2, Wanted::Absent)), &stopped, None, None, at(220)), Step::BeginRemoval);
+    assert_eq!(next_step(Some(&wanted(3, Wanted::Present)), &stopped, None, None, at(100)), Step::Begin);
+    assert_eq!(
+        next_step(Some(&wanted(2, Wanted::Absent)), &stopped, None, None, at(220)),
+        Step::BeginRemoval
+    );
 }

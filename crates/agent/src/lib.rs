@@ -11,6 +11,7 @@
 
 mod act;
 pub mod decide;
+mod egress;
 mod error;
 mod facts;
 mod fault;
@@ -26,6 +27,7 @@ mod run;
 mod start;
 mod tunnelled;
 
+pub use egress::Egress;
 pub use error::{ActError, Failure, code};
 pub use facts::observe as observe_cluster;
 pub use fault::FaultPoints;

@@ -51,8 +51,21 @@ pub struct Release {
     /// Warnings about its settings.
     #[serde(default)]
     pub statuses: Vec<Status>,
+    /// The egress proxy that was put into them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress: Option<EgressSeen>,
     /// The objects themselves, compressed: to return to them, no registry is needed.
     stored: String,
+}
+
+/// An egress proxy that was put into a release, without what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EgressSeen {
+    /// Tells it from another one.
+    pub digest: String,
+    /// Since when releases have it: pods that carry this start anew with another one.
+    pub since: Timestamp,
 }
 
 /// A generation that failed.
@@ -149,8 +162,19 @@ impl Release {
             objects: keys,
             health,
             statuses,
+            egress: None,
             stored: STANDARD.encode(packed),
         })
+    }
+
+    /// The same, with an egress proxy in its objects.
+    pub fn with_egress(self, egress: Option<EgressSeen>) -> Self {
+        Self { egress, ..self }
+    }
+
+    /// What tells the egress proxy in it from another one.
+    pub fn egress_digest(&self) -> Option<&str> {
+        self.egress.as_ref().map(|seen| seen.digest.as_str())
     }
 
     /// The objects with their places, in order.

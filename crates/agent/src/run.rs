@@ -3,6 +3,7 @@
 use crate::{
     act::{Actor, Done},
     decide::{REMOVAL_POLL, Step, Trouble, decide},
+    egress::Egress,
     error::{ActError, Failure},
     facts,
     fault::FaultPoints,
@@ -70,10 +71,17 @@ impl Agent {
             trust: config.trust.clone(),
             clock,
             points: FaultPoints::default(),
+            egress: None,
             cluster_uid: String::new(),
             vault: packages::wire::VaultPlace::default(),
         };
         Self { config, actor, inventory: None, live: BTreeMap::new(), cluster: None }
+    }
+
+    /// Hands this way out on to the packages that ask for it.
+    pub fn with_egress(mut self, egress: Option<Egress>) -> Self {
+        self.actor.egress = egress;
+        self
     }
 
     /// Ends where a test says.
@@ -228,7 +236,8 @@ impl Agent {
             changed = live.noticed != noticed;
             live.noticed = noticed;
         }
-        let step = decide(desired, &record, health.as_ref(), trouble.as_ref(), now);
+        let egress = self.actor.egress.as_ref().map(Egress::digest);
+        let step = decide(desired, &record, egress.as_deref(), health.as_ref(), trouble.as_ref(), now);
         if let Step::Rest(until) = step {
             return Ok(Turn { changed, next: until });
         }

@@ -1,7 +1,7 @@
 //! Starts the agent of a cluster: reads its files, dials the vault, works until it is told to stop.
 
 use crate::{
-    Agent, Config,
+    Agent, Config, Egress,
     error::ActError,
     registry::{HttpRegistry, Registries},
     tunnelled::tunnelled,
@@ -74,6 +74,7 @@ pub async fn start(
     let of_vault = read(&settings.authorities)?;
     let authorities = Authorities::from_pem(&String::from_utf8_lossy(&of_vault))?;
     let of_proxy = settings.proxy_authorities.as_ref().map(read).transpose()?.unwrap_or_default();
+    let egress = Egress::from_env(|name| std::env::var(name).ok(), Some(&String::from_utf8_lossy(&of_proxy)));
     let beside = |pem: &[u8]| [pem, b"\n", &of_proxy].concat();
     let of_proxies = Authorities::from_pem(&String::from_utf8_lossy(&beside(&of_vault)))?;
     let trust = Trust::parse(&read(&settings.trust)?)?;
@@ -89,7 +90,7 @@ pub async fn start(
         Dialler::new(target, authorities, Proxy::from_env(), clock.clone()).trusting_proxies_of(of_proxies);
     let link = Link::new(dialler, store, Arc::new(TokenFile(settings.token)), Part::Agent, clock.clone());
     let config = Config { namespace: settings.namespace, trust };
-    let agent = Agent::new(client, config, Arc::new(registry), clock);
+    let agent = Agent::new(client, config, Arc::new(registry), clock).with_egress(egress);
     tokio::select! {
         () = keeper.keep(&link, &stop) => Ok(()),
         ended = agent.run(&vault, &stop) => Ok(ended?),

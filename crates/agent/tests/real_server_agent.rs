@@ -4,6 +4,8 @@
 
 #[path = "real_agent/backup.rs"]
 mod backup;
+#[path = "real_agent/egress.rs"]
+mod egress;
 #[path = "real_agent/gate.rs"]
 mod gate;
 #[path = "real_agent/installing.rs"]

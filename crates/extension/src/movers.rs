@@ -16,11 +16,14 @@ use kube::{Api, Client};
 use protection::{Problem, code};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use storage::{
+    PROXY_AUTHORITIES_VARIABLE,
     credential::{CredentialSource, to_secret},
     location::Provider,
 };
 use telemetry::Clock;
-use volumes::files::{CopyOptions, Mover, MoverSecret, PASSWORD_FILE, Renewal, SETTINGS_FILE, SecretSource};
+use volumes::files::{
+    CopyOptions, Mover, MoverSecret, PASSWORD_FILE, Renewal, SECRET_DIRECTORY, SETTINGS_FILE, SecretSource,
+};
 
 /// The service account of movers: it has no rights and its token is not mounted.
 const ACCOUNT: &str = "default";
@@ -31,6 +34,13 @@ const BUDGET: u32 = 160;
 const PARALLEL: usize = 8;
 /// How long one volume may take when nothing else limits it.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// The variables by which HTTP clients find their way out.
+const HTTPS: &str = "HTTPS_PROXY";
+const EXCEPT: &str = "NO_PROXY";
+/// Files of a mover's Secret: the proxy's address, and its authorities.
+const HTTPS_FILE: &str = "cofferdam-https-proxy";
+const AUTHORITIES_FILE: &str = "cofferdam-proxy-ca.crt";
 
 /// How soon what a mover holds is renewed at the earliest.
 const SHORTEST: Duration = Duration::from_secs(30);
@@ -48,7 +58,11 @@ pub async fn mover(
     };
     let mut arguments = vec!["mover".to_owned(), verb.to_owned(), "--memory".to_owned(), BUDGET.to_string()];
     arguments.extend(more.iter().cloned());
-    let (secret, renewal) = secret(context, location).await?;
+    let way_out = WayOut::of_process(|name| std::env::var(name).ok()).map_err(|error| {
+        cannot(&format!("the proxy's authorities could not be read: {error}"))
+            .fix("Correct ConfigMap cofferdam-proxy-authorities.")
+    })?;
+    let (secret, renewal) = secret(context, location, &way_out.files).await?;
     Ok(Mover {
         image: image.clone(),
         namespace: MOVERS_NAMESPACE.to_owned(),
@@ -56,7 +70,8 @@ pub async fn mover(
         arguments,
         secret,
         renewal,
-        environment: way_out(),
+        environment: way_out.environment,
+        secret_environment: way_out.secret_environment,
         memory: LIMIT.to_owned(),
     })
 }
@@ -74,6 +89,7 @@ pub fn options(at_most: Option<Duration>) -> CopyOptions {
 async fn secret(
     context: &Context,
     location: &OpenLocation,
+    more: &BTreeMap<String, Vec<u8>>,
 ) -> Result<(MoverSecret, Option<Renewal>), Problem> {
     let record = &location.record;
     if record.credential == CredentialKind::None && record.settings.provider == Provider::Local {
@@ -86,6 +102,7 @@ async fn secret(
         (SETTINGS_FILE.to_owned(), settings),
         (PASSWORD_FILE.to_owned(), location.password.expose().to_vec()),
     ]);
+    files.extend(more.clone());
     match &record.credential {
         CredentialKind::None => Ok((MoverSecret(files), None)),
         CredentialKind::Secret(name) => {
@@ -140,12 +157,31 @@ async fn credential(
     }
 }
 
-/// The variables by which HTTP clients find their way out, as this process has them.
-fn way_out() -> BTreeMap<String, String> {
-    ["HTTPS_PROXY", "NO_PROXY"]
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
-        .collect()
+/// How movers find their way out: as this process does. A proxy's address may hold a password.
+#[derive(Default)]
+struct WayOut {
+    environment: BTreeMap<String, String>,
+    secret_environment: BTreeMap<String, String>,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl WayOut {
+    fn of_process(variable: impl Fn(&str) -> Option<String>) -> Result<Self, std::io::Error> {
+        let text = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let mut way = Self::default();
+        if let Some(except) = text(EXCEPT) {
+            way.environment.insert(EXCEPT.to_owned(), except);
+        }
+        let Some(url) = text(HTTPS) else { return Ok(way) };
+        way.files.insert(HTTPS_FILE.to_owned(), url.into_bytes());
+        way.secret_environment.insert(HTTPS.to_owned(), HTTPS_FILE.to_owned());
+        if let Some(path) = text(PROXY_AUTHORITIES_VARIABLE) {
+            way.files.insert(AUTHORITIES_FILE.to_owned(), std::fs::read(path)?);
+            let there = format!("{SECRET_DIRECTORY}/{AUTHORITIES_FILE}");
+            way.environment.insert(PROXY_AUTHORITIES_VARIABLE.to_owned(), there);
+        }
+        Ok(way)
+    }
 }
 
 fn cannot_by(error: &LocationError) -> Problem {
@@ -196,6 +232,33 @@ mod tests {
         assert_eq!(secret.0.len(), 2);
         assert_eq!(after, Duration::from_secs(1800));
         assert!(!format!("{secret:?}").contains("t0ken"));
+    }
+
+    #[test]
+    fn movers_go_the_way_of_the_extension_and_the_address_of_the_proxy_stands_in_their_secret_alone() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "PEM").unwrap();
+        let path = file.path().display().to_string();
+        let variable = |name: &str| match name {
+            "HTTPS_PROXY" => Some("https://me:word@proxy:3129".to_owned()),
+            "NO_PROXY" => Some(".svc".to_owned()),
+            PROXY_AUTHORITIES_VARIABLE => Some(path.clone()),
+            _ => None,
+        };
+
+        let way = WayOut::of_process(variable).unwrap();
+        let none = WayOut::of_process(|_| None).unwrap();
+
+        let plain =
+            [("COFFERDAM_PROXY_CA", "/etc/cofferdam/mover/cofferdam-proxy-ca.crt"), ("NO_PROXY", ".svc")];
+        let plain = plain.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(way.environment, BTreeMap::from(plain));
+        assert_eq!(
+            way.files.get(&way.secret_environment["HTTPS_PROXY"]).unwrap(),
+            b"https://me:word@proxy:3129"
+        );
+        assert_eq!(way.files.get("cofferdam-proxy-ca.crt").unwrap(), b"PEM");
+        assert!(none.environment.is_empty() && none.secret_environment.is_empty() && none.files.is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 mod world;
 
 use extension::{
-    grants::{GrantError, GrantPurpose, Vault, VaultSettings},
+    grants::{GrantError, GrantPurpose},
     locations::{Access, LocationError, Role},
 };
 use jiff::SignedDuration;
@@ -12,8 +12,7 @@ use resources::{Backup, Restore};
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc};
 use storage::StorePath;
-use telemetry::SystemClock;
-use world::{FakeProxy, FakeVault, Say, World, location_map};
+use world::{FakeVault, Say, World, location_map};
 
 fn backup() -> GrantPurpose {
     GrantPurpose::job::<Backup>("job-1")
@@ -163,38 +162,6 @@ async fn only_the_authorities_in_the_file_are_trusted_and_a_corrected_file_count
     assert!(distrusted.problem().recommended_action[0].contains("certificate authority"), "{distrusted:?}");
     assert!(matches!(empty, GrantError::Authorities { .. }), "{empty}");
     assert!(trusted.is_ok(), "{trusted:?}");
-}
-
-/// The test below in a process of its own, whose environment names a vault.
-async fn as_the_environment_says(settings: VaultSettings) {
-    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-    let granted = Vault::new(settings, Arc::new(SystemClock)).grant(&backup(), "default").await;
-    assert!(granted.is_ok(), "{granted:?}");
-}
-
-#[tokio::test]
-async fn the_vault_is_reached_through_the_proxy_of_the_environment_unless_it_is_excepted() {
-    if let Some(settings) = VaultSettings::from_env(|name| std::env::var(name).ok()).unwrap() {
-        return as_the_environment_says(settings).await;
-    }
-    let world = World::start().await;
-    let proxy = FakeProxy::start(world.vault.port()).await;
-    let this = "the_vault_is_reached_through_the_proxy_of_the_environment_unless_it_is_excepted";
-    let ask = async |url: String, except: &str| {
-        let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
-        child.envs(world.environment(&url)).env("HTTPS_PROXY", proxy.url()).env("NO_PROXY", except);
-        let done = child.args(["--exact", this]).output().await.unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
-    };
-
-    // Nobody but the proxy knows where this name leads.
-    ask(format!("https://vault.invalid:{}", world.vault.port()), "").await;
-    let through = proxy.tunnels();
-    ask(world.vault.url(), "localhost").await;
-
-    assert!(through >= 2, "{through} tunnels for a token and a grant");
-    assert_eq!(proxy.tunnels(), through);
-    assert_eq!(world.vault.asked().len(), 2);
 }
 
 #[tokio::test]

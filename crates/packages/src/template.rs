@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// What the agent itself puts in, beside the settings.
-pub const AGENT_VALUES: [&str; 9] = [
+pub const AGENT_VALUES: [&str; 13] = [
     "namespace",
     "extension",
     "clusterUid",
@@ -23,6 +23,10 @@ pub const AGENT_VALUES: [&str; 9] = [
     "clientId",
     "principalId",
     "audience",
+    "httpsProxy",
+    "noProxy",
+    "proxyAuthorities",
+    "proxySince",
 ];
 
 /// When something exists.
@@ -36,6 +40,8 @@ pub enum Condition {
     /// The setting has this value.
     #[allow(missing_docs)]
     Equals { setting: String, value: Value },
+    /// One of these holds.
+    Any(Vec<Condition>),
 }
 
 /// What is put into the places.
@@ -103,6 +109,7 @@ impl Condition {
             Self::Set(key) => values.settings.contains_key(key),
             Self::Known(key) => values.agent.contains_key(key.as_str()),
             Self::Equals { setting, value } => values.settings.get(setting) == Some(value),
+            Self::Any(all) => all.iter().any(|one| one.holds(values)),
         }
     }
 
@@ -114,6 +121,10 @@ impl Condition {
             Self::Known(key) if !AGENT_VALUES.contains(&key.as_str()) => {
                 Err(format!("the agent knows no {key:?}."))
             }
+            Self::Any(all) if all.is_empty() => {
+                Err("a condition that is any of none never holds.".to_owned())
+            }
+            Self::Any(all) => all.iter().try_for_each(|one| one.check(settings)),
             Self::Set(_) | Self::Known(_) | Self::Equals { .. } => Ok(()),
         }
     }

@@ -55,6 +55,18 @@ fn what_has_no_value_is_left_out() {
 }
 
 #[test]
+fn any_of_several_conditions_is_enough() {
+    let any = |of: Value| filled(json!({"x": {"$if": {"any": of}, "then": "yes"}})).unwrap();
+
+    assert_eq!(any(json!([{"set": "absent"}, {"known": "namespace"}])), json!({"x": "yes"}));
+    assert_eq!(any(json!([{"set": "absent"}, {"known": "httpsProxy"}])), json!({}));
+    for wrong in [json!([]), json!([{"set": "absent"}]), json!([{"known": "nothing"}])] {
+        let condition: Condition = serde_json::from_value(json!({"any": wrong})).unwrap();
+        assert!(condition.check(&BTreeMap::new()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn few_bytes_of_a_package_cannot_become_many() {
     let parts = vec![json!({"$setting": "big"}); 200];
     let package: Package = serde_json::from_value(json!({

@@ -4,6 +4,7 @@
 //! that say what was tried, whether trying again can help, and what the person can do about it.
 
 mod cloud;
+mod egress;
 mod error;
 mod local;
 mod path;
@@ -23,6 +24,7 @@ pub mod conformance;
 pub mod emulators;
 
 pub use cloud::innermost as plain_cause;
+pub use egress::{PROXY_AUTHORITIES_VARIABLE, ProxyTrouble, behind_proxy};
 pub use error::{StoreError, StoreErrorKind};
 pub use local::LocalStore;
 pub use path::{BadStorePath, StorePath};

@@ -144,8 +144,8 @@ impl Dialler {
         let place = self.target.authority();
         let config = tls::client(&self.trust, credential, protocol, self.clock.clone())?;
         let stream = match self.proxy.for_host(&self.target.host, self.target.port) {
-            None => Box::new(tcp(&self.target.host, self.target.port).await?),
-            Some(via) => in_time(&authority(&via.host, via.port), self.through(&via)).await?,
+            None => Box::new(tcp(&self.target.host, self.target.port, &place).await?),
+            Some(via) => in_time(&via.place(), self.through(&via)).await?,
         };
         let secured = in_time(&place, secure(config, &self.target.host, &place, stream)).await?;
         if secured.get_ref().1.alpn_protocol() != Some(protocol) {
@@ -156,8 +156,8 @@ impl Dialler {
     }
 
     async fn through(&self, via: &Via) -> Result<Box<dyn Stream>, DialError> {
-        let place = authority(&via.host, via.port);
-        let tcp = tcp(&via.host, via.port).await?;
+        let place = via.place();
+        let tcp = tcp(&via.host, via.port, &place).await?;
         let mut stream: Box<dyn Stream> = if via.secure {
             let config = tls::client(&self.proxy_trust, None, b"", self.clock.clone())?;
             Box::new(secure(config, &via.host, &place, Box::new(tcp)).await?)
@@ -172,7 +172,7 @@ impl Dialler {
             head.extend_from_slice(b"\r\n");
         }
         head.extend_from_slice(b"\r\n");
-        let failed = |error| DialError::Connect { place: format!("the proxy {place}"), error };
+        let failed = |error| DialError::Connect { place: place.clone(), error };
         stream.write_all(&head).await.map_err(failed)?;
         stream.flush().await.map_err(failed)?;
         let answer = read_head(&mut stream).await.map_err(failed)?;
@@ -180,7 +180,7 @@ impl Dialler {
             return Ok(stream);
         }
         let answer = answer.chars().filter(|c| !c.is_control()).take(200).collect();
-        Err(DialError::Proxy { proxy: place, target, answer })
+        Err(DialError::Proxy { proxy: authority(&via.host, via.port), target, answer })
     }
 }
 
@@ -208,16 +208,19 @@ fn is_success(status_line: &str) -> bool {
         && words.next().is_some_and(|status| status.len() == 3 && status.starts_with('2'))
 }
 
-async fn tcp(host: &str, port: u16) -> Result<TcpStream, DialError> {
-    let place = authority(host, port);
-    let connected = in_time(&place, async {
-        TcpStream::connect((host, port))
-            .await
-            .map_err(|error| DialError::Connect { place: place.clone(), error })
-    });
-    let stream = connected.await?;
-    stream.set_nodelay(true).map_err(|error| DialError::Connect { place: place.clone(), error })?;
+async fn tcp(host: &str, port: u16, place: &str) -> Result<TcpStream, DialError> {
+    let failed = |error| DialError::Connect { place: place.to_owned(), error };
+    let connected = async { TcpStream::connect((host, port)).await.map_err(failed) };
+    let stream = in_time(place, connected).await?;
+    stream.set_nodelay(true).map_err(failed)?;
     Ok(stream)
+}
+
+impl Via {
+    /// As errors name it: a person has to know that it is not the vault.
+    fn place(&self) -> String {
+        format!("the proxy {}", authority(&self.host, self.port))
+    }
 }
 
 async fn secure(
@@ -244,9 +247,9 @@ fn authority(host: &str, port: u16) -> String {
 
 fn proxy_remedy(answer: &str) -> &'static str {
     if answer.contains(" 407") {
-        "put a name and a password that it accepts into HTTPS_PROXY (https://name:password@host:port)"
+        "give its address with a name and a password that it accepts (HTTPS_PROXY): `cofferdam cluster connect --reconnect --https-proxy-file FILE`"
     } else {
-        "let it allow this destination, or put the vault's name into NO_PROXY"
+        "let it allow this destination, or put the vault's name into NO_PROXY (`--no-proxy`)"
     }
 }
 

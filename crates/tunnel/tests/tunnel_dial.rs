@@ -64,6 +64,10 @@ async fn the_way_leads_through_a_proxy_that_asks_for_a_password() {
     assert_eq!(proxy.tunnels.load(Ordering::Relaxed), 1);
     let refused = reaches(&vault, &through("", "")).await.unwrap_err().to_string();
     assert!(refused.contains("407") && refused.contains("HTTPS_PROXY"), "{refused}");
+    let nobody = Proxy::of("http://me:p%40ss@127.0.0.1:1", "");
+    let nobody = vault.dialler_through(nobody, vault.servers.trust(), vault.port);
+    let absent = reaches(&vault, &nobody).await.unwrap_err().to_string();
+    assert!(absent.contains("the proxy 127.0.0.1:1") && !absent.contains("ss@"), "{absent}");
     reaches(&vault, &through("", "localhost")).await.unwrap();
     assert_eq!(proxy.tunnels.load(Ordering::Relaxed), 1, "NO_PROXY names the vault");
 }
@@ -84,6 +88,7 @@ async fn a_proxy_over_tls_needs_its_authority_in_the_file() {
 
     assert!(matches!(refused, DialError::Handshake { .. }), "{refused}");
     assert!(refused.to_string().contains("file of the vault's authorities"), "{refused}");
+    assert!(refused.to_string().contains("the proxy localhost:"), "{refused}");
     assert_eq!(proxy.tunnels.load(Ordering::Relaxed), 1);
 }
 

@@ -2,11 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::net::SocketAddrV4;
 
 /// The chain of the packet filter that new connections from outside pass.
 pub const CHAIN: &str = "DOORS";
+/// The chain that new connections to the outside pass.
+pub const WAY_OUT: &str = "WAYOUT";
 /// The audience of ID tokens, as a client of the issuer.
 pub const AUDIENCE: &str = "testbed";
+/// What belongs to a connection that was let through.
+const KNOWN: &str = "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN";
 /// Names from an ID token carry this before them.
 const PREFIX: &str = "oidc:";
 
@@ -20,6 +25,8 @@ pub struct Doors {
     pub no_inbound: bool,
     /// Address ranges that may connect to the API server; everybody when empty.
     pub allow_from: Vec<String>,
+    /// The only place outside to which a connection may be opened; every one when absent.
+    pub egress_only: Option<SocketAddrV4>,
     /// Certificates of administrators are not accepted.
     pub no_client_certificates: bool,
     /// People sign in with ID tokens of this issuer and in no other way.
@@ -50,14 +57,33 @@ impl Doors {
 
     /// Arguments of `iptables`, call by call. Packets pass before anything that Kubernetes decides about them.
     pub fn filter(&self) -> Vec<Vec<String>> {
+        let words = |rule: String| rule.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let rules = self.ways_in().into_iter().chain(self.ways_out());
+        rules.map(|rule| words(format!("-w -t mangle {rule}"))).collect()
+    }
+
+    fn ways_out(&self) -> Vec<String> {
+        let Some(only) = self.egress_only else { return Vec::new() };
+        let (address, port) = (only.ip(), only.port());
+        vec![
+            format!("-N {WAY_OUT}"),
+            format!("-A POSTROUTING -o eth0 -j {WAY_OUT}"),
+            format!("-A {WAY_OUT} {KNOWN}"),
+            format!("-A {WAY_OUT} -d {address} -p tcp --dport {port} -j RETURN"),
+            // What a network says to all leads nowhere, and would blur the count of what does.
+            format!("-A {WAY_OUT} -d 224.0.0.0/4 -j DROP"),
+            format!("-A {WAY_OUT} -j DROP"),
+        ]
+    }
+
+    fn ways_in(&self) -> Vec<String> {
         if !self.no_inbound && self.allow_from.is_empty() {
             return Vec::new();
         }
-        let known = "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN";
         let mut rules = vec![
             format!("-N {CHAIN}"),
             format!("-A PREROUTING -i eth0 -j {CHAIN}"),
-            format!("-A {CHAIN} {known}"),
+            format!("-A {CHAIN} {KNOWN}"),
         ];
         if self.no_inbound {
             // What a switch says to all is no way in, and would blur the count of what is.
@@ -69,8 +95,7 @@ impl Doors {
             }
             rules.push(format!("-A {CHAIN} -p tcp --dport 6443 -j DROP"));
         }
-        let words = |rule: String| rule.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        rules.into_iter().map(|rule| words(format!("-w -t mangle {rule}"))).collect()
+        rules
     }
 
     /// The API server's `AuthenticationConfiguration`, where people sign in with an issuer.
@@ -170,6 +195,18 @@ mod tests {
 
         assert!(rules[3].ends_with("--dport 6443 -s 192.0.2.0/24 -j RETURN"), "{rules:?}");
         assert!(rules[4].ends_with("-p tcp --dport 6443 -j DROP"), "{rules:?}");
+    }
+
+    #[test]
+    fn out_leads_only_what_was_let_in_and_the_one_place_that_is_named() {
+        let only = Doors { egress_only: Some("192.0.2.1:3129".parse().unwrap()), ..Doors::default() };
+
+        let rules = lines(&only);
+
+        assert!(rules[2].ends_with("ESTABLISHED -j RETURN"), "{rules:?}");
+        assert!(rules[3].ends_with("-d 192.0.2.1 -p tcp --dport 3129 -j RETURN"), "{rules:?}");
+        assert!(rules.last().unwrap().ends_with("-A WAYOUT -j DROP"), "{rules:?}");
+        assert!(!only.shut_to_the_shell());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The command line of the testbed.
 
 use std::ffi::OsString;
+use std::net::SocketAddrV4;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -141,6 +142,9 @@ struct Shut {
     /// Only this range of addresses may connect to the API server (repeatable).
     #[arg(long, value_name = "CIDR")]
     allow_from: Vec<String>,
+    /// Let connections out to this address and port alone.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    egress_only: Option<SocketAddrV4>,
     /// Refuse administrators' certificates; the kubeconfig holds a ServiceAccount's token instead.
     #[arg(long)]
     no_client_certificates: bool,
@@ -169,6 +173,7 @@ impl Shut {
             api_only_inside: self.api_only_inside,
             no_inbound: self.no_inbound,
             allow_from: self.allow_from,
+            egress_only: self.egress_only,
             no_client_certificates: self.no_client_certificates,
             issuer,
             audit: self.audit,

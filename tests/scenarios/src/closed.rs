@@ -54,8 +54,23 @@ impl Closed {
 
     /// How many packets its filter has turned away so far: those that would have opened a way in.
     pub fn turned_away(&self) -> u64 {
-        let rules = self.inside(&["iptables", "-w", "-t", "mangle", "-nvxL", "DOORS"]);
-        let last = rules.lines().rfind(|line| line.contains("DROP")).expect("a rule that drops");
+        self.counted("DOORS", "DROP")
+    }
+
+    /// How many packets its filter has kept in: those that would have opened a connection to the outside.
+    pub fn kept_in(&self) -> u64 {
+        self.counted("WAYOUT", "DROP")
+    }
+
+    /// How many connections it has let out to the one place that is open.
+    pub fn let_out(&self) -> u64 {
+        self.counted("WAYOUT", "RETURN")
+    }
+
+    /// What the last rule of a chain with this verdict has counted.
+    fn counted(&self, chain: &str, verdict: &str) -> u64 {
+        let rules = self.inside(&["iptables", "-w", "-t", "mangle", "-nvxL", chain]);
+        let last = rules.lines().rfind(|line| line.contains(verdict)).expect("such a rule");
         last.split_whitespace().next().and_then(|count| count.parse().ok()).expect("a number of packets")
     }
 

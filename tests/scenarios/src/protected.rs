@@ -11,9 +11,15 @@ impl Person {
     /// Makes a cluster known to the vault as `name` in the group `clusters`, and waits until it has dialled. The cluster's
     /// own administrator only applies the manifest. Answers with its id.
     pub fn connect(&self, cluster: &Cluster, name: &str) -> String {
+        self.connect_with(cluster, name, &[])
+    }
+
+    /// The same with more said about the connection, such as a proxy.
+    pub fn connect_with(&self, cluster: &Cluster, name: &str, more: &[&str]) -> String {
         self.line(&["provider", "register", "-n", "Microsoft.ContainerService"]);
         self.line(&["group", "create", "-n", "clusters", "-l", "local"]);
-        let manifest = self.line(&["cluster", "connect", "-n", name, "-g", "clusters"]);
+        let connect = ["cluster", "connect", "-n", name, "-g", "clusters"];
+        let manifest = self.line(&[&connect[..], more].concat());
         cluster.try_kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &manifest).ok();
         self.connected(name);
         self.line(&["cluster", "show", "-n", name, "-g", "clusters", "--query", "id", "-o", "tsv"])

@@ -4,7 +4,7 @@ use super::{Actor, Done, gate, stamp};
 use crate::{
     error::{ActError, Failure, code},
     objects::{self, Owner},
-    record::{Failed, Record, Release, Work},
+    record::{EgressSeen, Failed, Record, Release, Work},
     registry,
     run::is_namespace,
 };
@@ -28,7 +28,8 @@ impl Actor {
             &DesiredExtension { namespace: namespace(desired, record, &package)?, ..desired.clone() };
         let judged = judge(&package.settings, &desired.settings, &desired.protected_settings)?;
         let mut statuses = judged.statuses;
-        let values = Values { settings: judged.values, agent: self.values(desired) };
+        let egress = self.egress_seen(record);
+        let values = Values { settings: judged.values, agent: self.values(desired, egress.as_ref()) };
         let rendered = render(&package, &values)?;
         let mut later = Vec::new();
         if record.installed.is_none() {
@@ -54,7 +55,8 @@ impl Actor {
             objects,
             package.health,
             statuses,
-        )?;
+        )?
+        .with_egress(egress);
         let strays = record.work.as_ref().map(Work::objects).unwrap_or_default();
         let mut made_all = record.made.clone();
         made_all.extend(made);
@@ -71,7 +73,19 @@ impl Actor {
         Ok(Done::record(record))
     }
 
-    fn values(&self, desired: &DesiredExtension) -> BTreeMap<&'static str, String> {
+    /// The egress proxy of now, with the time at which it came into what is installed.
+    fn egress_seen(&self, record: &Record) -> Option<EgressSeen> {
+        let digest = self.egress.as_ref()?.digest();
+        let known = record.installed.as_ref().and_then(|release| release.egress.clone());
+        let same = known.filter(|known| known.digest == digest);
+        Some(same.unwrap_or_else(|| EgressSeen { digest, since: self.now() }))
+    }
+
+    fn values(
+        &self,
+        desired: &DesiredExtension,
+        egress: Option<&EgressSeen>,
+    ) -> BTreeMap<&'static str, String> {
         let mut values = BTreeMap::from([
             ("namespace", desired.namespace.clone()),
             ("extension", desired.name.clone()),
@@ -85,6 +99,10 @@ impl Actor {
             values.insert("clientId", identity.client_id.clone());
             values.insert("principalId", identity.principal_id.clone());
             values.insert("audience", identity.audience.clone());
+        }
+        if let (Some(way), Some(seen)) = (&self.egress, egress) {
+            way.tell(&mut values);
+            values.insert("proxySince", seen.since.to_string());
         }
         values.retain(|_, value| !value.is_empty());
         values

@@ -9,6 +9,7 @@ pub(crate) use empty::QUOTA;
 
 use crate::{
     decide::{GATE_AGAIN, GATE_AGAIN_IN_PLACE},
+    egress::Egress,
     error::{ActError, Failure, code},
     fault::FaultPoints,
     objects,
@@ -32,6 +33,7 @@ pub(crate) struct Actor {
     pub trust: Trust,
     pub clock: Arc<dyn Clock>,
     pub points: FaultPoints,
+    pub egress: Option<Egress>,
     pub cluster_uid: String,
     pub vault: VaultPlace,
 }

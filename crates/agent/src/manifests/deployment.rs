@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const GRACE: u32 = 10;
 
 pub(super) fn deployment(settings: &ConnectSettings) -> Value {
-    shape::deployment(NAME, NAMESPACE, &pod(settings))
+    shape::deployment(NAME, NAMESPACE, settings.connection(), &pod(settings))
 }
 
 fn pod(settings: &ConnectSettings) -> Value {

@@ -18,7 +18,7 @@ const AUTHORITIES: &str = "cofferdam-vault-ca";
 /// Secret with the one-time token, key `token`.
 const TOKEN: &str = "cofferdam-enrolment";
 /// Secret with the address of the egress proxy, key `HTTPS_PROXY`.
-const PROXY: &str = "cofferdam-proxy";
+pub const PROXY: &str = "cofferdam-proxy";
 
 /// How a cluster is connected.
 #[derive(Debug, Clone)]
@@ -43,6 +43,14 @@ pub struct ConnectSettings {
     pub packages: Vec<(Package, String)>,
 }
 
+impl ConnectSettings {
+    /// The id of the connection: what its token begins with.
+    fn connection(&self) -> Option<&str> {
+        let (connection, _) = self.token.as_deref()?.split_once('.')?;
+        Some(connection)
+    }
+}
+
 /// Everything that a person applies to connect a cluster, in order. Applied again it takes no credential and no
 /// inventory away.
 pub fn connect_manifests(settings: &ConnectSettings) -> Result<Vec<Value>, serde_json::Error> {
@@ -58,6 +66,7 @@ pub fn connect_manifests(settings: &ConnectSettings) -> Result<Vec<Value>, serde
         documents.push(secret(TOKEN, Some(("token", token))));
     }
     let mut gateway = GatewaySettings::new(&settings.image, &settings.vault);
+    gateway.connection = settings.connection().map(str::to_owned);
     if let Some(proxy) = &settings.proxy {
         documents.push(secret(PROXY, Some(("HTTPS_PROXY", proxy.url()))));
         gateway.proxy = Some(ProxySettings {

@@ -81,12 +81,32 @@ fn agent_and_gateway_go_through_the_proxy_and_its_password_stands_in_a_secret_al
         let container = &find(&documents, "Deployment", name)["spec"]["template"]["spec"]["containers"][0];
         let from = json!({"name": "HTTPS_PROXY",
             "valueFrom": {"secretKeyRef": {"name": "cofferdam-proxy", "key": "HTTPS_PROXY"}}});
-        assert_eq!(container["env"], json!([from, {"name": "NO_PROXY", "value": "10.0.0.0/8"}]), "{name}");
+        let except = "10.0.0.0/8,.svc,.cluster.local,$(KUBERNETES_SERVICE_HOST)";
+        assert_eq!(container["env"], json!([from, {"name": "NO_PROXY", "value": except}]), "{name}");
         let args = container["args"].as_array().unwrap();
         assert!(args.contains(&json!("--proxy-ca=/etc/cofferdam/vault/proxy-ca.crt")), "{name}: {args:?}");
     }
     let with_password = documents.iter().filter(|document| document.to_string().contains("word@")).count();
     assert_eq!(with_password, 1);
+}
+
+#[test]
+fn another_connection_starts_both_parts_anew_for_what_they_read_from_secrets_may_be_another() {
+    let template =
+        |documents: &[Value], name: &str| find(documents, "Deployment", name)["spec"]["template"].clone();
+    let first = connect_manifests(&settings()).unwrap();
+    let same = connect_manifests(&settings()).unwrap();
+    let other = connect_manifests(&ConnectSettings { token: Some("new.secret".into()), ..settings() });
+    let other = other.unwrap();
+
+    for name in ["cofferdam-agent", "cofferdam-gateway"] {
+        assert_eq!(template(&first, name), template(&same, name), "{name}");
+        assert_ne!(template(&first, name), template(&other, name), "{name}");
+        assert!(
+            !template(&first, name).to_string().contains("id.secret"),
+            "{name}: the token stays a secret"
+        );
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use std::{sync::Arc, time::Duration};
 use storage::{
-    RetryPolicy, Trust,
+    ProxyTrouble, RetryPolicy, Trust, behind_proxy,
     credential::{AzureWorkloadIdentity, Credential, CredentialError, CredentialValue},
     plain_cause,
 };
@@ -193,7 +193,11 @@ impl Vault {
     }
 
     fn no_answer(&self, error: &reqwest::Error) -> GrantError {
-        let (vault, cause) = (self.settings.url.clone(), plain_cause(error));
+        let vault = self.settings.url.clone();
+        if let Some(trouble) = ProxyTrouble::of(error) {
+            return GrantError::Proxy { vault, trouble };
+        }
+        let cause = behind_proxy(&vault, plain_cause(error));
         if cause.contains("certificate") || cause.contains("UnknownIssuer") {
             GrantError::Untrusted { vault, cause }
         } else {

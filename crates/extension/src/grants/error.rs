@@ -2,7 +2,7 @@
 
 use protection::{Problem, code};
 use std::path::PathBuf;
-use storage::credential::CredentialError;
+use storage::{ProxyTrouble, credential::CredentialError};
 
 /// The vault did not grant what was asked for. Never holds a secret.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -50,6 +50,14 @@ pub enum GrantError {
         /// Why, as far as anyone said.
         cause: String,
     },
+    /// The egress proxy does not let through, or is not the right one.
+    #[error("the vault at {vault} was not reached: {}", .trouble.cause)]
+    Proxy {
+        /// The vault's address.
+        vault: String,
+        /// What went wrong there.
+        trouble: ProxyTrouble,
+    },
     /// Nobody vouches for the vault.
     #[error("the vault at {vault} is not trusted: {cause}")]
     Untrusted {
@@ -96,6 +104,7 @@ impl GrantError {
         match self {
             Self::Unreachable { .. } | Self::Changed(_) => true,
             Self::Identity(error) => error.temporary,
+            Self::Proxy { trouble, .. } => trouble.temporary,
             _ => false,
         }
     }
@@ -122,6 +131,7 @@ impl GrantError {
                 .fix("Run this in the cluster as a custom resource, or install the extension with the settings vault.*."),
             Self::Unreachable { .. } => problem
                 .fix("Check that pods of the extension's namespace reach the vault's address (DNS, egress, HTTPS_PROXY); it is tried again."),
+            Self::Proxy { trouble, .. } => problem.fix(trouble.remedy),
             Self::Untrusted { .. } | Self::Authorities { .. } => problem
                 .fix("Put the certificate authority that signed the vault's certificate into ConfigMap cofferdam-vault-authorities; it counts within two minutes."),
             Self::Answer { .. } | Self::Settings { .. } => {
@@ -165,6 +175,13 @@ mod tests {
             (GrantError::NoVault(location.clone()), code::LOCATION_NOT_READY),
             (
                 GrantError::Unreachable { vault: vault.clone(), cause: cause.clone() },
+                code::LOCATION_NOT_READY,
+            ),
+            (
+                GrantError::Proxy {
+                    vault: vault.clone(),
+                    trouble: ProxyTrouble { cause: cause.clone(), remedy: "r", temporary: true },
+                },
                 code::LOCATION_NOT_READY,
             ),
             (GrantError::Untrusted { vault: vault.clone(), cause: cause.clone() }, code::LOCATION_NOT_READY),

@@ -1,6 +1,6 @@
 //! The extension's Deployment: not root, nothing writable, no capabilities.
 
-use super::{APP, InstallSettings, NAME, PORT, labels, vault};
+use super::{APP, InstallSettings, NAME, PORT, egress, labels, vault};
 use serde_json::{Value, json};
 
 /// Seconds that a pod gets to thaw applications and put down its work.
@@ -42,8 +42,12 @@ fn pod(settings: &InstallSettings) -> Value {
         json!({"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}),
         json!({"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}),
     ];
-    environment.extend(vault::proxy(&settings.proxy));
     environment.extend(settings.vault.iter().flat_map(vault::environment));
+    environment.extend(egress::environment(&settings.proxy));
+    let mut mounts: Vec<Value> = settings.vault.iter().flat_map(|_| vault::mounts()).collect();
+    mounts.extend(egress::mount(&settings.proxy));
+    let mut volumes: Vec<Value> = settings.vault.iter().flat_map(vault::volumes).collect();
+    volumes.extend(egress::volume(&settings.proxy));
     json!({
         "serviceAccountName": NAME,
         "terminationGracePeriodSeconds": GRACE,
@@ -56,7 +60,7 @@ fn pod(settings: &InstallSettings) -> Value {
             "fsGroup": 65532,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "volumes": settings.vault.as_ref().map_or_else(|| json!([]), vault::volumes),
+        "volumes": volumes,
         "containers": [{
             "name": "extension",
             "image": settings.image,
@@ -68,7 +72,7 @@ fn pod(settings: &InstallSettings) -> Value {
                 format!("--listen=0.0.0.0:{PORT}"),
             ],
             "env": environment,
-            "volumeMounts": settings.vault.as_ref().map_or_else(|| json!([]), |_| vault::mounts()),
+            "volumeMounts": mounts,
             "ports": [{"name": "health", "containerPort": PORT}],
             "resources": {
                 "requests": {"cpu": settings.resources.requests_cpu, "memory": settings.resources.requests_memory},

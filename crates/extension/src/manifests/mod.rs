@@ -1,6 +1,7 @@
 //! The manifests of an installation, as pure functions of its settings.
 
 mod deployment;
+mod egress;
 mod location;
 mod namespaces;
 mod package;
@@ -8,6 +9,7 @@ mod rbac;
 mod settings;
 mod vault;
 
+pub use egress::{PROXY, PROXY_AUTHORITIES};
 pub use location::{location_config_map, repository_secret};
 pub use package::{DEFAULT_NAMESPACE, TYPE, package};
 pub use rbac::{Explained, Scope, explained_rules, policy_rules};
@@ -37,6 +39,7 @@ pub fn render(settings: &InstallSettings) -> Result<Vec<Value>, serde_json::Erro
         documents.push(location_config_map(location, &settings.namespace)?);
     }
     documents.extend(settings.vault.as_ref().map(|link| vault::authorities(settings, link)));
+    documents.extend(egress::authorities(settings));
     documents.push(deployment::deployment(settings));
     Ok(documents)
 }

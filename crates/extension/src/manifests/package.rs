@@ -3,7 +3,7 @@
 //! The manifests are rendered once with marks instead of settings, and the marks become places: there is one
 //! description of an installation, and not two. Reference: `docs/formats/extension-package.md`.
 
-use super::{INSTALLER, InstallSettings, NAME, ProxySettings, ResourceSettings, VaultLink, labels, render};
+use super::{INSTALLER, InstallSettings, NAME, ResourceSettings, VaultLink, egress, labels, render};
 use crate::locations::{
     ALLOW_UNRELATED, CREDENTIAL_SECRET, DEFAULT, LABEL, LocationRecord, REPOSITORY_KEY_SOURCE,
     REPOSITORY_SECRET, Role,
@@ -31,14 +31,21 @@ pub fn package(version: &str, image: &str) -> Result<Value, serde_json::Error> {
         let name = document.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
         let restores = name == format!("{NAME}-restore");
         let resource = plural(document.get("kind").and_then(Value::as_str).unwrap_or_default());
-        let mut entry = json!({"resource": resource, "object": lifted(document)});
+        let mut object = lifted(document);
+        if resource == "deployments" {
+            egress::into_package(&mut object);
+        }
+        let mut entry = json!({"resource": resource, "object": object});
         if let (true, Some(entry)) = (restores, entry.as_object_mut()) {
             entry.insert("when".to_owned(), json!({"equals": {"setting": "restore.enabled", "value": true}}));
         }
         objects.push(entry);
     }
-    // Before the Deployment: the extension shall find its location complete.
-    objects.insert(objects.len().saturating_sub(1), location());
+    // Before the Deployment: the extension shall find its location and its way out complete.
+    let deployment = objects.pop();
+    objects.push(location());
+    objects.extend(egress::packaged());
+    objects.extend(deployment);
     Ok(json!({
         "formatVersion": 1,
         "type": TYPE,
@@ -85,7 +92,6 @@ fn marked(image: &str) -> InstallSettings {
             authorities: agent("vaultAuthorities"),
             audience: agent("audience"),
         }),
-        proxy: ProxySettings { https: Some(setting("proxy.https")), except: Some(setting("proxy.except")) },
         ..InstallSettings::new(&agent("namespace"), image)
     }
 }
@@ -97,9 +103,7 @@ fn lifted(node: Value) -> Value {
         Value::Number(number) if number.as_u64() == Some(REPLICAS.into()) => json!({"$setting": "replicas"}),
         Value::Array(items) => Value::Array(items.into_iter().map(lifted).collect()),
         Value::Object(fields) => {
-            let fields: Map<String, Value> =
-                fields.into_iter().map(|(key, value)| (key, lifted(value))).collect();
-            variable(fields)
+            fields.into_iter().map(|(key, value)| (key, lifted(value))).collect::<Map<_, _>>().into()
         }
         other => other,
     }
@@ -122,15 +126,6 @@ fn place(text: &str) -> Value {
             parts.extend(last);
             json!({"$concat": parts})
         }
-    }
-}
-
-/// A variable whose value is a setting without a default is there only when the setting is.
-fn variable(fields: Map<String, Value>) -> Value {
-    let key = fields.get("value").and_then(|value| value.get("$setting")).and_then(Value::as_str);
-    match key.filter(|key| fields.contains_key("name") && key.starts_with("proxy.")) {
-        Some(key) => json!({"$if": {"set": key}, "then": fields}),
-        None => Value::Object(fields),
     }
 }
 
@@ -185,8 +180,9 @@ fn settings() -> Value {
         "resources.limits.memory": {"type": "quantity", "default": defaults.limits_memory},
         "replicas": {"type": "integer", "default": 1, "minimum": 1, "maximum": 10},
         "restore.enabled": {"type": "boolean", "default": true},
-        "proxy.https": {"type": "string", "maxLength": 2048},
-        "proxy.except": {"type": "string", "maxLength": 2048},
+        (egress::HTTPS_SETTING): {"type": "string", "maxLength": 2048},
+        (egress::EXCEPT_SETTING): {"type": "string", "maxLength": 4096},
+        (egress::AUTHORITIES_SETTING): {"type": "string"},
         // The clients of the original send these two; the vault knows both by itself.
         "credentials.tenantId": {"type": "string", "maxLength": 64},
         "credentials.clientId": {"type": "string", "maxLength": 64},

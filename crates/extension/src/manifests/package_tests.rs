@@ -1,6 +1,12 @@
-use super::*;
+use super::{
+    super::egress::{PROXY, PROXY_AUTHORITIES},
+    *,
+};
 use packages::{Package, Values, judge, limits, render as fill};
 use std::collections::BTreeMap;
+
+const AUTHORITY: &str = "-----BEGIN CERTIFICATE-----\ny\n-----END CERTIFICATE-----";
+const INSIDE: &str = ".svc,.cluster.local,$(KUBERNETES_SERVICE_HOST)";
 
 fn read() -> Package {
     let text = package("0.1.0", "registry.example/cofferdam:0.1.0").unwrap().to_string();
@@ -9,6 +15,11 @@ fn read() -> Package {
 }
 
 fn rendered(given: &[(&str, &str)]) -> Vec<Value> {
+    rendered_by(given, &[])
+}
+
+/// With more that the agent knows.
+fn rendered_by(given: &[(&str, &str)], known: &[(&'static str, &str)]) -> Vec<Value> {
     let package = read();
     let open: BTreeMap<String, Value> =
         given.iter().map(|(key, value)| ((*key).to_owned(), Value::from(*value))).collect();
@@ -22,7 +33,7 @@ fn rendered(given: &[(&str, &str)]) -> Vec<Value> {
         ("clientId", "client"),
         ("audience", "api://AzureADTokenExchange"),
     ];
-    let agent = agent.into_iter().map(|(key, value)| (key, value.to_owned())).collect();
+    let agent = agent.iter().chain(known).map(|(key, value)| (*key, (*value).to_owned())).collect();
     fill(&package, &Values { settings: judged.values, agent })
         .unwrap()
         .into_iter()
@@ -62,7 +73,7 @@ fn by_name(documents: Vec<Value>) -> BTreeMap<String, Value> {
 
 #[test]
 fn the_package_renders_what_install_renders() {
-    let wishes: [&[(&str, &str)]; 3] = [
+    let wishes: [&[(&str, &str)]; 4] = [
         &[],
         &[
             ("cpuLimit", "2"),
@@ -71,6 +82,7 @@ fn the_package_renders_what_install_renders() {
             ("proxy.except", "10.0.0.0/8"),
         ],
         &[("restore.enabled", "false")],
+        &[("proxy.https", "https://proxy:3129"), ("proxy.authorities", AUTHORITY)],
     ];
 
     for wish in wishes {
@@ -102,4 +114,63 @@ fn a_location_by_the_original_keys_is_one_that_the_extension_reads() {
     assert_eq!(record.settings.bucket, "backups");
     assert_eq!(map["data"]["repositoryKey"], "vault");
     assert!(!rendered(&[]).iter().any(|document| document.to_string().contains("location-default")));
+}
+
+/// A variable of the extension's container, as the Deployment has it.
+fn variable(documents: &[Value], name: &str) -> Option<Value> {
+    let deployment = documents.iter().find(|one| one["kind"] == "Deployment").unwrap();
+    let all = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
+    all.iter().find(|one| one["name"] == name).cloned()
+}
+
+#[test]
+fn the_proxy_that_the_agent_knows_stands_in_a_secret_alone_and_is_taken_without_a_word() {
+    let url = "https://me:word@proxy:3129";
+    let known = [
+        ("httpsProxy", url),
+        ("noProxy", "10.0.0.0/8,.svc"),
+        ("proxyAuthorities", AUTHORITY),
+        ("proxySince", "2026-01-01T00:00:00Z"),
+    ];
+
+    let documents = rendered_by(&[], &known);
+
+    let holders: Vec<&Value> = documents.iter().filter(|one| one.to_string().contains("word")).collect();
+    let [secret] = &holders[..] else { panic!("{holders:?}") };
+    assert_eq!((&secret["kind"], &secret["metadata"]["name"]), (&json!("Secret"), &json!(PROXY)));
+    assert_eq!(secret["stringData"], json!({"HTTPS_PROXY": url}));
+    let reference = json!({"secretKeyRef": {"name": PROXY, "key": "HTTPS_PROXY"}});
+    assert_eq!(variable(&documents, "HTTPS_PROXY").unwrap()["valueFrom"], reference);
+    assert_eq!(variable(&documents, "NO_PROXY").unwrap()["value"], "10.0.0.0/8,.svc");
+    let deployment = documents.last().unwrap();
+    serde_json::from_value::<k8s_openapi::api::apps::v1::Deployment>(deployment.clone()).unwrap();
+    let since = &deployment["spec"]["template"]["metadata"]["annotations"]["cofferdam.io/proxy-since"];
+    assert_eq!(since, "2026-01-01T00:00:00Z");
+    let file = variable(&documents, "COFFERDAM_PROXY_CA").unwrap();
+    let pod = &deployment["spec"]["template"]["spec"];
+    let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
+    let mount = mounts.iter().find(|one| one["name"] == "proxy-authorities").unwrap();
+    assert!(file["value"].as_str().unwrap().starts_with(mount["mountPath"].as_str().unwrap()));
+    let map = by_name(documents.clone());
+    let map = map.get(&format!("ConfigMap backups/{PROXY_AUTHORITIES}")).unwrap();
+    assert_eq!(map["data"]["ca.crt"], format!("{AUTHORITY}\n"));
+}
+
+#[test]
+fn settings_go_before_what_the_agent_knows_each_for_itself_and_the_inside_is_never_left_out() {
+    let known = [("httpsProxy", "http://of-agent:1"), ("noProxy", "a.corp,.svc")];
+
+    let other = rendered_by(&[("proxy.https", "http://own:2")], &known);
+    let direct = rendered_by(&[("proxy.except", "*,0.0.0.0/0,::/0")], &known);
+    let alone = rendered(&[("proxy.https", "http://own:2")]);
+    let none = rendered(&[]);
+
+    assert_eq!(variable(&other, "HTTPS_PROXY").unwrap()["value"], "http://own:2");
+    assert_eq!(variable(&other, "NO_PROXY").unwrap()["value"], "a.corp,.svc");
+    assert_eq!(variable(&direct, "NO_PROXY").unwrap()["value"], format!("*,0.0.0.0/0,::/0,{INSIDE}"));
+    assert_eq!(variable(&alone, "NO_PROXY").unwrap()["value"], INSIDE);
+    for name in ["HTTPS_PROXY", "NO_PROXY", "COFFERDAM_PROXY_CA"] {
+        assert_eq!(variable(&none, name), None, "{name}");
+    }
+    assert!(!none.iter().any(|one| one["kind"] == "Secret"));
 }

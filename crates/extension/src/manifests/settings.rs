@@ -1,5 +1,6 @@
 //! Settings of an installation by the names of the original, its short forms, and a few of ours.
 
+use super::egress;
 use crate::grants::is_address;
 use crate::locations::{
     ALLOW_UNRELATED, CREDENTIAL_SECRET, DEFAULT, LocationRecord, REPOSITORY_KEY_SOURCE, REPOSITORY_SECRET,
@@ -57,8 +58,10 @@ pub const AUDIENCE: &str = "api://AzureADTokenExchange";
 pub struct ProxySettings {
     /// `HTTPS_PROXY`.
     pub https: Option<String>,
-    /// `NO_PROXY`.
+    /// `NO_PROXY`, beside what is inside the cluster.
     pub except: Option<String>,
+    /// The authorities of a proxy that is itself reached over TLS, PEM; they count for the proxy alone.
+    pub authorities: Option<String>,
 }
 
 /// CPU and memory, as Kubernetes quantities.
@@ -128,8 +131,12 @@ impl InstallSettings {
                     Ok(replicas) if (1..=10).contains(&replicas) => self.replicas = replicas,
                     _ => problems.push(format!("setting {key}: {value:?} is not a number from 1 to 10")),
                 },
-                "proxy.https" => self.proxy.https = Some(value.clone()),
-                "proxy.except" => self.proxy.except = Some(value.clone()),
+                egress::HTTPS_SETTING => self.proxy.https = Some(value.clone()),
+                egress::EXCEPT_SETTING => self.proxy.except = Some(value.clone()),
+                egress::AUTHORITIES_SETTING if !value.contains("-----BEGIN CERTIFICATE-----") => {
+                    problems.push(format!("setting {key} holds no certificate (PEM)"));
+                }
+                egress::AUTHORITIES_SETTING => self.proxy.authorities = Some(value.clone()),
                 "vault.url" | "vault.tenantId" | "vault.clientId" | "vault.authorities"
                 | "vault.audience" => drop(vault.insert(key.to_owned(), value.trim().to_owned())),
                 CREDENTIAL_SECRET | REPOSITORY_SECRET | REPOSITORY_KEY_SOURCE | ALLOW_UNRELATED => {

@@ -1,7 +1,7 @@
 //! What an extension with a vault gets beside the rest: the vault's authorities, a projected token, variables. It gets
 //! no right for it.
 
-use super::{InstallSettings, ProxySettings, VaultLink, labels};
+use super::{InstallSettings, VaultLink, labels};
 use crate::grants::{AUTHORITIES_VARIABLE, TOKEN_FILE_VARIABLE, URL_VARIABLE};
 use serde_json::{Value, json};
 
@@ -36,26 +36,18 @@ pub(super) fn environment(vault: &VaultLink) -> Vec<Value> {
     values.into_iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
 }
 
-pub(super) fn proxy(proxy: &ProxySettings) -> Vec<Value> {
-    let values = [("HTTPS_PROXY", &proxy.https), ("NO_PROXY", &proxy.except)];
-    values
-        .into_iter()
-        .filter_map(|(name, value)| Some(json!({"name": name, "value": value.as_ref()?})))
-        .collect()
+pub(super) fn mounts() -> [Value; 2] {
+    [
+        json!({"name": "vault-authorities", "mountPath": AUTHORITIES_PATH, "readOnly": true}),
+        json!({"name": "identity-token", "mountPath": TOKEN_PATH, "readOnly": true}),
+    ]
 }
 
-pub(super) fn mounts() -> Value {
-    json!([
-        {"name": "vault-authorities", "mountPath": AUTHORITIES_PATH, "readOnly": true},
-        {"name": "identity-token", "mountPath": TOKEN_PATH, "readOnly": true},
-    ])
-}
-
-pub(super) fn volumes(vault: &VaultLink) -> Value {
-    json!([
-        {"name": "vault-authorities", "configMap": {"name": AUTHORITIES}},
-        {"name": "identity-token", "projected": {"defaultMode": 0o440, "sources": [{"serviceAccountToken": {
+pub(super) fn volumes(vault: &VaultLink) -> [Value; 2] {
+    [
+        json!({"name": "vault-authorities", "configMap": {"name": AUTHORITIES}}),
+        json!({"name": "identity-token", "projected": {"defaultMode": 0o440, "sources": [{"serviceAccountToken": {
             "path": TOKEN_FILE, "audience": vault.audience, "expirationSeconds": TOKEN_LIFE,
-        }}]}},
-    ])
+        }}]}}),
+    ]
 }

@@ -1,12 +1,13 @@
 //! A vault, a store and an API server on loopback ports, and an extension's locations in front of them.
 
+#![allow(dead_code, unused_imports)] // each test binary uses its part
+
 mod blobs;
 mod cluster;
-mod proxy;
+pub mod proxy;
 mod vault;
 
 pub use cluster::{FakeCluster, location_map};
-pub use proxy::FakeProxy;
 pub use vault::{FakeVault, Say};
 
 use extension::{

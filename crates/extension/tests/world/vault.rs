@@ -226,7 +226,8 @@ fn json_answer(status: u16, body: &Value) -> Response {
         .unwrap()
 }
 
-fn certificate() -> (rustls::ServerConfig, String) {
+/// A certificate of an authority of its own, and that authority.
+pub fn certificate() -> (rustls::ServerConfig, String) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     let key = KeyPair::generate().unwrap();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const GRACE: u32 = 15;
 
 pub(super) fn deployment(settings: &GatewaySettings) -> Value {
-    shape::deployment(NAME, &settings.namespace, &pod(settings))
+    shape::deployment(NAME, &settings.namespace, settings.connection.as_deref(), &pod(settings))
 }
 
 fn pod(settings: &GatewaySettings) -> Value {

@@ -29,6 +29,8 @@ pub struct GatewaySettings {
     pub token: String,
     /// `HTTPS_PROXY` and `NO_PROXY`, where there is an egress proxy.
     pub proxy: Option<ProxySettings>,
+    /// The id of the connection that the manifest is for; with another one the pod starts anew.
+    pub connection: Option<String>,
     /// CPU and memory.
     pub resources: ResourceSettings,
 }
@@ -80,6 +82,7 @@ impl GatewaySettings {
             authorities: "cofferdam-vault-ca".to_owned(),
             token: "cofferdam-enrolment".to_owned(),
             proxy: None,
+            connection: None,
             resources: ResourceSettings::default(),
         }
     }

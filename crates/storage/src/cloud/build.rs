@@ -56,6 +56,11 @@ pub(crate) fn build(
     retries: Retries,
 ) -> Result<CloudStore, object_store::Error> {
     let fresh = Arc::new(Fresh::new(source, clock));
+    let endpoint = match &target {
+        CloudTarget::Azure { endpoint, .. } | CloudTarget::Aws { endpoint, .. } => endpoint.as_deref(),
+        CloudTarget::Gcp { .. } => None,
+    };
+    let connector = trust.connector(allows_http(endpoint), TIMEOUTS).map_err(bad_authorities)?;
     match target {
         CloudTarget::Azure { account, container, endpoint, only_tokens } => {
             let shown = endpoint.as_deref().map(|at| format!(" at {at}")).unwrap_or_default();
@@ -78,6 +83,9 @@ pub(crate) fn build(
                 .with_client_options(client_options(endpoint.as_deref(), trust)?);
             if let Some(endpoint) = endpoint {
                 builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
+            }
+            if let Some(connector) = connector {
+                builder = builder.with_http_connector(connector);
             }
             let store = CloudStore::new(builder.build()?, name, fresh);
             Ok(CloudStore { azure_delete: Some(Arc::new(azure_delete)), ..store })
@@ -102,15 +110,21 @@ pub(crate) fn build(
                     with_bucket(&endpoint, &bucket)
                 });
             }
+            if let Some(connector) = connector {
+                builder = builder.with_http_connector(connector);
+            }
             Ok(CloudStore::new(builder.build()?, name, fresh))
         }
         CloudTarget::Gcp { bucket } => {
             let name = format!("Google Cloud Storage bucket {bucket}");
-            let builder = GoogleCloudStorageBuilder::new()
+            let mut builder = GoogleCloudStorageBuilder::new()
                 .with_bucket_name(bucket)
                 .with_credentials(Arc::new(ForGcp::new(fresh.clone())))
                 .with_retry(retries.config())
                 .with_client_options(client_options(None, trust)?);
+            if let Some(connector) = connector {
+                builder = builder.with_http_connector(connector);
+            }
             Ok(CloudStore::new(builder.build()?, name, fresh))
         }
     }
@@ -147,11 +161,19 @@ fn bad_authorities(error: BadAuthorities) -> object_store::Error {
     object_store::Error::Generic { store: "HTTP", source: Box::new(error) }
 }
 
+/// For connecting, for each read, and for everything.
+const TIMEOUTS: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(600)];
+
+fn allows_http(endpoint: Option<&str>) -> bool {
+    endpoint.is_some_and(|at| at.starts_with("http://"))
+}
+
 fn client_options(endpoint: Option<&str>, trust: &Trust) -> Result<ClientOptions, object_store::Error> {
+    let [connect, read, all] = TIMEOUTS;
     let options = ClientOptions::new()
-        .with_allow_http(endpoint.is_some_and(|at| at.starts_with("http://")))
-        .with_connect_timeout(Duration::from_secs(10))
-        .with_read_timeout(Duration::from_secs(60))
-        .with_timeout(Duration::from_secs(600));
+        .with_allow_http(allows_http(endpoint))
+        .with_connect_timeout(connect)
+        .with_read_timeout(read)
+        .with_timeout(all);
     trust.apply(options).map_err(bad_authorities)
 }

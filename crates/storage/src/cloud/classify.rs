@@ -1,6 +1,6 @@
 //! Turns what an object store said into a [`StoreError`]: kind, permanence, next step, and no secret.
 
-use crate::{StoreError, StoreErrorKind as Kind, credential::CredentialError};
+use crate::{ProxyTrouble, StoreError, StoreErrorKind as Kind, credential::CredentialError};
 use object_store::client::HttpError;
 use std::error::Error;
 
@@ -56,6 +56,11 @@ pub(super) fn no_credential(tried: &'static str, target: String, error: &Credent
 
 /// For a request that got no answer.
 pub(super) fn no_answer(tried: &'static str, target: String, error: &(dyn Error + 'static)) -> StoreError {
+    if let Some(proxy) = ProxyTrouble::of(error) {
+        return StoreError::new(tried, target, Kind::Unreachable, shorten(&proxy.cause))
+            .with_temporary(proxy.temporary)
+            .with_remedy(proxy.remedy);
+    }
     let cause = innermost(error);
     let found = StoreError::new(tried, target, Kind::Unreachable, shorten(&cause));
     if !is_untrusted(&cause) {

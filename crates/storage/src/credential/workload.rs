@@ -1,7 +1,7 @@
 //! Workload identity: a projected ServiceAccount token is exchanged for a short-lived store credential.
 
 use super::{Credential, CredentialError, CredentialSource, CredentialValue};
-use crate::error::AZURE_IDENTITY;
+use crate::{ProxyTrouble, behind_proxy, error::AZURE_IDENTITY};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -205,15 +205,18 @@ impl CredentialSource for AwsWebIdentity {
 struct Failure {
     cause: String,
     temporary: bool,
+    /// What helps, where it is not what helps with any other failure.
+    remedy: Option<&'static str>,
 }
 
 impl Failure {
     fn permanent(cause: impl Into<String>) -> Self {
-        Self { cause: cause.into(), temporary: false }
+        Self { cause: cause.into(), temporary: false, remedy: None }
     }
 
     fn into_error(self, source_name: String, remedy: &str) -> CredentialError {
-        let remedy = if crate::cloud::is_untrusted(&self.cause) { AUTHORITY_REMEDY } else { remedy };
+        let usual = if crate::cloud::is_untrusted(&self.cause) { AUTHORITY_REMEDY } else { remedy };
+        let remedy = self.remedy.unwrap_or(usual);
         CredentialError {
             source_name,
             cause: self.cause,
@@ -253,9 +256,17 @@ async fn exchange(http: &reqwest::Client, url: &str, form: &[(&str, &str)]) -> R
         .body(url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish())
         .send();
     let unreachable = |error: reqwest::Error| {
+        if let Some(proxy) = ProxyTrouble::of(&error) {
+            let cause = format!("{url} was not reached: {}", proxy.cause);
+            return Failure { cause, temporary: proxy.temporary, remedy: Some(proxy.remedy) };
+        }
         let cause = crate::cloud::innermost(&error);
         let temporary = !crate::cloud::is_untrusted(&cause);
-        Failure { cause: format!("{url} did not answer: {cause}"), temporary }
+        Failure {
+            cause: format!("{url} did not answer: {}", behind_proxy(url, cause)),
+            temporary,
+            remedy: None,
+        }
     };
     let mut response = send.await.map_err(unreachable)?;
     let status = response.status();
@@ -273,5 +284,6 @@ async fn exchange(http: &reqwest::Client, url: &str, form: &[(&str, &str)]) -> R
     Err(Failure {
         cause: format!("{url} answered {status}: {}", crate::cloud::service_words(&text)),
         temporary: status.is_server_error() || status.as_u16() == 429,
+        remedy: None,
     })
 }

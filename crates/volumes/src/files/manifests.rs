@@ -1,6 +1,6 @@
 //! The second volume, its claim and the Job, as manifests. Pure.
 
-use super::{Mover, MoverSecret};
+use super::{Mover, MoverSecret, SECRET_DIRECTORY};
 use crate::labels;
 use k8s_openapi::{ByteString, api::core::v1::Toleration};
 use protection::{
@@ -14,8 +14,6 @@ use std::collections::BTreeMap;
 pub(super) const MOUNT: &str = "/volume";
 /// Where a raw block volume appears.
 pub(super) const DEVICE: &str = "/dev/volume";
-/// Where the Secret appears.
-const SECRET: &str = "/etc/cofferdam/mover";
 /// Exit code of a mover that would fail again: the Job is not tried again.
 const LASTING: i32 = 5;
 /// Pods that may fail before the Job does.
@@ -160,13 +158,25 @@ pub(super) struct Work<'a> {
     pub deadline_seconds: u64,
 }
 
+/// The kubelet mounts the Secret before it makes the container: what is in it then is there for the variables too.
+fn environment(mover: &Mover, secret: &str) -> Vec<Value> {
+    let plain = mover.environment.iter().map(|(name, value)| json!({"name": name, "value": value}));
+    let from_secret = mover.secret_environment.iter().map(|(name, file)| {
+        json!({
+            "name": name,
+            "valueFrom": {"secretKeyRef": {"name": secret, "key": file, "optional": true}},
+        })
+    });
+    plain.chain(from_secret).collect()
+}
+
 pub(super) fn job(work: &Work<'_>) -> Value {
     let mover = work.mover;
     let mut arguments = mover.arguments.clone();
     let volume = if work.block { DEVICE } else { MOUNT };
-    arguments.extend(["--secret", SECRET, "--volume", volume].map(str::to_owned));
+    arguments.extend(["--secret", SECRET_DIRECTORY, "--volume", volume].map(str::to_owned));
     arguments.extend(work.more.iter().cloned());
-    let mut mounts = vec![json!({"name": "secret", "mountPath": SECRET, "readOnly": true})];
+    let mut mounts = vec![json!({"name": "secret", "mountPath": SECRET_DIRECTORY, "readOnly": true})];
     let mut volumes = vec![
         json!({
             "name": "volume",
@@ -181,7 +191,7 @@ pub(super) fn job(work: &Work<'_>) -> Value {
         "image": mover.image,
         "imagePullPolicy": "IfNotPresent",
         "args": arguments,
-        "env": mover.environment.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
+        "env": environment(mover, work.name),
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": mover.memory}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": security(work.writes),
@@ -351,7 +361,8 @@ mod tests {
             arguments: ["mover", "save"].map(Into::into).to_vec(),
             secret: crate::files::MoverSecret([("password".to_owned(), b"hunter2".to_vec())].into()),
             renewal: None,
-            environment: [("HTTPS_PROXY".to_owned(), "http://proxy:3128".to_owned())].into(),
+            environment: [("NO_PROXY".to_owned(), ".corp".to_owned())].into(),
+            secret_environment: [("HTTPS_PROXY".to_owned(), "password".to_owned())].into(),
             memory: "300Mi".into(),
         }
     }
@@ -420,6 +431,11 @@ mod tests {
         assert!(!format!("{:?}", mover()).contains("hunter2"));
         let secret: Secret = serde_json::from_value(secret).unwrap();
         assert_eq!(secret.data.unwrap()["password"].0, b"hunter2");
+        let variables = &job["spec"]["template"]["spec"]["containers"][0]["env"];
+        let reference =
+            json!({"secretKeyRef": {"name": request.name(), "key": "password", "optional": true}});
+        assert_eq!(variables[0], json!({"name": "NO_PROXY", "value": ".corp"}));
+        assert_eq!(variables[1], json!({"name": "HTTPS_PROXY", "valueFrom": reference}));
         assert_eq!(job["spec"]["template"]["spec"]["volumes"][1]["secret"]["secretName"], request.name());
     }
 

@@ -40,6 +40,8 @@ pub struct Mover {
     pub renewal: Option<Renewal>,
     /// Variables of the movers' environment, for example `HTTPS_PROXY`. Never a secret.
     pub environment: BTreeMap<String, String>,
+    /// Variables whose values are files of the Secret, by name; one whose file is not there is not set.
+    pub secret_environment: BTreeMap<String, String>,
     /// Memory limit, as a quantity.
     pub memory: String,
 }
@@ -70,6 +72,8 @@ pub trait SecretSource: Send + Sync + std::fmt::Debug {
     async fn secret(&self) -> Result<(MoverSecret, Duration), String>;
 }
 
+/// Where a mover finds the files of its [`MoverSecret`].
+pub const SECRET_DIRECTORY: &str = "/etc/cofferdam/mover";
 /// File of a [`MoverSecret`]: the location's settings, a JSON object.
 pub const SETTINGS_FILE: &str = "cofferdam-location.json";
 /// File of a [`MoverSecret`]: the repository's password.

@@ -13,8 +13,11 @@ use crate::{
     output::{self, Format},
     wait,
 };
+use agent::manifests::{NAMESPACE, PROXY};
 use arm::ResourceId;
 use clap::Args;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, api::DeleteParams};
 use management::Request;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -81,14 +84,12 @@ pub async fn run(args: ConnectArgs, session: &Session, cluster: &ClusterArgs) ->
         }
     };
     let (connection, manifest) = yielded;
-    if own.proxy.is_some() {
-        note!(
-            "extensions have settings of their own for the way out; the Backup Extension: proxy.https, proxy.except"
-        );
-    }
     match client {
         Some(client) => {
             apply::apply(&client, &manifest, |_| true).await?;
+            if own.proxy.is_none() {
+                forget_proxy(&client).await?;
+            }
             note!("applied {} objects; cluster {} connects now", manifest.len(), id.name());
             if args.wait {
                 return connected(session, &id).await;
@@ -98,6 +99,19 @@ pub async fn run(args: ConnectArgs, session: &Session, cluster: &ClusterArgs) ->
         None => print(session, connection, manifest)?,
     }
     Ok(Exit::Done)
+}
+
+/// The proxy of a connection before this one goes: its address may hold a password, and nothing refers to it any more.
+async fn forget_proxy(client: &Client) -> Result<(), Failure> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), NAMESPACE);
+    match secrets.delete(PROXY, &DeleteParams::default()).await {
+        Ok(_) => {
+            note!("the cluster is connected without a proxy; Secret {PROXY} of the one before is deleted")
+        }
+        Err(kube::Error::Api(status)) if status.code == 404 => {}
+        Err(error) => return Err(Failure::api(format!("delete Secret {PROXY}"), &error)),
+    }
+    Ok(())
 }
 
 /// A new connection, and the manifest for it. One that comes to nothing ends at once: its token lies around otherwise.

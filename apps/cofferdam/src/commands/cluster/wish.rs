@@ -25,7 +25,7 @@ pub struct WishArgs {
     /// Image of agent and gateway; the program's own when absent
     #[arg(long, value_name = "REFERENCE", requires = "trust")]
     image: Option<String>,
-    /// Proxy through which agent and gateway reach the vault, http://HOST:PORT or https://HOST:PORT
+    /// Proxy through which agent, gateway and extensions leave the cluster, http://HOST:PORT or https://HOST:PORT
     #[arg(long, value_name = "URL", conflicts_with = "https_proxy_file")]
     https_proxy: Option<String>,
     /// File with that URL, where it holds a name and a password
