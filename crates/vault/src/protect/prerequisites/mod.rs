@@ -3,11 +3,14 @@
 //! cluster through a `ValidateForBackup` that writes nothing into the store. What changed is committed together with the
 //! alert that tells it; what was seen is kept with the work and survives the vault's end.
 
-pub mod changes;
+mod changes;
+mod kept;
 pub mod own;
-pub mod row;
-pub mod turns;
+mod row;
+mod tell;
+mod turns;
 
+pub use kept::Kept;
 pub use row::{By, Row, Verdict, known};
 pub use turns::{Looks, Turns};
 
@@ -19,7 +22,6 @@ use super::{
     validate, vault,
 };
 use crate::{
-    alerts::{self, Event, Rule},
     api::{Loaded, extensions, instances::InstanceRecord, load},
     app::App,
     cluster_link::{ClusterRequest, LinkError},
@@ -27,11 +29,12 @@ use crate::{
     work::{Answered, Step},
 };
 use arm::ResourceId;
-use changes::{Standings, Told, carried, merged};
+use changes::carried;
 use identity::required::Purpose;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use kept::{Round, document, read};
+use std::sync::Arc;
+use tell::{ended, tell};
 
 /// The kind of this work.
 pub const KIND: &str = "prerequisites";
@@ -47,87 +50,6 @@ const LONGEST_WAIT: SignedDuration = SignedDuration::from_secs(60);
 const SILENT_ROUNDS: u32 = 2;
 /// Questions that could not be taken back, which are remembered.
 const MOST_LEFT: usize = 10;
-/// Checks whose failure is the same for every instance of a vault: one alert, at the vault.
-const OF_VAULT: [&str; 1] = ["P7"];
-
-/// What is kept of an instance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Kept {
-    /// When it is looked at next.
-    pub next: Timestamp,
-    /// When it was last looked at.
-    #[serde(default)]
-    pub looked_at: Option<Timestamp>,
-    /// When its cluster last answered.
-    #[serde(default)]
-    pub answered_at: Option<Timestamp>,
-    /// Why the cluster was not asked, or did not answer.
-    #[serde(default)]
-    pub why: Option<String>,
-    /// What the vault saw.
-    #[serde(default)]
-    pub vault: Vec<Row>,
-    /// What the cluster saw.
-    #[serde(default)]
-    pub cluster: Vec<Row>,
-    /// What failed lately.
-    #[serde(default)]
-    pub standings: Standings,
-    /// The question that is under way.
-    #[serde(default)]
-    round: Option<Round>,
-    /// Rounds in a row that the extension left unanswered.
-    #[serde(default)]
-    silent: u32,
-    /// Names of questions that could not be taken back.
-    #[serde(default)]
-    left: Vec<String>,
-}
-
-/// A question under way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Round {
-    name: String,
-    began: Timestamp,
-    #[serde(default)]
-    made_at: Option<Timestamp>,
-}
-
-impl Kept {
-    fn first(next: Timestamp) -> Self {
-        Self {
-            next,
-            looked_at: None,
-            answered_at: None,
-            why: None,
-            vault: Vec::new(),
-            cluster: Vec::new(),
-            standings: Standings::new(),
-            round: None,
-            silent: 0,
-            left: Vec::new(),
-        }
-    }
-
-    /// All checks, the worst first.
-    pub fn rows(&self, now: Timestamp) -> Vec<Row> {
-        let unasked = match (&self.why, self.answered_at) {
-            (Some(why), _) => why,
-            (None, Some(_)) => "The cluster's extension does not look at it.",
-            (None, None) => "The cluster has not been asked yet.",
-        };
-        merged(&self.vault, &self.cluster, unasked, self.looked_at.unwrap_or(now))
-    }
-
-    /// The cluster could not be asked, or did not answer.
-    fn unasked(&mut self, why: String, now: Timestamp) {
-        self.cluster = self.cluster.iter().map(|row| row.not_seen_again(&why, now)).collect();
-        self.why = Some(why);
-        self.round = None;
-    }
-}
 
 /// What is known of an instance; nothing where nobody has looked.
 pub async fn kept(store: &dyn Store, instance: &ResourceId) -> Result<Option<Kept>, StoreError> {
@@ -405,107 +327,6 @@ async fn finish(
     let changes = tell(app, instance, &mut kept, app.clock.now()).await?;
     let next = kept.next;
     put_off(kept, next, changes)
-}
-
-/// The alerts that follow from what was seen.
-async fn tell(
-    app: &App,
-    instance: &Loaded<InstanceRecord>,
-    kept: &mut Kept,
-    now: Timestamp,
-) -> Result<Vec<Change>, StoreError> {
-    let rows = kept.rows(now);
-    let mut changes = Vec::new();
-    for told in changes::look(&mut kept.standings, &rows, now) {
-        match told {
-            Told::Fails(row) => {
-                if let Some(event) = event(instance, &row) {
-                    changes.extend(alerts::fire(app, event, now).await?);
-                }
-            }
-            Told::Holds(id) => {
-                changes.extend(resolved(app, &instance.id, &id, "the prerequisite holds again", now).await?);
-            }
-        }
-    }
-    Ok(changes)
-}
-
-/// Nobody looks any more: what is open can be ended by nothing else.
-async fn ended(
-    app: &App,
-    instance: &ResourceId,
-    kept: &Kept,
-    now: Timestamp,
-) -> Result<Vec<Change>, StoreError> {
-    let mut changes = Vec::new();
-    for (id, standing) in &kept.standings {
-        if standing.open {
-            let why = "the instance is not backed up on schedule any more";
-            changes.extend(resolved(app, instance, id, why, now).await?);
-        }
-    }
-    Ok(changes)
-}
-
-async fn resolved(
-    app: &App,
-    instance: &ResourceId,
-    id: &str,
-    why: &str,
-    now: Timestamp,
-) -> Result<Vec<Change>, StoreError> {
-    match about(instance, id) {
-        Some(about) => alerts::resolve(app, Rule::PrerequisiteFailure, &about, why, now).await,
-        None => Ok(Vec::new()),
-    }
-}
-
-/// What the alert of a check is about.
-fn about(instance: &ResourceId, id: &str) -> Option<ResourceId> {
-    let whose = if OF_VAULT.contains(&id) { instance.parent()? } else { instance.clone() };
-    whose.child("prerequisites", id).ok()
-}
-
-fn event(instance: &Loaded<InstanceRecord>, row: &Row) -> Option<Event> {
-    let vault = instance.id.parent()?;
-    let written = &instance.document.instance;
-    let whose = match OF_VAULT.contains(&row.id.as_str()) {
-        true => format!("the vault '{}'", vault.name()),
-        false => format!("'{}'", written.friendly_name),
-    };
-    let description =
-        format!("Prerequisite {} of {whose} does not hold: {} {}", row.id, row.title, row.evidence);
-    let mut context = BTreeMap::from([
-        ("prerequisite".to_owned(), row.id.clone()),
-        ("prerequisiteTitle".to_owned(), row.title.clone()),
-        ("backupInstanceId".to_owned(), instance.id.to_string()),
-        ("backupInstanceFriendlyName".to_owned(), written.friendly_name.clone()),
-        ("dataSourceId".to_owned(), written.source.resource.to_string()),
-        ("errorMessage".to_owned(), row.evidence.clone()),
-    ]);
-    if let Some(code) = &row.code {
-        context.insert("errorCode".to_owned(), code.clone());
-    }
-    if !row.fixes.is_empty() {
-        context.insert("recommendedAction".to_owned(), row.fixes.join("\n"));
-    }
-    Some(Event {
-        rule: Rule::PrerequisiteFailure,
-        about: about(&instance.id, &row.id)?,
-        vault,
-        description,
-        context,
-    })
-}
-
-fn read(work: &Work) -> Result<Kept, StoreError> {
-    serde_json::from_value(work.document.clone())
-        .map_err(|error| StoreError::Damaged(format!("work {}: {error}", work.id)))
-}
-
-fn document(kept: &Kept) -> Result<serde_json::Value, StoreError> {
-    serde_json::to_value(kept).map_err(|error| StoreError::Damaged(error.to_string()))
 }
 
 fn put_off(kept: Kept, due_at: Timestamp, changes: Vec<Change>) -> Result<Step, StoreError> {
