@@ -76,6 +76,14 @@ pub struct AccountFacts {
     pub id: ResourceId,
     /// Its network rules let the Backup vault in, by name or as a trusted service.
     pub admits_vault: bool,
+    /// Where it is.
+    pub location: String,
+    /// `StorageV2` and the like.
+    pub kind: String,
+    /// `Standard_LRS` and the like.
+    pub sku: String,
+    /// The container of the extension's location, and whether it exists.
+    pub container: Option<(ResourceId, bool)>,
 }
 
 /// Gathers the facts for a backup of a cluster or a restore to it, with `source` from another one's location.
@@ -119,10 +127,19 @@ pub async fn gather(
         source_store: source.cloned(),
         ..Places::of(cluster.clone())
     };
+    let settings = extension.as_ref().map(|one| location_settings(&one.document.settings));
+    let container = match settings.and_then(|settings| container_of(&settings)) {
+        Some(id) => Some((id.clone(), store.resource(&id).await?.is_some())),
+        None => None,
+    };
     let account = match &places.store {
         Some(id) => load::<AccountRecord>(store, id).await?.map(|found| AccountFacts {
             admits_vault: found.document.network.admit(None, Some(&vault.id)),
             id: found.id,
+            location: found.document.location,
+            kind: found.document.kind,
+            sku: found.document.sku,
+            container,
         }),
         None => None,
     };
@@ -326,7 +343,8 @@ fn missing_role(facts: &Facts, role: &RoleFact) -> Option<Problem> {
     }
 }
 
-fn same_place(one: &str, other: &str) -> bool {
+/// Whether two regions are one, however they are written.
+pub fn same_place(one: &str, other: &str) -> bool {
     let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
     plain(one) == plain(other)
 }

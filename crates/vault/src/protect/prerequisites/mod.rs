@@ -336,3 +336,22 @@ fn put_off(kept: Kept, due_at: Timestamp, changes: Vec<Change>) -> Result<Step, 
 fn later(from: Timestamp, by: SignedDuration) -> Timestamp {
     from.checked_add(by).unwrap_or(from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_thousand_instances_are_looked_at_spread_over_the_five_minutes() {
+        let every = SignedDuration::from_mins(5);
+        let id = |n: usize| -> ResourceId { format!("/subscriptions/s/resourceGroups/{n}").parse().unwrap() };
+        let mut tens = [0_u32; 30];
+
+        for n in 0..5_000 {
+            let at = usize::try_from(shift(&id(n), every).as_secs() / 10).unwrap();
+            tens[at] += 1;
+        }
+
+        assert!(tens.iter().all(|number| (100..250).contains(number)), "looks in ten seconds: {tens:?}");
+    }
+}

@@ -2,7 +2,7 @@
 //! judgement as when it validates, ordered by the checks of the catalogue.
 
 use super::row::{By, Row, Verdict, known};
-use crate::protect::checks::{self, Facts};
+use crate::protect::checks::{self, AccountFacts, Facts};
 use arm::{ArmError, ResourceId, error::AdditionalInfo};
 use identity::required::Held;
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ const SNAPSHOT_GROUP: &str = "snapshot-group";
 const TWIN: &str = "twin";
 
 /// What the vault looks at, and what must hold where the catalogue has no words for it.
-const LOOKED_AT: [(&str, &str); 12] = [
+const LOOKED_AT: [(&str, &str); 13] = [
     ("P1", ""),
     ("P3", ""),
     ("P5", ""),
@@ -28,6 +28,7 @@ const LOOKED_AT: [(&str, &str); 12] = [
     ("P14", ""),
     ("P23", ""),
     ("P24", ""),
+    ("P25", ""),
     ("P32", ""),
     (CONNECTION, "The cluster is known to the vault and connected to it."),
     (SNAPSHOT_GROUP, "The resource group for snapshots is there."),
@@ -191,11 +192,37 @@ fn well(facts: &Facts, id: &str) -> (Verdict, String) {
             (Passed, format!("The roles that the identities need are assigned: {held}."))
         }
         "P24" => (Passed, format!("Vault and cluster are in {}.", record.location)),
+        "P25" => match &facts.account {
+            None => (NotApplicable, "The store is not an account of this vault.".to_owned()),
+            Some(account) => match wrong_account(account, &record.location) {
+                Some(wrong) => (Failed, wrong),
+                None => (Passed, format!("{} is {} in {}.", account.id, account.kind, account.location)),
+            },
+        },
         "P32" => (Passed, "No lock holds for the resource group of snapshots.".to_owned()),
         CONNECTION => (Passed, "The cluster is connected to the vault.".to_owned()),
         SNAPSHOT_GROUP => (Passed, "It is there.".to_owned()),
         _ => (NotObservable, "Nobody looked.".to_owned()),
     }
+}
+
+/// What of a storage account does not serve for backups of a cluster in this region, by the rules of the catalogue.
+fn wrong_account(account: &AccountFacts, region: &str) -> Option<String> {
+    let AccountFacts { id, location, kind, sku, container, .. } = account;
+    let mut wrong = Vec::new();
+    if !["StorageV2", "BlockBlobStorage"].contains(&kind.as_str()) {
+        wrong.push(format!("its kind is {kind}"));
+    }
+    if sku.starts_with("Premium") {
+        wrong.push(format!("its SKU is {sku}"));
+    }
+    if !checks::same_place(location, region) {
+        wrong.push(format!("it is in {location}, the cluster in {region}"));
+    }
+    if let Some((container, false)) = container {
+        wrong.push(format!("the container {container} does not exist"));
+    }
+    (!wrong.is_empty()).then(|| format!("{id}: {}.", wrong.join(", ")))
 }
 
 #[cfg(test)]
@@ -229,6 +256,45 @@ mod tests {
             }),
             ["P3", "P24"]
         );
+    }
+
+    #[test]
+    fn a_store_that_does_not_serve_or_does_not_trust_the_vault_warns() {
+        let account = |change: fn(&mut AccountFacts)| {
+            let id: ResourceId =
+                "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a"
+                    .parse()
+                    .unwrap();
+            let mut account = AccountFacts {
+                container: Some((id.clone(), true)),
+                id,
+                admits_vault: true,
+                location: "East US".into(),
+                kind: "StorageV2".into(),
+                sku: "Standard_LRS".into(),
+            };
+            change(&mut account);
+            Some(account)
+        };
+        let rows = |account| rows(&Facts { account, ..facts_of_a_test() }, Timestamp::UNIX_EPOCH);
+        let wrong = |account| -> Vec<String> {
+            let all = rows(account).into_iter().filter(|row| row.verdict == Verdict::Failed);
+            all.map(|row| format!("{} {}", row.id, row.blocks)).collect()
+        };
+
+        assert_eq!(wrong(account(|_| {})), Vec::<String>::new());
+        assert_eq!(wrong(account(|account| account.admits_vault = false)), ["P9 false"]);
+        assert_eq!(wrong(account(|account| account.location = "elsewhere".into())), ["P25 false"]);
+        assert_eq!(wrong(account(|account| account.sku = "Premium_LRS".into())), ["P25 false"]);
+        assert_eq!(
+            wrong(account(|account| {
+                if let Some((_, there)) = &mut account.container {
+                    *there = false;
+                }
+            })),
+            ["P25 false"]
+        );
+        assert!(rows(None).iter().all(|row| row.id != "P9" || row.verdict == Verdict::NotApplicable));
     }
 
     #[test]
