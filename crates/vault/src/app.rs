@@ -7,7 +7,7 @@ use crate::{
 };
 use crate::{
     api::extensions::Packages,
-    protect::{gone::Turns, hold::Holds, quotas::Quotas},
+    protect::{gone::Turns, hold::Holds, prerequisites, quotas::Quotas},
     self_backup,
     webhooks::Webhooks,
 };
@@ -79,6 +79,8 @@ pub struct App {
     pub webhooks: Webhooks,
     /// A cluster that was not heard of for longer than this is gone.
     pub gone_after: SignedDuration,
+    /// How often prerequisites are looked at again, and whose cluster is being asked.
+    pub prerequisites: prerequisites::Turns,
     /// Who of this replica works in which repository.
     pub turns: Turns,
     /// How many calls are worked on at a time.

@@ -4,10 +4,12 @@ use crate::tls::{self, header};
 use aws_lc_rs::hmac;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -16,6 +18,9 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub struct Receiver {
     settings: PathBuf,
     taken: mpsc::Receiver<Result<String, String>>,
+    /// Those about prerequisites, which come whenever the vault looks and not in the order of a story.
+    prerequisites: RefCell<Vec<String>>,
+    others: RefCell<VecDeque<String>>,
 }
 
 impl Receiver {
@@ -51,7 +56,7 @@ impl Receiver {
                 }
             }
         });
-        Self { settings, taken }
+        Self { settings, taken, prerequisites: RefCell::default(), others: RefCell::default() }
     }
 
     /// The file that names it to a vault.
@@ -59,12 +64,42 @@ impl Receiver {
         &self.settings
     }
 
-    /// The next message, as `Sev1 Backup Failure Fired`; panics when it is not signed, or none comes.
+    /// The next message that is not about prerequisites, as `Sev1 Backup Failure Fired`; panics when one is not signed, or
+    /// none comes.
     pub fn next(&self, limit: Duration) -> String {
-        match self.taken.recv_timeout(limit) {
-            Ok(Ok(told)) => told,
+        let until = Instant::now() + limit;
+        loop {
+            if let Some(told) = self.others.borrow_mut().pop_front() {
+                return told;
+            }
+            self.take(until, limit);
+        }
+    }
+
+    /// Waits for a message that a prerequisite does not hold any more (`Fired`), or holds again (`Resolved`), and takes it.
+    pub fn prerequisite(&self, id: &str, condition: &str, limit: Duration) {
+        let wanted = format!("Sev1 Prerequisite Failure {condition} {id}");
+        let until = Instant::now() + limit;
+        loop {
+            let found = self.prerequisites.borrow().iter().position(|told| *told == wanted);
+            if let Some(found) = found {
+                self.prerequisites.borrow_mut().remove(found);
+                return;
+            }
+            self.take(until, limit);
+        }
+    }
+
+    fn take(&self, until: Instant, limit: Duration) {
+        match self.taken.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(Ok(told)) if told.contains(" Prerequisite Failure ") => {
+                self.prerequisites.borrow_mut().push(told)
+            }
+            Ok(Ok(told)) => self.others.borrow_mut().push_back(told),
             Ok(Err(why)) => panic!("a message that cannot be taken: {why}"),
-            Err(RecvTimeoutError::Timeout) => panic!("no message within {limit:?}"),
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("no such message within {limit:?}; prerequisites: {:?}", self.prerequisites.borrow())
+            }
             Err(RecvTimeoutError::Disconnected) => panic!("the receiver has ended"),
         }
     }
@@ -88,7 +123,11 @@ fn take(secret: &str, head: &str, body: &[u8]) -> Result<String, String> {
     let message: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let essentials = &message["data"]["essentials"];
     let said = ["severity", "alertRule", "monitorCondition"].map(|name| essentials[name].as_str());
-    Ok(said.map(|text| text.unwrap_or("?")).join(" "))
+    let said = said.map(|text| text.unwrap_or("?")).join(" ");
+    Ok(match message["data"]["alertContext"]["prerequisite"].as_str() {
+        Some(id) => format!("{said} {id}"),
+        None => said,
+    })
 }
 
 #[cfg(test)]

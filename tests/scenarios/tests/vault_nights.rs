@@ -3,9 +3,10 @@
 use scenarios::{
     Cluster, LONG, Managed, NAMESPACE, Protected, Ran, Receiver, Vault, binary, run, wait_until,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// Where the clusters' pods reach the machine that the tests run on; apart from the addresses of other stories.
 const ADDRESS: &str = "10.213.0.2:8460";
@@ -23,6 +24,9 @@ fn a_lost_role_and_a_lost_key_are_told_at_once_and_all_goes_on_when_they_are_bac
         format!("{KEY}={}", key.display()),
         "--webhooks".to_owned(),
         receiver.settings().display().to_string(),
+        // So that the nights of this story are short, too.
+        "--prerequisites-every".to_owned(),
+        "20s".to_owned(),
     ];
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     let cluster = Managed::empty(Cluster::one());
@@ -121,11 +125,18 @@ fn without_its_role(it: &Protected, receiver: &Receiver) {
     let which = ["--assignee", &extension, "--role", ROLE, "--scope", &account];
     let role = |verb: &[&str]| it.person.line(&[&["role", "assignment"], verb, &which].concat());
 
+    let healthy = validated_by_hand(it, "healthy");
     role(&["delete", "--yes"]);
+    let taken = Instant::now();
+    receiver.prerequisite("P6", "Fired", LONG);
+    let missed = taken.elapsed();
+    let broken = validated_by_hand(it, "broken");
+    let table = it.cluster.0.kubectl(&["get", "validateforbackups", "-n", NAMESPACE, "by-hand-broken"]);
     let said = it.fails_to_back_up();
     let (fired, told) = (it.failures("Fired"), receiver.next(LONG));
     role(&["create"]);
     it.backs_up();
+    receiver.prerequisite("P6", "Resolved", LONG);
     let (open, over, ended) = (it.failures("Fired"), it.failures("Resolved"), receiver.next(LONG));
 
     for words in ["UserErrorExtensionMSIMissingPermissionsOnBackupStorageLocation", ROLE] {
@@ -133,7 +144,39 @@ fn without_its_role(it: &Protected, receiver: &Receiver) {
     }
     assert_eq!((fired.as_str(), told.as_str()), ("1", "Sev1 Backup Failure Fired"));
     assert_eq!((open.as_str(), over.as_str(), ended.as_str()), ("0", "2", "Sev1 Backup Failure Resolved"));
-    println!("the role was missed, told and given back");
+    assert!(missed < Duration::from_secs(5 * 60), "the role was missed after {missed:?}");
+    let code = "UserErrorExtensionMSIMissingPermissionsOnBackupStorageLocation";
+    let of = |status: &Value, id: &str| {
+        let checks = status["checks"].as_array().cloned().unwrap_or_default();
+        checks.into_iter().find(|check| check["id"] == id).unwrap_or_default()
+    };
+    assert_eq!(healthy["blocking"], 0, "{healthy:#}");
+    assert!(healthy["checks"].as_array().is_some_and(|checks| checks.len() >= 53), "{healthy:#}");
+    assert_eq!(of(&healthy, "P12")["result"], "Passed", "{healthy:#}");
+    assert_eq!(of(&healthy, "P22")["result"], "NotObservable", "a cluster sees no roles: {healthy:#}");
+    assert_eq!(
+        (&broken["phase"], &of(&broken, "location")["code"]),
+        (&json!("Failed"), &json!(code)),
+        "{broken:#}"
+    );
+    assert!(table.contains("SUMMARY") && table.contains("location"), "{table}");
+    println!("the role was missed after {missed:?}, told and given back\n{table}");
+}
+
+/// What a `ValidateForBackup` says that a person of the cluster applies; no vault is asked for anything but its key.
+fn validated_by_hand(it: &Protected, name: &str) -> Value {
+    let name = format!("by-hand-{name}");
+    let object = json!({"apiVersion": "clusterbackup.dataprotection.microsoft.com/v1alpha1", "kind": "ValidateForBackup",
+        "metadata": {"name": name, "namespace": NAMESPACE}, "spec": {"backup": {"includedNamespaces": ["shop"]}}});
+    it.cluster.0.apply(&object.to_string());
+    wait_until("the validation ends", LONG, || {
+        let kind = "validateforbackups.clusterbackup.dataprotection.microsoft.com";
+        let seen = it.cluster.0.get(&[kind, "-n", NAMESPACE, &name]).unwrap_or_default();
+        let status = seen["status"].clone();
+        let ended =
+            ["Completed", "CompletedWithWarnings", "Failed"].iter().any(|phase| status["phase"] == *phase);
+        if ended { Ok(status) } else { Err(seen.to_string()) }
+    })
 }
 
 /// The owner seals the repository with a key of their own, loses the key, and finds it again.

@@ -1,6 +1,6 @@
 //! The checks of the request itself: what a backup or a restore would refuse before it does anything.
 
-use super::Subject;
+use super::{Subject, report::shortened};
 use crate::{
     backup::{self, read_hooks},
     context::Context,
@@ -24,7 +24,7 @@ pub(super) async fn checks(
     let (opened, location) = location(context, subject, purpose).await;
     let mut checks = vec![location];
     match subject {
-        Subject::Backup(spec) => {
+        Subject::Backup(spec, _) => {
             let selection = backup::selection(spec, &context.config.namespace);
             if let Ok(selection) = &selection {
                 let taken = backup::taken_namespaces(&context.client, selection).await;
@@ -33,7 +33,7 @@ pub(super) async fn checks(
             checks.push(specification(selection.map(|_| understood())));
             let references = &spec.backup_hook_references;
             let read = read_hooks(&context.client, references).await;
-            checks.extend(hooks(references, read.map(|_| ())));
+            checks.extend(hooks("P51", references, read.map(|_| ())));
         }
         Subject::Restore(spec) => {
             checks.push(recovery_point(context, spec, opened.as_ref()).await);
@@ -41,7 +41,7 @@ pub(super) async fn checks(
             checks.push(specification(options.map(|_| understood())));
             let references = &spec.restore_hook_references;
             let read = request::read_hooks(&context.client, references).await;
-            checks.extend(hooks(references, read.map(|_| ())));
+            checks.extend(hooks("hooks", references, read.map(|_| ())));
         }
     }
     checks
@@ -54,7 +54,7 @@ async fn location(
 ) -> (Option<OpenLocation>, CheckReport) {
     let name = subject.location();
     let access = match subject {
-        Subject::Backup(_) => Access::Write,
+        Subject::Backup(..) => Access::Write,
         Subject::Restore(_) => Access::Read,
     };
     let title = format!("The storage location {name} can be used.");
@@ -108,38 +108,49 @@ fn understood() -> String {
 }
 
 /// Whether the hooks exist; nothing where none is named.
-fn hooks(references: &[NamespacedName], read: Result<(), StepError>) -> Option<CheckReport> {
+fn hooks(id: &str, references: &[NamespacedName], read: Result<(), StepError>) -> Option<CheckReport> {
     let names: Vec<String> =
         references.iter().map(|hook| format!("{}/{}", hook.namespace, hook.name)).collect();
     let seen = read.map(|()| format!("Found {}.", names.join(", ")));
-    (!names.is_empty()).then(|| check("hooks", "The hooks exist.".to_owned(), seen))
+    (!names.is_empty()).then(|| check(id, "The hooks exist.".to_owned(), seen))
 }
 
 /// A check that blocks: what was seen, or why it could not be.
 fn check(id: &str, title: String, seen: Result<String, StepError>) -> CheckReport {
     match seen {
-        Ok(evidence) => report(id, title, CheckResult::Passed, evidence, None),
+        Ok(evidence) => report(id, title, CheckResult::Passed, evidence),
         Err(StepError::Permanent(problem)) => {
             let Problem { code, message, recommended_action, .. } = problem;
-            let fix = Some(recommended_action.join(" ")).filter(|fix| !fix.is_empty());
-            report(id, title, CheckResult::Failed, format!("{code}: {message}"), fix)
+            let evidence = format!("{code}: {message}");
+            CheckReport {
+                code: Some(code),
+                fix: Some(recommended_action.join(" ")).filter(|fix| !fix.is_empty()),
+                recommended_action,
+                ..report(id, title, CheckResult::Failed, evidence)
+            }
         }
         Err(error) => not_seen(id, title, error.to_string()),
     }
 }
 
 fn not_seen(id: &str, title: String, why: String) -> CheckReport {
-    report(id, title, CheckResult::NotObservable, why, None)
+    report(id, title, CheckResult::NotObservable, why)
 }
 
-fn report(
-    id: &str,
-    title: String,
-    result: CheckResult,
-    evidence: String,
-    fix: Option<String>,
-) -> CheckReport {
-    CheckReport { id: id.to_owned(), title, severity: "Block".to_owned(), result, evidence, fix }
+fn report(id: &str, title: String, result: CheckResult, evidence: String) -> CheckReport {
+    CheckReport {
+        id: id.to_owned(),
+        title,
+        severity: "Block".to_owned(),
+        needed: true,
+        result,
+        code: None,
+        evidence: shortened(&evidence),
+        objects: Vec::new(),
+        total: 0,
+        fix: None,
+        recommended_action: Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod act;
 pub mod decide;
 mod observe;
+mod sum;
 
 use crate::{
     checks::Subject,
@@ -39,7 +40,7 @@ pub trait Validation:
 
 impl Validation for ValidateForBackup {
     fn subject(&self) -> Subject<'_> {
-        Subject::Backup(&self.spec.backup)
+        Subject::Backup(&self.spec.backup, self.spec.read_only)
     }
 
     fn status(&self) -> Option<&ValidateStatus> {

@@ -80,8 +80,10 @@ pub(super) async fn disks(client: &Client, volumes: Option<&[ClusterVolume]>) ->
         matches!(&volume.kind, VolumeKind::Csi(driver) if driver == "disk.csi.azure.com")
             && volume.handle.starts_with('/')
     };
-    let wanted: Vec<&ClusterVolume> = volumes.iter().filter(of_disk).take(MOST_DISKS).collect();
-    let read = futures::stream::iter(wanted).map(|volume| disk(client, volume)).buffered(AT_ONCE);
+    // All of them first: a closure inside of the stream could not be sent to another thread.
+    let wanted: Vec<_> =
+        volumes.iter().filter(of_disk).take(MOST_DISKS).map(|volume| disk(client, volume)).collect();
+    let read = futures::stream::iter(wanted).buffered(AT_ONCE);
     fact(read.try_collect().await)
 }
 

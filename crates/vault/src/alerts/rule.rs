@@ -46,9 +46,11 @@ pub enum Rule {
     ProtectionShortened,
     /// An instance is not backed up on schedule any more.
     BackupsStopped,
+    /// What backups of an instance need does not hold any more.
+    PrerequisiteFailure,
 }
 
-const ALL: [(Rule, &str); 12] = [
+const ALL: [(Rule, &str); 13] = [
     (Rule::BackupFailure, "Backup Failure"),
     (Rule::RestoreFailure, "Restore Failure"),
     (Rule::DeleteBackupData, "Delete Backup Data"),
@@ -61,6 +63,7 @@ const ALL: [(Rule, &str); 12] = [
     (Rule::PolicyShortened, "Modify Policy with Shorter Retention"),
     (Rule::ProtectionShortened, "Modify Protection with Shorter Retention"),
     (Rule::BackupsStopped, "Scheduled Backups Stopped"),
+    (Rule::PrerequisiteFailure, "Prerequisite Failure"),
 ];
 
 impl Rule {
@@ -74,14 +77,19 @@ impl Rule {
         matches!(self, Self::BackupFailure | Self::RestoreFailure)
     }
 
+    /// Whether something fails or will, and nobody took protection away.
+    fn is_failure(self) -> bool {
+        self.is_of_job() || self == Self::PrerequisiteFailure
+    }
+
     /// How grave it is.
     pub fn severity(self) -> Severity {
-        if self.is_of_job() { Severity::Sev1 } else { Severity::Sev0 }
+        if self.is_failure() { Severity::Sev1 } else { Severity::Sev0 }
     }
 
     /// How long nobody is told again that the same thing happened again.
     pub fn silence(self) -> SignedDuration {
-        SignedDuration::from_hours(if self.is_of_job() { 24 } else { 1 })
+        SignedDuration::from_hours(if self.is_failure() { 24 } else { 1 })
     }
 }
 
@@ -107,7 +115,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_rule_has_a_name_of_its_own_and_only_jobs_are_less_than_critical() {
+    fn every_rule_has_a_name_of_its_own_and_only_failures_are_less_than_critical() {
         let names: BTreeSet<&str> = ALL.iter().map(|(rule, _)| rule.name()).collect();
 
         assert_eq!(names.len(), ALL.len());

@@ -4,6 +4,7 @@ mod actions;
 mod alone;
 mod guard;
 mod life;
+mod prerequisites;
 mod record;
 mod restores;
 mod shown;
@@ -153,6 +154,14 @@ pub const OPERATIONS: &[Operation] = &[
         Needs::Action(instances!("validateRestore/action")),
         At::Above,
         |call| Box::pin(restores::plan(call)),
+    ),
+    row(
+        "BackupInstances_GetPrerequisites",
+        &Method::GET,
+        vault!("/backupInstances/{instance}/prerequisites"),
+        READ,
+        At::Above,
+        |call| Box::pin(prerequisites::get(call)),
     ),
     row(
         "DeletedBackupInstances_List",

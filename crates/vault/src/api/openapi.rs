@@ -186,6 +186,7 @@ fn answer(operation: &Operation) -> Value {
         }
         "Alerts_GetById" | "Alerts_ChangeState" => of("AlertResource"),
         "Alerts_GetAll" => list(of("AlertResource")),
+        "BackupInstances_GetPrerequisites" => of("PrerequisitesReportResource"),
         name if name.contains("_List") && operation.method == http::Method::GET => {
             list(json!({"type": "object"}))
         }
@@ -257,6 +258,7 @@ fn schemas() -> Map<String, Value> {
             "type": "object", "required": essentials,
             "properties": essentials.iter().map(|name| ((*name).to_owned(), text.clone())).collect::<Map<_, _>>()}}})),
     );
+    all.insert("PrerequisitesReportResource".to_owned(), base(prerequisites_report()));
     all.insert("ResourceGuardResource".to_owned(), tracked(json!({}), json!({"type": "object"})));
     all.insert(
         "ErrorResponse".to_owned(),
@@ -269,6 +271,39 @@ fn schemas() -> Map<String, Value> {
             "details": {"type": "array", "items": {"$ref": format!("{REFERENCE}Error")}}}}),
     );
     all
+}
+
+/// What is known of the prerequisites of an instance.
+fn prerequisites_report() -> Value {
+    let text = json!({"type": "string"});
+    let texts = json!({"type": "array", "items": text});
+    let time = json!({"type": "string", "format": "date-time", "nullable": true});
+    let maybe = json!({"type": "string", "nullable": true});
+    let number = json!({"type": "integer"});
+    let counts = ["checks", "blocking", "failed", "passed", "notObservable", "skipped", "notApplicable"];
+    let counts: Map<String, Value> = counts.iter().map(|name| ((*name).to_owned(), number.clone())).collect();
+    let check = json!({"type": "object",
+        "required": ["id", "title", "severity", "verdict", "evidence", "observedBy", "observedAt", "since"],
+        "properties": {
+            "id": text, "title": text, "reason": maybe, "scope": maybe,
+            "severity": {"type": "string", "enum": ["Block", "Warn"]},
+            "verdict": {"type": "string",
+                "enum": ["Failed", "NotObservable", "Skipped", "Passed", "NotApplicable"]},
+            "code": maybe,
+            "evidence": {"type": "object", "required": ["sentence"], "properties": {
+                "sentence": text, "objects": texts, "total": number}},
+            "recommendedAction": texts, "dependsOn": texts, "documentation": maybe,
+            "observedBy": {"type": "string", "enum": ["vault", "cluster"]},
+            "observedAt": time, "since": time, "alert": {"type": "boolean"}}});
+    json!({"type": "object", "required": ["objectType", "state", "summary", "checks"], "properties": {
+        "objectType": {"type": "string", "enum": ["PrerequisitesReport"]},
+        "backupInstanceId": text,
+        "state": {"type": "string", "enum": ["NotLookedAt", "Blocked", "Warned", "NotObserved", "Well"]},
+        "lookedAt": time, "nextLookAt": time, "clusterAnsweredAt": time,
+        "everySeconds": {"type": "integer", "nullable": true},
+        "clusterNotAskedBecause": maybe,
+        "summary": {"type": "object", "properties": counts},
+        "checks": {"type": "array", "items": check}}})
 }
 
 /// A schema with the `objectType` that the generator leaves out.

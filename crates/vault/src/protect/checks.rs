@@ -11,6 +11,7 @@ use crate::{
         instances::twin_problem,
         load,
         locks::{self, Lock},
+        storage::AccountRecord,
     },
     app::App,
     keys::setting,
@@ -20,6 +21,10 @@ use arm::ResourceId;
 use identity::required::{Held, Need, Places, Principals, Purpose, Whose, needs, ours, with_az};
 use protection::Problem;
 use std::collections::BTreeMap;
+
+/// The providers that are needed in the vault's subscription, and in the cluster's.
+const VAULT_PROVIDERS: &[&str] = &["Microsoft.DataProtection"];
+const CLUSTER_PROVIDERS: &[&str] = &["Microsoft.ContainerService", "Microsoft.KubernetesConfiguration"];
 
 /// What whoever links to a cluster must be allowed there.
 pub const READ_CLUSTER: &str = "Microsoft.ContainerService/managedClusters/read";
@@ -58,6 +63,27 @@ pub struct Facts {
     pub roles: Vec<RoleFact>,
     /// The policy, and another instance that protects the cluster by it already.
     pub twin: Option<(ResourceId, ResourceId)>,
+    /// Resource providers that are needed and not registered.
+    pub unregistered: Vec<String>,
+    /// The storage account of the extension's location, where it is one of this vault.
+    pub account: Option<AccountFacts>,
+}
+
+/// What is known of a storage account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountFacts {
+    /// Its id.
+    pub id: ResourceId,
+    /// Its network rules let the Backup vault in, by name or as a trusted service.
+    pub admits_vault: bool,
+    /// Where it is.
+    pub location: String,
+    /// `StorageV2` and the like.
+    pub kind: String,
+    /// `Standard_LRS` and the like.
+    pub sku: String,
+    /// The container of the extension's location, and whether it exists.
+    pub container: Option<(ResourceId, bool)>,
 }
 
 /// Gathers the facts for a backup of a cluster or a restore to it, with `source` from another one's location.
@@ -101,6 +127,23 @@ pub async fn gather(
         source_store: source.cloned(),
         ..Places::of(cluster.clone())
     };
+    let settings = extension.as_ref().map(|one| location_settings(&one.document.settings));
+    let container = match settings.and_then(|settings| container_of(&settings)) {
+        Some(id) => Some((id.clone(), store.resource(&id).await?.is_some())),
+        None => None,
+    };
+    let account = match &places.store {
+        Some(id) => load::<AccountRecord>(store, id).await?.map(|found| AccountFacts {
+            admits_vault: found.document.network.admit(None, Some(&vault.id)),
+            id: found.id,
+            location: found.document.location,
+            kind: found.document.kind,
+            sku: found.document.sku,
+            container,
+        }),
+        None => None,
+    };
+    let unregistered = unregistered(app, &vault.id, cluster).await?;
     let mut roles = Vec::new();
     // Whether the vault is let in is a fact of its own.
     for need in needs(purpose, &places, &principals).into_iter().filter(|need| !need.is_binding()) {
@@ -123,7 +166,25 @@ pub async fn gather(
         lock,
         roles,
         twin: None,
+        unregistered,
+        account,
     })
+}
+
+/// The providers that are needed where vault and cluster are, and are not registered there.
+async fn unregistered(
+    app: &App,
+    vault: &ResourceId,
+    cluster: &ResourceId,
+) -> Result<Vec<String>, StoreError> {
+    let mut missing = Vec::new();
+    for (of, namespaces) in [(vault, VAULT_PROVIDERS), (cluster, CLUSTER_PROVIDERS)] {
+        let Ok(subscription) = ResourceId::subscription(of.subscription_id()) else { continue };
+        let registered = app.store.registrations(&subscription).await?;
+        let not = namespaces.iter().filter(|name| !registered.contains(&name.to_lowercase()));
+        missing.extend(not.map(|name| (*name).to_owned()));
+    }
+    Ok(missing)
 }
 
 /// The storage account to which an extension writes, where the resource manager knows it.
@@ -173,6 +234,7 @@ pub fn judge(facts: &Facts) -> Vec<Problem> {
                 .fix("Use a vault in the cluster's region."),
         );
     }
+    wrong.extend(of_providers(&facts.unregistered));
     if let ClusterIdentity::ServicePrincipal { .. } = record.identity {
         let message = format!("The cluster '{}' uses a service principal.", cluster.name());
         wrong.push(Problem::error("UserErrorClusterServicePrincipalNotSupported", message).fix(format!(
@@ -217,6 +279,19 @@ pub fn judge(facts: &Facts) -> Vec<Problem> {
     }
     wrong.extend(facts.roles.iter().filter_map(|role| missing_role(facts, role)));
     wrong
+}
+
+fn of_providers(unregistered: &[String]) -> Option<Problem> {
+    if unregistered.is_empty() {
+        return None;
+    }
+    let message = format!("Resource providers are not registered: {}.", unregistered.join(", "));
+    let commands = ["az", "cofferdam"].map(|by| {
+        let each =
+            unregistered.iter().map(|name| format!("{by} provider register --namespace {name} --wait"));
+        each.collect::<Vec<_>>().join(" && ")
+    });
+    Some(commands.into_iter().fold(Problem::error("MissingSubscriptionRegistration", message), Problem::fix))
 }
 
 fn of_extension(cluster: &ResourceId, extension: &ExtensionRecord, has_identity: bool) -> Option<Problem> {
@@ -268,10 +343,14 @@ fn missing_role(facts: &Facts, role: &RoleFact) -> Option<Problem> {
     }
 }
 
-fn same_place(one: &str, other: &str) -> bool {
+/// Whether two regions are one, however they are written.
+pub fn same_place(one: &str, other: &str) -> bool {
     let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
     plain(one) == plain(other)
 }
+
+#[cfg(test)]
+pub(crate) use tests::healthy as facts_of_a_test;
 
 #[cfg(test)]
 mod tests {
@@ -290,7 +369,8 @@ mod tests {
         RoleFact { need: all[0].clone(), held }
     }
 
-    fn healthy() -> Facts {
+    /// All is as it should be.
+    pub(crate) fn healthy() -> Facts {
         let group = id("/subscriptions/s/resourceGroups/g");
         let cluster = group.with(clusters::KIND, "c").unwrap();
         let record = ClusterRecord {
@@ -337,6 +417,8 @@ mod tests {
             snapshot_group: Some((group, true)),
             lock: None,
             twin: None,
+            unregistered: Vec::new(),
+            account: None,
         }
     }
 
@@ -369,6 +451,10 @@ mod tests {
         assert_eq!(
             codes(|f| f.twin = Some((f.cluster.clone(), f.vault.clone()))),
             ["UserErrorBackupInstanceAlreadyExists"]
+        );
+        assert_eq!(
+            codes(|f| f.unregistered = vec!["Microsoft.DataProtection".into()]),
+            ["MissingSubscriptionRegistration"]
         );
         assert_eq!(
             codes(|f| f.roles = vec![reader(&f.cluster, Held::Missing)]),

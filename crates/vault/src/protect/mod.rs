@@ -11,6 +11,7 @@ pub mod hold;
 pub mod job;
 pub mod late;
 pub mod old_jobs;
+pub mod prerequisites;
 pub mod purge;
 pub mod quotas;
 pub mod reach;

@@ -2,7 +2,10 @@
 //! no slot begins two. Slots that were missed are made up for by one backup; a slot that comes while the backup of an
 //! earlier one is under way is skipped, and that backup's job says so. While it waits for its cluster, the slot waits too.
 
-use super::start::{self, Occasion};
+use super::{
+    prerequisites,
+    start::{self, Occasion},
+};
 use crate::{
     api::{
         Loaded, extensions,
@@ -47,7 +50,14 @@ pub fn work_id(instance: &ResourceId) -> String {
 
 /// One look at what is due.
 pub fn step<'c>(app: &'c Arc<App>, work: &'c Work) -> Answered<'c> {
-    Box::pin(one(app, work))
+    Box::pin(async move {
+        let mut step = one(app, work).await?;
+        // What is backed up on schedule is looked at between its slots, too.
+        if let Step::Later { changes, .. } = &mut step {
+            changes.extend(prerequisites::wanted(app, &work.target).await?);
+        }
+        Ok(step)
+    })
 }
 
 /// What is kept of a schedule.

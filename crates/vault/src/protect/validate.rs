@@ -6,6 +6,7 @@ use super::{
     custom_resource::{self, Status},
     decide::Seen,
     expire,
+    prerequisites::own,
     reach::{Reach, reach},
     schedule, vault,
 };
@@ -324,14 +325,21 @@ fn failed_checks(object: &Value) -> Vec<Problem> {
             // A check whose evidence begins with a documented code has it as its code.
             let evidence = text(check, "evidence");
             let code = evidence.split(':').next().filter(|word| word.starts_with("UserError"));
-            let problem =
-                Problem::error(code.unwrap_or(code::PREREQUISITE_NOT_MET), message).about(text(check, "id"));
-            match text(check, "fix") {
-                fix if fix.is_empty() => problem,
-                fix => problem.fix(fix),
-            }
+            let given = Some(text(check, "code")).filter(|code| !code.is_empty());
+            let code = given.as_deref().or(code).unwrap_or(code::PREREQUISITE_NOT_MET);
+            let problem = Problem::error(code, message).about(text(check, "id"));
+            fixes(check).into_iter().fold(problem, Problem::fix)
         })
         .collect()
+}
+
+/// Every way to mend it; an extension before this version says them in one text.
+fn fixes(check: &Value) -> Vec<String> {
+    let short = |text: &str| text.chars().take(1_000).collect::<String>();
+    let all = check.get("recommendedAction").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let all: Vec<String> = all.iter().filter_map(Value::as_str).take(10).map(short).collect();
+    let one = check.get("fix").and_then(Value::as_str).filter(|fix| all.is_empty() && !fix.is_empty());
+    all.into_iter().chain(one.map(short)).collect()
 }
 
 fn again(app: &App, work: &Work) -> Step {
@@ -404,7 +412,7 @@ fn refused(state: ProtectionState, next: ProtectionState) -> ProtectionState {
 
 /// The error of an operation: the first fault, and all of them in its details.
 pub fn error_of(problems: &[Problem]) -> Option<ArmError> {
-    let details: Vec<ArmError> = problems.iter().map(crate::api::instances::problem_error).collect();
+    let details: Vec<ArmError> = problems.iter().map(own::explained).collect();
     let first = details.first()?.clone();
     Some(ArmError { details, ..first })
 }

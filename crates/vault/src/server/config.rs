@@ -6,7 +6,7 @@ use crate::{
     forwarded::Network,
     links::ReplicaAddress,
     manifests::{ConnectManifests, NoManifests},
-    protect::quotas::Quotas,
+    protect::{prerequisites::Looks, quotas::Quotas},
     public_url::PublicUrl,
     seal::{CustomerKeys, KeySource},
     self_backup,
@@ -76,6 +76,8 @@ pub struct Config {
     pub webhooks: Vec<ReceiverSettings>,
     /// A cluster that was not heard of for longer than this is gone: the vault deletes its recovery points itself.
     pub cluster_gone_after: SignedDuration,
+    /// How often the prerequisites of protected instances are looked at again.
+    pub prerequisites: Looks,
     /// How it backs itself up; not at all when absent.
     pub self_backup: Option<self_backup::Settings>,
     /// Where metrics are served, without TLS and without a token; nowhere when absent.
@@ -111,6 +113,7 @@ impl Config {
             stores: Vec::new(),
             webhooks: Vec::new(),
             cluster_gone_after: CLUSTER_GONE_AFTER,
+            prerequisites: Looks::default(),
             self_backup: None,
             metrics: None,
         }

@@ -17,7 +17,7 @@ pub fn payload(name: &str, alert: &AlertRecord, condition: Condition) -> Value {
                 "monitorCondition": condition.text(),
                 "monitoringService": "Azure Backup",
                 "alertTargetIDs": [alert.vault],
-                "configurationItems": [alert.about.name()],
+                "configurationItems": [item(alert)],
                 "originAlertId": name,
                 "firedDateTime": alert.fired_at,
                 "resolvedDateTime": resolved,
@@ -29,4 +29,10 @@ pub fn payload(name: &str, alert: &AlertRecord, condition: Condition) -> Value {
             "customProperties": {"occurrences": alert.occurrences.to_string()},
         },
     })
+}
+
+/// What it is about, as people know it: of a prerequisite its instance.
+fn item(alert: &AlertRecord) -> String {
+    let of_instance = alert.about.parent().filter(|above| above.kind().is(crate::api::instances::KIND));
+    of_instance.as_ref().unwrap_or(&alert.about).name().to_owned()
 }

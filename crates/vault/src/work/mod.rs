@@ -53,6 +53,7 @@ const KINDS: Kinds = &[
     (protect::rekey::KIND, protect::rekey::step),
     (protect::validate::KIND, protect::validate::step),
     (protect::purge::KIND, protect::purge::step),
+    (protect::prerequisites::KIND, protect::prerequisites::step),
     (protect::sync::KIND, protect::sync::step),
     (data_plane::remove::KIND, data_plane::remove::step),
     (self_backup::work::KIND, self_backup::work::step),

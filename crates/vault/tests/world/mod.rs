@@ -24,7 +24,7 @@ use vault::{
     bootstrap::{Credential, add_principal},
     cluster_link::{ClusterLink, NoClusters},
     manifests::{ConnectManifests, ConnectSettings, NoManifests},
-    protect::quotas::Quotas,
+    protect::{prerequisites::Looks, quotas::Quotas},
     seal::{CustomerKeys, KeySource},
     self_backup::Settings,
     server::{Config, Limits, People, ServeError, Vault},
@@ -76,6 +76,8 @@ pub struct Choices {
     pub packages: Option<(Arc<dyn PackageSource>, Duration)>,
     /// The operator offers no packages: the vault has no manifests.
     pub no_manifests: bool,
+    /// How often prerequisites are looked at again; never unless said, so that no look meets a fault of another test.
+    pub looks: Option<Looks>,
 }
 
 impl Choices {
@@ -466,6 +468,7 @@ fn config(folder: &TempDir, limits: Limits, people: People, choices: &Choices) -
         database: choices.database.clone(),
         self_backup: choices.self_backup.clone(),
         webhooks: choices.webhooks.clone(),
+        prerequisites: choices.looks.unwrap_or(Looks { every: None, at_once: 1 }),
         agent_image: Some("registry.example/cofferdam:test".to_owned()),
         trusted_proxies: vec!["127.0.0.9/32".parse().unwrap()],
         packages: catalogue.unwrap_or_else(|| Catalogue { packages: vec![offer()] }),

@@ -34,6 +34,8 @@ pub struct FileSettings {
     pub backup_recipients: Option<Vec<PathBuf>>,
     pub schedule_spread: Option<u64>,
     pub cluster_gone_after: Option<String>,
+    pub prerequisites_every: Option<String>,
+    pub prerequisites_at_once: Option<std::num::NonZeroUsize>,
     pub packages: Option<PathBuf>,
     pub extension_upgrades: Option<String>,
     pub webhooks: Option<PathBuf>,

@@ -6,6 +6,7 @@ mod deleted;
 mod file;
 mod keys;
 mod left;
+mod looks;
 mod manage;
 pub mod packages;
 mod people;

@@ -5,6 +5,7 @@ use super::{
     credential::hand_over,
     file::{FileSettings, parsed},
     left::GoneAfter,
+    looks::LookArgs,
     packages::{Watched, Within},
     place::{Place, PlaceArgs},
     quotas::QuotaArgs,
@@ -105,6 +106,8 @@ pub struct ServeArgs {
     sign_in: SignInArgs,
     #[command(flatten)]
     quotas: QuotaArgs,
+    #[command(flatten)]
+    looks: LookArgs,
 }
 
 impl ServeArgs {
@@ -113,6 +116,7 @@ impl ServeArgs {
         let self_backup = self.backups.resolve(&mut file)?;
         let people = self.sign_in.resolve(&mut file)?;
         let quotas = self.quotas.resolve(&file)?;
+        let prerequisites = self.looks.resolve(&mut file)?;
         let FileSettings {
             listen,
             replica_address,
@@ -200,6 +204,7 @@ impl ServeArgs {
                 .cluster_gone_after
                 .or(parsed("cluster-gone-after", cluster_gone_after)?)
                 .map_or(defaults.cluster_gone_after, |after| after.0),
+            prerequisites,
             quotas,
             stores: specs,
             self_backup: Some(self_backup),

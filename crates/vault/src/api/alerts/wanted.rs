@@ -76,7 +76,11 @@ impl Wanted {
         let same = |wanted: &Option<String>, is: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(is))
         };
-        self.target.as_ref().is_none_or(|target| *target == alert.vault || *target == alert.about)
+        // A prerequisite is one of its instance.
+        let is_about = |target: &ResourceId| {
+            *target == alert.vault || *target == alert.about || alert.about.parent().as_ref() == Some(target)
+        };
+        self.target.as_ref().is_none_or(is_about)
             && same(&self.target_type, alert.vault.kind().as_str())
             && same(&self.group, alert.vault.resource_group().unwrap_or_default())
             && same(&self.service, "Azure Backup")

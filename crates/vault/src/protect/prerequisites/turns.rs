@@ -1,0 +1,81 @@
+//! How often prerequisites are looked at again, and how many clusters are asked at a time.
+
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+
+/// How long a cluster may take. What a replica began and another one ended is forgotten after that.
+pub const WITHIN: SignedDuration = SignedDuration::from_mins(2);
+
+/// What the operator chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looks {
+    /// How often each protected instance is looked at; never when absent.
+    pub every: Option<SignedDuration>,
+    /// How many clusters are asked at the same time, by each replica.
+    pub at_once: usize,
+}
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self { every: Some(SignedDuration::from_mins(5)), at_once: 64 }
+    }
+}
+
+/// Whose cluster is being asked.
+#[derive(Debug)]
+pub struct Turns {
+    looks: Looks,
+    under_way: Mutex<BTreeMap<String, Timestamp>>,
+}
+
+impl Turns {
+    /// Nobody's.
+    pub fn new(looks: Looks) -> Self {
+        Self { looks, under_way: Mutex::default() }
+    }
+
+    /// How often is looked.
+    pub fn every(&self) -> Option<SignedDuration> {
+        self.looks.every
+    }
+
+    /// Whether this one may ask its cluster now; asking again for what is under way is fine.
+    pub fn take(&self, id: &str, now: Timestamp) -> bool {
+        let mut under_way = self.under_way.lock();
+        under_way.retain(|_, began| now.duration_since(*began) < WITHIN);
+        if under_way.contains_key(id) {
+            return true;
+        }
+        let is_free = under_way.len() < self.looks.at_once;
+        if is_free {
+            under_way.insert(id.to_owned(), now);
+        }
+        is_free
+    }
+
+    /// It is done with its cluster.
+    pub fn give_back(&self, id: &str) {
+        self.under_way.lock().remove(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_are_asked_at_a_time_and_no_more_and_none_holds_its_turn_for_ever() {
+        let turns = Turns::new(Looks { at_once: 2, ..Looks::default() });
+        let now = Timestamp::UNIX_EPOCH;
+
+        let first: Vec<bool> = ["a", "b", "c", "a"].map(|id| turns.take(id, now)).into();
+        turns.give_back("a");
+        let second = turns.take("c", now);
+        let full = turns.take("d", now);
+        let after = turns.take("d", now + WITHIN);
+
+        assert_eq!(first, [true, true, false, true]);
+        assert_eq!((second, full, after), (true, false, true));
+    }
+}
