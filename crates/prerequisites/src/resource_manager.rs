@@ -81,9 +81,12 @@ pub struct ManagedCluster {
 }
 
 impl ManagedCluster {
+    /// Azure's own driver of disks in `storageProfile`.
+    pub const DISK_DRIVER: &str = "diskCSIDriver";
+
     /// The parts of its `storageProfile` that snapshots need and that are switched off.
     pub fn switched_off(&self) -> Vec<&'static str> {
-        let parts = [("diskCSIDriver", self.disk_driver), ("snapshotController", self.snapshot_controller)];
+        let parts = [(Self::DISK_DRIVER, self.disk_driver), ("snapshotController", self.snapshot_controller)];
         parts.into_iter().filter(|(_, on)| *on == Some(false)).map(|(name, _)| name).collect()
     }
 }

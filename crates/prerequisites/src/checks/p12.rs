@@ -2,7 +2,9 @@
 
 use super::{ALWAYS, some};
 use crate::verdict::{fails, fails_as, passed, unseen};
-use crate::{Check, Facts, Fix, Observed, Profile, Scope, Severity, SnapshotApi, Verdict, Weight};
+use crate::{
+    Check, Facts, Fix, ManagedCluster, Observed, Profile, Scope, Severity, SnapshotApi, Verdict, Weight,
+};
 
 const CRDS: &str = "kubectl kustomize https://github.com/kubernetes-csi/external-snapshotter/client/config/crd | kubectl create -f -";
 const NEEDED: [&str; 3] = ["volumesnapshots", "volumesnapshotcontents", "volumesnapshotclasses"];
@@ -32,7 +34,7 @@ pub(crate) static CHECK: Check = Check {
 fn judge(facts: &Facts, profile: Profile) -> Verdict {
     match &facts.snapshots {
         Observed::Seen(snapshots) => api(facts, snapshots, profile),
-        Observed::NotObservable(why) => switched_off(facts).unwrap_or_else(|| unseen(why)),
+        Observed::NotObservable(why) => switched_off(facts, profile).unwrap_or_else(|| unseen(why)),
     }
 }
 
@@ -60,7 +62,7 @@ fn api(facts: &Facts, snapshots: &SnapshotApi, profile: Profile) -> Verdict {
         .about(std::slice::from_ref(stopped))
         .fix(start(stopped));
     }
-    if let Some(off) = switched_off(facts) {
+    if let Some(off) = switched_off(facts, profile) {
         return off;
     }
     let says = facts.arm.seen().and_then(|arm| arm.cluster.seen()).and_then(|it| it.snapshot_controller);
@@ -81,10 +83,12 @@ fn start(deployment: &str) -> String {
     )
 }
 
-/// What the cluster's resource says against it.
-fn switched_off(facts: &Facts) -> Option<Verdict> {
+/// What the cluster's resource says against it. Azure's own driver of disks is one of many outside of AKS: whether the drivers
+/// that volumes use are there, P11 sees in the cluster.
+fn switched_off(facts: &Facts, profile: Profile) -> Option<Verdict> {
     let cluster = facts.arm.seen()?.cluster.seen()?;
-    let off: Vec<String> = cluster.switched_off().into_iter().map(str::to_owned).collect();
+    let counts = |part: &&str| profile == Profile::Aks || *part != ManagedCluster::DISK_DRIVER;
+    let off: Vec<String> = cluster.switched_off().into_iter().filter(counts).map(str::to_owned).collect();
     (!off.is_empty()).then(|| {
         fails(format!("the cluster's storageProfile has {} switched off", off.join(" and "))).about(&off)
     })

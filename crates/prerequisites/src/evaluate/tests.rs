@@ -698,6 +698,21 @@ const FIRST: &Check = &Check {
 };
 
 #[test]
+fn azures_own_driver_of_disks_is_missed_on_aks_only() {
+    let mut facts = healthy();
+    let Observed::Seen(snapshots) = &mut facts.snapshots else { unreachable!() };
+    snapshots.controller = None;
+    let Observed::Seen(arm) = &mut facts.arm else { unreachable!() };
+    let Observed::Seen(cluster) = &mut arm.cluster else { unreachable!() };
+    cluster.disk_driver = Some(false);
+
+    let elsewhere = outcome(&facts, Profile::Cofferdam, "P12");
+
+    assert!(matches!(elsewhere, Outcome::NotObservable { .. }), "{elsewhere:?}");
+    assert_eq!(outcome(&facts, Profile::Aks, "P12"), Outcome::Failed { severity: Severity::Block });
+}
+
+#[test]
 fn a_rule_that_breaks_or_never_ends_breaks_alone() {
     static SOUND: &Check = FIRST;
     let limit = std::time::Duration::from_millis(200);

@@ -119,8 +119,8 @@ mod tests {
         }
     }
 
-    /// A vault that answers with these, one after the other, and with the last one for ever; and how often it was asked.
-    async fn waited(answers: Vec<Result<(), Error>>) -> (Effective, usize) {
+    /// A vault that refuses with these, or does not, one after the other, and with the last one for ever; and how often it was asked.
+    async fn waited(answers: Vec<Option<Error>>) -> (Effective, usize) {
         let cluster =
             "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/c";
         let all = needs(
@@ -131,28 +131,28 @@ mod tests {
         let there: Vec<&Need> = all.iter().collect();
         let mut asked = 0;
         let ask = async || {
-            let answer = answers.get(asked).or(answers.last()).unwrap().clone();
+            let refused = answers.get(asked).or(answers.last()).unwrap().clone();
             asked += 1;
-            answer
+            refused.map_or(Ok(()), Err)
         };
         let effective = until_seen(ask, &there).await;
         (effective, asked)
     }
 
-    fn misses(code: &str) -> Result<(), Error> {
+    fn misses(code: &str) -> Error {
         let detail = ServiceError { code: code.to_owned(), ..ServiceError::default() };
-        Err(Error::Operation(ServiceError { details: vec![detail], ..ServiceError::default() }))
+        Error::Operation(ServiceError { details: vec![detail], ..ServiceError::default() })
     }
 
-    fn answers(status: u16) -> Result<(), Error> {
-        Err(Error::Service(ServiceError { status, ..ServiceError::default() }))
+    fn answers(status: u16) -> Error {
+        Error::Service(ServiceError { status, ..ServiceError::default() })
     }
 
     const UNSEEN: &str = "KubernetesBackupListExtensionsError";
 
     #[tokio::test(start_paused = true)]
     async fn a_vault_that_does_not_see_a_role_yet_is_asked_until_it_does() {
-        let later = vec![answers(403), misses(UNSEEN), misses(UNSEEN), Ok(())];
+        let later = vec![Some(answers(403)), Some(misses(UNSEEN)), Some(misses(UNSEEN)), None];
 
         let (effective, asked) = waited(later).await;
 
@@ -163,7 +163,7 @@ mod tests {
     async fn after_ten_minutes_the_waiting_ends_with_what_is_still_missed() {
         let began = tokio::time::Instant::now();
 
-        let (effective, asked) = waited(vec![misses(UNSEEN)]).await;
+        let (effective, asked) = waited(vec![Some(misses(UNSEEN))]).await;
 
         assert_eq!((effective, asked), (Effective::NotYet(vec!["R1"]), 121));
         assert_eq!(began.elapsed(), PATIENCE);
@@ -171,9 +171,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_waiting_cannot_mend_ends_it_at_once() {
-        let (otherwise, once) = waited(vec![misses("SomethingElse")]).await;
-        let (gone, one) = waited(vec![answers(404)]).await;
-        let (refused, often) = waited(vec![answers(403)]).await;
+        let (otherwise, once) = waited(vec![Some(misses("SomethingElse"))]).await;
+        let (gone, one) = waited(vec![Some(answers(404))]).await;
+        let (refused, often) = waited(vec![Some(answers(403))]).await;
 
         assert!(matches!(otherwise, Effective::Otherwise(_)) && once == 1, "{otherwise:?}");
         assert!(matches!(gone, Effective::NotAsked(_)) && one == 1, "{gone:?}");
