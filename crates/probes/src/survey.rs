@@ -6,6 +6,7 @@ use crate::{
     Subject, cluster, configured, counts, location, marks, mend, network, nodes, policies, rights, snapshots,
     target, velero, volumes, webhooks, workload,
 };
+use futures::future::BoxFuture;
 use kube::Client;
 use prerequisites::{Facts, Names, Observed, Tool};
 use std::future::Future;
@@ -189,9 +190,16 @@ async fn of_cluster(client: &Client, it: &Survey<'_>, clock: &dyn Clock) -> Fact
     }
 }
 
-/// Says that something was looked at.
-async fn told<T>(shown: impl FnOnce(), probe: impl Future<Output = T>) -> T {
-    let seen = probe.await;
-    shown();
-    seen
+/// Says that something was looked at. Each probe lies on the heap: all of them side by side are too large for the stack of a
+/// worker's thread, which is where the extension looks.
+fn told<'a, T>(
+    shown: impl FnOnce() + Send + 'a,
+    probe: impl Future<Output = T> + Send + 'a,
+) -> BoxFuture<'a, T> {
+    let probe = Box::pin(probe);
+    Box::pin(async move {
+        let seen = probe.await;
+        shown();
+        seen
+    })
 }

@@ -152,7 +152,7 @@ fn without_its_role(it: &Protected, receiver: &Receiver) {
     };
     assert_eq!(healthy["blocking"], 0, "{healthy:#}");
     assert!(healthy["checks"].as_array().is_some_and(|checks| checks.len() >= 53), "{healthy:#}");
-    assert_eq!(of(&healthy, "P12")["result"], "Passed", "{healthy:#}");
+    assert_eq!(of(&healthy, "P11")["result"], "Passed", "{healthy:#}");
     assert_eq!(of(&healthy, "P22")["result"], "NotObservable", "a cluster sees no roles: {healthy:#}");
     assert_eq!(
         (&broken["phase"], &of(&broken, "location")["code"]),
