@@ -34,7 +34,7 @@ fn checks(output: &Output) -> Vec<Value> {
 }
 
 fn nothing_passed(checks: &[Value]) {
-    assert_eq!(checks.len(), 53);
+    assert_eq!(checks.len(), 54);
     for check in checks {
         let result = check["result"].as_str().unwrap();
         assert!(["NotObservable", "NotApplicable"].contains(&result), "{check:#}");

@@ -1,6 +1,6 @@
 //! What the probes saw. Every fact says whether it was seen at all.
 
-use crate::ArmFacts;
+use crate::{ArmFacts, DeepCheck, Reached};
 use std::collections::BTreeMap;
 
 /// Something that was looked for.
@@ -71,6 +71,10 @@ pub struct Facts {
     pub tools: Observed<Vec<Tool>>,
     /// What a resource manager says.
     pub arm: Observed<ArmFacts>,
+    /// How far a probe inside of the cluster came with each endpoint; nothing when none was asked for.
+    pub egress: Observed<Option<Vec<Reached>>>,
+    /// What became of probe volumes; nothing when none were asked for.
+    pub deep: Observed<Option<Vec<DeepCheck>>>,
 }
 
 impl Facts {
@@ -103,6 +107,8 @@ impl Facts {
             target: no(why),
             tools: no(why),
             arm: no(why),
+            egress: Observed::Seen(None),
+            deep: Observed::Seen(None),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod c01;
 mod c02;
+mod c03;
 mod p01;
 mod p02;
 mod p03;
@@ -65,14 +66,14 @@ const ALWAYS: &[Purpose] = &[Purpose::Install, Purpose::Backup, Purpose::Restore
 const NOT_RESTORE: &[Purpose] = &[Purpose::Install, Purpose::Backup];
 /// How the checks of a resource manager are tested.
 const ARM: &str = "unit test; test `vault_preflight` against a running vault";
-const IN_CLUSTER: &str = "a probe inside of the cluster";
+const IN_CLUSTER: &str = "a probe inside of the cluster (`--active`)";
 
 /// Every check.
 pub fn catalogue() -> &'static [&'static Check] {
     &CATALOGUE
 }
 
-static CATALOGUE: [&Check; 53] = [
+static CATALOGUE: [&Check; 54] = [
     &p11::CHECK,
     &c01::CHECK,
     &p04::CHECK,
@@ -83,6 +84,7 @@ static CATALOGUE: [&Check; 53] = [
     &p10::CHECK,
     &p26::CHECK,
     &p15::CHECK,
+    &c03::CHECK,
     &p20::CHECK,
     &p17::CHECK,
     &p18::CHECK,
@@ -150,7 +152,7 @@ fn no_extension() -> Verdict {
 
 /// Nobody has looked from inside of the cluster.
 fn unseen_in_cluster(what: &str) -> Verdict {
-    unseen(format!("{what} is seen only from inside of it, and no probe has run there"))
+    unseen(format!("{what} is seen only from inside of it, and no probe has run there (--active)"))
 }
 
 /// Why the extension's Deployment has no available pod.
