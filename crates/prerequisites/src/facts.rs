@@ -304,6 +304,8 @@ pub struct Registry {
     pub image: String,
     /// Who has it, or the reason for which a pod waits for it.
     pub pulled: Result<String, String>,
+    /// Whether every node that can run it holds it: then nobody has to fetch it.
+    pub everywhere: bool,
 }
 
 /// What was found in the storage location.

@@ -1,6 +1,8 @@
 //! `cofferdam preflight`: every prerequisite with its evidence and its fix, before or after an installation.
 
+mod active;
 mod arm;
+mod endpoints;
 mod html;
 mod junit;
 mod show;
@@ -16,6 +18,7 @@ use crate::{
     exit::{Exit, Outcome},
     output::{self, Format},
 };
+use active::ActiveArgs;
 use arm::ArmArgs;
 use clap::{Args, ValueEnum};
 use prerequisites::{Judged, Outcome as Ending, Profile, Severity};
@@ -46,6 +49,8 @@ pub struct PreflightArgs {
     target_kubeconfig: Option<PathBuf>,
     #[command(flatten)]
     arm: ArmArgs,
+    #[command(flatten)]
+    active: ActiveArgs,
 }
 
 /// Whose rules apply.
@@ -71,6 +76,7 @@ pub async fn run(args: PreflightArgs, cluster: &ClusterArgs, format: Format) -> 
     let (install, _) = wished(&args.wish, cluster)?;
     let wanted = Wanted { install: &install, wish: &args.wish, location: &args.location, installing: false };
     let profile = args.profile.into();
+    args.active.consent(&cluster.namespace)?;
     let mut judged = subject::survey(cluster, &wanted, &args, profile).await?;
     if !args.only.is_empty() && !args.only.iter().any(|id| id == "all") {
         judged.retain(|one| args.only.iter().any(|id| id == one.check.id));

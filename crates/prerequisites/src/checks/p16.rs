@@ -2,7 +2,7 @@
 
 use super::{IN_CLUSTER, unseen_in_cluster};
 use crate::verdict::{fails, informs, passed, unseen};
-use crate::{Check, Facts, Fix, Observed, Profile, Reached, Scope, Verdict, Weight};
+use crate::{Check, EndpointKind, Facts, Fix, Observed, Profile, Reached, Scope, Stage, Verdict, Weight};
 
 pub(crate) static CHECK: Check = Check {
     id: "P16",
@@ -31,14 +31,21 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
 
 fn reached_all(reached: &[Reached]) -> Verdict {
     let all: Vec<&Reached> =
-        reached.iter().filter(|one| one.endpoint.kind != crate::EndpointKind::ControlPlane).collect();
+        reached.iter().filter(|one| !is(one, EndpointKind::ControlPlane)).collect();
     let (needed, other): (Vec<&Reached>, Vec<&Reached>) =
         all.iter().copied().partition(|one| one.endpoint.needed);
-    if needed.is_empty() {
-        return unseen("this installation names no endpoint yet: give its settings (--set)");
-    }
-    let problems: Vec<String> = needed.iter().filter_map(|one| one.problem()).collect();
-    let first = needed.iter().find(|one| one.sight.failed.is_some());
+    // Where the name service is silent, every other name fails for that alone.
+    let silent = needed.iter().any(|one| is(one, EndpointKind::Dns) && one.sight.failed.is_some());
+    let broken: Vec<&Reached> = needed
+        .iter()
+        .copied()
+        .filter(|one| match &one.sight.failed {
+            Some((Stage::Dns, _)) => !silent || is(one, EndpointKind::Dns),
+            failed => failed.is_some(),
+        })
+        .collect();
+    let problems: Vec<String> = broken.iter().filter_map(|one| one.problem()).collect();
+    let first = broken.first();
     if let Some(first) = first {
         let address = first.endpoint.address();
         return fails(super::some(&problems)).about(&problems).at(address.clone()).fix(mend(first, &address));
@@ -48,6 +55,12 @@ fn reached_all(reached: &[Reached]) -> Verdict {
         .map(|one| format!("{} {}", one.endpoint.kind.name(), one.endpoint.address()))
         .collect();
     let seen = format!("a pod reaches {}", names.join(", "));
+    let names_a_store = [EndpointKind::Store, EndpointKind::DataPlane, EndpointKind::Vault];
+    if !needed.iter().any(|one| names_a_store.contains(&one.endpoint.kind)) {
+        return unseen(format!(
+            "{seen}; what else this installation speaks to is not known yet: give its settings (--set)"
+        ));
+    }
     let beside: Vec<String> = other.iter().filter_map(|one| one.problem()).collect();
     let count = needed.len() as u64;
     match beside.is_empty() {
@@ -59,6 +72,10 @@ fn reached_all(reached: &[Reached]) -> Verdict {
                 .number("endpoints", count)
         }
     }
+}
+
+fn is(one: &Reached, kind: EndpointKind) -> bool {
+    one.endpoint.kind == kind
 }
 
 /// The step after this failure.
