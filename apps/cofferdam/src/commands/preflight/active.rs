@@ -125,7 +125,10 @@ pub async fn look(
     };
     asked.bar.set_message("removing what earlier probes left");
     match sweep(client, &asked.subject.namespace).await {
-        Err(why) => return Ok(unseen(facts, args, &why.0)),
+        Err(why) => {
+            unseen(facts, args, &why.0);
+            return Ok(());
+        }
         Ok(swept) if !swept.is_empty() => {
             asked.bar.suspend(|| note!("an earlier probe had left behind, and it is removed: {}", swept.join(", ")));
         }
