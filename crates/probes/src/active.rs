@@ -9,7 +9,7 @@ mod place;
 mod sweep;
 mod volume;
 
-pub use deep::{Candidate, candidates, deep};
+pub use deep::{Candidate, Tried, candidates, deep};
 pub use egress::{Answer, egress};
 pub use place::{LABEL, NAMESPACE, Place};
 pub use sweep::sweep;

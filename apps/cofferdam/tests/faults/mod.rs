@@ -115,19 +115,58 @@ fn answer(head: &str, target: &str, body: &[u8], holds: &Holds) -> (&'static str
         "/api/v1" => ("200 OK", json!({"kind": "APIResourceList", "groupVersion": "v1", "resources": []})),
         "/apis" => ("200 OK", json!({"kind": "APIGroupList", "groups": []})),
         "/api/v1/persistentvolumeclaims" => ("200 OK", claims(query, holds)),
-        "/api/v1/nodes" | "/api/v1/pods" | "/api/v1/persistentvolumes" | "/api/v1/namespaces"
-        | "/api/v1/services" => ("200 OK", list(&[])),
-        _ if is_list(path) => ("200 OK", list(&[])),
+        "/apis/snapshot.storage.k8s.io/v1" => ("200 OK", snapshot_api()),
+        "/api/v1/nodes" => ("200 OK", list(&[node()])),
+        _ if LISTS.contains(&path.rsplit('/').next().unwrap_or_default()) => ("200 OK", list(&[])),
         _ => ("404 Not Found", json!({"kind": "Status", "code": 404, "reason": "NotFound", "message": "not found"})),
     }
 }
 
-/// Lists of groups, and of namespaces.
-fn is_list(path: &str) -> bool {
-    let last = path.rsplit('/').next().unwrap_or_default();
-    let group = path.starts_with("/apis/") && path.split('/').count() > 4;
-    (group || path.starts_with("/api/v1/namespaces/")) && last.ends_with('s') && path.split('/').count() != 5
-        || path.starts_with("/apis/") && path.split('/').count() == 5
+/// What is there and empty.
+const LISTS: [&str; 15] = [
+    "csidrivers",
+    "daemonsets",
+    "deployments",
+    "leases",
+    "mutatingwebhookconfigurations",
+    "namespaces",
+    "networkpolicies",
+    "persistentvolumes",
+    "pods",
+    "services",
+    "statefulsets",
+    "storageclasses",
+    "validatingadmissionpolicies",
+    "validatingwebhookconfigurations",
+    "volumesnapshotclasses",
+];
+
+fn snapshot_api() -> Value {
+    let names = ["volumesnapshots", "volumesnapshotcontents", "volumesnapshotclasses"];
+    let resource = |name| json!({"name": name, "singularName": "", "namespaced": true, "kind": "K", "verbs": ["list"]});
+    json!({
+        "kind": "APIResourceList", "groupVersion": "snapshot.storage.k8s.io/v1",
+        "resources": names.map(resource),
+    })
+}
+
+fn node() -> Value {
+    let info = [
+        "architecture", "bootID", "containerRuntimeVersion", "kernelVersion", "kubeProxyVersion", "machineID",
+        "osImage", "systemUUID",
+    ];
+    let mut described = json!({"operatingSystem": "linux", "kubeletVersion": "v1.35.4"});
+    for field in info {
+        described[field] = "".into();
+    }
+    described["architecture"] = "amd64".into();
+    json!({
+        "metadata": {"name": "node", "labels": {"kubernetes.io/os": "linux"}},
+        "status": {
+            "nodeInfo": described, "allocatable": {"cpu": "4", "memory": "8Gi"},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    })
 }
 
 fn list(items: &[Value]) -> Value {

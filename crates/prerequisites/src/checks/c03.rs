@@ -18,7 +18,7 @@ pub(crate) static CHECK: Check = Check {
         Fix::kubectl("kubectl get volumesnapshotclasses,storageclasses,csidrivers"),
         Fix::kubectl("kubectl -n kube-system logs -l app.kubernetes.io/name=snapshot-controller --tail=50"),
     ],
-    tested_by: "unit test; scenario `preflight_active` on a healthy cluster and with a driver that fails",
+    tested_by: "unit test; scenario `preflight_active` on a healthy cluster, with a driver that fails, and killed",
     only_azure: false,
     rule: judge,
 };

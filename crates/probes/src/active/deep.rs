@@ -79,13 +79,28 @@ fn matched(classes: &BTreeMap<String, String>, cuts: &BTreeMap<String, String>) 
     .collect()
 }
 
+/// What became of a try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tried {
+    /// It was made, well or not.
+    Done(DeepCheck),
+    /// The probe's image could not be pulled, and why.
+    NoImage(String),
+}
+
+/// Why a try ended early.
+enum Stop {
+    NoImage(String),
+    At(Step, String),
+}
+
 /// Tries one driver. `shown` is called with each step.
 pub async fn deep(
     client: &Client,
     place: &Place,
     candidate: &Candidate,
     shown: &(dyn Fn(&str) + Sync),
-) -> Result<DeepCheck, Hindered> {
+) -> Result<Tried, Hindered> {
     place.prepare(client).await?;
     let mut check = DeepCheck {
         driver: candidate.driver.clone(),
@@ -96,16 +111,19 @@ pub async fn deep(
         left: Vec::new(),
     };
     let names = Names::new();
-    if let Err(failed) = tried(client, place, candidate, &names, &mut check, shown).await {
-        check.failed = Some(failed);
-    }
+    let stopped = tried(client, place, candidate, &names, &mut check, shown).await;
     shown("remove");
     let began = Instant::now();
     let claims = [names.restored.as_str(), names.claim.as_str()];
     check.left =
         volume::remove(client, &place.namespace, &[&names.cut], &claims, REMOVAL).await;
     check.took.push((Step::Remove, milliseconds(began)));
-    Ok(check)
+    match stopped {
+        Err(Stop::NoImage(why)) => return Ok(Tried::NoImage(why)),
+        Err(Stop::At(step, why)) => check.failed = Some((step, why)),
+        Ok(()) => {}
+    }
+    Ok(Tried::Done(check))
 }
 
 /// The names of one try.
@@ -132,15 +150,15 @@ async fn tried(
     names: &Names,
     check: &mut DeepCheck,
     shown: &(dyn Fn(&str) + Sync),
-) -> Result<(), (Step, String)> {
-    let at = |step: Step| move |why: Hindered| (step, why.0);
+) -> Result<(), Stop> {
+    let at = |step: Step| move |why: Hindered| Stop::At(step, why.0);
     let namespace = place.namespace.as_str();
 
     shown("write");
     let mut began = Instant::now();
     let made = volume::claim(client, namespace, &names.claim, &candidate.class, None).await;
     made.map_err(at(Step::Write))?;
-    let written = pod(client, place, "write", &names.claim).await.map_err(at(Step::Write))?;
+    let written = pod(client, place, "write", &names.claim, Step::Write).await?;
     note(check, Step::Write, &mut began);
 
     shown("snapshot");
@@ -153,7 +171,7 @@ async fn tried(
     let source = Some((names.cut.as_str(), size));
     let made = volume::claim(client, namespace, &names.restored, &candidate.class, source).await;
     made.map_err(at(Step::Restore))?;
-    let read = pod(client, place, "read", &names.restored).await.map_err(at(Step::Restore))?;
+    let read = pod(client, place, "read", &names.restored, Step::Restore).await?;
     note(check, Step::Restore, &mut began);
 
     match read.sha256 == written.sha256 {
@@ -161,21 +179,22 @@ async fn tried(
             note(check, Step::Compare, &mut began);
             Ok(())
         }
-        false => Err((
-            Step::Compare,
-            format!("{} was written and {} came back", written.sha256, read.sha256),
-        )),
+        false => {
+            let why = format!("{} was written and {} came back", written.sha256, read.sha256);
+            Err(Stop::At(Step::Compare, why))
+        }
     }
 }
 
 /// A pod that writes to the volume or reads from it.
-async fn pod(client: &Client, place: &Place, verb: &str, claim: &str) -> Result<Said, Hindered> {
+async fn pod(client: &Client, place: &Place, verb: &str, claim: &str, step: Step) -> Result<Said, Stop> {
     let arguments =
         ["probe".to_owned(), verb.to_owned(), format!("--directory={}", volume::MOUNT)];
-    match job::run(client, place, &job::unique(verb), &arguments, POD, Some(claim)).await? {
-        Ran::Said(said) => job::read(&said),
-        Ran::NoImage(why) => Err(Hindered(format!("the image {} could not be pulled: {why}", place.image))),
-        Ran::Not(why) => Err(Hindered(why)),
+    let at = |why: Hindered| Stop::At(step, why.0);
+    match job::run(client, place, &job::unique(verb), &arguments, POD, Some(claim)).await.map_err(at)? {
+        Ran::Said(said) => job::read(&said).map_err(at),
+        Ran::NoImage(why) => Err(Stop::NoImage(why)),
+        Ran::Not(why) => Err(Stop::At(step, why)),
     }
 }
 

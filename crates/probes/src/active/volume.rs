@@ -15,6 +15,8 @@ use tokio::time::{Instant, sleep};
 pub(super) const MOUNT: &str = "/data";
 /// Enough for every driver; those that have larger ones round up.
 const SIZE: &str = "1Gi";
+/// A driver that fails for so long does not fail by chance.
+const TRIED: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(300);
 const GROUP: &str = "snapshot.storage.k8s.io";
 
@@ -83,6 +85,7 @@ pub(super) async fn cut(
     let api = snapshots(client, namespace);
     api.create(&PostParams::default(), &snapshot).await.map_err(Hindered::by("asking for a snapshot"))?;
     let began = Instant::now();
+    let mut failing: Option<Instant> = None;
     let mut said = "no controller says anything of it".to_owned();
     while began.elapsed() < limit {
         if let Ok(found) = api.get(name).await {
@@ -90,8 +93,14 @@ pub(super) async fn cut(
             if found.data.pointer("/status/readyToUse").and_then(Value::as_bool) == Some(true) {
                 return Ok(text("/status/restoreSize"));
             }
-            if let Some(error) = text("/status/error/message") {
-                said = error;
+            match text("/status/error/message") {
+                Some(error) => {
+                    said = error;
+                    if failing.get_or_insert_with(Instant::now).elapsed() > TRIED {
+                        return Err(Hindered(said));
+                    }
+                }
+                None => failing = None,
             }
         }
         sleep(POLL).await;

@@ -7,10 +7,10 @@ use extension::{locations::LocationRecord, manifests::AUTHORITIES};
 use indicatif::ProgressBar;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
-use prerequisites::{Facts, Observed, Profile, Registry};
+use prerequisites::{DeepCheck, Facts, Observed, Profile, Registry};
 use probes::{
     Account, Subject,
-    active::{Answer, NAMESPACE, Place, candidates, deep, egress, sweep},
+    active::{Answer, NAMESPACE, Place, Tried, candidates, deep, egress, sweep},
 };
 use std::{
     io::{IsTerminal, Write},
@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Where each cluster keeps the certificate of its API server for everybody.
 const CLUSTER_AUTHORITIES: &str = "kube-root-ca.crt";
 const KEY: &str = "ca.crt";
+const NO_IMAGE: &str = "the probe's image could not be pulled (P15)";
 
 /// Probes that make something.
 #[derive(Debug, Clone, Default, Args)]
@@ -94,6 +95,17 @@ pub struct Asked<'a> {
     pub bar: &'a ProgressBar,
 }
 
+impl Asked<'_> {
+    fn has_pull_secret(&self) -> bool {
+        self.subject.pod.as_ref().is_some_and(|pod| pod.pointer("/spec/imagePullSecrets").is_some())
+    }
+}
+
+/// An image that a pod in this place did not get.
+fn unpulled(place: &Place, why: String) -> Observed<Registry> {
+    Observed::Seen(Registry { image: place.image.clone(), pulled: Err(why), everywhere: false })
+}
+
 /// Runs the probes and puts what they saw beside what is known. Interrupted, it still removes what it made.
 pub async fn look(
     client: &Observed<Client>,
@@ -109,7 +121,7 @@ pub async fn look(
         }
     };
     if facts.registry.seen().is_some_and(|registry| registry.pulled.is_err()) {
-        unseen(facts, args, "the probe's image could not be pulled (P15)");
+        unseen(facts, args, NO_IMAGE);
             return Ok(());
     }
     let Some(pod) = &asked.subject.pod else {
@@ -160,7 +172,10 @@ async fn probes(client: &Client, asked: &Asked<'_>, place: &Place, own: &Place, 
         way_out(client, asked, place, facts).await;
     }
     if asked.args.deep {
-        facts.deep = tried(client, asked, own).await;
+        facts.deep = match facts.registry.seen().is_some_and(|registry| registry.pulled.is_err()) {
+            true => Observed::NotObservable(NO_IMAGE.to_owned()),
+            false => tried(client, asked, own, facts).await,
+        };
     }
 }
 
@@ -179,9 +194,8 @@ async fn way_out(client: &Client, asked: &Asked<'_>, place: &Place, facts: &mut 
     match egress(client, place, &endpoints(&known)).await {
         Ok(Answer::Seen(reached)) => facts.egress = Observed::Seen(Some(reached)),
         Ok(Answer::NoImage(why)) => {
-            facts.egress = Observed::NotObservable("the probe's image could not be pulled (P15)".to_owned());
-            let image = place.image.clone();
-            facts.registry = Observed::Seen(Registry { image, pulled: Err(why), everywhere: false });
+            facts.egress = Observed::NotObservable(NO_IMAGE.to_owned());
+            facts.registry = unpulled(place, why);
         }
         Err(why) => facts.egress = Observed::NotObservable(why.0),
     }
@@ -192,7 +206,8 @@ async fn tried(
     client: &Client,
     asked: &Asked<'_>,
     own: &Place,
-) -> Observed<Option<Vec<prerequisites::DeepCheck>>> {
+    facts: &mut Facts,
+) -> Observed<Option<Vec<DeepCheck>>> {
     let candidates = match candidates(client).await {
         Ok(candidates) => candidates,
         Err(why) => return Observed::NotObservable(why.0),
@@ -201,7 +216,17 @@ async fn tried(
     for candidate in &candidates {
         let shown = |step: &str| asked.bar.set_message(format!("{}: {step}", candidate.driver));
         match deep(client, own, candidate, &shown).await {
-            Ok(check) => all.push(check),
+            Ok(Tried::Done(check)) => all.push(check),
+            // A pull secret of the extension's namespace is not there.
+            Ok(Tried::NoImage(why)) if asked.has_pull_secret() => {
+                return Observed::NotObservable(format!(
+                    "the image cannot be pulled in {NAMESPACE}, where there is no pull secret: {why}"
+                ));
+            }
+            Ok(Tried::NoImage(why)) => {
+                facts.registry = unpulled(own, why);
+                return Observed::NotObservable(NO_IMAGE.to_owned());
+            }
             Err(why) => return Observed::NotObservable(why.0),
         }
     }
