@@ -48,9 +48,8 @@ impl Step {
 impl DeepCheck {
     /// `write 2.1 s, snapshot 0.8 s, …`.
     pub fn times(&self) -> String {
-        let one = |(step, took): &(Step, u64)| {
-            format!("{} {}.{} s", step.name(), took / 1_000, took % 1_000 / 100)
-        };
+        let one =
+            |(step, took): &(Step, u64)| format!("{} {}.{} s", step.name(), took / 1_000, took % 1_000 / 100);
         self.took.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 }

@@ -51,7 +51,9 @@ impl EndpointKind {
         match self {
             Self::Dns | Self::ControlPlane => true,
             Self::ApiServer | Self::Registry => matches!(status, 200 | 401 | 403),
-            Self::Vault | Self::DataPlane | Self::Token => matches!(status, 200 | 400 | 401 | 403 | 404 | 409),
+            Self::Vault | Self::DataPlane | Self::Token => {
+                matches!(status, 200 | 400 | 401 | 403 | 404 | 409)
+            }
             Self::Store => matches!(status, 200 | 400 | 401 | 403 | 404 | 405 | 409),
         }
     }
@@ -232,12 +234,8 @@ impl Reached {
     /// What went wrong, in one sentence; nothing when all went well.
     pub fn problem(&self) -> Option<String> {
         let (stage, trouble) = self.sight.failed.as_ref()?;
-        let mut text = format!(
-            "{} {}: {} {trouble}",
-            self.endpoint.kind.name(),
-            self.endpoint.address(),
-            stage.name()
-        );
+        let mut text =
+            format!("{} {}: {} {trouble}", self.endpoint.kind.name(), self.endpoint.address(), stage.name());
         if let Some(via) = &self.sight.via {
             text.push_str(&format!(", through the proxy {via}"));
         }

@@ -72,7 +72,8 @@ async fn steps(endpoint: &Endpoint, way: &WayOut, sight: &mut Sight) -> Result<(
             let host = endpoint.host.as_str();
             let limit = way.step;
             let mut addresses =
-                step(sight, Stage::Dns, limit * 2 + limit / 2, dns::look_up(host, endpoint.port, limit)).await?;
+                step(sight, Stage::Dns, limit * 2 + limit / 2, dns::look_up(host, endpoint.port, limit))
+                    .await?;
             addresses.truncate(ADDRESSES);
             sight.addresses.clone_from(&addresses);
             if host.parse::<IpAddr>().is_err() && host != "localhost" && addresses.iter().all(is_wrong) {
@@ -101,7 +102,8 @@ async fn step<T>(
     work: impl Future<Output = Result<T, Trouble>>,
 ) -> Result<T, (Stage, Trouble)> {
     let began = Instant::now();
-    let done = timeout(limit, work).await.unwrap_or(Err(Trouble::TimedOut)).map_err(|trouble| (stage, trouble))?;
+    let done =
+        timeout(limit, work).await.unwrap_or(Err(Trouble::TimedOut)).map_err(|trouble| (stage, trouble))?;
     sight.passed.push((stage, u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX)));
     Ok(done)
 }

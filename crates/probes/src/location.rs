@@ -155,11 +155,7 @@ async fn create(root: &dyn Store) -> Result<(StorePath, Bytes), (&'static str, S
 }
 
 /// Reads and lists.
-async fn take(
-    root: &dyn Store,
-    path: &StorePath,
-    content: &Bytes,
-) -> Result<(), (&'static str, StoreError)> {
+async fn take(root: &dyn Store, path: &StorePath, content: &Bytes) -> Result<(), (&'static str, StoreError)> {
     let read = match root.read(path).await {
         Ok(read) if read == *content => Ok(()),
         Ok(_) => Err(("read", other_bytes(root))),

@@ -3,10 +3,7 @@
 
 use crate::contain::PROBE;
 use http_body_util::BodyExt;
-use kube::{
-    Client,
-    client::Body,
-};
+use kube::{Client, client::Body};
 use std::{fmt, time::Duration};
 
 /// The API server did not answer in time.

@@ -21,7 +21,9 @@ fn left(cluster: &Cluster) -> Vec<String> {
     let mut left: Vec<String> = Vec::new();
     left.extend(cluster.get(&["namespace", PROBES]).map(|_| format!("namespace {PROBES}")));
     for kind in ["jobs", "pods", "persistentvolumeclaims", "volumesnapshots"] {
-        left.extend(items(&[kind, "-A", "-l", LABEL]).iter().map(|one| format!("{kind} {}", one["metadata"]["name"])));
+        left.extend(
+            items(&[kind, "-A", "-l", LABEL]).iter().map(|one| format!("{kind} {}", one["metadata"]["name"])),
+        );
     }
     let of_probes = |one: &Value, path: &str| one.pointer(path).is_some_and(|namespace| namespace == PROBES);
     for (kind, path) in [
@@ -29,7 +31,11 @@ fn left(cluster: &Cluster) -> Vec<String> {
         ("volumesnapshotcontents", "/spec/volumeSnapshotRef/namespace"),
     ] {
         let all = items(&[kind]);
-        left.extend(all.iter().filter(|one| of_probes(one, path)).map(|one| format!("{kind} {}", one["metadata"]["name"])));
+        left.extend(
+            all.iter()
+                .filter(|one| of_probes(one, path))
+                .map(|one| format!("{kind} {}", one["metadata"]["name"])),
+        );
     }
     left
 }
@@ -42,7 +48,19 @@ struct Dropped<'a> {
 
 impl<'a> Dropped<'a> {
     fn to(cluster: &'a Cluster, address: &'a str, port: &'a str) -> Self {
-        let rule = vec!["PREROUTING", "-s", "10.214.0.0/16", "-d", address, "-p", "tcp", "--dport", port, "-j", "DROP"];
+        let rule = vec![
+            "PREROUTING",
+            "-s",
+            "10.214.0.0/16",
+            "-d",
+            address,
+            "-p",
+            "tcp",
+            "--dport",
+            port,
+            "-j",
+            "DROP",
+        ];
         let dropped = Self { cluster, rule };
         dropped.filter("-I");
         dropped
@@ -151,7 +169,11 @@ fn a_driver_that_cuts_no_snapshots_is_named_with_its_own_words_and_a_killed_run_
     drop(faults);
 
     assert!(behind.contains(&format!("namespace {PROBES}")), "{behind:?}");
-    assert!(failing.stderr.contains(&format!("namespace/{PROBES}")), "it says what it swept: {}", failing.stderr);
+    assert!(
+        failing.stderr.contains(&format!("namespace/{PROBES}")),
+        "it says what it swept: {}",
+        failing.stderr
+    );
     let failing = Preflight::of(&failing);
     failing.expect("C3", "Failed Block", "csi.cofferdam.test with StorageClass standard");
     failing.expect("C3", "Failed Block", "snapshot: ");

@@ -80,9 +80,7 @@ async fn egress(endpoints: &str) -> Result<Value, String> {
     serde_json::to_value(sights).map_err(|error| error.to_string())
 }
 
-async fn blocking(
-    work: impl FnOnce() -> Result<Value, String> + Send + 'static,
-) -> Result<Value, String> {
+async fn blocking(work: impl FnOnce() -> Result<Value, String> + Send + 'static) -> Result<Value, String> {
     tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?
 }
 

@@ -106,9 +106,7 @@ fn answer(head: &str, target: &str, body: &[u8], holds: &Holds) -> (&'static str
         asked["status"] = json!({"allowed": true, "userInfo": {"username": "ann"}});
         return ("201 Created", asked);
     }
-    let named = |name: &str| {
-        json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"name": name, "uid": name}})
-    };
+    let named = |name: &str| json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"name": name, "uid": name}});
     match path {
         "/version" => ("200 OK", version(holds.version)),
         "/api/v1/namespaces/kube-system" => ("200 OK", named("kube-system")),
@@ -118,7 +116,10 @@ fn answer(head: &str, target: &str, body: &[u8], holds: &Holds) -> (&'static str
         "/apis/snapshot.storage.k8s.io/v1" => ("200 OK", snapshot_api()),
         "/api/v1/nodes" => ("200 OK", list(&[node()])),
         _ if LISTS.contains(&path.rsplit('/').next().unwrap_or_default()) => ("200 OK", list(&[])),
-        _ => ("404 Not Found", json!({"kind": "Status", "code": 404, "reason": "NotFound", "message": "not found"})),
+        _ => (
+            "404 Not Found",
+            json!({"kind": "Status", "code": 404, "reason": "NotFound", "message": "not found"}),
+        ),
     }
 }
 
@@ -143,7 +144,8 @@ const LISTS: [&str; 15] = [
 
 fn snapshot_api() -> Value {
     let names = ["volumesnapshots", "volumesnapshotcontents", "volumesnapshotclasses"];
-    let resource = |name| json!({"name": name, "singularName": "", "namespaced": true, "kind": "K", "verbs": ["list"]});
+    let resource =
+        |name| json!({"name": name, "singularName": "", "namespaced": true, "kind": "K", "verbs": ["list"]});
     json!({
         "kind": "APIResourceList", "groupVersion": "snapshot.storage.k8s.io/v1",
         "resources": names.map(resource),
@@ -152,8 +154,14 @@ fn snapshot_api() -> Value {
 
 fn node() -> Value {
     let info = [
-        "architecture", "bootID", "containerRuntimeVersion", "kernelVersion", "kubeProxyVersion", "machineID",
-        "osImage", "systemUUID",
+        "architecture",
+        "bootID",
+        "containerRuntimeVersion",
+        "kernelVersion",
+        "kubeProxyVersion",
+        "machineID",
+        "osImage",
+        "systemUUID",
     ];
     let mut described = json!({"operatingSystem": "linux", "kubeletVersion": "v1.35.4"});
     for field in info {

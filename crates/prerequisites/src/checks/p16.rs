@@ -30,8 +30,7 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
 }
 
 fn reached_all(reached: &[Reached]) -> Verdict {
-    let all: Vec<&Reached> =
-        reached.iter().filter(|one| !is(one, EndpointKind::ControlPlane)).collect();
+    let all: Vec<&Reached> = reached.iter().filter(|one| !is(one, EndpointKind::ControlPlane)).collect();
     let (needed, other): (Vec<&Reached>, Vec<&Reached>) =
         all.iter().copied().partition(|one| one.endpoint.needed);
     // Where the name service is silent, every other name fails for that alone.
@@ -50,10 +49,8 @@ fn reached_all(reached: &[Reached]) -> Verdict {
         let address = first.endpoint.address();
         return fails(super::some(&problems)).about(&problems).at(address.clone()).fix(mend(first, &address));
     }
-    let names: Vec<String> = needed
-        .iter()
-        .map(|one| format!("{} {}", one.endpoint.kind.name(), one.endpoint.address()))
-        .collect();
+    let names: Vec<String> =
+        needed.iter().map(|one| format!("{} {}", one.endpoint.kind.name(), one.endpoint.address())).collect();
     let seen = format!("a pod reaches {}", names.join(", "));
     let names_a_store = [EndpointKind::Store, EndpointKind::DataPlane, EndpointKind::Vault];
     if !needed.iter().any(|one| names_a_store.contains(&one.endpoint.kind)) {

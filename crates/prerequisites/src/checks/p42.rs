@@ -2,9 +2,7 @@
 
 use super::{IN_CLUSTER, unseen_in_cluster};
 use crate::verdict::{fails, passed, unseen};
-use crate::{
-    Check, EndpointKind, Facts, Fix, Observed, Profile, Reached, Scope, Trouble, Verdict, Weight,
-};
+use crate::{Check, EndpointKind, Facts, Fix, Observed, Profile, Reached, Scope, Trouble, Verdict, Weight};
 
 pub(crate) static CHECK: Check = Check {
     id: "P42",

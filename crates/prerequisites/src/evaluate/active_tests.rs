@@ -83,7 +83,8 @@ fn a_registry_that_nobody_needs_now_is_told_and_stops_nothing() {
 
 #[test]
 fn without_a_probe_or_an_image_for_it_egress_is_not_observed() {
-    let registry = Registry { image: "i".into(), pulled: Err("ImagePullBackOff: no".into()), everywhere: false };
+    let registry =
+        Registry { image: "i".into(), pulled: Err("ImagePullBackOff: no".into()), everywhere: false };
     let unpulled = Facts { registry: Observed::Seen(registry), ..healthy() };
     let refused = Facts { egress: Observed::NotObservable("forbidden".into()), ..healthy() };
 

@@ -35,7 +35,11 @@ pub(super) fn healthy() -> Facts {
         velero: Observed::Seen(VeleroFacts::default()),
         marks: Observed::Seen(Marks::default()),
         policies: Observed::Seen(Policies { dry_run: DryRun::Admitted, ..Policies::default() }),
-        registry: Observed::Seen(Registry { image: "i".into(), pulled: Ok("a pod runs".into()), everywhere: true }),
+        registry: Observed::Seen(Registry {
+            image: "i".into(),
+            pulled: Ok("a pod runs".into()),
+            everywhere: true,
+        }),
         location: Observed::Seen(LocationFacts {
             describe: "bucket b".into(),
             bucket_path: "b/".into(),
@@ -417,7 +421,8 @@ fn every_failed_check_comes_with_a_fix() {
     let mut facts = healthy();
     facts.rights = rights(&["get secrets"]);
     facts.volumes = Observed::Seen(vec![ClusterVolume::new("a/b", VolumeKind::InTree("nfs".into()))]);
-    facts.registry = Observed::Seen(Registry { image: "i".into(), pulled: Err("ErrImagePull".into()), everywhere: false });
+    facts.registry =
+        Observed::Seen(Registry { image: "i".into(), pulled: Err("ErrImagePull".into()), everywhere: false });
     facts.policies =
         Observed::Seen(Policies { dry_run: DryRun::Rejected("denied".into()), ..Policies::default() });
 

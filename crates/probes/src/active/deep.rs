@@ -48,9 +48,10 @@ pub async fn candidates(client: &Client) -> Result<Vec<Candidate>, Hindered> {
         Api::all_with(client.clone(), &volume::of_snapshots("VolumeSnapshotClass", "volumesnapshotclasses"));
     let cuts = cuts.list(&any).await.map_err(Hindered::by("listing snapshot classes"))?;
     let is = |object: &BTreeMap<String, String>, name: &str| object.get(name).is_some_and(|v| v == "true");
-    let classes = classes.items.iter().map(|class| {
-        (class.provisioner.clone(), class.name_any(), is(class.annotations(), DEFAULT_CLASS))
-    });
+    let classes = classes
+        .items
+        .iter()
+        .map(|class| (class.provisioner.clone(), class.name_any(), is(class.annotations(), DEFAULT_CLASS)));
     let cuts = cuts.items.iter().map(|class| {
         let driver = class.data.get("driver").and_then(|driver| driver.as_str()).unwrap_or_default();
         (driver.to_owned(), class.name_any(), is(class.annotations(), DEFAULT_SNAPSHOT_CLASS))
@@ -115,8 +116,7 @@ pub async fn deep(
     shown("remove");
     let began = Instant::now();
     let claims = [names.restored.as_str(), names.claim.as_str()];
-    check.left =
-        volume::remove(client, &place.namespace, &[&names.cut], &claims, REMOVAL).await;
+    check.left = volume::remove(client, &place.namespace, &[&names.cut], &claims, REMOVAL).await;
     check.took.push((Step::Remove, milliseconds(began)));
     match stopped {
         Err(Stop::NoImage(why)) => return Ok(Tried::NoImage(why)),
@@ -135,11 +135,7 @@ struct Names {
 
 impl Names {
     fn new() -> Self {
-        Self {
-            claim: job::unique("volume"),
-            cut: job::unique("snapshot"),
-            restored: job::unique("restored"),
-        }
+        Self { claim: job::unique("volume"), cut: job::unique("snapshot"), restored: job::unique("restored") }
     }
 }
 
@@ -188,8 +184,7 @@ async fn tried(
 
 /// A pod that writes to the volume or reads from it.
 async fn pod(client: &Client, place: &Place, verb: &str, claim: &str, step: Step) -> Result<Said, Stop> {
-    let arguments =
-        ["probe".to_owned(), verb.to_owned(), format!("--directory={}", volume::MOUNT)];
+    let arguments = ["probe".to_owned(), verb.to_owned(), format!("--directory={}", volume::MOUNT)];
     let at = |why: Hindered| Stop::At(step, why.0);
     match job::run(client, place, &job::unique(verb), &arguments, POD, Some(claim)).await.map_err(at)? {
         Ran::Said(said) => job::read(&said).map_err(at),

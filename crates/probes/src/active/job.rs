@@ -109,7 +109,11 @@ async fn refused(client: &Client, namespace: &str, name: &str) -> Option<String>
     let events: Api<Event> = Api::namespaced(client.clone(), namespace);
     let about = ListParams::default()
         .fields(&format!("involvedObject.kind=Job,involvedObject.name={name},reason=FailedCreate"));
-    events.list(&about).await.ok()?.items.into_iter().find_map(|event| event.message)
+    let messages = events.list(&about).await.ok()?.items.into_iter().filter_map(|event| event.message);
+    // An account that is on its way is no refusal.
+    let mut lasting =
+        messages.filter(|text| !(text.contains("serviceaccount") && text.contains("not found")));
+    lasting.next()
 }
 
 /// Deletes a Job with its pod, and waits until the pod is gone.

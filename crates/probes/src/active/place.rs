@@ -3,12 +3,14 @@
 //! namespace of their own.
 
 use super::Hindered;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
 };
 use serde_json::{Map, Value, json};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// The namespace of probes.
 pub const NAMESPACE: &str = "cofferdam-preflight";
@@ -17,9 +19,11 @@ pub const LABEL: &str = "clusterbackup.dataprotection.microsoft.com/probe";
 /// Its value.
 pub(super) const VALUE: &str = "preflight";
 const MANAGER: &str = "cofferdam-preflight";
+/// How long a new namespace may take to get its account.
+const READY: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(200);
 /// Variables that say the way out.
-const WAY_OUT: [&str; 6] =
-    ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"];
+const WAY_OUT: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"];
 
 /// Where a probe runs, as whom, and with what.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +95,12 @@ impl Place {
         api.patch(NAMESPACE, &PatchParams::apply(MANAGER), &Patch::Apply(&namespace))
             .await
             .map_err(Hindered::by("making the namespace of probes"))?;
+        // Pods are refused until a new namespace has its account.
+        let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
+        let began = Instant::now();
+        while !matches!(accounts.get_metadata_opt("default").await, Ok(Some(_))) && began.elapsed() < READY {
+            sleep(POLL).await;
+        }
         Ok(())
     }
 

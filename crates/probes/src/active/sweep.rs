@@ -5,7 +5,6 @@ use super::{
     place::{LABEL, NAMESPACE, VALUE},
     volume,
 };
-use crate::is_absent;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Namespace};
 use kube::{
     Api, Client, ResourceExt,
@@ -50,7 +49,8 @@ async fn own_namespace(client: &Client) -> Result<bool, Hindered> {
     let (volumes, cuts) = volume::behind(client, NAMESPACE).await?;
     match api.delete(NAMESPACE, &DeleteParams::default()).await {
         Ok(_) => {}
-        Err(error) if is_absent(&error) => {}
+        // It is gone, or on its way.
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
         Err(error) => return Err(Hindered::by("removing the namespace of probes")(error)),
     }
     let began = Instant::now();

@@ -77,10 +77,9 @@ pub(super) async fn cut(
     class: &str,
     limit: Duration,
 ) -> Result<Option<String>, Hindered> {
-    let snapshot = DynamicObject::new(name, &of_snapshots("VolumeSnapshot", "volumesnapshots"))
+    let mut snapshot = DynamicObject::new(name, &of_snapshots("VolumeSnapshot", "volumesnapshots"))
         .within(namespace)
         .data(json!({"spec": {"volumeSnapshotClassName": class, "source": {"persistentVolumeClaimName": claim}}}));
-    let mut snapshot = snapshot;
     snapshot.labels_mut().insert(LABEL.to_owned(), VALUE.to_owned());
     let api = snapshots(client, namespace);
     api.create(&PostParams::default(), &snapshot).await.map_err(Hindered::by("asking for a snapshot"))?;
@@ -110,14 +109,15 @@ pub(super) async fn cut(
 
 /// What is behind the claims and snapshots of a namespace: names of volumes and contents. They are told to go with what
 /// they belong to, also where their class would keep them.
-pub(super) async fn behind(
-    client: &Client,
-    namespace: &str,
-) -> Result<(Vec<String>, Vec<String>), Hindered> {
+pub(super) async fn behind(client: &Client, namespace: &str) -> Result<(Vec<String>, Vec<String>), Hindered> {
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
     let found = claims.list(&Default::default()).await.map_err(Hindered::by("listing claims of probes"))?;
-    let volumes: Vec<String> =
-        found.items.into_iter().filter_map(|claim| claim.spec?.volume_name).filter(|n| !n.is_empty()).collect();
+    let volumes: Vec<String> = found
+        .items
+        .into_iter()
+        .filter_map(|claim| claim.spec?.volume_name)
+        .filter(|n| !n.is_empty())
+        .collect();
     let snapshots = match snapshots(client, namespace).list(&Default::default()).await {
         Ok(list) => list.items,
         Err(error) if is_absent(&error) => Vec::new(),

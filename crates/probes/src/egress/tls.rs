@@ -128,9 +128,9 @@ fn described(certificate: &CertificateDer<'_>) -> (String, String) {
         .flat_map(|names| &names.value.general_names)
         .filter_map(|name| match name {
             GeneralName::DNSName(name) => Some((*name).to_owned()),
-            GeneralName::IPAddress(bytes) => <[u8; 4]>::try_from(*bytes)
-                .ok()
-                .map(|bytes| std::net::Ipv4Addr::from(bytes).to_string()),
+            GeneralName::IPAddress(bytes) => {
+                <[u8; 4]>::try_from(*bytes).ok().map(|bytes| std::net::Ipv4Addr::from(bytes).to_string())
+            }
             _ => None,
         })
         .take(3)

@@ -120,8 +120,7 @@ pub async fn observe(it: &ResourceManager, volumes: Option<&[ClusterVolume]>) ->
         within("reading locks", FEW, azure::locks(client, ids)),
         within("reading disks", FEW, azure::disks(client, volumes)),
     );
-    let rights =
-        within("reading permissions", FEW, rights::rights(client, ids, &people, roles.seen())).await;
+    let rights = within("reading permissions", FEW, rights::rights(client, ids, &people, roles.seen())).await;
     let cluster = match cluster {
         Observed::Seen(((cluster, _), _)) => Observed::Seen(cluster),
         Observed::NotObservable(why) => Observed::NotObservable(why),

@@ -107,11 +107,7 @@ fn unpulled(place: &Place, why: String) -> Observed<Registry> {
 }
 
 /// Runs the probes and puts what they saw beside what is known. Interrupted, it still removes what it made.
-pub async fn look(
-    client: &Observed<Client>,
-    asked: Asked<'_>,
-    facts: &mut Facts,
-) -> Result<(), Failure> {
+pub async fn look(client: &Observed<Client>, asked: Asked<'_>, facts: &mut Facts) -> Result<(), Failure> {
     let args = asked.args;
     let client = match client {
         Observed::Seen(client) => client,
@@ -122,18 +118,18 @@ pub async fn look(
     };
     if facts.registry.seen().is_some_and(|registry| registry.pulled.is_err()) {
         unseen(facts, args, NO_IMAGE);
-            return Ok(());
+        return Ok(());
     }
     let Some(pod) = &asked.subject.pod else {
         unseen(facts, args, "the extension's pod is not known, so nothing like it could be run");
-            return Ok(());
+        return Ok(());
     };
     let installed = matches!(asked.subject.needed.account, Account::Extension(_));
     let own = Place::own(pod);
     let place = if installed { Place::of_extension(pod) } else { own.clone() };
     let (Some(place), Some(own)) = (place, own) else {
         unseen(facts, args, "the extension's pod names no image");
-            return Ok(());
+        return Ok(());
     };
     asked.bar.set_message("removing what earlier probes left");
     match sweep(client, &asked.subject.namespace).await {
@@ -142,7 +138,9 @@ pub async fn look(
             return Ok(());
         }
         Ok(swept) if !swept.is_empty() => {
-            asked.bar.suspend(|| note!("an earlier probe had left behind, and it is removed: {}", swept.join(", ")));
+            asked.bar.suspend(|| {
+                note!("an earlier probe had left behind, and it is removed: {}", swept.join(", "))
+            });
         }
         Ok(_) => {}
     }

@@ -145,7 +145,13 @@ mod tests {
     fn shown(known: &Known<'_>) -> Vec<String> {
         let one = |it: &Endpoint| {
             let scheme = if it.tls { "https" } else { "name" };
-            format!("{:?} {scheme}://{}{}{}", it.kind, it.address(), it.path, if it.needed { "" } else { " ?" })
+            format!(
+                "{:?} {scheme}://{}{}{}",
+                it.kind,
+                it.address(),
+                it.path,
+                if it.needed { "" } else { " ?" }
+            )
         };
         endpoints(known).iter().map(one).collect()
     }
