@@ -164,7 +164,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NameNotKnown => f.write_str("the name is not known"),
-            Self::NoNameService(why) => write!(f, "the name service does not answer ({why})"),
+            Self::NoNameService(why) => write!(f, "the name service gives no answer ({why})"),
             Self::WrongAddress => f.write_str("the name leads to an address that cannot be right"),
             Self::Refused => f.write_str("refused"),
             Self::Reset => f.write_str("reset: somebody tears the connection down"),

@@ -149,6 +149,27 @@ fn an_image_that_cannot_be_pulled_is_the_one_thing_that_is_named() {
 }
 
 #[test]
+fn a_run_that_is_interrupted_removes_what_it_made() {
+    let cluster = Cluster::one();
+    Installation::prepared(&cluster, "interrupted");
+    let mut command = Command::new(binary("cofferdam"));
+    command.args(["preflight", "--deep", "--yes", "--image", IMAGE]).env("KUBECONFIG", &cluster.kubeconfig);
+    let mut deep = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("a preflight");
+    wait_until("a claim is made", SOON, || match left(&cluster) {
+        left if left.iter().any(|one| one.starts_with("persistentvolumeclaims ")) => Ok(()),
+        left => Err(format!("{left:?}")),
+    });
+
+    let mut interrupt = Command::new("kill");
+    interrupt.args(["-INT", &deep.id().to_string()]);
+    run(interrupt, "").ok();
+    let ended = deep.wait().expect("it ended");
+
+    assert_eq!(ended.code(), Some(4), "stopped on request");
+    assert_eq!(left(&cluster), [""; 0]);
+}
+
+#[test]
 fn a_driver_that_cuts_no_snapshots_is_named_with_its_own_words_and_a_killed_run_is_swept_by_the_next() {
     let cluster = Cluster::one();
     Installation::prepared(&cluster, "killed");

@@ -45,7 +45,7 @@ fn exactly_the_endpoint_that_is_dropped_is_named_with_its_address_and_what_mends
 fn each_trouble_has_words_and_a_fix_of_its_own() {
     let cases = [
         (Stage::Dns, Trouble::NameNotKnown, "DNS the name is not known", "DNS answers"),
-        (Stage::Dns, Trouble::NoNameService("no answer".into()), "name service does not answer", "TCP 53"),
+        (Stage::Dns, Trouble::NoNameService("no answer".into()), "name service gives no answer", "TCP 53"),
         (Stage::Tcp, Trouble::Refused, "TCP refused", "Nobody listens"),
         (Stage::Tls, Trouble::Reset, "TLS reset", "Allow TCP"),
         (Stage::Proxy, Trouble::ProxyRefused(403), "the proxy does not let it pass (403)", "at the proxy"),
@@ -150,4 +150,32 @@ fn a_deep_check_reports_its_times_what_failed_and_what_stayed() {
     assert!(matches!(of(Vec::new()).finding.outcome, Outcome::NotApplicable { .. }));
     let not_asked = judged(&healthy(), Profile::Cofferdam, "C3").finding.outcome;
     assert!(matches!(not_asked, Outcome::NotApplicable { .. }));
+}
+
+#[test]
+fn where_the_name_service_is_silent_it_alone_is_named() {
+    let silent = || Some((Stage::Dns, Trouble::NoNameService("10.96.0.10 says nothing".into())));
+    let all = vec![
+        reached(EndpointKind::Dns, "kubernetes.default.svc", silent()),
+        reached(EndpointKind::Vault, "vault.example", silent()),
+        reached(EndpointKind::Store, "store.example", Some((Stage::Tcp, Trouble::Refused))),
+    ];
+
+    let found = of_egress(all, Profile::Cofferdam, "P16");
+
+    let said = &found.finding.evidence;
+    assert!(said.starts_with("DNS kubernetes.default.svc:443: DNS the name service gives no answer"), "{said}");
+    assert!(!said.contains("vault") && said.contains("store.example:443: TCP refused"), "{said}");
+}
+
+#[test]
+fn a_cluster_whose_store_is_not_known_yet_is_not_called_well() {
+    let inside = vec![
+        reached(EndpointKind::Dns, "kubernetes.default.svc", None),
+        reached(EndpointKind::ApiServer, "kubernetes.default.svc", None),
+    ];
+
+    let found = of_egress(inside, Profile::Cofferdam, "P16").finding.outcome;
+
+    assert!(matches!(&found, Outcome::NotObservable { why } if why.contains("--set")), "{found:?}");
 }
