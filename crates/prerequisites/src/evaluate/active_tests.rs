@@ -164,7 +164,10 @@ fn where_the_name_service_is_silent_it_alone_is_named() {
     let found = of_egress(all, Profile::Cofferdam, "P16");
 
     let said = &found.finding.evidence;
-    assert!(said.starts_with("DNS kubernetes.default.svc:443: DNS the name service gives no answer"), "{said}");
+    assert!(
+        said.starts_with("DNS kubernetes.default.svc:443: DNS the name service gives no answer"),
+        "{said}"
+    );
     assert!(!said.contains("vault") && said.contains("store.example:443: TCP refused"), "{said}");
 }
 
