@@ -149,6 +149,22 @@ fn an_image_that_cannot_be_pulled_is_the_one_thing_that_is_named() {
 }
 
 #[test]
+fn a_namespace_of_that_name_that_is_somebody_elses_is_not_touched() {
+    let cluster = Cluster::one();
+    cluster.kubectl(&["create", "namespace", PROBES]);
+    cluster.kubectl(&["create", "configmap", "-n", PROBES, "theirs"]);
+
+    let found = Preflight::run(&cluster, &["--active", "--deep", "--yes", "--image", IMAGE]);
+    let kept = cluster.get(&["configmap", "-n", PROBES, "theirs"]);
+    cluster.delete_namespace(PROBES);
+
+    for id in ["P16", "C3"] {
+        found.expect(id, "NotObservable", "is not one of probes");
+    }
+    assert!(kept.is_some(), "it was somebody else's");
+}
+
+#[test]
 fn a_run_that_is_interrupted_removes_what_it_made() {
     let cluster = Cluster::one();
     Installation::prepared(&cluster, "interrupted");
