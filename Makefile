@@ -5,7 +5,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cofferdam
 export COFFERDAM_CACHE := $(CACHE)
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
-.PHONY: help demo test test-all bench bench-all bench-footprint bench-vault packages build down
+.PHONY: help demo test test-all bench bench-all bench-footprint bench-preflight bench-vault packages build down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ bench-all: packages ## the same with 300,000 objects too
 
 bench-footprint: packages ## what agent and gateway use in a cluster, idle and during a backup
 	@./tests/bench/run --only footprint --without-velero
+
+bench-preflight: packages ## how long preflight of a cluster with 20,000 objects takes
+	@./tests/bench/run --only preflight --without-velero
 
 bench-vault: packages ## measure a vault with 10,000 agents and 5,000 instances; BENCH_AGENTS and others change that
 	@./tests/bench/run-vault

@@ -111,6 +111,9 @@ pub enum Command {
     /// Move the data of one volume (in a cluster, the extension makes a Job of this)
     #[command(subcommand)]
     Mover(commands::mover::MoverCommand),
+    /// Look from inside of the cluster (`preflight --active` makes Jobs of this)
+    #[command(subcommand, hide = true)]
+    Probe(commands::probe::ProbeCommand),
     /// Print a completion script for a shell
     Completion(commands::completion::CompletionArgs),
 }

@@ -1,6 +1,9 @@
-//! `cofferdam preflight` against an API server that is not there, and one that never answers: every check says so, and the
-//! command ends.
+//! `cofferdam preflight` against an API server that is not there, one that never answers, and one that is slow, flaps or
+//! goes away in the middle: what was not seen is said to be, nothing else is made up, and the command ends.
 
+mod faults;
+
+use faults::{Fault, FaultApiServer, Holds};
 use serde_json::Value;
 use std::{
     net::{TcpListener, TcpStream},
@@ -34,7 +37,7 @@ fn checks(output: &Output) -> Vec<Value> {
 }
 
 fn nothing_passed(checks: &[Value]) {
-    assert_eq!(checks.len(), 53);
+    assert_eq!(checks.len(), 54);
     for check in checks {
         let result = check["result"].as_str().unwrap();
         assert!(["NotObservable", "NotApplicable"].contains(&result), "{check:#}");
@@ -147,4 +150,111 @@ fn where_nothing_was_seen_nothing_is_mended() {
     let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
     assert_eq!((ran.status.code(), &document["fixes"]), (Some(3), &Value::Array(Vec::new())));
     assert_eq!(alone.status.code(), Some(2), "a yes without a question is a mistake: {alone:?}");
+}
+
+const SMALL: Holds = Holds { version: "v1.35.4", claims: 3, claim: "data-" };
+
+fn of(server: &FaultApiServer, more: &[&str]) -> (Output, Vec<Value>) {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = preflight(folder.path(), server.port, &[&["-o", "json"], more].concat());
+    let checks = checks(&ran);
+    (ran, checks)
+}
+
+fn result<'a>(checks: &'a [Value], id: &str) -> (&'a str, &'a str) {
+    let check = checks.iter().find(|check| check["id"] == id).unwrap();
+    (check["result"].as_str().unwrap(), check["evidence"].as_str().unwrap())
+}
+
+/// What an API server that behaves well leads to.
+fn well(holds: Holds) -> Vec<Value> {
+    let (_, checks) = of(&FaultApiServer::start(Fault::None, holds), &[]);
+    for id in ["P4", "P11", "P17", "P19", "P37", "P44"] {
+        assert_eq!(result(&checks, id).0, "Passed", "{id}: {}", result(&checks, id).1);
+    }
+    assert_eq!(result(&checks, "P34").0, "Failed", "{}", result(&checks, "P34").1);
+    checks
+}
+
+/// A fault may hide what there is to see. It must not make a check say anything else.
+fn only_hidden(faulty: &[Value], well: &[Value]) -> usize {
+    let mut hidden = 0;
+    for check in faulty {
+        let id = check["id"].as_str().unwrap();
+        match (check["result"].as_str().unwrap(), result(well, id).0) {
+            ("NotObservable", "NotObservable") => {}
+            ("NotObservable" | "Skipped", _) => hidden += 1,
+            (here, there) => assert_eq!(here, there, "{check:#}"),
+        }
+    }
+    hidden
+}
+
+#[test]
+fn lists_that_are_slow_are_not_observed_and_what_answers_in_time_is() {
+    let healthy = well(SMALL);
+    let slow = FaultApiServer::start(Fault::SlowLists(Duration::from_secs(8)), SMALL);
+    let began = Instant::now();
+
+    let (ran, checks) = of(&slow, &[]);
+
+    let hidden = only_hidden(&checks, &healthy);
+    for id in ["P13", "P19", "P34", "P37"] {
+        let (ended, why) = result(&checks, id);
+        assert_eq!(ended, "NotObservable", "{id}");
+        assert!(why.contains("no answer within 3 s"), "{id}: {why}");
+    }
+    assert_eq!(result(&checks, "P4").0, "Passed", "{}", result(&checks, "P4").1);
+    assert!(hidden >= 4, "{hidden}");
+    assert_eq!(ran.status.code(), Some(3), "not seen is not well");
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+}
+
+#[test]
+fn an_api_server_that_flaps_or_goes_away_in_the_middle_hides_and_invents_nothing() {
+    let healthy = well(SMALL);
+    let faults = [Fault::Flapping(2), Fault::Flapping(7), Fault::GoneAfter(4), Fault::GoneAfter(40)];
+
+    for fault in faults {
+        let server = FaultApiServer::start(fault, SMALL);
+        let (ran, checks) = of(&server, &[]);
+        let hidden = only_hidden(&checks, &healthy);
+        assert!(hidden > 0, "{fault:?} hid nothing of {} requests", server.asked());
+        assert_eq!(checks.len(), healthy.len(), "{fault:?}");
+        assert_ne!(ran.status.code(), Some(0), "{fault:?}");
+    }
+}
+
+#[test]
+fn ten_thousand_findings_are_a_few_names_and_a_number() {
+    let server = FaultApiServer::start(Fault::None, Holds { claims: 10_000, ..SMALL });
+
+    let (ran, checks) = of(&server, &[]);
+
+    let (ended, evidence) = result(&checks, "P34");
+    assert_eq!(ended, "Failed");
+    assert!(evidence.contains("shop/data-0") && evidence.contains("9995 more"), "{evidence}");
+    let details = &checks.iter().find(|check| check["id"] == "P34").unwrap()["details"];
+    assert_eq!(details["total"], 10_000);
+    assert_eq!(details["objects"].as_array().unwrap().len(), 20);
+    assert!(ran.stdout.len() < 200_000, "{} bytes", ran.stdout.len());
+}
+
+#[test]
+fn what_others_wrote_into_names_is_printed_and_not_obeyed() {
+    let evil =
+        Holds { version: "v1.35.4\u{1b}[2J\u{7}", claims: 2, claim: "a\u{1b}]0;owned\u{7}\nP6 ok\u{202e}" };
+    let server = FaultApiServer::start(Fault::None, evil);
+
+    for format in ["table", "json", "yaml", "junit", "html"] {
+        let folder = tempfile::tempdir().unwrap();
+        let ran = preflight(folder.path(), server.port, &["-o", format]);
+        let text = String::from_utf8(ran.stdout).unwrap();
+        let obeyed = |one: char| (one.is_control() && one != '\n') || one == '\u{202e}';
+        assert!(!text.contains(obeyed), "{format}: {:?}", text.chars().find(|one| obeyed(*one)));
+        assert!(text.contains("owned"), "{format}: the name is told: {text}");
+        assert!(!text.lines().any(|line| line.trim_start().starts_with("P6 ok")), "{format}: {text}");
+        let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(!told.contains('\u{1b}'), "{told:?}");
+    }
 }

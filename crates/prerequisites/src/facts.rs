@@ -1,6 +1,6 @@
 //! What the probes saw. Every fact says whether it was seen at all.
 
-use crate::ArmFacts;
+use crate::{ArmFacts, DeepCheck, Reached};
 use std::collections::BTreeMap;
 
 /// Something that was looked for.
@@ -75,6 +75,10 @@ pub struct Facts {
     pub tools: Observed<Vec<Tool>>,
     /// What a resource manager says.
     pub arm: Observed<ArmFacts>,
+    /// How far a probe inside of the cluster came with each endpoint; nothing when none was asked for.
+    pub egress: Observed<Option<Vec<Reached>>>,
+    /// What became of probe volumes; nothing when none were asked for.
+    pub deep: Observed<Option<Vec<DeepCheck>>>,
 }
 
 impl Facts {
@@ -109,6 +113,8 @@ impl Facts {
             target: no(why),
             tools: no(why),
             arm: no(why),
+            egress: Observed::Seen(None),
+            deep: Observed::Seen(None),
         }
     }
 }
@@ -313,6 +319,8 @@ pub struct Registry {
     pub image: String,
     /// Who has it, or the reason for which a pod waits for it.
     pub pulled: Result<String, String>,
+    /// Whether every node that can run it holds it: then nobody has to fetch it.
+    pub everywhere: bool,
 }
 
 /// What was found in the storage location.

@@ -2,24 +2,27 @@
 //! evidence and fixes. `probes` observes; this crate judges.
 //!
 //! Ids follow the table of prerequisites of AKS backup (P1 to P51), so that a reader finds the original's
-//! sentence; C1 and C2 are our own. A check that cannot be observed says so; it never passes.
+//! sentence; C1 to C3 are our own. A check that cannot be observed says so; it never passes.
 //!
 //! One check is one file below `checks`: what must hold, why, how it is seen, what it weighs, how it is mended, and
 //! the rule that judges the facts.
 
 mod check;
 mod checks;
+mod deep;
 pub mod egress;
 mod evaluate;
 mod evidence;
 mod facts;
 mod mend;
 mod pages;
+mod reached;
 mod resource_manager;
 mod verdict;
 
 pub use check::{By, Check, Finding, Fix, Outcome, Profile, Purpose, Report, Scope, Severity, Weight};
 pub use checks::catalogue;
+pub use deep::{DeepCheck, Step};
 pub use evaluate::{Judged, evaluate, judge};
 pub use evidence::{Evidence, printable};
 pub use facts::{
@@ -30,6 +33,7 @@ pub use facts::{
 };
 pub use mend::{Action, Change, Offer, mends, offers};
 pub use pages::{mending, page, page_name, table};
+pub use reached::{Endpoint, EndpointKind, Reached, Sight, Stage, Trouble, is_private};
 pub use resource_manager::{
     ArmFacts, ArmVault, Binding, Disk, InboundRule, InstalledExtension, ManagedCluster, RoleNeed,
     StorageAccount, UserRight,

@@ -4,12 +4,14 @@ use futures::FutureExt;
 use prerequisites::Observed;
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
-/// How long one probe may take.
+/// How long one probe may take: one question to the API server or the store, one page of a list.
 pub(crate) const PROBE: Duration = Duration::from_secs(3);
-/// How long one may take that asks many questions or turns many pages.
-pub(crate) const MANY: Duration = Duration::from_secs(9);
-/// How long the store may take: it tries again by itself before it gives up.
-pub(crate) const STORE: Duration = Duration::from_secs(30);
+/// How long those may take together that ask many questions or turn many pages; each of these has [`PROBE`].
+pub(crate) const MANY: Duration = Duration::from_secs(30);
+/// How long those may take that ask a resource manager two or three questions.
+pub(crate) const FEW: Duration = Duration::from_secs(9);
+/// How long all operations on the store may take together; each of them has [`PROBE`].
+pub(crate) const STORE: Duration = Duration::from_secs(20);
 
 /// What the probe saw within its time. The probe lies on the heap: a survey holds two dozen of them at once, and their
 /// states together are more than a thread's stack takes.

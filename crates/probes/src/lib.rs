@@ -1,18 +1,22 @@
 //! The observers behind the catalogue of prerequisites: they look, `prerequisites` judges.
 //!
-//! Every observer answers `Seen` or says why it could not look; none of them decides.
+//! Every observer answers `Seen` or says why it could not look; none of them decides. They only read, but for those of
+//! [`active`], which need somebody's consent.
 
+pub mod active;
 mod cluster;
 mod configured;
 mod contain;
 mod counts;
 mod discovery;
+pub mod egress;
 mod location;
 mod marks;
 pub mod mend;
 mod network;
 mod nodes;
 mod pages;
+mod patience;
 mod policies;
 mod quantity;
 pub mod resource_manager;
@@ -99,7 +103,7 @@ pub async fn observe(client: Observed<Client>, subject: &Subject, clock: &dyn Cl
             return Facts { location: location::observe(&subject.location, None).await, ..facts };
         }
     };
-    let client = &client;
+    let client = &patience::patient(&client);
     let cluster = cluster::observe(client, &subject.namespace).await;
     let uid = cluster.seen().map(|c| c.uid.clone());
     let (rights, snapshots, volumes, velero, marks, policies, registry, webhooks, original, location) = futures::join!(
@@ -175,6 +179,7 @@ fn seen<T>(what: &str, answer: Result<T, kube::Error>) -> Observed<T> {
 fn short(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+        kube::Error::Service(cause) => cause.to_string(),
         other => other.to_string(),
     }
 }

@@ -1,7 +1,10 @@
 //! The storage location: whose it is, what else lies there, and what a probe object says.
 
-use crate::Location;
+mod in_time;
+
+use crate::{Location, contain::PROBE};
 use bytes::Bytes;
+use in_time::InTime;
 use prerequisites::{Contents, LocationFacts, Observed, Owner, StoreProbe};
 use storage::{Store, StoreError, StoreErrorKind, StorePath, owner};
 
@@ -22,7 +25,7 @@ pub(crate) async fn observe(location: &Observed<Location>, cluster: Option<&str>
 }
 
 async fn look(location: &Location, cluster: Option<&str>) -> (Observed<Contents>, StoreProbe) {
-    let root = location.root.as_ref();
+    let root = &InTime::new(location.root.clone(), PROBE);
     let survey = match owner::survey(root).await {
         Ok(survey) => survey,
         Err(error) if error.kind == StoreErrorKind::Corrupt => return broken_marker(&error),
@@ -66,28 +69,120 @@ fn unreadable(location: &Location, error: &StoreError) -> StoreProbe {
 }
 
 async fn probe(root: &dyn Store) -> StoreProbe {
-    match put_and_take(root).await {
-        Ok(()) => StoreProbe::Works,
-        Err((_, error)) if error.kind == StoreErrorKind::Retained => StoreProbe::WorksRetained,
+    match whole(root).await {
+        Ok(Kept::Nothing) => StoreProbe::Works,
+        Ok(Kept::Probe) => StoreProbe::WorksRetained,
         Err((operation, error)) => failed(operation, &error),
+    }
+}
+
+/// What a rule of the store keeps for now.
+#[derive(PartialEq, Eq)]
+enum Kept {
+    Nothing,
+    Probe,
+}
+
+/// Everything that a repository relies on: what [`put_and_take`] tries, and before the probe object goes, that what is
+/// there is not overwritten by accident, and is replaced on purpose unless a rule keeps it.
+async fn whole(root: &dyn Store) -> Result<Kept, (&'static str, StoreError)> {
+    let (path, content) = create(root).await?;
+    let tried = async {
+        take(root, &path, &content).await?;
+        written_once(root, &path, &content).await?;
+        replaced(root, &path).await
+    }
+    .await;
+    let deleted = root.delete(&path).await;
+    let kept = tried?;
+    match deleted {
+        Ok(()) => Ok(kept),
+        Err(error) if error.kind == StoreErrorKind::Retained => Ok(Kept::Probe),
+        Err(error) => Err(("delete", error)),
+    }
+}
+
+/// A second file of the same name is refused: two writers must never destroy each other's work.
+async fn written_once(
+    root: &dyn Store,
+    path: &StorePath,
+    content: &Bytes,
+) -> Result<(), (&'static str, StoreError)> {
+    match root.create(path, Bytes::from_static(OTHER)).await {
+        Err(error) if error.kind == StoreErrorKind::Exists => Ok(()),
+        // A rule of the store refuses before anybody looks whether the file is there.
+        Err(error) if error.kind == StoreErrorKind::Retained => Ok(()),
+        Err(error) => Err(("overwrite", error)),
+        Ok(()) => match root.read(path).await {
+            Ok(read) if read == *content => Err(("overwrite", lied(root))),
+            _ => Err(("overwrite", overwritten(root))),
+        },
+    }
+}
+
+/// Locks and markers are replaced.
+async fn replaced(root: &dyn Store, path: &StorePath) -> Result<Kept, (&'static str, StoreError)> {
+    match root.replace(path, Bytes::from_static(OTHER)).await {
+        Ok(()) => {}
+        Err(error) if error.kind == StoreErrorKind::Retained => return Ok(Kept::Probe),
+        Err(error) => return Err(("replace", error)),
+    }
+    match root.read(path).await {
+        Ok(read) if read == OTHER => Ok(Kept::Nothing),
+        Ok(_) => Err(("replace", other_bytes(root))),
+        Err(error) => Err(("read", error)),
     }
 }
 
 /// Creates, reads, lists and deletes a probe object; the first failure with the name of its operation.
 pub async fn put_and_take(root: &dyn Store) -> Result<(), (&'static str, StoreError)> {
+    let (path, content) = create(root).await?;
+    let taken = take(root, &path, &content).await;
+    let deleted = root.delete(&path).await.map_err(|error| ("delete", error));
+    taken.and(deleted)
+}
+
+const CONTENT: &[u8] = b"cofferdam probe";
+const OTHER: &[u8] = b"cofferdam probe, another one";
+
+async fn create(root: &dyn Store) -> Result<(StorePath, Bytes), (&'static str, StoreError)> {
     let name = format!("{}{}", owner::PROBE_PREFIX, uuid::Uuid::new_v4());
     let path = StorePath::parse(&name)
         .map_err(|bad| ("create", StoreError::new("create", name, StoreErrorKind::Other, bad.to_string())))?;
-    let content = Bytes::from_static(b"cofferdam probe");
+    let content = Bytes::from_static(CONTENT);
     root.create(&path, content.clone()).await.map_err(|error| ("create", error))?;
-    let read = match root.read(&path).await {
-        Ok(read) if read == content => Ok(()),
+    Ok((path, content))
+}
+
+/// Reads and lists.
+async fn take(root: &dyn Store, path: &StorePath, content: &Bytes) -> Result<(), (&'static str, StoreError)> {
+    let read = match root.read(path).await {
+        Ok(read) if read == *content => Ok(()),
         Ok(_) => Err(("read", other_bytes(root))),
         Err(error) => Err(("read", error)),
     };
     let listed = root.top_level(1).await.map(drop).map_err(|error| ("list", error));
-    let deleted = root.delete(&path).await.map_err(|error| ("delete", error));
-    read.and(listed).and(deleted)
+    read.and(listed)
+}
+
+fn overwritten(root: &dyn Store) -> StoreError {
+    StoreError::new(
+        "overwrite",
+        root.describe(),
+        StoreErrorKind::Other,
+        "the store overwrote a file that was to be written once",
+    )
+    .with_remedy("Use a store that refuses a second write of one name (If-None-Match); two writers would destroy each other's work here.")
+}
+
+fn lied(root: &dyn Store) -> StoreError {
+    StoreError::new(
+        "overwrite",
+        root.describe(),
+        StoreErrorKind::Other,
+        "the store reported success for a second write of one name and kept the first",
+    )
+    .with_remedy("Use a store that refuses a second write of one name (If-None-Match).")
 }
 
 fn other_bytes(root: &dyn Store) -> StoreError {

@@ -17,24 +17,33 @@ pub(crate) async fn observe(client: &Client) -> Observed<Marks> {
     seen("looking for velero.io labels and annotations", look(client).await)
 }
 
+/// All kinds at the same time.
 async fn look(client: &Client) -> Result<Marks, kube::Error> {
+    let (namespaces, claims, volumes, pods, services, deployments, stateful, daemons) = futures::try_join!(
+        scan::<Namespace>(client),
+        scan::<PersistentVolumeClaim>(client),
+        scan::<PersistentVolume>(client),
+        scan::<Pod>(client),
+        scan::<Service>(client),
+        scan::<Deployment>(client),
+        scan::<StatefulSet>(client),
+        scan::<DaemonSet>(client),
+    )?;
     let mut marks = Marks::default();
-    scan::<Namespace>(client, &mut marks).await?;
-    scan::<PersistentVolumeClaim>(client, &mut marks).await?;
-    scan::<PersistentVolume>(client, &mut marks).await?;
-    scan::<Pod>(client, &mut marks).await?;
-    scan::<Service>(client, &mut marks).await?;
-    scan::<Deployment>(client, &mut marks).await?;
-    scan::<StatefulSet>(client, &mut marks).await?;
-    scan::<DaemonSet>(client, &mut marks).await?;
+    for found in [namespaces, claims, volumes, pods, services, deployments, stateful, daemons] {
+        marks.count += found.count;
+        marks.names.extend(found.names);
+    }
+    marks.names.truncate(NAMES_KEPT);
     Ok(marks)
 }
 
-async fn scan<K>(client: &Client, marks: &mut Marks) -> Result<(), kube::Error>
+async fn scan<K>(client: &Client) -> Result<Marks, kube::Error>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
     let api: Api<K> = Api::all(client.clone());
+    let mut marks = Marks::default();
     let mut page = ListParams::default().limit(PAGE);
     loop {
         let list = api.list_metadata(&page).await?;
@@ -48,7 +57,7 @@ where
         }
         match list.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => page = ListParams::default().limit(PAGE).continue_token(&token),
-            None => return Ok(()),
+            None => return Ok(marks),
         }
     }
 }

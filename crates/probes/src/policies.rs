@@ -173,14 +173,13 @@ pub(crate) async fn registry(client: &Client, subject: &Subject) -> Observed<Reg
             .flat_map(|status| status.container_statuses.iter().flatten())
             .filter(|status| is_named(&status.image, image))
     };
-    let found = |pulled| Observed::Seen(Registry { image: image.to_owned(), pulled });
+    let (all, with) = nodes_with(client, image).await.unwrap_or_default();
+    let everywhere = all > 0 && with == all;
+    let found = |pulled| Observed::Seen(Registry { image: image.to_owned(), pulled, everywhere });
     if statuses().any(|status| !status.image_id.is_empty()) {
         return found(Ok("a pod runs".into()));
     }
-    if let Ok((all, with)) = nodes_with(client, image).await
-        && all > 0
-        && with == all
-    {
+    if everywhere {
         return found(Ok(format!("all {all} Linux nodes hold")));
     }
     let refusals = statuses().filter_map(|status| status.state.as_ref()?.waiting.as_ref());

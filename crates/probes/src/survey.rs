@@ -1,6 +1,7 @@
 //! Everything that the catalogue judges, looked at at once: what `cofferdam preflight` does.
 
 use crate::contain::{MANY, PROBE, STORE, within};
+use crate::patience::patient;
 use crate::resource_manager::{self, ResourceManager};
 use crate::{
     Subject, cluster, configured, counts, location, marks, mend, network, nodes, policies, rights, snapshots,
@@ -35,7 +36,7 @@ pub struct Survey<'a> {
 /// Looks at everything. `client` is whoever runs the checks.
 pub async fn survey(client: Observed<Client>, it: Survey<'_>, clock: &dyn Clock) -> Facts {
     let mut facts = match &client {
-        Observed::Seen(client) => of_cluster(client, &it, clock).await,
+        Observed::Seen(client) => of_cluster(&patient(client), &it, clock).await,
         Observed::NotObservable(why) => {
             let facts = Facts::unseen(&format!("the cluster could not be reached: {why}"));
             let location = location::observe(&it.subject.location, None);
@@ -66,31 +67,31 @@ async fn of_cluster(client: &Client, it: &Survey<'_>, clock: &dyn Clock) -> Fact
     let one = |what: &'static str| move || shown(what);
     let before = async {
         futures::join!(
-            told(one("version"), within("reading the version", PROBE, cluster::observe(client, namespace))),
+            told(one("version"), within("reading the version", MANY, cluster::observe(client, namespace))),
             told(
                 one("rights"),
                 within("asking for access reviews", MANY, rights::observe(client, &subject.needed))
             ),
             told(
                 one("snapshots"),
-                within("looking at the snapshot API", PROBE, snapshots::observe(client, clock))
+                within("looking at the snapshot API", MANY, snapshots::observe(client, clock))
             ),
             told(one("volumes"), within("listing claims and volumes", MANY, volumes::observe(client))),
-            told(one("Velero"), within("looking for Velero", PROBE, velero::observe(client))),
+            told(one("Velero"), within("looking for Velero", MANY, velero::observe(client))),
             told(
                 one("Velero's definitions"),
-                within("looking at Velero's definitions", PROBE, mend::definitions(client))
+                within("looking at Velero's definitions", MANY, mend::definitions(client))
             ),
             told(
                 one("snapshotters"),
-                within("looking for snapshotters", PROBE, snapshots::snapshotters(client))
+                within("looking for snapshotters", MANY, snapshots::snapshotters(client))
             ),
             told(one("marks"), within("looking for velero.io labels", MANY, marks::observe(client))),
             told(
                 one("admission"),
-                within("looking at admission policies", PROBE, policies::observe(client, subject))
+                within("looking at admission policies", MANY, policies::observe(client, subject))
             ),
-            told(one("image"), within("looking for the image", PROBE, policies::registry(client, subject))),
+            told(one("image"), within("looking for the image", MANY, policies::registry(client, subject))),
             told(
                 one("store"),
                 within("looking at the store", STORE, location::observe(&subject.location, uid.as_deref()))
@@ -105,14 +106,14 @@ async fn of_cluster(client: &Client, it: &Survey<'_>, clock: &dyn Clock) -> Fact
                 Observed::NotObservable(format!("the target could not be reached: {why}"))
             }
             Some(Observed::Seen(theirs)) => {
-                target::observe(client, theirs, namespace, it.deployment, clock).await
+                target::observe(client, &patient(theirs), namespace, it.deployment, clock).await
             }
         }
     };
     let after = async {
         futures::join!(
-            told(one("extension"), within("looking at the extension's pods", PROBE, extension)),
-            told(one("agents"), within("looking at kube-system", PROBE, workload::system(client))),
+            told(one("extension"), within("looking at the extension's pods", MANY, extension)),
+            told(one("agents"), within("looking at kube-system", MANY, workload::system(client))),
             told(
                 one("original"),
                 within("looking for the original's extension", PROBE, workload::original(client))
@@ -120,19 +121,19 @@ async fn of_cluster(client: &Client, it: &Survey<'_>, clock: &dyn Clock) -> Fact
             told(one("nodes"), within("listing nodes", MANY, nodes::observe(client, subject.pod.as_ref()))),
             told(
                 one("namespaces"),
-                within("listing namespaces", PROBE, configured::namespaces(client, it.namespaces))
+                within("listing namespaces", MANY, configured::namespaces(client, it.namespaces))
             ),
             told(one("objects"), within("counting objects", MANY, counts::observe(client))),
-            told(one("webhooks"), within("looking at admission webhooks", PROBE, webhooks::observe(client))),
+            told(one("webhooks"), within("looking at admission webhooks", MANY, webhooks::observe(client))),
             told(
                 one("network"),
                 within("listing network policies", PROBE, network::policies(client, namespace))
             ),
             told(
                 one("identity"),
-                within("looking for pod-managed identity", PROBE, network::pod_identity(client, namespace))
+                within("looking for pod-managed identity", MANY, network::pod_identity(client, namespace))
             ),
-            told(one("hooks"), within("looking for hooks", PROBE, configured::hooks(client, it.hooks))),
+            told(one("hooks"), within("looking for hooks", MANY, configured::hooks(client, it.hooks))),
             told(one("target"), within("comparing source and target", MANY, target)),
         )
     };

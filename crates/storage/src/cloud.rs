@@ -6,7 +6,7 @@ mod build;
 mod classify;
 mod fresh;
 
-pub(crate) use build::{CloudTarget, Retries, build};
+pub(crate) use build::{CloudTarget, Retries, build, with_bucket};
 pub use classify::innermost;
 pub(crate) use classify::{is_untrusted, service_words};
 

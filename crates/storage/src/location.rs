@@ -235,6 +235,20 @@ impl LocationSettings {
         self.text("storageAccountURI").is_some()
     }
 
+    /// The URL that requests go to; nothing for a directory.
+    pub fn endpoint(&self) -> Option<String> {
+        match self.cloud_target()? {
+            CloudTarget::Azure { account, endpoint, .. } => {
+                Some(endpoint.unwrap_or_else(|| format!("https://{account}.blob.core.windows.net/")))
+            }
+            CloudTarget::Aws { bucket, region, endpoint, path_style } => {
+                let at = endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
+                Some(if path_style { at } else { cloud::with_bucket(&at, &bucket) })
+            }
+            CloudTarget::Gcp { .. } => Some("https://storage.googleapis.com".to_owned()),
+        }
+    }
+
     /// Whether the Azure endpoint of these settings has the scheme, host and port of `url`.
     pub fn is_at(&self, url: &str) -> bool {
         let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());

@@ -7,6 +7,7 @@ mod capture;
 mod cluster;
 mod environment;
 mod footprint;
+mod preflight;
 mod process;
 mod product;
 mod report;
@@ -64,6 +65,9 @@ struct ClusterArgs {
     /// Objects in the cluster in which agent and gateway are measured.
     #[arg(long, default_value_t = 5_000)]
     footprint: usize,
+    /// Objects in the cluster of which preflight is measured.
+    #[arg(long, default_value_t = 20_000)]
+    preflight: usize,
     /// How often each is measured.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
@@ -97,6 +101,7 @@ enum Experiment {
     Restore,
     Snapshots,
     Footprint,
+    Preflight,
 }
 
 /// How experiments are carried out.
@@ -150,6 +155,10 @@ async fn clusters(arguments: ClusterArgs) -> Result<()> {
     }
     if wanted(Experiment::Footprint) {
         results.footprint = Some(footprint::measure(&plan, arguments.footprint, &environment).await?);
+        results.write(&arguments.results, &arguments.page)?;
+    }
+    if wanted(Experiment::Preflight) {
+        results.preflight = Some(preflight::measure(&plan, arguments.preflight, &environment).await?);
         results.write(&arguments.results, &arguments.page)?;
     }
     println!("{}", report::tables(&results));

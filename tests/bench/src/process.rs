@@ -27,6 +27,34 @@ pub fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
+/// What a program printed, whatever its exit code, how long it took, and MiB that it held at most.
+pub fn measured(command: &mut Command) -> Result<(String, Duration, f64)> {
+    let begun = Instant::now();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .with_context(|| format!("could not start {command:?}"))?;
+    let process = child.id();
+    let watching = std::thread::spawn(move || {
+        let mut most = 0.0_f64;
+        // The high-water mark is the kernel's: the last look sees all but the last moment.
+        while let Ok(now) = peak(process) {
+            most = most.max(now);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        most
+    });
+    let mut said = String::new();
+    let mut output = child.stdout.take().context("no output")?;
+    std::io::Read::read_to_string(&mut output, &mut said)?;
+    child.wait()?;
+    let took = begun.elapsed();
+    let most = watching.join().ok().context("the memory was not watched")?;
+    Ok((said, took, most))
+}
+
 /// A program in the background; it ends with this value.
 #[derive(Debug)]
 pub struct Running(Child);

@@ -1,6 +1,7 @@
 //! The tables of the results, on the screen and as a page. Pure.
 
 mod footprint;
+mod preflight;
 
 use crate::results::{Cut, Measured, Results};
 use crate::statistics::{Sample, number};
@@ -10,7 +11,7 @@ use crate::vaults;
 pub fn page(results: &Results) -> String {
     format!(
         "# Benchmarks\n\n\
-         Written by `make bench` (`make bench-all` with 300,000 objects, `make bench-footprint` for that table alone) and \
+         Written by `make bench` (`make bench-all` with 300,000 objects, `make bench-footprint` and `make bench-preflight` for those tables alone) and \
          `make bench-vault`; the numbers behind it are in `benchmarks.json`.\n\n\
          {}\n\n\
          ## How it is measured\n\n{METHOD}\n\n\
@@ -34,6 +35,9 @@ pub fn tables(results: &Results) -> String {
     }
     if let Some(used) = &results.footprint {
         parts.push(format!("## Footprint of agent and gateway\n\n{}", footprint::table(used)));
+    }
+    if let Some(one) = &results.preflight {
+        parts.push(format!("## Preflight\n\n{}", preflight::table(one)));
     }
     let of_vaults = vaults::report::tables(&results.vaults, results.blobs.as_ref());
     parts.extend(Some(of_vaults).filter(|tables| !tables.is_empty()));
@@ -88,6 +92,7 @@ fn targets(results: &Results) -> Vec<String> {
             });
         }
     }
+    rows.extend(results.preflight.iter().flat_map(preflight::targets));
     rows.extend(vaults::report::targets(&results.vaults));
     if rows.is_empty() {
         return rows;
@@ -189,6 +194,9 @@ const METHOD: &str = "\
   100 ms and kubelet asks for no less than 1 ms of each, so that one of 5m holds back above 10m. A period is throttled when
   the container was held back in it; the seconds of that are added up over the processors. Memory is what the kernel counts
   towards the limit, page cache included that the container was the first to use.
+- Preflight: `cofferdam preflight -o json` as a process, with the settings and the credential of a store that answers, on a
+  control plane without nodes or volumes. Everything that only reads is looked at, whatever `--active` and `--deep` would
+  add is apart. Time runs from the start of the process to its end; memory is the kernel's high-water mark.
 - The programs are built as `tests/bench/build` says: every crate that carries objects is optimised, without link-time
   optimisation.";
 

@@ -20,6 +20,8 @@ pub struct Results {
     pub snapshots: Option<Cut>,
     /// Agent and gateway in a cluster.
     pub footprint: Option<Footprint>,
+    /// Preflight of a cluster.
+    pub preflight: Option<Preflight>,
     /// Vaults, by database.
     pub vaults: Vec<Vault>,
     /// Stored data through a vault.
@@ -90,6 +92,22 @@ pub struct Footprint {
     pub restarts: u64,
     /// One after the other.
     pub pods: Vec<PodUse>,
+}
+
+/// A preflight of everything that only reads.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Preflight {
+    /// When and where.
+    pub environment: Environment,
+    /// Objects in the cluster, as the API server counts them for preflight itself.
+    pub objects: u64,
+    /// Seconds from its start to its end.
+    pub seconds: Sample,
+    /// MiB at most.
+    pub peak: Sample,
+    /// Checks that passed or are not applicable, of all.
+    pub well: (u64, u64),
 }
 
 /// One pod with its limits, as its manifest has them.

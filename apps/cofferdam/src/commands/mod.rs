@@ -20,6 +20,7 @@ pub mod login;
 pub mod mover;
 pub mod policy;
 pub mod preflight;
+pub mod probe;
 pub mod provider;
 pub mod recovery_point;
 pub mod repository;
@@ -85,6 +86,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Extension(args) => extension::run(args, &cluster).await,
         Command::Gateway(args) => gateway::run(args, &cluster).await,
         Command::Mover(command) => mover::run(command).await,
+        Command::Probe(command) => probe::run(command).await,
         Command::Completion(args) => completion::run(args),
     }
 }

@@ -1,7 +1,9 @@
 //! `cofferdam preflight`: every prerequisite with its evidence and its fix, before or after an installation.
 
+mod active;
 mod arm;
 mod egress;
+mod endpoints;
 mod fix;
 mod html;
 mod junit;
@@ -18,15 +20,16 @@ use crate::{
     exit::{Exit, Failure, Outcome},
     output::{self, Format},
 };
+use active::ActiveArgs;
 use arm::ArmArgs;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use prerequisites::{Judged, Outcome as Ending, Profile, Severity, mends};
 use show::View;
 use std::path::PathBuf;
 use subject::Seen;
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, group(ArgGroup::new("makes").multiple(true)))]
 pub struct PreflightArgs {
     #[command(subcommand)]
     verb: Option<Verb>,
@@ -54,6 +57,11 @@ pub struct PreflightArgs {
     arm: ArmArgs,
     #[command(flatten)]
     fix: fix::FixArgs,
+    #[command(flatten)]
+    active: ActiveArgs,
+    /// Do not ask before something is made or changed (with --fix, --active, --deep)
+    #[arg(short = 'y', long, requires = "makes")]
+    yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -95,6 +103,7 @@ pub async fn run(args: PreflightArgs, cluster: &ClusterArgs, format: Format) -> 
     let (install, _) = wished(&args.wish, cluster)?;
     let wanted = Wanted { install: &install, wish: &args.wish, location: &args.location, installing: false };
     let profile = args.profile.into();
+    args.active.consent(&cluster.namespace, args.yes).await?;
     if args.fix.fix {
         return Box::pin(fix::run(cluster, &wanted, &args, profile, format)).await;
     }

@@ -3,6 +3,7 @@
 
 mod c01;
 mod c02;
+mod c03;
 mod p01;
 mod p02;
 mod p03;
@@ -68,14 +69,14 @@ const ARM: &str = "unit test; test `vault_preflight` against a running vault";
 /// How those are tested that `--fix` can mend.
 const ARM_MENDED: &str =
     "unit test; tests `vault_preflight` and `vault_preflight_fix` against a running vault";
-const IN_CLUSTER: &str = "a probe inside of the cluster";
+const IN_CLUSTER: &str = "a probe inside of the cluster (`--active`)";
 
 /// Every check.
 pub fn catalogue() -> &'static [&'static Check] {
     &CATALOGUE
 }
 
-static CATALOGUE: [&Check; 53] = [
+static CATALOGUE: [&Check; 54] = [
     &p11::CHECK,
     &c01::CHECK,
     &p04::CHECK,
@@ -86,6 +87,7 @@ static CATALOGUE: [&Check; 53] = [
     &p10::CHECK,
     &p26::CHECK,
     &p15::CHECK,
+    &c03::CHECK,
     &p20::CHECK,
     &p17::CHECK,
     &p18::CHECK,
@@ -153,7 +155,7 @@ fn no_extension() -> Verdict {
 
 /// Nobody has looked from inside of the cluster.
 fn unseen_in_cluster(what: &str) -> Verdict {
-    unseen(format!("{what} is seen only from inside of it, and no probe has run there"))
+    unseen(format!("{what} is seen only from inside of it, and no probe has run there (--active)"))
 }
 
 /// Why the extension's Deployment has no available pod.

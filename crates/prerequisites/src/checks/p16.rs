@@ -1,7 +1,8 @@
 //! P16: the firewall lets out what the extension speaks to.
 
 use super::{IN_CLUSTER, unseen_in_cluster};
-use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
+use crate::verdict::{fails, informs, passed, unseen};
+use crate::{Check, EndpointKind, Facts, Fix, Observed, Profile, Reached, Scope, Stage, Verdict, Weight};
 
 pub(crate) static CHECK: Check = Check {
     id: "P16",
@@ -18,11 +19,91 @@ pub(crate) static CHECK: Check = Check {
         Fix::person("Allow the endpoint in the firewall: DNS, and TCP 443 to the name that failed."),
         Fix::cofferdam("cofferdam preflight egress --format table"),
     ],
-    tested_by: "unit test: it is never passed without an in-cluster probe",
+    tested_by: "unit test; test `probes_egress` against endpoints that break in each way; scenario `preflight_active` with egress dropped to one endpoint",
     only_azure: true,
     rule: judge,
 };
 
-fn judge(_: &Facts, _: Profile) -> Verdict {
-    unseen_in_cluster("what the cluster's pods reach")
+fn judge(facts: &Facts, _: Profile) -> Verdict {
+    match &facts.egress {
+        Observed::NotObservable(why) => unseen(why),
+        Observed::Seen(None) => unseen_in_cluster("what the cluster's pods reach"),
+        Observed::Seen(Some(reached)) => reached_all(reached),
+    }
+}
+
+fn reached_all(reached: &[Reached]) -> Verdict {
+    let all: Vec<&Reached> = reached.iter().filter(|one| !is(one, EndpointKind::ControlPlane)).collect();
+    let (needed, other): (Vec<&Reached>, Vec<&Reached>) =
+        all.iter().copied().partition(|one| one.endpoint.needed);
+    // Where the name service is silent, every other name fails for that alone.
+    let silent = needed.iter().any(|one| is(one, EndpointKind::Dns) && one.sight.failed.is_some());
+    let broken: Vec<&Reached> = needed
+        .iter()
+        .copied()
+        .filter(|one| match &one.sight.failed {
+            Some((Stage::Dns, _)) => !silent || is(one, EndpointKind::Dns),
+            failed => failed.is_some(),
+        })
+        .collect();
+    let problems: Vec<String> = broken.iter().filter_map(|one| one.problem()).collect();
+    let first = broken.first();
+    if let Some(first) = first {
+        let address = first.endpoint.address();
+        return fails(super::some(&problems)).about(&problems).at(address.clone()).fix(mend(first, &address));
+    }
+    let names: Vec<String> =
+        needed.iter().map(|one| format!("{} {}", one.endpoint.kind.name(), one.endpoint.address())).collect();
+    let seen = format!("a pod reaches {}", names.join(", "));
+    let names_a_store = [EndpointKind::Store, EndpointKind::DataPlane, EndpointKind::Vault];
+    if !needed.iter().any(|one| names_a_store.contains(&one.endpoint.kind)) {
+        return unseen(format!(
+            "{seen}; what else this installation speaks to is not known yet: give its settings (--set)"
+        ));
+    }
+    let beside: Vec<String> = other.iter().filter_map(|one| one.problem()).collect();
+    let count = needed.len() as u64;
+    match beside.is_empty() {
+        true => passed(seen).about(&names).number("endpoints", count),
+        false => {
+            let note = "not needed now, for every node holds the image";
+            informs(format!("{seen}; {} ({note})", super::some(&beside)))
+                .about(&names)
+                .number("endpoints", count)
+        }
+    }
+}
+
+fn is(one: &Reached, kind: EndpointKind) -> bool {
+    one.endpoint.kind == kind
+}
+
+/// The step after this failure.
+fn mend(one: &Reached, address: &str) -> String {
+    use crate::Trouble::*;
+    let Some((_, trouble)) = &one.sight.failed else { return String::new() };
+    let host = &one.endpoint.host;
+    match trouble {
+        NameNotKnown | WrongAddress => format!(
+            "Correct what the cluster's DNS answers for {host} (kubectl -n kube-system get configmap coredns -o yaml), or the name in the settings."
+        ),
+        NoNameService(_) => {
+            "Let pods reach the cluster's name service: UDP and TCP 53; see kubectl -n kube-system get pods -l k8s-app=kube-dns.".to_owned()
+        }
+        Refused => format!("Nobody listens at {address}, or a firewall refuses: start the service, or allow it."),
+        ProxyRefused(_) => format!(
+            "Allow {address} at the proxy, or leave it out: cofferdam install --set proxy.except={host}"
+        ),
+        Intercepted { .. } => format!(
+            "Except {host} from TLS inspection, or have its certificate authority trusted (vault.authorities, config.caCert)."
+        ),
+        OtherName { .. } | Portal(_) => {
+            format!("Somebody else answers for {host}: correct DNS, or sign the cluster's network in at the portal.")
+        }
+        NotValidNow => format!("Renew the certificate of {host}, or correct the clocks of the nodes."),
+        Http(_) => format!("Look at the service at {address}: it answers, but not as it should."),
+        Reset | TimedOut | NoRoute | Tls(_) | Other(_) => {
+            format!("Allow TCP to {address} in the firewall, and in the network policies of the extension's namespace.")
+        }
+    }
 }

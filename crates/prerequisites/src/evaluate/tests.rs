@@ -3,7 +3,7 @@
 use super::judge_all;
 use crate::*;
 
-fn healthy() -> Facts {
+pub(super) fn healthy() -> Facts {
     Facts {
         cluster: Observed::Seen(Cluster {
             uid: "u".into(),
@@ -37,7 +37,11 @@ fn healthy() -> Facts {
         snapshotters: Observed::Seen(Vec::new()),
         marks: Observed::Seen(Marks::default()),
         policies: Observed::Seen(Policies { dry_run: DryRun::Admitted, ..Policies::default() }),
-        registry: Observed::Seen(Registry { image: "i".into(), pulled: Ok("a pod runs".into()) }),
+        registry: Observed::Seen(Registry {
+            image: "i".into(),
+            pulled: Ok("a pod runs".into()),
+            everywhere: true,
+        }),
         location: Observed::Seen(LocationFacts {
             describe: "bucket b".into(),
             bucket_path: "b/".into(),
@@ -59,6 +63,8 @@ fn healthy() -> Facts {
         target: Observed::Seen(None),
         tools: Observed::Seen(Vec::new()),
         arm: Observed::Seen(arm()),
+        egress: Observed::Seen(None),
+        deep: Observed::Seen(None),
         names: Names::default(),
     }
 }
@@ -204,7 +210,7 @@ fn on_a_healthy_cluster_nothing_fails_and_what_a_probe_inside_would_see_is_not_c
             .collect();
         let inside: &[&str] = if profile == Profile::Aks { &["P16", "P42"] } else { &["P16"] };
         assert_eq!(unseen, inside, "{report:#?}");
-        assert_eq!(report.findings.len(), 53);
+        assert_eq!(report.findings.len(), 54);
     }
 }
 
@@ -237,7 +243,7 @@ fn without_a_resource_manager_its_checks_are_not_observed() {
 fn nothing_comes_before_what_it_depends_on_and_ids_are_those_of_the_original() {
     let ids: Vec<&str> = catalogue().iter().map(|check| check.id).collect();
     let mut wanted: Vec<String> = (1..=51).map(|n| format!("P{n}")).collect();
-    wanted.extend(["C1".to_owned(), "C2".to_owned()]);
+    wanted.extend(["C1", "C2", "C3"].map(str::to_owned));
 
     for (at, check) in catalogue().iter().enumerate() {
         for id in check.depends_on {
@@ -417,7 +423,8 @@ fn every_failed_check_comes_with_a_fix() {
     let mut facts = healthy();
     facts.rights = rights(&["get secrets"]);
     facts.volumes = Observed::Seen(vec![ClusterVolume::new("a/b", VolumeKind::InTree("nfs".into()))]);
-    facts.registry = Observed::Seen(Registry { image: "i".into(), pulled: Err("ErrImagePull".into()) });
+    facts.registry =
+        Observed::Seen(Registry { image: "i".into(), pulled: Err("ErrImagePull".into()), everywhere: false });
     facts.policies =
         Observed::Seen(Policies { dry_run: DryRun::Rejected("denied".into()), ..Policies::default() });
 

@@ -2,11 +2,12 @@
 
 use super::observe;
 use crate::Location;
+use bytes::Bytes;
 use jiff::Timestamp;
 use prerequisites::{Contents, LocationFacts, Observed, Owner, StoreProbe};
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc, time::Duration};
 use storage::{
-    LocalStore, Store, StoreErrorKind,
+    Entry, LocalStore, Store, StoreError, StoreErrorKind, StorePath,
     faults::{Fault, FaultStore, Operation},
     owner,
 };
@@ -144,4 +145,96 @@ fn files(dir: &std::path::Path) -> usize {
         count += if entry.path().is_dir() { files(&entry.path()) } else { 1 };
     }
     count
+}
+
+/// A store without conditions: a second write of one name wins.
+#[derive(Debug)]
+struct FaultOverwriting(Arc<dyn Store>);
+
+#[async_trait::async_trait]
+impl Store for FaultOverwriting {
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+
+    async fn create(&self, path: &StorePath, data: Bytes) -> Result<(), StoreError> {
+        self.0.replace(path, data).await
+    }
+
+    async fn replace(&self, path: &StorePath, data: Bytes) -> Result<(), StoreError> {
+        self.0.replace(path, data).await
+    }
+
+    async fn read(&self, path: &StorePath) -> Result<Bytes, StoreError> {
+        self.0.read(path).await
+    }
+
+    async fn read_range(&self, path: &StorePath, range: Range<u64>) -> Result<Bytes, StoreError> {
+        self.0.read_range(path, range).await
+    }
+
+    async fn size(&self, path: &StorePath) -> Result<u64, StoreError> {
+        self.0.size(path).await
+    }
+
+    async fn list(&self, prefix: &StorePath) -> Result<Vec<Entry>, StoreError> {
+        self.0.list(prefix).await
+    }
+
+    async fn top_level(&self, limit: usize) -> Result<Vec<String>, StoreError> {
+        self.0.top_level(limit).await
+    }
+
+    async fn delete(&self, path: &StorePath) -> Result<(), StoreError> {
+        self.0.delete(path).await
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_overwrites_is_refused_and_keeps_nothing_of_the_probe() {
+    let dir = tempfile::tempdir().unwrap();
+
+    let found = facts(Arc::new(FaultOverwriting(local(dir.path()).await)), true, true).await.probe;
+
+    let StoreProbe::Failed { operation, cause, remedy } = found else { panic!("{found:?}") };
+    assert_eq!(operation, "overwrite");
+    assert!(cause.contains("written once") && remedy.contains("If-None-Match"), "{cause} {remedy}");
+    assert_eq!(files(dir.path()), 0);
+}
+
+#[tokio::test]
+async fn a_rule_that_keeps_every_file_as_it_is_lets_the_location_be_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let keeps = Fault::FailPath {
+        operation: Operation::Replace,
+        pattern: owner::PROBE_PREFIX.into(),
+        kind: StoreErrorKind::Retained,
+    };
+    let forbids = Fault::FailPath {
+        operation: Operation::Replace,
+        pattern: owner::PROBE_PREFIX.into(),
+        kind: StoreErrorKind::Denied,
+    };
+    let of = async |fault| {
+        let store = FaultStore::new(local(dir.path()).await).with(fault);
+        facts(Arc::new(store), true, true).await.probe
+    };
+
+    assert_eq!(of(keeps).await, StoreProbe::WorksRetained);
+    let found = of(forbids).await;
+    assert!(matches!(&found, StoreProbe::Failed { operation, .. } if operation == "replace"), "{found:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_in_time_is_out_of_reach() {
+    let dir = tempfile::tempdir().unwrap();
+    let slow = FaultStore::new(local(dir.path()).await).with(Fault::Delay(Duration::from_secs(4)));
+    let slow: Arc<dyn Store> = Arc::new(slow);
+
+    let outside = facts(slow.clone(), false, true).await;
+    let inside = facts(slow, true, true).await;
+
+    assert_eq!(outside.probe, StoreProbe::OutOfReach("no answer within 3 s".into()));
+    assert!(outside.contents.seen().is_none());
+    assert!(matches!(inside.probe, StoreProbe::Failed { .. }), "{inside:?}");
 }

@@ -7,7 +7,7 @@ mod cluster;
 mod ids;
 mod rights;
 
-use crate::contain::{MANY, within};
+use crate::contain::{FEW, within};
 use ids::{parent, part};
 use management::{Client, Request, versions};
 use prerequisites::{ArmFacts, ArmVault, ClusterVolume, InstalledExtension, Names, Observed, StorageAccount};
@@ -91,21 +91,21 @@ pub async fn instance(client: &Client, id: &str) -> Result<Instance, management:
 /// Asks everything that the ids lead to. `volumes` are those of the cluster, where they are known.
 pub async fn observe(it: &ResourceManager, volumes: Option<&[ClusterVolume]>) -> ArmFacts {
     let (client, ids) = (&it.client, &it.ids);
-    let extension = within("reading the extension", MANY, cluster::extension(client, ids)).await;
+    let extension = within("reading the extension", FEW, cluster::extension(client, ids)).await;
     let (extension, settings) = split(extension);
     let account_id = ids.account.clone().or_else(|| settings.as_ref().and_then(|s| s.account(ids)));
     let container = ids.container.clone().or_else(|| settings.as_ref().and_then(|s| s.container.clone()));
     let (providers, cluster, vault, bindings, account, staging) = futures::join!(
-        within("reading providers", MANY, cluster::providers(client, ids)),
-        within("reading the cluster", MANY, cluster::cluster(client, ids)),
-        within("reading the vault", MANY, vault(client, ids)),
-        within("reading Trusted Access bindings", MANY, cluster::bindings(client, ids)),
+        within("reading providers", FEW, cluster::providers(client, ids)),
+        within("reading the cluster", FEW, cluster::cluster(client, ids)),
+        within("reading the vault", FEW, vault(client, ids)),
+        within("reading Trusted Access bindings", FEW, cluster::bindings(client, ids)),
         within(
             "reading the storage account",
-            MANY,
+            FEW,
             account::account(client, account_id.as_deref(), container.as_deref())
         ),
-        within("reading the staging account", MANY, staging(client, ids)),
+        within("reading the staging account", FEW, staging(client, ids)),
     );
     let people = rights::Identities {
         vault: vault.seen().and_then(Option::as_ref).and_then(|vault| vault.principal.clone()),
@@ -115,13 +115,12 @@ pub async fn observe(it: &ResourceManager, volumes: Option<&[ClusterVolume]>) ->
     };
     let node_group = cluster.seen().and_then(|(cluster, _)| azure::node_group(&cluster.1));
     let (roles, inbound, locks, disks) = futures::join!(
-        within("reading role assignments", MANY, rights::roles(client, ids, &people)),
-        within("reading network security groups", MANY, azure::inbound(client, ids, node_group.as_deref())),
-        within("reading locks", MANY, azure::locks(client, ids)),
-        within("reading disks", MANY, azure::disks(client, volumes)),
+        within("reading role assignments", FEW, rights::roles(client, ids, &people)),
+        within("reading network security groups", FEW, azure::inbound(client, ids, node_group.as_deref())),
+        within("reading locks", FEW, azure::locks(client, ids)),
+        within("reading disks", FEW, azure::disks(client, volumes)),
     );
-    let rights =
-        within("reading permissions", MANY, rights::rights(client, ids, &people, roles.seen())).await;
+    let rights = within("reading permissions", FEW, rights::rights(client, ids, &people, roles.seen())).await;
     let cluster = match cluster {
         Observed::Seen(((cluster, _), _)) => Observed::Seen(cluster),
         Observed::NotObservable(why) => Observed::NotObservable(why),

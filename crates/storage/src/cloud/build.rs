@@ -131,7 +131,7 @@ pub(crate) fn build(
 }
 
 /// With virtual-hosted style the client expects the bucket in the endpoint's host name.
-fn with_bucket(endpoint: &str, bucket: &str) -> String {
+pub(crate) fn with_bucket(endpoint: &str, bucket: &str) -> String {
     match endpoint.split_once("://") {
         Some((scheme, rest)) => format!("{scheme}://{bucket}.{rest}"),
         None => endpoint.to_owned(),

@@ -1,6 +1,6 @@
 //! What the checks look at: the settings on the command line, else what is installed.
 
-use super::{PreflightArgs, tools::tools};
+use super::{PreflightArgs, active, tools::tools};
 use crate::{
     cluster::ClusterArgs, commands::install::Wish, commands::repository::static_credential, exit::Failure,
     wait,
@@ -87,7 +87,15 @@ pub async fn survey(
         arm,
         shown: &|what| bar.set_message(format!("looked at: {what}")),
     };
-    let mut facts = Box::pin(probes::survey(client, it, &SystemClock)).await;
+    let mut facts = Box::pin(probes::survey(client.clone(), it, &SystemClock)).await;
+    if args.active.is_wanted() {
+        let record = match client.seen() {
+            Some(client) => recorded(client, &cluster.namespace, wanted).await,
+            None => wanted.install.location.clone(),
+        };
+        let asked = active::Asked { args: &args.active, subject: &subject, record, profile, bar: &bar };
+        Box::pin(active::look(&client, asked, &mut facts)).await?;
+    }
     if let Some(file) = &args.target_kubeconfig {
         facts.names.0.insert("target-kubeconfig", file.display().to_string());
     }
@@ -205,6 +213,14 @@ fn unenforced(record: &LocationRecord) -> Option<String> {
     let named = |key: &str| record.settings.config.contains_key(key);
     let is_known = ["subscriptionId", "resourceGroup", "storageAccount"].into_iter().all(named);
     (!is_known).then(|| not_enforced(secret))
+}
+
+/// The location that the settings describe, else that which is installed.
+async fn recorded(client: &Client, namespace: &str, wanted: &Wanted<'_>) -> Option<LocationRecord> {
+    match &wanted.install.location {
+        Some(record) => Some(record.clone()),
+        None => LocationRecord::decode(&noted(client, namespace, wanted.location).await?).ok(),
+    }
 }
 
 async fn noted(client: &Client, namespace: &str, location: &str) -> Option<ConfigMap> {

@@ -32,11 +32,8 @@ const LATE: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone, Default, Args)]
 pub struct FixArgs {
     /// Mend what the product can mend itself: each change is shown, and made after a yes
-    #[arg(long, help_heading = "Mending")]
+    #[arg(long, group = "makes", help_heading = "Mending")]
     pub fix: bool,
-    /// Make every change without asking
-    #[arg(short = 'y', long, requires = "fix", help_heading = "Mending")]
-    pub yes: bool,
     /// Show what would be changed, and let the API server go through with it without keeping anything
     #[arg(long, requires = "fix", conflicts_with = "yes", help_heading = "Mending")]
     pub dry_run: bool,
@@ -56,7 +53,8 @@ pub async fn run(
     let client = cluster.client().await.ok();
     let (arm, _) = args.arm.open().await?;
     let hands = Hands { cluster: client.as_ref(), arm: arm.seen().map(|arm| &arm.client) };
-    let mut mending = Mending { hands, args: &args.fix, interrupts, rows: Vec::new(), interrupted: false };
+    let mut mending =
+        Mending { hands, args: &args.fix, yes: args.yes, interrupts, rows: Vec::new(), interrupted: false };
     for _ in 0..ROUNDS {
         let due = mending.due(&seen, args);
         if due.is_empty() {
@@ -95,6 +93,7 @@ fn end(mending: Mending<'_>, seen: Seen, args: &PreflightArgs, profile: Profile,
 struct Mending<'a> {
     hands: Hands<'a>,
     args: &'a FixArgs,
+    yes: bool,
     interrupts: Interrupts,
     rows: Vec<Row>,
     interrupted: bool,
@@ -115,7 +114,7 @@ impl Mending<'_> {
 
     /// Without a terminal nobody can say yes: then nothing is done, and the plan is shown.
     fn may_go_on(&self, due: &[Change]) -> Result<(), Failure> {
-        if self.args.yes || self.args.dry_run || ask::somebody() {
+        if self.yes || self.args.dry_run || ask::somebody() {
             return Ok(());
         }
         for change in due {
@@ -165,7 +164,7 @@ impl Mending<'_> {
         if self.args.dry_run {
             return Ok(row);
         }
-        if !self.args.yes {
+        if !self.yes {
             match ask::ask("    make this change? [y/N/q]", &mut self.interrupts).await? {
                 Answer::Yes => {}
                 Answer::No => return Ok(row.ended(State::Declined)),

@@ -1,0 +1,261 @@
+//! Probes that make something in the cluster: asked for, agreed to, run, removed.
+
+use super::endpoints::{Known, endpoints};
+use crate::{
+    ask::{self, Interrupts},
+    exit::Failure,
+    note,
+};
+use clap::Args;
+use extension::{locations::LocationRecord, manifests::AUTHORITIES};
+use indicatif::ProgressBar;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client};
+use prerequisites::{DeepCheck, Facts, Observed, Profile, Registry};
+use probes::{
+    Account, Subject,
+    active::{Answer, NAMESPACE, Place, Tried, candidates, deep, egress, sweep},
+};
+use std::time::Duration;
+
+/// How long the API server may take to hand out a certificate.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Where each cluster keeps the certificate of its API server for everybody.
+const CLUSTER_AUTHORITIES: &str = "kube-root-ca.crt";
+const KEY: &str = "ca.crt";
+const NO_IMAGE: &str = "the probe's image could not be pulled (P15)";
+
+/// Probes that make something.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ActiveArgs {
+    /// Look at the way out from inside of the cluster too: a Job of some seconds
+    #[arg(
+        long,
+        group = "makes",
+        conflicts_with = "fix",
+        help_heading = "Probes that make something in the cluster"
+    )]
+    active: bool,
+    /// Try every CSI driver too: a small volume is made, snapshot, restored, compared and removed
+    #[arg(
+        long,
+        group = "makes",
+        conflicts_with = "fix",
+        help_heading = "Probes that make something in the cluster"
+    )]
+    deep: bool,
+}
+
+impl ActiveArgs {
+    /// Whether any of them was asked for.
+    pub fn is_wanted(&self) -> bool {
+        self.active || self.deep
+    }
+
+    /// Asks on a terminal, and elsewhere for `--yes`.
+    pub async fn consent(&self, namespace: &str, yes: bool) -> Result<(), Failure> {
+        if !self.is_wanted() || yes {
+            return Ok(());
+        }
+        let plan = self.plan(namespace);
+        if !ask::somebody() {
+            return Err(Failure::usage(format!("nobody has agreed to this:\n{plan}"))
+                .next("Run it again with `--yes`, or without `--active` and `--deep`."));
+        }
+        match ask::ask(&format!("{plan}\nGo on? [y/N]"), &mut Interrupts::listen()?).await? {
+            ask::Answer::Yes => Ok(()),
+            ask::Answer::No | ask::Answer::Stop => Err(Failure::cancelled()),
+        }
+    }
+
+    /// What will be made.
+    fn plan(&self, namespace: &str) -> String {
+        let mut lines = Vec::new();
+        if self.active {
+            lines.push(format!(
+                "  a Job of at most 90 s in {namespace} as the extension where it is installed, else in {NAMESPACE}; it has no rights and reads nothing"
+            ));
+        }
+        if self.deep {
+            lines.push(format!(
+                "  in {NAMESPACE}, for each CSI driver that makes snapshots: two claims of 1Gi, one snapshot, two Jobs of at most 120 s"
+            ));
+        }
+        lines.push(format!(
+            "  all of it is removed in the end, and what a run that was killed left behind: the namespace {NAMESPACE} too"
+        ));
+        lines.join("\n")
+    }
+}
+
+/// What probes need to know.
+pub struct Asked<'a> {
+    pub args: &'a ActiveArgs,
+    pub subject: &'a Subject,
+    pub record: Option<LocationRecord>,
+    pub profile: Profile,
+    pub bar: &'a ProgressBar,
+}
+
+impl Asked<'_> {
+    fn has_pull_secret(&self) -> bool {
+        self.subject.pod.as_ref().is_some_and(|pod| pod.pointer("/spec/imagePullSecrets").is_some())
+    }
+}
+
+/// An image that a pod in this place did not get.
+fn unpulled(place: &Place, why: String) -> Observed<Registry> {
+    Observed::Seen(Registry { image: place.image.clone(), pulled: Err(why), everywhere: false })
+}
+
+/// Runs the probes and puts what they saw beside what is known. Interrupted, it still removes what it made.
+pub async fn look(client: &Observed<Client>, asked: Asked<'_>, facts: &mut Facts) -> Result<(), Failure> {
+    let args = asked.args;
+    let client = match client {
+        Observed::Seen(client) => client,
+        Observed::NotObservable(why) => {
+            unseen(facts, args, &format!("the cluster could not be reached: {why}"));
+            return Ok(());
+        }
+    };
+    if facts.registry.seen().is_some_and(|registry| registry.pulled.is_err()) {
+        unseen(facts, args, NO_IMAGE);
+        return Ok(());
+    }
+    let Some(pod) = &asked.subject.pod else {
+        unseen(facts, args, "the extension's pod is not known, so nothing like it could be run");
+        return Ok(());
+    };
+    let installed = matches!(asked.subject.needed.account, Account::Extension(_));
+    let own = Place::own(pod);
+    let place = if installed { Place::of_extension(pod) } else { own.clone() };
+    let (Some(place), Some(own)) = (place, own) else {
+        unseen(facts, args, "the extension's pod names no image");
+        return Ok(());
+    };
+    asked.bar.set_message("removing what earlier probes left");
+    match sweep(client, &asked.subject.namespace).await {
+        Err(why) => {
+            unseen(facts, args, &why.0);
+            return Ok(());
+        }
+        Ok(swept) if !swept.is_empty() => {
+            asked.bar.suspend(|| {
+                note!("an earlier probe had left behind, and it is removed: {}", swept.join(", "))
+            });
+        }
+        Ok(_) => {}
+    }
+    let stopped = tokio::select! {
+        () = probes(client, &asked, &place, &own, facts) => false,
+        _ = tokio::signal::ctrl_c() => true,
+    };
+    asked.bar.set_message("removing probes");
+    if let Err(why) = sweep(client, &asked.subject.namespace).await {
+        asked.bar.suspend(|| note!("warning: {why}"));
+    }
+    if stopped { Err(Failure::cancelled()) } else { Ok(()) }
+}
+
+fn unseen(facts: &mut Facts, args: &ActiveArgs, why: &str) {
+    if args.active {
+        facts.egress = Observed::NotObservable(why.to_owned());
+    }
+    if args.deep {
+        facts.deep = Observed::NotObservable(why.to_owned());
+    }
+}
+
+async fn probes(client: &Client, asked: &Asked<'_>, place: &Place, own: &Place, facts: &mut Facts) {
+    if asked.args.active {
+        asked.bar.set_message("looking at the way out from inside of the cluster");
+        way_out(client, asked, place, facts).await;
+    }
+    if asked.args.deep {
+        facts.deep = match facts.registry.seen().is_some_and(|registry| registry.pulled.is_err()) {
+            true => Observed::NotObservable(NO_IMAGE.to_owned()),
+            false => tried(client, asked, own, facts).await,
+        };
+    }
+}
+
+async fn way_out(client: &Client, asked: &Asked<'_>, place: &Place, facts: &mut Facts) {
+    let fetches = !facts.registry.seen().is_some_and(|registry| registry.everywhere);
+    let region = facts.arm.seen().and_then(|arm| arm.cluster.seen()).map(|it| it.location.clone());
+    let region = region.map(|region| region.replace(' ', "").to_lowercase());
+    let known = Known {
+        pod: asked.subject.pod.as_ref(),
+        record: asked.record.as_ref(),
+        of_vault: authorities(client, &asked.subject.namespace, AUTHORITIES).await,
+        of_cluster: authorities(client, "kube-system", CLUSTER_AUTHORITIES).await,
+        region: region.filter(|region| asked.profile == Profile::Aks && !region.is_empty()),
+        fetches,
+    };
+    match egress(client, place, &endpoints(&known)).await {
+        Ok(Answer::Seen(reached)) => facts.egress = Observed::Seen(Some(reached)),
+        Ok(Answer::NoImage(why)) => {
+            facts.egress = Observed::NotObservable(NO_IMAGE.to_owned());
+            facts.registry = unpulled(place, why);
+        }
+        Err(why) => facts.egress = Observed::NotObservable(why.0),
+    }
+}
+
+/// Drivers one after the other: they share the storage that is measured.
+async fn tried(
+    client: &Client,
+    asked: &Asked<'_>,
+    own: &Place,
+    facts: &mut Facts,
+) -> Observed<Option<Vec<DeepCheck>>> {
+    let candidates = match candidates(client).await {
+        Ok(candidates) => candidates,
+        Err(why) => return Observed::NotObservable(why.0),
+    };
+    let mut all = Vec::new();
+    for candidate in &candidates {
+        let shown = |step: &str| asked.bar.set_message(format!("{}: {step}", candidate.driver));
+        match deep(client, own, candidate, &shown).await {
+            Ok(Tried::Done(check)) => all.push(check),
+            // A pull secret of the extension's namespace is not there.
+            Ok(Tried::NoImage(why)) if asked.has_pull_secret() => {
+                return Observed::NotObservable(format!(
+                    "the image cannot be pulled in {NAMESPACE}, where there is no pull secret: {why}"
+                ));
+            }
+            Ok(Tried::NoImage(why)) => {
+                facts.registry = unpulled(own, why);
+                return Observed::NotObservable(NO_IMAGE.to_owned());
+            }
+            Err(why) => return Observed::NotObservable(why.0),
+        }
+    }
+    Observed::Seen(Some(all))
+}
+
+/// The certificates in a ConfigMap, if they can be read.
+async fn authorities(client: &Client, namespace: &str, name: &str) -> Option<String> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let found = tokio::time::timeout(PATIENCE, api.get_opt(name)).await.ok()?.ok()??;
+    found.data?.get(KEY).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_made_without_consent_and_the_plan_says_what_will_be() {
+        let of = |active, deep| ActiveArgs { active, deep };
+
+        // Tests have no terminal.
+        let refused = of(true, true).consent("backups", false).await.unwrap_err();
+
+        assert_eq!(refused.exit.code(), 2);
+        assert!(refused.message().contains("in backups as the extension"), "{}", refused.message());
+        assert!(refused.message().contains("one snapshot"), "{}", refused.message());
+        assert!(of(false, false).consent("backups", false).await.is_ok());
+        assert!(of(true, true).consent("backups", true).await.is_ok());
+        assert!(!of(true, false).plan("backups").contains("snapshot,"));
+    }
+}

@@ -1,0 +1,31 @@
+//! Probes that make something in the cluster: a pod that looks at the way out, a volume that is snapshot and restored.
+//! They run only when somebody has agreed, have deadlines, and remove what they made; what a killed run left behind goes
+//! with the next one.
+
+mod deep;
+mod egress;
+mod job;
+mod place;
+mod sweep;
+mod volume;
+
+pub use deep::{Candidate, Tried, candidates, deep};
+pub use egress::{Answer, egress};
+pub use place::{LABEL, NAMESPACE, Place};
+pub use sweep::sweep;
+
+/// What could not be done, in a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hindered(pub String);
+
+impl Hindered {
+    fn by(tried: &str) -> impl Fn(kube::Error) -> Self {
+        move |error| Self(format!("{tried}: {}", crate::short(&error)))
+    }
+}
+
+impl std::fmt::Display for Hindered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,231 @@
+//! Where probes run, and as whom. With the extension's account, labels and namespace where it is installed: network
+//! policies, quotas and admission go by them, and an account belongs to its namespace. Else, and for volumes, in a
+//! namespace of their own.
+
+use super::Hindered;
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// The namespace of probes.
+pub const NAMESPACE: &str = "cofferdam-preflight";
+/// The label of everything that probes make.
+pub const LABEL: &str = "clusterbackup.dataprotection.microsoft.com/probe";
+/// Its value.
+pub(super) const VALUE: &str = "preflight";
+const MANAGER: &str = "cofferdam-preflight";
+/// How long a new namespace may take to get its account.
+const READY: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(200);
+/// Variables that say the way out.
+const WAY_OUT: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"];
+
+/// Where a probe runs, as whom, and with what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    /// Its namespace.
+    pub namespace: String,
+    /// The product's image.
+    pub image: String,
+    account: Option<String>,
+    labels: Map<String, Value>,
+    environment: Vec<Value>,
+    from_pod: Map<String, Value>,
+}
+
+impl Place {
+    /// That of the installed extension, whose pod is given.
+    pub fn of_extension(pod: &Value) -> Option<Self> {
+        let namespace = pod.pointer("/metadata/namespace")?.as_str()?.to_owned();
+        let account = pod.pointer("/spec/serviceAccountName").and_then(Value::as_str).map(str::to_owned);
+        let labels = pod.pointer("/metadata/labels").and_then(Value::as_object).cloned().unwrap_or_default();
+        let own = Self::own(pod)?;
+        let mut from_pod = own.from_pod;
+        if let Some(secrets) = pod.pointer("/spec/imagePullSecrets") {
+            from_pod.insert("imagePullSecrets".to_owned(), secrets.clone());
+        }
+        Some(Self { namespace, account, labels, from_pod, ..own })
+    }
+
+    /// The namespace of probes, for a pod like this one and without its account.
+    pub fn own(pod: &Value) -> Option<Self> {
+        let image = pod.pointer("/spec/containers/0/image")?.as_str()?.to_owned();
+        let variables = pod.pointer("/spec/containers/0/env").and_then(Value::as_array);
+        let says_the_way = |variable: &&Value| {
+            let name = variable.get("name").and_then(Value::as_str).unwrap_or_default();
+            WAY_OUT.contains(&name) && variable.get("value").is_some()
+        };
+        let environment = variables.into_iter().flatten().filter(says_the_way).cloned().collect();
+        let keep = |name: &str| Some((name.to_owned(), pod.get("spec")?.get(name)?.clone()));
+        Some(Self {
+            namespace: NAMESPACE.to_owned(),
+            image,
+            account: None,
+            labels: Map::new(),
+            environment,
+            from_pod: ["nodeSelector", "tolerations"].into_iter().filter_map(keep).collect(),
+        })
+    }
+
+    /// Whether it is the namespace of probes.
+    pub fn is_own(&self) -> bool {
+        self.namespace == NAMESPACE
+    }
+
+    /// Makes the namespace of probes.
+    pub(super) async fn prepare(&self, client: &Client) -> Result<(), Hindered> {
+        if !self.is_own() {
+            return Ok(());
+        }
+        let namespace = json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": NAMESPACE, "labels": {
+                LABEL: VALUE,
+                "app.kubernetes.io/part-of": "cofferdam",
+                "pod-security.kubernetes.io/enforce": "restricted",
+            }},
+        });
+        let api: Api<Namespace> = Api::all(client.clone());
+        api.patch(NAMESPACE, &PatchParams::apply(MANAGER), &Patch::Apply(&namespace))
+            .await
+            .map_err(Hindered::by("making the namespace of probes"))?;
+        // Pods are refused until a new namespace has its account.
+        let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
+        let began = Instant::now();
+        while !matches!(accounts.get_metadata_opt("default").await, Ok(Some(_))) && began.elapsed() < READY {
+            sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// A Job that runs once: not root, nothing writable, no capabilities, no token, a deadline, and a time to live after
+    /// which the cluster removes it even if nobody else does.
+    pub(super) fn job(&self, name: &str, arguments: &[String], seconds: u64, claim: Option<&str>) -> Value {
+        let mut labels = self.labels.clone();
+        labels.insert(LABEL.to_owned(), VALUE.into());
+        let mut spec = self.from_pod.clone();
+        spec.insert("restartPolicy".to_owned(), "Never".into());
+        spec.insert("automountServiceAccountToken".to_owned(), false.into());
+        spec.insert("enableServiceLinks".to_owned(), false.into());
+        spec.insert(
+            "securityContext".to_owned(),
+            json!({
+                "runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            }),
+        );
+        if let Some(account) = &self.account {
+            spec.insert("serviceAccountName".to_owned(), account.clone().into());
+        }
+        let mut mounts = json!([]);
+        if let Some(claim) = claim {
+            mounts = json!([{"name": "data", "mountPath": super::volume::MOUNT}]);
+            let volume = json!([{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]);
+            spec.insert("volumes".to_owned(), volume);
+        }
+        spec.insert(
+            "containers".to_owned(),
+            json!([{
+                "name": "probe",
+                "image": self.image,
+                "imagePullPolicy": "IfNotPresent",
+                "args": arguments,
+                "env": self.environment,
+                "volumeMounts": mounts,
+                "resources": {
+                    "requests": {"cpu": "10m", "memory": "32Mi"},
+                    "limits": {"cpu": "500m", "memory": "128Mi"},
+                },
+                "securityContext": {
+                    "allowPrivilegeEscalation": false,
+                    "readOnlyRootFilesystem": true,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+            }]),
+        );
+        json!({
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": name, "namespace": self.namespace, "labels": {LABEL: VALUE}},
+            "spec": {
+                "backoffLimit": 0,
+                "activeDeadlineSeconds": seconds,
+                "ttlSecondsAfterFinished": 120,
+                "template": {"metadata": {"labels": labels}, "spec": spec},
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod() -> Value {
+        json!({
+            "metadata": {"namespace": "backups", "labels": {"app": "extension"}},
+            "spec": {
+                "serviceAccountName": "extension",
+                "imagePullSecrets": [{"name": "registry"}],
+                "nodeSelector": {"kubernetes.io/os": "linux"},
+                "volumes": [{"name": "identity-token"}],
+                "containers": [{"image": "cofferdam:1", "args": ["extension"], "env": [
+                    {"name": "HTTPS_PROXY", "value": "http://proxy:3128"},
+                    {"name": "AZURE_CLIENT_ID", "value": "c"},
+                ]}],
+            },
+        })
+    }
+
+    #[test]
+    fn where_the_extension_is_installed_the_probe_is_its_equal_in_all_that_rules_go_by() {
+        let place = Place::of_extension(&pod()).unwrap();
+
+        let job = place.job("n", &["probe".into()], 60, None);
+
+        assert_eq!(job["metadata"]["namespace"], "backups");
+        let template = &job["spec"]["template"];
+        assert_eq!(template["metadata"]["labels"]["app"], "extension");
+        assert_eq!(template["spec"]["serviceAccountName"], "extension");
+        assert_eq!(template["spec"]["automountServiceAccountToken"], false, "it needs no right");
+        assert_eq!(template["spec"]["imagePullSecrets"][0]["name"], "registry");
+        let environment = template["spec"]["containers"][0]["env"].as_array().unwrap();
+        assert_eq!(environment.len(), 1, "the way out, and nothing of its identity: {environment:?}");
+        assert_eq!(template["spec"].get("volumes"), None);
+    }
+
+    #[test]
+    fn before_an_installation_it_runs_in_a_namespace_of_its_own_without_an_account() {
+        let place = Place::own(&pod()).unwrap();
+
+        let job = place.job("n", &["probe".into()], 60, Some("claim"));
+
+        assert!(place.is_own());
+        assert_eq!(job["metadata"]["namespace"], NAMESPACE);
+        let spec = &job["spec"]["template"]["spec"];
+        assert_eq!((spec.get("serviceAccountName"), spec.get("imagePullSecrets")), (None, None));
+        assert_eq!(spec["volumes"][0]["persistentVolumeClaim"]["claimName"], "claim");
+        serde_json::from_value::<k8s_openapi::api::batch::v1::Job>(job).unwrap();
+    }
+
+    #[test]
+    fn a_probe_has_a_deadline_a_time_to_live_and_what_pod_security_restricted_demands() {
+        let job = Place::own(&pod()).unwrap().job("n", &[], 60, None);
+
+        assert_eq!(job["spec"]["activeDeadlineSeconds"], 60);
+        assert_eq!(job["spec"]["ttlSecondsAfterFinished"], 120);
+        assert_eq!(job["spec"]["backoffLimit"], 0);
+        let spec = &job["spec"]["template"]["spec"];
+        assert_eq!(spec["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(spec["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+        let container = &spec["containers"][0]["securityContext"];
+        assert_eq!(container["allowPrivilegeEscalation"], false);
+        assert_eq!(container["capabilities"]["drop"][0], "ALL");
+    }
+}
