@@ -151,7 +151,7 @@ fn what_is_immutable_stays(it: &Protected) {
     state("Disabled");
 
     refused(&instance, "UserErrorImmutableVaultDeleteNotAllowed");
-    refused(&store, "UserErrorImmutable");
+    refused(&store, "AccountProtectedFromDeletion");
     println!("immutable, and written to");
 }
 
