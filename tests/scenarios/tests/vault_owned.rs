@@ -174,6 +174,8 @@ fn into_another_subscription(it: &Protected, two: &Cluster) {
     let mut add = Command::new(binary("cofferdam"));
     add.args(["vault", "add-subscription", SECOND, "--owner", owner, "--data"]).arg(it.vault.data());
     run(add, "").ok();
+    // Who is signed in sees the subscriptions that were there then.
+    it.vault.administrator();
     let site = Site { it, cluster: two };
     let id = site.prepares();
     let restore = ["-n", &it.instance, "--target-resource-id", &id, "--included-namespaces", "shop"];
