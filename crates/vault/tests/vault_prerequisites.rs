@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use vault::protect::prerequisites::Looks;
 use world::{
-    Answer, Choices, Person, ROLES,
+    Answer, Choices, Person,
     protected::Protected,
     receiver::{Receiver, settings},
 };
@@ -90,17 +90,7 @@ async fn principal(it: &Protected) -> String {
 /// Takes the vault's role on the cluster away.
 async fn take_the_role(it: &Protected) {
     let principal = principal(it).await;
-    let listed = it.get(&format!("{}{ROLES}?$filter=atScope()", it.managed)).await;
-    let all = listed.body["value"].as_array().unwrap();
-    let ours = all.iter().filter(|one| one["properties"]["principalId"] == principal.as_str());
-    let ids: Vec<String> = ours
-        .filter(|one| one["properties"]["scope"].as_str().unwrap().eq_ignore_ascii_case(it.managed.as_str()))
-        .map(|one| one["id"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(ids.len(), 1, "{listed:?}");
-    for id in ids {
-        assert_eq!(it.call(Method::DELETE, &id, None).await.status, 200);
-    }
+    it.unassign(&principal, it.managed.as_str()).await;
 }
 
 async fn give_the_role(it: &Protected) {

@@ -314,3 +314,43 @@ async fn a_flood_of_refusals_of_a_guard_is_counted_in_the_audit_log_and_not_writ
     assert!(written <= 30, "{written}");
     assert_eq!(written + counted as usize, 80, "and none is lost");
 }
+
+/// The roles of vault and cluster, each with the code that names it when it is missing.
+const OF_IDENTITIES: [(&str, &str); 3] = [
+    ("vault on the cluster", "KubernetesBackupListExtensionsError"),
+    ("vault on the snapshots", "UserErrorVaultMSIMissingPermissionsOnSnapshotResourceGroup"),
+    ("cluster on the snapshots", "UserErrorClusterMSIMissingPermissionsOnSnapshotResourceGroup"),
+];
+
+#[tokio::test]
+async fn neither_a_backup_nor_a_restore_begins_without_each_role_of_vault_and_cluster() {
+    let it = backed_up().await;
+    let admin = it.world.administrator.clone();
+    let vault = it.get(&it.vault).await.body["identity"]["principalId"].as_str().unwrap().to_owned();
+    let cluster =
+        it.get(it.managed.as_str()).await.body["identity"]["principalId"].as_str().unwrap().to_owned();
+    let (managed, snapshots) = (it.managed.to_string(), it.world.group("snapshots"));
+    let held =
+        [("Reader", &vault, &managed), ("Reader", &vault, &snapshots), ("Contributor", &cluster, &snapshots)];
+    let there = || it.cluster.made("backups").len() + it.cluster.made("restores").len();
+    let before = there();
+
+    for ((role, principal, scope), (what, code)) in held.into_iter().zip(OF_IDENTITIES) {
+        it.unassign(principal, scope).await;
+        let backup = it.ended(&it.job_of(&it.back_up().await).await).await;
+        let begun = act(&it, &admin, "restore", to(&managed)).await;
+        let restore = it.ended(&it.job_of(&begun).await).await;
+        let who = Person { object_id: principal.clone(), ..admin.clone() };
+        assert_eq!(it.world.assign(&admin, role, &who, scope).await.status, 201);
+
+        for job in [backup, restore] {
+            let properties = &job["properties"];
+            assert_eq!(properties["status"], "Failed", "{what}: {job:#}");
+            assert_eq!(properties["errorDetails"][0]["code"], code, "{what}: {job:#}");
+        }
+        assert_eq!(there(), before, "{what}: nothing reaches the cluster");
+    }
+
+    let healed = it.ended(&it.job_of(&it.back_up().await).await).await;
+    assert_eq!(healed["properties"]["status"], "Completed", "{healed:#}");
+}

@@ -109,11 +109,7 @@ pub async fn gather(
         Some(group) => locks::holding(store, group).await?,
         None => None,
     };
-    let own = record.as_ref().and_then(|record| match &record.document.identity {
-        ClusterIdentity::SystemAssigned { principal_id }
-        | ClusterIdentity::UserAssigned { principal_id, .. } => Some(principal_id.clone()),
-        ClusterIdentity::ServicePrincipal { .. } => None,
-    });
+    let own = record.as_ref().and_then(|record| record.document.identity.principal().map(str::to_owned));
     let identity = extension.as_ref().and_then(|one| one.document.identity.as_ref());
     let has_identity = has_extension_identity(store, identity).await?;
     let principals = Principals {
@@ -277,7 +273,7 @@ pub fn judge(facts: &Facts) -> Vec<Problem> {
             ),
         );
     }
-    wrong.extend(facts.roles.iter().filter_map(|role| missing_role(facts, role)));
+    wrong.extend(facts.roles.iter().filter_map(|role| missing_role(&facts.vault, role)));
     wrong
 }
 
@@ -323,12 +319,12 @@ fn of_extension(cluster: &ResourceId, extension: &ExtensionRecord, has_identity:
 }
 
 /// A role is missed only where there is somebody to have it: what is absent is told for itself.
-fn missing_role(facts: &Facts, role: &RoleFact) -> Option<Problem> {
+pub fn missing_role(vault: &ResourceId, role: &RoleFact) -> Option<Problem> {
     let need = &role.need;
     match role.held {
         Held::There | Held::Inherited { .. } => None,
         Held::NoIdentity if need.row.whose == Whose::Vault && need.row.id == "R1" => {
-            let message = format!("The vault '{}' has no managed identity.", facts.vault.name());
+            let message = format!("The vault '{}' has no managed identity.", vault.name());
             Some(
                 Problem::error("UserErrorVaultIdentityNotFound", message)
                     .fix("Give it one: az dataprotection backup-vault update --type SystemAssigned."),
@@ -337,7 +333,7 @@ fn missing_role(facts: &Facts, role: &RoleFact) -> Option<Problem> {
         Held::NoIdentity => None,
         Held::Missing => {
             let problem = Problem::error(need.row.code?, need.missing()).about(need.scope.as_str());
-            let commands = [with_az(need, &facts.vault), ours(need, &facts.vault)];
+            let commands = [with_az(need, vault), ours(need, vault)];
             Some(commands.into_iter().flatten().fold(problem, Problem::fix))
         }
     }

@@ -2,6 +2,7 @@
 //! a process that dies in between leaves a job that the next step finds as it is.
 
 use super::{
+    allowed,
     custom_resource::{self, Status},
     decide::{Next, Seen, decide},
     finish,
@@ -96,6 +97,11 @@ async fn request(
     name: &str,
 ) -> Result<Step, StoreError> {
     if !job.document.asked {
+        let missing = allowed::missing(app, &job.document).await?;
+        if !missing.is_empty() {
+            job.document.errors = missing;
+            return Ok(Step::Done(finish::finish(app, job, JobStatus::Failed, None).await?));
+        }
         job.document.asked = true;
         return later(app, job, SignedDuration::ZERO, true);
     }

@@ -1,5 +1,6 @@
 //! Protection at work: jobs in clusters, schedules, retention, validation.
 
+mod allowed;
 pub mod checks;
 pub mod custom_resource;
 pub mod decide;

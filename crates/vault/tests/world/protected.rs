@@ -183,6 +183,22 @@ impl Protected {
         }
     }
 
+    /// Takes away the one role that a principal has at exactly this scope.
+    pub async fn unassign(&self, principal: &str, scope: &str) {
+        let path = format!("{scope}/providers/Microsoft.Authorization/roleAssignments?$filter=atScope()");
+        let listed = self.get(&path).await;
+        let ids: Vec<&str> = listed.body["value"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|one| one["properties"]["principalId"] == principal)
+            .filter(|one| one["properties"]["scope"].as_str().unwrap().eq_ignore_ascii_case(scope))
+            .map(|one| one["id"].as_str().unwrap())
+            .collect();
+        assert_eq!(ids.len(), 1, "{listed:?}");
+        assert_eq!(self.call(Method::DELETE, ids[0], None).await.status, 200);
+    }
+
     /// The cluster is connected anew.
     pub async fn joined(&self) -> ConnectionId {
         let answer = self.call(reqwest::Method::POST, &format!("{}/connect", self.managed), None).await;

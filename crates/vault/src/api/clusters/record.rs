@@ -44,6 +44,18 @@ pub enum ClusterIdentity {
     },
 }
 
+impl ClusterIdentity {
+    /// The object id of a managed identity.
+    pub fn principal(&self) -> Option<&str> {
+        match self {
+            Self::SystemAssigned { principal_id } | Self::UserAssigned { principal_id, .. } => {
+                Some(principal_id)
+            }
+            Self::ServicePrincipal { .. } => None,
+        }
+    }
+}
+
 /// What is kept of a cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

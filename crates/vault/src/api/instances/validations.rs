@@ -93,7 +93,7 @@ pub async fn for_restore(call: &Call<'_>) -> Result<Reply, Failure> {
         kind: "ValidateForRestore".to_owned(),
         spec: custom_resource::validation_of_restore(&prepared.request, &prepared.location),
         instance: None,
-        identity: None,
+        identity: prepared.instance.document.instance.identity.clone(),
         job: None,
         shallow: false,
         policy: None,
