@@ -37,6 +37,6 @@ pub mod validate;
 mod work;
 
 pub use ::points;
-pub use background::READY;
+pub use locations::READY;
 pub use run::{RunError, run};
 pub use volumes::files::{MoverReport, PASSWORD_FILE, SETTINGS_FILE};

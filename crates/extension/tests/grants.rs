@@ -4,11 +4,11 @@ mod world;
 
 use extension::{
     grants::{GrantError, GrantPurpose},
-    locations::{Access, LocationError, Role},
+    locations::{Access, LocationError, READY, Role, STATE},
 };
 use jiff::SignedDuration;
 use protection::code;
-use resources::{Backup, Restore};
+use resources::{Backup, Restore, ValidateForBackup};
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc};
 use storage::StorePath;
@@ -16,6 +16,10 @@ use world::{FakeVault, Say, World, location_map};
 
 fn backup() -> GrantPurpose {
     GrantPurpose::job::<Backup>("job-1")
+}
+
+fn look() -> GrantPurpose {
+    GrantPurpose::job::<ValidateForBackup>("look-1")
 }
 
 fn restore() -> GrantPurpose {
@@ -372,4 +376,58 @@ async fn without_a_vault_a_location_that_needs_one_says_so() {
         assert!(matches!(refused, LocationError::Grant(GrantError::NoVault(_))), "{refused}");
         assert_eq!(code_of(&refused), code::LOCATION_NOT_READY);
     }
+}
+
+#[tokio::test]
+async fn a_look_at_an_empty_location_claims_nothing_and_says_that_the_first_backup_will() {
+    let world = World::start().await;
+    std::fs::create_dir_all(world.store()).unwrap();
+    world.cluster.put(location_map("default", Role::Own, &directory(&world)));
+    let locations = world.locations("cluster-1").await;
+
+    let seen = locations.inspect("default", &look()).await;
+    let written = std::fs::read_dir(world.store()).unwrap().count();
+
+    assert!(seen.as_ref().is_ok_and(|seen| seen.contains("no repository yet")), "{seen:?}");
+    assert_eq!((written, world.vault.asked().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_look_finds_a_repository_that_was_lost_and_puts_no_empty_one_in_its_place() {
+    let world = World::start().await;
+    let mut map = location_map("default", Role::Own, &directory(&world));
+    world.cluster.put(map.clone());
+    let locations = world.locations("cluster-1").await;
+    locations.open("default", Access::Write, &GrantPurpose::Upkeep).await.unwrap();
+    map["metadata"]["annotations"] = json!({STATE: READY});
+    world.cluster.put(map);
+
+    let before = locations.inspect("default", &look()).await;
+    for entry in std::fs::read_dir(world.store()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }.unwrap();
+    }
+    let lost = locations.inspect("default", &look()).await.unwrap_err();
+    let written = std::fs::read_dir(world.store()).unwrap().count();
+
+    assert!(before.is_ok(), "{before:?}");
+    assert_eq!(code_of(&lost), code::REPOSITORY_DAMAGED, "{lost}");
+    assert!(lost.problem().recommended_action[0].contains("who emptied the store"), "{lost:?}");
+    assert_eq!(written, 0);
+}
+
+#[tokio::test]
+async fn a_look_sees_whose_a_location_is_and_what_else_lies_there() {
+    let world = World::start().await;
+    world.cluster.put(location_map("default", Role::Own, &directory(&world)));
+    world.locations("cluster-1").await.open("default", Access::Write, &backup()).await.unwrap();
+
+    let own = world.locations("cluster-1").await.inspect("default", &look()).await;
+    let other = world.locations("cluster-2").await.inspect("default", &look()).await.unwrap_err();
+    std::fs::remove_file(format!("{}/{}", world.store(), storage::owner::OWNER_FILE)).unwrap();
+    let unmarked = world.locations("cluster-1").await.inspect("default", &look()).await.unwrap_err();
+
+    assert!(own.is_ok(), "{own:?}");
+    assert_eq!(code_of(&other), code::LOCATION_OWNED_BY_OTHER_CLUSTER, "{other}");
+    assert_eq!(code_of(&unmarked), code::LOCATION_NOT_EMPTY, "{unmarked}");
 }

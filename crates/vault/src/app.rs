@@ -3,7 +3,7 @@
 use crate::{
     access::Access, accounts::Accounts, cluster_link::ClusterLink, data_plane::StoredData, denials::Denials,
     links::Links, manifests::ConnectManifests, metrics::Metrics, places::Places, public_url::PublicUrl,
-    seal::Wrapping, store::Store, tokens::Issuer, trust::Trust, work::Kinds,
+    seal::Wrapping, seldom::Seldom, store::Store, tokens::Issuer, trust::Trust, work::Kinds,
 };
 use crate::{
     api::extensions::Packages,
@@ -39,6 +39,8 @@ pub struct App {
     pub access: Access,
     /// Denied calls that the audit log counts.
     pub denials: Denials,
+    /// Grants for looks, of which the audit log has one an hour.
+    pub looks: Seldom,
     /// The name under which clients reach it.
     pub public: PublicUrl,
     /// The time.

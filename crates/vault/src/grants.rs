@@ -33,6 +33,8 @@ const DENIED: &str = "GrantDenied";
 /// The code of a grant that the identity gets as soon as somebody assigns it a role.
 const MISSING_ROLE: &str = "GrantMissingRole";
 const OWN: &str = "default";
+/// The kind of a job that changes nothing.
+const LOOK: &str = "ValidateForBackup";
 /// How the names of the settings end that say where an account is reached, and whom to believe there; folded.
 const SAYS_WHERE: [&str; 2] = [".config.storageaccounturi", ".cacert"];
 const READ_BLOBS: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read";
@@ -106,7 +108,12 @@ pub async fn grant(app: &App, caller: &Caller, body: &[u8], correlation: &str) -
     }
     extensions::reach_here(app, &mut settings);
     let ends = app.clock.now().checked_add(HOLDS).unwrap_or(app.clock.now());
-    app.store.note(&audit(app, caller, &asked, correlation, AuditOutcome::Changed)).await?;
+    let entry = audit(app, caller, &asked, correlation, AuditOutcome::Changed);
+    match (asked.purpose.as_str(), asked.kind.as_str()) {
+        // Every extension is looked at every few minutes.
+        ("job", LOOK) => app.looks.note(app.store.as_ref(), &entry).await?,
+        _ => app.store.note(&entry).await?,
+    }
     let mut granted = json!({
         "role": if place.is_own { "own" } else { "source" },
         "settings": settings,
@@ -180,7 +187,7 @@ async fn place(
 ) -> Result<Result<Place, Refusal>, Failure> {
     let settings = location_settings(&extension.settings);
     let own = Place { key: location_key(&settings), settings, is_own: true };
-    if asked.purpose == "upkeep" || matches!(asked.kind.as_str(), "DeleteBackup" | "ValidateForBackup") {
+    if asked.purpose == "upkeep" || matches!(asked.kind.as_str(), "DeleteBackup" | LOOK) {
         return Ok(of_own(asked, own));
     }
     let vaults = bound_vaults(app, cluster).await?;

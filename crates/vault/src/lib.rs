@@ -40,6 +40,7 @@ pub mod request;
 pub mod rewrap;
 pub mod seal;
 pub mod sealed_file;
+pub mod seldom;
 pub mod self_backup;
 pub mod server;
 pub mod shared;

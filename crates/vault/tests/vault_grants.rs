@@ -2,6 +2,7 @@
 
 mod world;
 
+use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use vault::{
@@ -284,4 +285,28 @@ async fn every_grant_is_in_the_audit_log_and_refusals_do_not_fill_it() {
     let (granted, denied) = of_grants().await;
     assert_eq!(granted, 2);
     assert!((1..50).contains(&denied), "{denied}");
+}
+
+#[tokio::test]
+async fn grants_for_looks_are_one_row_of_the_audit_log_an_hour_and_not_one_each() {
+    let it = Protected::start().await;
+    let rows = async || {
+        let rows = it.world.app.store.audit(0, 1_000).await.unwrap();
+        rows.iter().filter(|row| row.record.contains("grant job ValidateForBackup")).count()
+    };
+    let a_dozen_looks = async || {
+        let who = extension(&it).await;
+        for look in 0..12 {
+            let asked = of_job("ValidateForBackup", &format!("look-{look}"), "default");
+            let granted = ask(&it, &who, asked).await;
+            assert_eq!(granted.status, 200, "{granted:?}");
+        }
+    };
+
+    a_dozen_looks().await;
+    let first = rows().await;
+    it.world.clock.advance(SignedDuration::from_mins(61));
+    a_dozen_looks().await;
+
+    assert_eq!((first, rows().await), (1, 2));
 }

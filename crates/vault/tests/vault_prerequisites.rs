@@ -7,10 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
-use vault::protect::prerequisites::Looks;
+use vault::{
+    protect::prerequisites::{self, Looks},
+    store::{Change, Work},
+};
 use world::{
     Answer, Choices, Person,
-    protected::Protected,
+    fault_cluster::Fault,
+    protected::{Protected, audit},
     receiver::{Receiver, settings},
 };
 
@@ -85,6 +89,23 @@ async fn told(it: &Protected) -> Vec<String> {
 
 async fn principal(it: &Protected) -> String {
     it.get(&it.vault).await.body["identity"]["principalId"].as_str().unwrap().to_owned()
+}
+
+/// Another cluster that is protected by the same vault.
+async fn second_instance(it: &Protected) -> String {
+    let second: ResourceId = it.managed.as_str().replace("/one", "/two").parse().unwrap();
+    it.connect_another(&second).await;
+    let body: Value = serde_json::from_str(
+        &it.wanted()
+            .to_string()
+            .replace(it.managed.as_str(), second.as_str())
+            .replace("one/shop", "two/shop"),
+    )
+    .unwrap();
+    let other = format!("{}/backupInstances/two-shop", it.vault);
+    let put = it.call(Method::PUT, &other, Some(json!({"properties": body}))).await;
+    assert_eq!(it.operation(&put).await.body["status"], "Succeeded", "{put:?}");
+    other
 }
 
 /// Takes the vault's role on the cluster away.
@@ -319,18 +340,7 @@ async fn a_cluster_that_is_away_is_asked_nothing_and_what_it_said_does_not_count
 async fn no_more_clusters_are_asked_at_a_time_than_the_operator_allows() {
     let looks = Looks { every: Some(FIVE_MINUTES), at_once: 1 };
     let it = looked_at(Choices { looks: Some(looks), ..Choices::default() }).await;
-    let second: ResourceId = it.managed.as_str().replace("/one", "/two").parse().unwrap();
-    it.connect_another(&second).await;
-    let body: Value = serde_json::from_str(
-        &it.wanted()
-            .to_string()
-            .replace(it.managed.as_str(), second.as_str())
-            .replace("one/shop", "two/shop"),
-    )
-    .unwrap();
-    let other = format!("{}/backupInstances/two-shop", it.vault);
-    let put = it.call(Method::PUT, &other, Some(json!({"properties": body}))).await;
-    assert_eq!(it.operation(&put).await.body["status"], "Succeeded", "{put:?}");
+    let other = second_instance(&it).await;
     let both_answered = async |after: Timestamp| {
         let at =
             |report: &Value| report["clusterAnsweredAt"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
@@ -376,4 +386,82 @@ async fn what_is_not_backed_up_on_schedule_any_more_is_not_looked_at_and_leaves_
     assert_eq!((denied.status, seen.status), (403, 200), "{denied:?} {seen:?}");
     assert_eq!(seen.body["properties"]["state"], "NotLookedAt", "{seen:?}");
     assert_eq!(seen.body["type"], "Microsoft.DataProtection/backupVaults/backupInstances/prerequisites");
+}
+
+#[tokio::test]
+async fn a_cluster_fires_alerts_of_known_checks_alone_and_what_it_lists_no_more_is_over() {
+    let it = looked_at(Choices::default()).await;
+    let first = answered(&it, Timestamp::UNIX_EPOCH).await;
+    let at = |report: &Value| report["clusterAnsweredAt"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    let mut hostile: Vec<Value> = (0..100).map(|n| check(&format!("mine-{n}"), "Block", "Failed")).collect();
+    hostile.push(check("P12", "Block", "Failed"));
+
+    it.cluster.says("ValidateForBackup", status("Failed", &hostile));
+    let failed = answered(&it, at(&first)).await;
+    let fired = told(&it).await;
+    it.cluster.says("ValidateForBackup", status("Completed", &[]));
+    let after = answered(&it, at(&failed)).await;
+
+    assert_eq!(fired, ["P12 Fired"]);
+    assert_eq!(failed["summary"]["blocking"], 1, "{failed}");
+    assert_eq!(told(&it).await, ["P12 Resolved"], "nothing else could ever end it");
+    assert_eq!(row(&after, "P12")["verdict"], "NotObservable");
+}
+
+#[tokio::test]
+async fn what_fails_for_two_instances_of_a_vault_is_an_alert_of_each_and_none_ends_that_of_the_other() {
+    let it = looked_at(Choices::default()).await;
+    second_instance(&it).await;
+    let sorted = async || {
+        let mut all = told(&it).await;
+        all.sort();
+        all
+    };
+
+    let unregister = format!("{}/providers/Microsoft.KubernetesConfiguration/unregister", it.world.root());
+    assert_eq!(it.call(Method::POST, &unregister, None).await.status, 200);
+    it.within_the_hour(async || (sorted().await == ["P7 Fired", "P7 Fired"]).then_some(())).await;
+    let stopped = it.call(Method::POST, &format!("{}/stopProtection", it.instance), None).await;
+    it.within_the_hour(async || (sorted().await == ["P7 Fired", "P7 Resolved"]).then_some(())).await;
+
+    assert_eq!(stopped.status, 202, "{stopped:?}");
+}
+
+#[tokio::test]
+async fn an_instance_that_is_stopped_while_its_cluster_is_asked_leaves_no_question_there() {
+    let it = looked_at(Choices::default()).await;
+    answered(&it, Timestamp::UNIX_EPOCH).await;
+    it.cluster.says("ValidateForBackup", json!({"phase": "InProgress"}));
+    it.world.clock.advance(FIVE_MINUTES);
+    standing_still(async || it.cluster.object("validateforbackups")).await;
+
+    let stopped = it.call(Method::POST, &format!("{}/stopProtection", it.instance), None).await;
+    it.within_the_hour(async || {
+        let gone = it.cluster.object("validateforbackups").is_none();
+        let report = report(&it).await;
+        (gone && report["state"] == "NotLookedAt").then_some(())
+    })
+    .await;
+
+    assert_eq!(stopped.status, 202, "{stopped:?}");
+}
+
+#[tokio::test]
+async fn old_questions_that_a_cluster_keeps_hold_up_a_look_once_and_not_for_each_of_them() {
+    let it = looked_at(Choices::default()).await;
+    answered(&it, Timestamp::UNIX_EPOCH).await;
+    let store = it.world.app.store.as_ref();
+    let id = prerequisites::work_id(&it.instance.parse().unwrap());
+    let found = store.work(&id).await.unwrap().unwrap();
+    let mut document = found.document.clone();
+    document["left"] = json!(["a", "b", "c", "d", "e"]);
+    let with_left = Work::new(id.clone(), prerequisites::KIND, found.target, found.due_at, document);
+    store.commit(&[Change::Drop(id), Change::AddWork(with_left)], &audit()).await.unwrap();
+
+    it.cluster.meets(&[Fault::Status(500, "not now")]);
+    let asked = it.cluster.bindings().len();
+    it.world.clock.advance(FIVE_MINUTES);
+    standing_still(async || it.cluster.object("validateforbackups")).await;
+
+    assert_eq!(it.cluster.bindings().len() - asked, 2, "one that stays, and the new question");
 }

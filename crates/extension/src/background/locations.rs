@@ -7,7 +7,9 @@
 use crate::{
     context::Context,
     grants::GrantPurpose,
-    locations::{Access, CredentialKind, LABEL, LocationError, LocationRecord, RepositoryKey, Role, STATE},
+    locations::{
+        Access, CredentialKind, LABEL, LocationError, LocationRecord, READY, RepositoryKey, Role, STATE,
+    },
     status::MANAGER,
 };
 use futures::{Stream, StreamExt};
@@ -22,9 +24,6 @@ use kube::{
 };
 use serde_json::json;
 use std::{collections::HashMap, pin::pin, time::Duration};
-
-/// The note at a location that can be used.
-pub const READY: &str = "Ready";
 
 /// The pauses after the first, second, … look at which something could not be used.
 const SOON: [Duration; 4] =

@@ -4,8 +4,6 @@ mod locations;
 mod orphans;
 mod prune;
 
-pub use locations::READY;
-
 use crate::context::Context;
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;

@@ -68,7 +68,7 @@ const NO_TOOLS: &str = "clients are on a person's machine: cofferdam preflight";
 /// Runs the whole catalogue for `subject`, as far as it can be seen from inside of the cluster, and the checks of the
 /// request itself. The location is looked at for `purpose`.
 pub async fn run(context: &Context, subject: Subject<'_>, purpose: &GrantPurpose) -> Vec<CheckReport> {
-    // Opening it claims a new location, so this comes before the question whose it is.
+    // Opening it for a backup claims a new location, so this comes before the question whose it is.
     let mut checks = request::checks(context, subject, purpose).await;
     let seen = probes::Subject {
         namespace: context.config.namespace.clone(),

@@ -53,20 +53,29 @@ async fn location(
     purpose: &GrantPurpose,
 ) -> (Option<OpenLocation>, CheckReport) {
     let name = subject.location();
-    let access = match subject {
-        Subject::Backup(..) => Access::Write,
-        Subject::Restore(_) => Access::Read,
-    };
     let title = format!("The storage location {name} can be used.");
-    match context.locations.open(name, access, purpose).await {
-        Ok(open) => {
-            let check = check("location", title, Ok(open.root.describe()));
-            (Some(open), check)
-        }
+    let opened = match subject {
+        Subject::Backup(_, true) => context.locations.inspect(name, purpose).await.map(|seen| (None, seen)),
+        Subject::Backup(_, false) => opened(context, name, Access::Write, purpose).await,
+        Subject::Restore(_) => opened(context, name, Access::Read, purpose).await,
+    };
+    match opened {
+        Ok((open, seen)) => (open, check("location", title, Ok(seen))),
         Err(error @ LocationError::Cluster { .. }) => (None, not_seen("location", title, error.to_string())),
         // A store that does not answer now is one that a backup could not use now.
         Err(error) => (None, check("location", title, Err(StepError::Permanent(error.problem())))),
     }
+}
+
+async fn opened(
+    context: &Context,
+    name: &str,
+    access: Access,
+    purpose: &GrantPurpose,
+) -> Result<(Option<OpenLocation>, String), LocationError> {
+    let open = context.locations.open(name, access, purpose).await?;
+    let seen = open.root.describe();
+    Ok((Some(open), seen))
 }
 
 /// Whether the recovery point is there, can be read, and nobody is about to delete it.

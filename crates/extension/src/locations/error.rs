@@ -34,6 +34,14 @@ pub enum LocationError {
         /// What lies there.
         found: String,
     },
+    /// It was used, and its repository is not there any more.
+    #[error("storage location {name} had a repository, and there is none in {store} any more")]
+    RepositoryLost {
+        /// The location.
+        name: String,
+        /// Where it should be.
+        store: String,
+    },
     /// The repository's password is not to be had.
     #[error("the repository password of location {name} is missing: {cause}")]
     NoPassword {
@@ -110,6 +118,9 @@ impl LocationError {
             Self::NotEmpty { .. } => Problem::error(code::LOCATION_NOT_EMPTY, self.to_string())
                 .fix("Use an empty container or another prefix.")
                 .fix("If the files may stay beside the backups, set `allowUnrelatedFiles=true`."),
+            Self::RepositoryLost { name, .. } => Problem::error(code::REPOSITORY_DAMAGED, self.to_string())
+                .fix("Find out who emptied the store, and bring back what was there from its versions or its soft delete: without it no recovery point can be restored.")
+                .fix(format!("To begin anew without the recovery points, add it again with `cofferdam location add {name}`.")),
             Self::NoPassword { .. } => Problem::error(code::WRONG_REPOSITORY_KEY, self.to_string())
                 .fix(format!("Store the password under the key {REPOSITORY_KEY} of that Secret; without it no recovery point can be read.")),
             Self::WrongPassword { secret, .. } => Problem::error(code::WRONG_REPOSITORY_KEY, self.to_string())

@@ -9,7 +9,7 @@ pub use credential::bytes_of;
 pub use error::{LocationError, engine_problem, store_problem};
 pub use record::{
     ALLOW_UNRELATED, BadRecord, CREDENTIAL_SECRET, CredentialKind, DEFAULT, GRANTED, LABEL, LocationRecord,
-    REPOSITORY_KEY, REPOSITORY_KEY_SOURCE, REPOSITORY_SECRET, RepositoryKey, Role, STATE,
+    READY, REPOSITORY_KEY, REPOSITORY_KEY_SOURCE, REPOSITORY_SECRET, RepositoryKey, Role, STATE,
     default_repository_secret,
 };
 
@@ -24,7 +24,7 @@ use storage::{
     Store, Trust,
     credential::CredentialSource,
     location::{Location, LocationSettings},
-    owner::{self, Ownership},
+    owner::{self, Ownership, Survey},
 };
 use telemetry::Clock;
 use tokio::sync::Mutex;
@@ -187,6 +187,43 @@ impl Locations {
         };
         let location = open_store(&record, &self.secrets, self.vault.as_deref(), &self.clock).await?;
         Ok((record, leased(location, lease)))
+    }
+
+    /// Whether a backup could use a location, without writing anything: whose it is, what lies there, and whether its
+    /// repository opens. One that was never used may have none yet.
+    pub async fn inspect(&self, name: &str, purpose: &GrantPurpose) -> Result<String, LocationError> {
+        let described = self.described(name).await?.map(|(_, record)| record);
+        let Some(record) = described.filter(|record| record.role == Role::Own) else {
+            return Err(LocationError::ReadOnly(name.to_owned()));
+        };
+        let location = open_store(&record, &self.secrets, self.vault.as_deref(), &self.clock).await?;
+        let store = location.root.describe();
+        // Also of a location that is kept open: what was there when it was opened may be gone.
+        let survey = owner::survey(location.root.as_ref()).await?;
+        match &survey.owner {
+            Some(marker) if marker.cluster != self.cluster => {
+                let cluster = marker.cluster.clone();
+                return Err(LocationError::OwnedByOther { name: name.to_owned(), cluster });
+            }
+            Some(_) => {}
+            None => self.may_claim(&record, &survey)?,
+        }
+        if survey.has_repository {
+            match self.open(name, Access::Read, purpose).await {
+                Err(LocationError::Engine(EngineError::NotARepository { .. })) => {}
+                opened => return opened.map(|_| store),
+            }
+        }
+        if self.was_ready(name).await? {
+            return Err(LocationError::RepositoryLost { name: name.to_owned(), store });
+        }
+        Ok(format!("{store} has no repository yet; the first backup makes it."))
+    }
+
+    /// Whether the extension noted that it had opened the repository of its own location.
+    async fn was_ready(&self, name: &str) -> Result<bool, LocationError> {
+        let map = self.read(&self.maps, &LocationRecord::config_map_name(name)).await?;
+        Ok(map.is_some_and(|map| map.annotations().get(STATE).map(String::as_str) == Some(READY)))
     }
 
     /// What opens the store of a location, for movers.
@@ -357,21 +394,27 @@ impl Locations {
             Ownership::OwnedByOther { cluster } => return Err(other(cluster)),
             Ownership::Unowned => {}
         }
-        let survey = owner::survey(root).await?;
-        if !record.allow_unrelated {
-            if survey.has_repository {
-                return Err(self.lost_marker(&record.name));
-            }
-            if !survey.unrelated.is_empty() {
-                let more = if survey.more_unrelated { " and more" } else { "" };
-                let found = format!("{}{more}", survey.unrelated.join(", "));
-                return Err(LocationError::NotEmpty { name: record.name.clone(), found });
-            }
-        }
+        self.may_claim(record, &owner::survey(root).await?)?;
         match owner::claim(root, &self.cluster, self.clock.now()).await? {
             Ownership::OwnedByOther { cluster } => Err(other(cluster)),
             Ownership::OwnedBySelf | Ownership::Unowned => Ok(()),
         }
+    }
+
+    /// Whether what lies in a location that nobody owns leaves it to whoever comes first.
+    fn may_claim(&self, record: &LocationRecord, survey: &Survey) -> Result<(), LocationError> {
+        if record.allow_unrelated {
+            return Ok(());
+        }
+        if survey.has_repository {
+            return Err(self.lost_marker(&record.name));
+        }
+        if !survey.unrelated.is_empty() {
+            let more = if survey.more_unrelated { " and more" } else { "" };
+            let found = format!("{}{more}", survey.unrelated.join(", "));
+            return Err(LocationError::NotEmpty { name: record.name.clone(), found });
+        }
+        Ok(())
     }
 
     fn lost_marker(&self, name: &str) -> LocationError {

@@ -10,6 +10,8 @@ use storage::location::{LocationSettings, Provider, SETTINGS_PREFIX};
 pub const LABEL: &str = "clusterbackup.dataprotection.microsoft.com/location";
 /// Annotation with the outcome of the last look at the location.
 pub const STATE: &str = "clusterbackup.dataprotection.microsoft.com/location-state";
+/// The note at a location that can be used: an own one was claimed, and its repository opened.
+pub const READY: &str = "Ready";
 /// The location that is used when none is named.
 pub const DEFAULT: &str = "default";
 /// Key of the repository's password in the repository Secret.

@@ -29,6 +29,7 @@ use crate::{
     public_url::PublicUrl,
     rewrap::{self, RewrapError},
     seal::SealError,
+    seldom::Seldom,
     self_backup,
     shared::{self, SharedError},
     store::{
@@ -192,6 +193,7 @@ impl Vault {
             trust: Trust::open(&config.people.trusted, clock.clone())?,
             redirects: config.people.redirects,
             denials: Denials::default(),
+            looks: Seldom::default(),
             store: store.clone(),
             issuer,
             wrapping,

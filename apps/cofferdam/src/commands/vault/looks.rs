@@ -16,7 +16,7 @@ pub struct LookArgs {
     /// How often the prerequisites of each protected instance are looked at again, such as 5m or 1h, or never; 5m when absent
     #[arg(long, env = "COFFERDAM_VAULT_PREREQUISITES_EVERY", value_name = "DURATION")]
     prerequisites_every: Option<Again>,
-    /// How many clusters are asked for that at the same time; 64 when absent
+    /// How many clusters are asked for that at the same time; 256 when absent
     #[arg(long, env = "COFFERDAM_VAULT_PREREQUISITES_AT_ONCE", value_name = "NUMBER")]
     prerequisites_at_once: Option<NonZeroUsize>,
 }

@@ -33,7 +33,7 @@ fn shown(instance: &ResourceId, kept: Option<&Kept>, every: Option<i64>, now: Ti
         None => "NotLookedAt",
         Some(_) if blocking > 0 => "Blocked",
         Some(_) if count(Verdict::Failed) > 0 => "Warned",
-        Some(kept) if kept.why.is_some() => "NotObserved",
+        Some(kept) if kept.why.is_some() || kept.answered_at.is_none() => "NotObserved",
         Some(_) => "Well",
     };
     json!({
@@ -97,5 +97,20 @@ mod tests {
         assert_eq!(document["properties"]["state"], "NotLookedAt");
         assert_eq!(document["properties"]["checks"], json!([]));
         assert_eq!(document["properties"]["lookedAt"], Value::Null);
+    }
+
+    #[test]
+    fn an_instance_whose_cluster_has_not_answered_yet_is_not_well() {
+        let instance = "/subscriptions/s/resourceGroups/g".parse().unwrap();
+        let at = Timestamp::UNIX_EPOCH;
+        let state = |kept: Value| {
+            let kept: Kept = serde_json::from_value(kept).unwrap();
+            shown(&instance, Some(&kept), Some(300), at)["properties"]["state"].clone()
+        };
+
+        let asked = state(json!({"next": at, "lookedAt": at}));
+        let answered = state(json!({"next": at, "lookedAt": at, "answeredAt": at}));
+
+        assert_eq!((asked, answered), (json!("NotObserved"), json!("Well")));
     }
 }

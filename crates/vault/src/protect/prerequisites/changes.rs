@@ -31,6 +31,13 @@ pub struct Standing {
     pub failed_at: Vec<Timestamp>,
 }
 
+impl Standing {
+    fn end(&mut self) {
+        self.open = false;
+        self.well_since = None;
+    }
+}
+
 /// What is to be told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Told {
@@ -38,13 +45,21 @@ pub enum Told {
     Fails(Row),
     /// What has this id holds again.
     Holds(String),
+    /// Nobody looks at what has this id any more.
+    Gone(String),
 }
 
 /// All checks that failed, by id.
 pub type Standings = BTreeMap<String, Standing>;
 
 /// What a look tells, and what is remembered of it. Checks that block alone are told: what warns is in the document.
-pub fn look(standings: &mut Standings, rows: &[Row], now: Timestamp) -> Vec<Told> {
+/// `unlisted` says what a cluster that answered does not look at any more: that is over as if it held.
+pub fn look(
+    standings: &mut Standings,
+    rows: &[Row],
+    unlisted: impl Fn(&str) -> bool,
+    now: Timestamp,
+) -> Vec<Told> {
     let mut told = Vec::new();
     for row in rows {
         if row.is_fatal() {
@@ -58,11 +73,17 @@ pub fn look(standings: &mut Standings, rows: &[Row], now: Timestamp) -> Vec<Told
             }
         } else if let Some(standing) = standings.get_mut(&row.id)
             && standing.open
-            && held(standing, row, now)
+            && !unlisted(&row.id)
+            && held(standing, row.verdict, now)
         {
-            standing.open = false;
-            standing.well_since = None;
+            standing.end();
             told.push(Told::Holds(row.id.clone()));
+        }
+    }
+    for (id, standing) in standings.iter_mut() {
+        if standing.open && unlisted(id) && held(standing, Verdict::NotApplicable, now) {
+            standing.end();
+            told.push(Told::Gone(id.clone()));
         }
     }
     for standing in standings.values_mut() {
@@ -75,8 +96,8 @@ pub fn look(standings: &mut Standings, rows: &[Row], now: Timestamp) -> Vec<Told
 }
 
 /// Whether it holds for long enough to say so. What nobody could see holds as little as it fails.
-fn held(standing: &mut Standing, row: &Row, now: Timestamp) -> bool {
-    match row.verdict {
+fn held(standing: &mut Standing, verdict: Verdict, now: Timestamp) -> bool {
+    match verdict {
         Verdict::Failed | Verdict::Passed | Verdict::NotApplicable => {}
         Verdict::NotObservable | Verdict::Skipped => {
             standing.well_since = None;
@@ -154,8 +175,12 @@ mod tests {
         Row::new("P23", "t", verdict, "seen", By::Vault, at(0))
     }
 
+    fn listed(_: &str) -> bool {
+        false
+    }
+
     fn told(standings: &mut Standings, verdict: Verdict, minutes: i64) -> String {
-        match &look(standings, &[row(verdict)], at(minutes))[..] {
+        match &look(standings, &[row(verdict)], listed, at(minutes))[..] {
             [] => String::new(),
             [Told::Fails(row)] => format!("{} fails", row.id),
             [Told::Holds(id)] => format!("{id} holds"),
@@ -210,11 +235,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_cluster_that_answers_does_not_list_any_more_is_over_and_flaps_no_more_than_the_rest() {
+        let mut seen = Standings::new();
+        let unseen = row(Verdict::NotObservable);
+        let mut said = Vec::new();
+
+        for turn in 0..288 {
+            said.extend(match turn % 2 {
+                0 => look(&mut seen, &[row(Verdict::Failed)], listed, at(turn * 5)),
+                _ => look(&mut seen, std::slice::from_ref(&unseen), |id| id == "P23", at(turn * 5)),
+            });
+        }
+        let calm: Vec<Told> = (288..300)
+            .flat_map(|turn| look(&mut seen, std::slice::from_ref(&unseen), |id| id == "P23", at(turn * 5)))
+            .collect();
+
+        assert!(matches!(&said[..], [Told::Fails(_), Told::Gone(_), Told::Fails(_)]), "{said:?}");
+        assert_eq!(calm, [Told::Gone("P23".to_owned())]);
+        assert!(seen.is_empty());
+    }
+
+    #[test]
     fn a_warning_is_told_by_no_alert() {
         let mut seen = Standings::new();
         let warning = Row { blocks: false, ..row(Verdict::Failed) };
 
-        assert_eq!(look(&mut seen, &[warning], at(0)), []);
+        assert_eq!(look(&mut seen, &[warning], listed, at(0)), []);
     }
 
     #[test]
@@ -249,8 +295,8 @@ mod tests {
             merged(&vault, cluster, "", at(5)).into_iter().filter(|row| row.id == "P6").collect()
         };
 
-        let first = look(&mut seen, &p6(&failed), at(0));
-        let then = look(&mut seen, &p6(&away), at(5));
+        let first = look(&mut seen, &p6(&failed), listed, at(0));
+        let then = look(&mut seen, &p6(&away), listed, at(5));
 
         assert_eq!((first.len(), then.len()), (1, 0));
         assert_eq!(p6(&away)[0].verdict, Verdict::NotObservable);

@@ -5,6 +5,7 @@ use super::{
     row::Row,
 };
 use crate::store::{StoreError, Work};
+use arm::ResourceId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,9 @@ pub struct Kept {
     /// Rounds in a row that the extension left unanswered.
     #[serde(default)]
     pub(super) silent: u32,
+    /// The cluster that was asked last.
+    #[serde(default)]
+    pub(super) asked: Option<ResourceId>,
     /// Names of questions that could not be taken back.
     #[serde(default)]
     pub(super) left: Vec<String>,
@@ -65,6 +69,7 @@ impl Kept {
             standings: Standings::new(),
             round: None,
             silent: 0,
+            asked: None,
             left: Vec::new(),
         }
     }
@@ -77,6 +82,12 @@ impl Kept {
             (None, None) => "The cluster has not been asked yet.",
         };
         merged(&self.vault, &self.cluster, unasked, self.looked_at.unwrap_or(now))
+    }
+
+    /// Whether nobody looks at this any more: the cluster answered, and neither it nor the vault lists it.
+    pub(super) fn is_unlisted(&self, id: &str) -> bool {
+        let has_answered = self.answered_at.is_some() && self.why.is_none();
+        has_answered && !self.vault.iter().chain(&self.cluster).any(|row| row.id == id)
     }
 
     /// The cluster could not be asked, or did not answer.

@@ -88,6 +88,7 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     let (Some(every), Some(instance)) = (app.prerequisites.every(), scheduled) else {
         // Its next schedule begins it anew.
         app.prerequisites.give_back(&work.id);
+        leave(app, work, &kept).await?;
         return Ok(Step::Done(ended(app, &work.target, &kept, now).await?));
     };
     match kept.round.clone() {
@@ -134,6 +135,7 @@ async fn begin(
         Ok(_) => {
             let name = uuid::Uuid::new_v4().to_string();
             kept.round = Some(Round { name, began: now, made_at: None });
+            kept.asked = Some(cluster.clone());
             now
         }
         Err(why) => {
@@ -159,7 +161,15 @@ async fn way(
     let (Some(vault), cluster) = (instance.id.parent(), &written.source.resource) else {
         return Ok(Err("The instance has no vault.".to_owned()));
     };
-    let way = match reach(app, &vault, cluster).await? {
+    way_to(app, &vault, cluster).await
+}
+
+async fn way_to(
+    app: &App,
+    vault: &ResourceId,
+    cluster: &ResourceId,
+) -> Result<Result<(Reach, String), String>, StoreError> {
+    let way = match reach(app, vault, cluster).await? {
         Ok(way) => way,
         Err(problem) => return Ok(Err(problem.message)),
     };
@@ -185,7 +195,7 @@ async fn ask(
     };
     if !app.prerequisites.take(&work.id, now) {
         if now.duration_since(round.began) >= every {
-            let why = "Too many clusters were being looked at; it is this one's turn at its next look.";
+            let why = "Too many clusters were being looked at; this one is asked again at its next look.";
             return unanswered(app, work, instance, kept, why.to_owned()).await;
         }
         let wait = (every / 5).clamp(SHORTEST_WAIT, LONGEST_WAIT);
@@ -200,9 +210,7 @@ async fn ask(
         spec.insert("readOnly".to_owned(), serde_json::Value::Bool(true));
     }
     let left = std::mem::take(&mut kept.left);
-    for name in left {
-        take_back(app, &way, &namespace, name, &mut kept.left).await;
-    }
+    kept.left = take_back_all(app, &way, &namespace, left).await;
     let object = custom_resource::object(ASKED.0, &namespace, &round.name, &spec);
     match way.make(app, ASKED.1, &namespace, &object).await {
         Ok(()) => {
@@ -248,7 +256,10 @@ async fn hear(
     let now = app.clock.now();
     let (way, namespace) = match way(app, instance).await? {
         Ok(way) => way,
-        Err(why) => return unanswered(app, work, instance, kept, why).await,
+        Err(why) => {
+            remember(&mut kept.left, round.name);
+            return unanswered(app, work, instance, kept, why).await;
+        }
     };
     // After a restart it is counted again.
     app.prerequisites.take(&work.id, now);
@@ -292,16 +303,56 @@ async fn hear(
 
 /// Takes a question out of the cluster; one that stays is tried again at the next look.
 async fn take_back(app: &App, way: &Reach, namespace: &str, name: String, left: &mut Vec<String>) {
-    let path = custom_resource::path(namespace, ASKED.1, &name);
-    let gone = way.call(app, ClusterRequest::delete(path)).await;
-    let is_gone = match gone {
+    if !is_taken_back(app, way, namespace, &name).await {
+        remember(left, name);
+    }
+}
+
+/// Takes questions out of the cluster; which stay. Where one stays the rest is not tried: a cluster that is slow to fail
+/// would hold up other work for minutes.
+async fn take_back_all(app: &App, way: &Reach, namespace: &str, names: Vec<String>) -> Vec<String> {
+    let mut left = Vec::new();
+    let mut names = names.into_iter();
+    for name in names.by_ref() {
+        if !is_taken_back(app, way, namespace, &name).await {
+            left.push(name);
+            break;
+        }
+    }
+    left.extend(names);
+    left
+}
+
+async fn is_taken_back(app: &App, way: &Reach, namespace: &str, name: &str) -> bool {
+    let path = custom_resource::path(namespace, ASKED.1, name);
+    match way.call(app, ClusterRequest::delete(path)).await {
         Ok(answer) => answer.status < 300 || answer.status == 404,
         Err(LinkError::Refused) => true,
         Err(_) => false,
-    };
-    if !is_gone && left.len() < MOST_LEFT {
+    }
+}
+
+fn remember(left: &mut Vec<String>, name: String) {
+    if left.len() < MOST_LEFT {
         left.push(name);
     }
+}
+
+/// Takes out of the cluster what an instance that is not looked at any more has there. What a cluster that cannot be
+/// reached keeps is lost sight of.
+async fn leave(app: &App, work: &Work, kept: &Kept) -> Result<(), StoreError> {
+    let under_way = kept.round.iter().map(|round| round.name.clone());
+    let names: Vec<String> = under_way.chain(kept.left.iter().cloned()).collect();
+    let (Some(vault), Some(cluster), false) = (work.target.parent(), &kept.asked, names.is_empty()) else {
+        return Ok(());
+    };
+    if let Ok((way, namespace)) = way_to(app, &vault, cluster).await? {
+        let left = take_back_all(app, &way, &namespace, names).await;
+        if !left.is_empty() {
+            tracing::warn!(instance = %work.target, questions = ?left, "questions stay in the cluster");
+        }
+    }
+    Ok(())
 }
 
 async fn unanswered(

@@ -15,6 +15,8 @@ const MOST_OBJECTS: usize = 20;
 const MOST_FIXES: usize = 6;
 /// Checks that a cluster may send.
 const MOST_CHECKS: usize = 200;
+/// What an extension judges besides the catalogue.
+const OF_REQUEST: [&str; 4] = ["location", "specification", "recovery-point", "hooks"];
 
 /// How a check ended. In the order in which people want to read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -147,7 +149,8 @@ pub fn known(id: &str) -> Option<&'static Check> {
     catalogue().iter().copied().find(|check| check.id == id)
 }
 
-/// The checks that a validation in a cluster lists. A cluster may send anything: what has another shape is left out.
+/// The checks that a validation in a cluster lists. A cluster may send anything: what has another shape is left out, and
+/// so is what is no check of ours, for each can become an alert.
 pub fn of_cluster(object: &Value, at: Timestamp) -> Vec<Row> {
     let checks = object.pointer("/status/checks").and_then(Value::as_array).map(Vec::as_slice);
     checks
@@ -166,7 +169,7 @@ fn one_of_cluster(check: &Value, at: Timestamp) -> Option<Row> {
     };
     let id = cut(text("id"), 64);
     let verdict: Verdict = serde_json::from_value(check.get("result")?.clone()).ok()?;
-    if id.is_empty() || !id.chars().all(|one| one.is_ascii_alphanumeric() || one == '-') {
+    if known(&id).is_none() && !OF_REQUEST.contains(&id.as_str()) {
         return None;
     }
     let mut fixes = texts("recommendedAction");
@@ -207,11 +210,15 @@ mod tests {
             "code": "UserErrorX", "objects": vec![long.clone(); 30], "total": 10_000,
             "recommendedAction": vec![long.clone(); 20]});
         let mut checks = vec![json!({"id": "../x", "result": "Failed"}), json!({"id": "P5"}), json!(7)];
+        checks.extend(
+            (0..50).map(|n| json!({"id": format!("mine-{n}"), "severity": "Block", "result": "Failed"})),
+        );
         checks.extend(vec![one; 300]);
 
         let rows = of_cluster(&json!({"status": {"checks": checks}}), Timestamp::UNIX_EPOCH);
 
         assert!(rows.len() <= MOST_CHECKS && !rows.is_empty());
+        assert!(rows.iter().all(|row| row.id == "P4"), "no id of the cluster's own");
         let row = &rows[0];
         assert_eq!((row.id.as_str(), row.total, row.objects.len()), ("P4", 10_000, MOST_OBJECTS));
         assert_eq!(row.code.as_deref(), Some("UserErrorX"));

@@ -15,9 +15,6 @@ use arm::ResourceId;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
-/// Checks whose failure is the same for every instance of a vault: one alert, at the vault.
-const OF_VAULT: [&str; 1] = ["P7"];
-
 /// The alerts that follow from what was seen.
 pub(super) async fn tell(
     app: &App,
@@ -27,7 +24,10 @@ pub(super) async fn tell(
 ) -> Result<Vec<Change>, StoreError> {
     let rows = kept.rows(now);
     let mut changes = Vec::new();
-    for told in changes::look(&mut kept.standings, &rows, now) {
+    let mut standings = std::mem::take(&mut kept.standings);
+    let seen = changes::look(&mut standings, &rows, |id| kept.is_unlisted(id), now);
+    kept.standings = standings;
+    for told in seen {
         match told {
             Told::Fails(row) => {
                 if let Some(event) = event(instance, &row) {
@@ -36,6 +36,10 @@ pub(super) async fn tell(
             }
             Told::Holds(id) => {
                 changes.extend(resolved(app, &instance.id, &id, "the prerequisite holds again", now).await?);
+            }
+            Told::Gone(id) => {
+                let why = "the cluster's extension does not look at it any more";
+                changes.extend(resolved(app, &instance.id, &id, why, now).await?);
             }
         }
     }
@@ -72,21 +76,19 @@ async fn resolved(
     }
 }
 
-/// What the alert of a check is about.
+/// What the alert of a check is about: always the instance, also where others fail for the same reason. Each of them ends
+/// by itself, and none says of another that it holds again.
 fn about(instance: &ResourceId, id: &str) -> Option<ResourceId> {
-    let whose = if OF_VAULT.contains(&id) { instance.parent()? } else { instance.clone() };
-    whose.child("prerequisites", id).ok()
+    instance.child("prerequisites", id).ok()
 }
 
 fn event(instance: &Loaded<InstanceRecord>, row: &Row) -> Option<Event> {
     let vault = instance.id.parent()?;
     let written = &instance.document.instance;
-    let whose = match OF_VAULT.contains(&row.id.as_str()) {
-        true => format!("the vault '{}'", vault.name()),
-        false => format!("'{}'", written.friendly_name),
-    };
-    let description =
-        format!("Prerequisite {} of {whose} does not hold: {} {}", row.id, row.title, row.evidence);
+    let description = format!(
+        "Prerequisite {} of '{}' does not hold: {} {}",
+        row.id, written.friendly_name, row.title, row.evidence
+    );
     let mut context = BTreeMap::from([
         ("prerequisite".to_owned(), row.id.clone()),
         ("prerequisiteTitle".to_owned(), row.title.clone()),

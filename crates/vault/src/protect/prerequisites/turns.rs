@@ -4,8 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 
-/// How long a cluster may take. What a replica began and another one ended is forgotten after that.
+/// How long a cluster may take.
 pub const WITHIN: SignedDuration = SignedDuration::from_mins(2);
+/// A turn that was not taken again for so long is over: it is taken again at each poll, and what one replica began another
+/// one may end.
+const SILENT: SignedDuration = SignedDuration::from_secs(15);
 
 /// What the operator chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub struct Looks {
 
 impl Default for Looks {
     fn default() -> Self {
-        Self { every: Some(SignedDuration::from_mins(5)), at_once: 64 }
+        Self { every: Some(SignedDuration::from_mins(5)), at_once: 256 }
     }
 }
 
@@ -40,14 +43,11 @@ impl Turns {
         self.looks.every
     }
 
-    /// Whether this one may ask its cluster now; asking again for what is under way is fine.
+    /// Whether this one may ask its cluster now. What is under way takes its turn again, and keeps it by that.
     pub fn take(&self, id: &str, now: Timestamp) -> bool {
         let mut under_way = self.under_way.lock();
-        under_way.retain(|_, began| now.duration_since(*began) < WITHIN);
-        if under_way.contains_key(id) {
-            return true;
-        }
-        let is_free = under_way.len() < self.looks.at_once;
+        under_way.retain(|_, taken| now.duration_since(*taken) < SILENT);
+        let is_free = under_way.contains_key(id) || under_way.len() < self.looks.at_once;
         if is_free {
             under_way.insert(id.to_owned(), now);
         }
@@ -73,9 +73,23 @@ mod tests {
         turns.give_back("a");
         let second = turns.take("c", now);
         let full = turns.take("d", now);
-        let after = turns.take("d", now + WITHIN);
+        let after = turns.take("d", now + SILENT);
 
         assert_eq!(first, [true, true, false, true]);
         assert_eq!((second, full, after), (true, false, true));
+    }
+
+    #[test]
+    fn a_turn_that_is_taken_again_at_each_poll_stays_and_that_of_another_replica_goes_soon() {
+        let turns = Turns::new(Looks { at_once: 2, ..Looks::default() });
+        let at = |second| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);
+
+        turns.take("polled here", at(0));
+        turns.take("ended elsewhere", at(0));
+        let polled = (1..=40).all(|poll| turns.take("polled here", at(poll * 3)));
+        let next = turns.take("next", at(120));
+        let full = turns.take("one more", at(120));
+
+        assert_eq!((polled, next, full), (true, true, false));
     }
 }
