@@ -57,7 +57,7 @@ pub async fn run(
     let mut mending =
         Mending { hands, args: &args.fix, yes: args.yes, interrupts, rows: Vec::new(), interrupted: false };
     for _ in 0..ROUNDS {
-        let due = mending.due(&seen, args);
+        let due = mending.due(&seen, args, profile);
         if due.is_empty() {
             break;
         }
@@ -102,8 +102,8 @@ struct Mending<'a> {
 
 impl Mending<'_> {
     /// What can be mended and was not tried yet.
-    fn due(&self, seen: &Seen, args: &PreflightArgs) -> Vec<Change> {
-        let mut due = mends(&seen.judged, &seen.facts, &args.only);
+    fn due(&self, seen: &Seen, args: &PreflightArgs, profile: Profile) -> Vec<Change> {
+        let mut due = mends(&seen.judged, &seen.facts, profile, &args.only);
         due.retain(|change| {
             let is_wanted = args.wants(change.check);
             let is_tried =
