@@ -3,7 +3,7 @@
 use crate::{
     error::{Failure, code},
     health::Health,
-    record::{Record, Work},
+    record::{Failed, Record, Release, Work},
 };
 use jiff::{SignedDuration, Timestamp};
 use packages::wire::{DesiredExtension, Wanted};
@@ -20,7 +20,8 @@ pub const FETCH_PATIENCE: SignedDuration = SignedDuration::from_mins(15);
 /// without a word to the vault.
 pub const GATE_AGAIN: SignedDuration = SignedDuration::from_mins(2);
 /// The same where the gate could judge only after namespaces and accounts were made, and they were removed again: less often,
-/// since each attempt makes and removes them.
+/// since each attempt makes and removes them. Also when another egress proxy is tried once more that could not be put into
+/// what is installed: each attempt starts its pods anew.
 pub const GATE_AGAIN_IN_PLACE: SignedDuration = SignedDuration::from_mins(10);
 /// When a removal that does not end is reported as failed; it goes on all the same.
 pub const REMOVAL_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
@@ -114,6 +115,10 @@ fn at_rest(
         Wanted::Present if has_failed(record, desired) => {
             match record.failed.as_ref().and_then(|failed| failed.again) {
                 Some(again) if again <= now => Step::Begin,
+                // What was in its way may have been the proxy.
+                _ if record.failed.as_ref().is_some_and(|failed| failed.is_of_another_proxy(egress)) => {
+                    Step::Begin
+                }
                 again => Step::Rest(again),
             }
         }
@@ -127,6 +132,37 @@ fn at_rest(
             _ => Step::Begin,
         },
     }
+}
+
+/// What is written down of the failure of `generation`, with this egress proxy, now that the cluster is as it was.
+pub fn failed_back(
+    installed: Option<&Release>,
+    generation: i64,
+    failure: &Failure,
+    proxy: Option<&str>,
+    now: Timestamp,
+) -> Option<Failed> {
+    let after = now.saturating_add(GATE_AGAIN_IN_PLACE).unwrap_or(Timestamp::MAX);
+    let again = match installed {
+        Some(release) if release.generation == generation => {
+            let is_same = proxy.is_none_or(|proxy| proxy == release.egress_digest().unwrap_or_default());
+            // What was installed before is no failed release because a repair of it took too long: it may still become
+            // ready, and is looked at again. With another proxy it is nothing that was ready before.
+            if is_same {
+                return None;
+            }
+            Some(after)
+        }
+        // What failed after more was written is not written again by itself.
+        Some(_) => None,
+        None => is_of_gate(failure).then_some(after),
+    };
+    Some(Failed { generation, failure: failure.clone(), again, proxy: proxy.map(str::to_owned) })
+}
+
+/// Whether it was the gate that stopped it.
+pub fn is_of_gate(failure: &Failure) -> bool {
+    [code::PREREQUISITES, code::NOT_SEEN].contains(&failure.error.code.as_str())
 }
 
 fn has_failed(record: &Record, desired: &DesiredExtension) -> bool {

@@ -39,7 +39,10 @@ fn installed(generation: i64) -> Record {
 }
 
 fn failed(generation: i64, record: Record) -> Record {
-    Record { failed: Some(Failed { generation, failure: Failure::new("X", "x"), again: None }), ..record }
+    Record {
+        failed: Some(Failed { generation, failure: Failure::new("X", "x"), again: None, proxy: None }),
+        ..record
+    }
 }
 
 fn health(ready: bool) -> Health {
@@ -74,6 +77,36 @@ fn another_way_out_begins_the_same_release_once_more_and_only_once() {
     assert_eq!(next(&with, None), Step::Begin);
     assert_eq!(next(&failed(2, with), Some("two")), Step::Rest(None), "it is told, and not tried for ever");
     assert_eq!(decide(None, &installed(2), Some("one"), None, None, at(100)), Step::Rest(None));
+}
+
+#[test]
+fn another_way_out_that_does_not_come_up_is_told_and_tried_after_a_while_or_with_yet_another_one() {
+    let desired = wanted(2, Wanted::Present);
+    let with =
+        |digest: &str| release(2).with_egress(Some(EgressSeen { digest: digest.into(), since: at(50) }));
+    let (before, failure) = (with("one"), Failure::new("X", "x"));
+    let gone_back = |tried: Release| {
+        let work = Work::Wait { release: tried, strays: Vec::new(), since: at(60) };
+        let back = work.given_up(failure.clone(), at(90));
+        let Work::Return { generation, failure, proxy, .. } = &back else { panic!("{back:?}") };
+        let failed = failed_back(Some(&before), *generation, failure, proxy.as_deref(), at(100));
+        Record { installed: Some(before.clone()), failed, ..Record::default() }
+    };
+    let next = |record: &Record, egress, now| decide(Some(&desired), record, egress, None, None, at(now));
+
+    let other = gone_back(with("two"));
+    let none = gone_back(release(2));
+    let repair = gone_back(with("one"));
+
+    for (record, egress) in [(&other, Some("two")), (&none, None)] {
+        let failed = record.failed.as_ref().unwrap();
+        assert_eq!((failed.generation, &failed.failure), (2, &failure), "it is told");
+        assert_eq!(next(record, egress, 101), Step::Rest(Some(at(700))), "it flaps");
+        assert_eq!(next(record, egress, 700), Step::Begin);
+        assert_eq!(next(record, Some("three"), 101), Step::Begin, "corrected, it need not wait");
+        assert_eq!(next(record, Some("one"), 101), Step::Begin, "nor taken back: then nothing has failed");
+    }
+    assert_eq!(repair.failed, None, "what is installed has not failed");
 }
 
 #[test]
@@ -115,8 +148,13 @@ fn what_a_vault_does_not_mention_is_left_as_it_is() {
 fn what_was_under_way_goes_on_without_a_vault() {
     let work = |work| Record { work: Some(work), ..installed(1) };
     let apply = Work::Apply { release: release(2), strays: Vec::new(), since: at(0), later: Vec::new() };
-    let back =
-        Work::Return { generation: 2, failure: Failure::new("X", "x"), strays: Vec::new(), since: at(0) };
+    let back = Work::Return {
+        generation: 2,
+        failure: Failure::new("X", "x"),
+        strays: Vec::new(),
+        since: at(0),
+        proxy: None,
+    };
     let removal = Work::Remove { generation: 2, objects: Vec::new(), since: at(0) };
 
     assert_eq!(next_step(None, &work(apply), None, None, at(1)), Step::Apply);

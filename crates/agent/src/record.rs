@@ -77,9 +77,12 @@ pub struct Failed {
     /// Why.
     pub failure: Failure,
     /// When it is begun once more. The gate stopped it before more was written than namespaces and accounts, and what it
-    /// missed may have come.
+    /// missed may have come; or it is what is installed, with another egress proxy, and goes on with the one before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<Timestamp>,
+    /// The digest of the egress proxy with which it failed, empty for none: with another one it is begun at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
 }
 
 /// What is under way.
@@ -120,6 +123,9 @@ pub enum Work {
         strays: Vec<ObjectKey>,
         /// Since when.
         since: Timestamp,
+        /// The digest of the egress proxy in the release that failed, empty for none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proxy: Option<String>,
     },
     /// Everything is being removed.
     #[serde(rename_all = "camelCase")]
@@ -218,6 +224,18 @@ impl Work {
         }
     }
 
+    /// What the failure of this turns it into: the way back.
+    pub fn given_up(&self, failure: Failure, now: Timestamp) -> Self {
+        let proxy = match self {
+            Self::Apply { release, .. } | Self::Wait { release, .. } => {
+                Some(release.egress_digest().unwrap_or_default().to_owned())
+            }
+            Self::Return { proxy, .. } => proxy.clone(),
+            Self::Remove { .. } => None,
+        };
+        Self::Return { generation: self.generation(), failure, strays: self.objects(), since: now, proxy }
+    }
+
     /// Everything that may be there because of it.
     pub fn objects(&self) -> Vec<ObjectKey> {
         match self {
@@ -227,6 +245,13 @@ impl Work {
             Self::Return { strays, .. } => strays.clone(),
             Self::Remove { objects, .. } => objects.clone(),
         }
+    }
+}
+
+impl Failed {
+    /// Whether it failed with another egress proxy than this one.
+    pub fn is_of_another_proxy(&self, egress: Option<&str>) -> bool {
+        self.proxy.as_deref().is_some_and(|proxy| proxy != egress.unwrap_or_default())
     }
 }
 

@@ -39,7 +39,7 @@ fn states_are_those_of_the_contract() {
     let installed = Record { installed: Some(release(2, "1.0.0")), ..Record::default() };
     let waiting = Work::Wait { release: release(3, "2.0.0"), strays: Vec::new(), since: at(0) };
     let updating = Record { work: Some(waiting), ..installed.clone() };
-    let failed = Failed { generation: 3, failure: Failure::new("PodsCrash", "m"), again: None };
+    let failed = Failed { generation: 3, failure: Failure::new("PodsCrash", "m"), again: None, proxy: None };
     let failed = Record { failed: Some(failed), ..installed.clone() };
     let removing = |since| Record {
         work: Some(Work::Remove { generation: 4, objects: Vec::new(), since: at(since) }),
@@ -93,7 +93,8 @@ fn an_extension_that_the_vault_does_not_mention_is_reported_all_the_same() {
 
 #[test]
 fn texts_of_strangers_are_kept_short() {
-    let failed = Failed { generation: 1, failure: Failure::new("X", "é".repeat(100_000)), again: None };
+    let failed =
+        Failed { generation: 1, failure: Failure::new("X", "é".repeat(100_000)), again: None, proxy: None };
     let record = Record { failed: Some(failed), ..Record::default() };
 
     let report = reported(&wanted(1, Wanted::Present), record, Live::default());

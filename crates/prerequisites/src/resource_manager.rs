@@ -1,6 +1,6 @@
 //! What a resource manager says: Azure's, or that of our vault. Every fact comes from a documented call that only reads.
 
-use crate::Observed;
+use crate::{Observed, Profile};
 
 /// What a resource manager says.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,10 +84,16 @@ impl ManagedCluster {
     /// Azure's own driver of disks in `storageProfile`.
     pub const DISK_DRIVER: &str = "diskCSIDriver";
 
-    /// The parts of its `storageProfile` that snapshots need and that are switched off.
-    pub fn switched_off(&self) -> Vec<&'static str> {
+    /// The parts of its `storageProfile` that snapshots need and that are switched off. Azure's own driver of disks is one of
+    /// many outside of that profile: whether the drivers that volumes use are there, P11 sees in the cluster.
+    pub fn switched_off(&self, profile: Profile) -> Vec<&'static str> {
+        let counts = |part: &str| profile == Profile::Aks || part != Self::DISK_DRIVER;
         let parts = [(Self::DISK_DRIVER, self.disk_driver), ("snapshotController", self.snapshot_controller)];
-        parts.into_iter().filter(|(_, on)| *on == Some(false)).map(|(name, _)| name).collect()
+        parts
+            .into_iter()
+            .filter(|(part, on)| *on == Some(false) && counts(part))
+            .map(|(name, _)| name)
+            .collect()
     }
 }
 

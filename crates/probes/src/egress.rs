@@ -11,6 +11,7 @@ use dial::Dialled;
 use hyper_util::client::proxy::matcher::Matcher;
 use prerequisites::{Endpoint, Sight, Stage, Trouble};
 use std::{net::IpAddr, time::Duration};
+use storage::PROXY_AUTHORITIES_VARIABLE;
 use tokio::time::{Instant, timeout};
 
 /// How long each step may take.
@@ -22,19 +23,36 @@ const ADDRESSES: usize = 4;
 #[derive(Debug)]
 pub struct WayOut {
     proxy: Matcher,
+    /// Who signed the certificate of a proxy that is reached over TLS. They count for the proxy alone.
+    authorities: Option<String>,
     step: Duration,
 }
 
 impl WayOut {
-    /// As this process's environment says: `HTTPS_PROXY`, `NO_PROXY`.
-    pub fn from_env() -> Self {
-        Self { proxy: Matcher::from_env(), step: STEP }
+    /// As this process's environment says: `HTTPS_PROXY`, `NO_PROXY`, `COFFERDAM_PROXY_CA`. It fails, with what to say,
+    /// when the file of the last cannot be read: nothing that is run so gets out.
+    pub fn from_env() -> Result<Self, String> {
+        let path = std::env::var(PROXY_AUTHORITIES_VARIABLE).ok().filter(|path| !path.is_empty());
+        let read = |path: String| {
+            let unread = |error| {
+                format!(
+                    "the proxy's authorities in {path} ({PROXY_AUTHORITIES_VARIABLE}) cannot be read: {error}"
+                )
+            };
+            std::fs::read_to_string(&path).map_err(unread)
+        };
+        Ok(Self { proxy: Matcher::from_env(), authorities: path.map(read).transpose()?, step: STEP })
     }
 
     /// As given.
     pub fn of(https_proxy: &str, except: &str) -> Self {
         let proxy = Matcher::builder().https(https_proxy.to_owned()).no(except.to_owned()).build();
-        Self { proxy, step: STEP }
+        Self { proxy, authorities: None, step: STEP }
+    }
+
+    /// The same with the authorities, PEM, of a proxy that is reached over TLS.
+    pub fn trusting(self, authorities: &str) -> Self {
+        Self { authorities: Some(authorities.to_owned()), ..self }
     }
 
     /// The same with another patience for each step.
@@ -65,7 +83,7 @@ async fn steps(endpoint: &Endpoint, way: &WayOut, sight: &mut Sight) -> Result<(
         // The proxy looks the name up.
         Some(via) => {
             sight.via = Some(format!("{}:{}", via.host, via.port));
-            let tunnel = proxy::tunnel(&via, endpoint, way.step);
+            let tunnel = proxy::tunnel(&via, endpoint, way.authorities.as_deref(), way.step);
             step(sight, Stage::Proxy, way.step * 3, tunnel).await?
         }
         None => {

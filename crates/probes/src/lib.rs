@@ -10,6 +10,8 @@ mod contain;
 mod counts;
 mod discovery;
 pub mod egress;
+#[cfg(test)]
+mod fake;
 mod location;
 mod marks;
 pub mod mend;

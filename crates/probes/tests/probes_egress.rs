@@ -16,6 +16,8 @@ use tokio_rustls::TlsAcceptor;
 
 /// Long enough for a slow machine's loopback, short enough for a test.
 const STEP: Duration = Duration::from_millis(1_500);
+/// What a proxy says that carries a tunnel.
+const CARRIES: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 
 fn endpoint(address: SocketAddr, tls: Option<&str>) -> Endpoint {
     Endpoint {
@@ -84,6 +86,33 @@ impl Authority {
 
     /// A server of TLS for this name, that answers every request well.
     async fn server(&self, name: &str, expired: bool) -> SocketAddr {
+        let acceptor = self.acceptor(name, expired);
+        serve(move |stream| {
+            let acceptor = acceptor.clone();
+            async move {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    answer(stream, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
+                }
+            }
+        })
+        .await
+    }
+
+    /// A proxy that is reached over TLS and carries every tunnel.
+    async fn proxy(&self, name: &str) -> SocketAddr {
+        let acceptor = self.acceptor(name, false);
+        serve(move |stream| {
+            let acceptor = acceptor.clone();
+            async move {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    carry(stream, CARRIES).await;
+                }
+            }
+        })
+        .await
+    }
+
+    fn acceptor(&self, name: &str, expired: bool) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         if expired {
@@ -100,16 +129,7 @@ impl Authority {
             .with_no_client_auth()
             .with_single_cert(chain, private)
             .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        serve(move |stream| {
-            let acceptor = acceptor.clone();
-            async move {
-                if let Ok(stream) = acceptor.accept(stream).await {
-                    answer(stream, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
-                }
-            }
-        })
-        .await
+        TlsAcceptor::from(Arc::new(config))
     }
 }
 
@@ -190,23 +210,41 @@ async fn a_portal_a_broken_service_and_what_is_no_http_are_told_apart() {
 
 /// A proxy that gives this answer to every tunnel, and carries it where the answer is yes.
 async fn proxy(says: &'static str) -> SocketAddr {
-    serve(move |mut stream| async move {
-        let head = answer(&mut stream, says).await;
-        let to = head.split(' ').nth(1).unwrap_or_default().to_owned();
-        if says.starts_with("HTTP/1.1 200")
-            && let Ok(mut on) = TcpStream::connect(to).await
-        {
-            tokio::io::copy_bidirectional(&mut stream, &mut on).await.ok();
-        }
-    })
-    .await
+    serve(move |stream| carry(stream, says)).await
+}
+
+async fn carry(mut stream: impl AsyncRead + AsyncWrite + Unpin, says: &str) {
+    let head = answer(&mut stream, says).await;
+    let to = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    if says.starts_with("HTTP/1.1 200")
+        && let Ok(mut on) = TcpStream::connect(to).await
+    {
+        tokio::io::copy_bidirectional(&mut stream, &mut on).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_over_tls_is_trusted_by_its_own_authorities_which_count_for_nobody_behind_it() {
+    let (corporate, ours) = (Authority::new("corporate"), Authority::new("ours"));
+    let proxy = corporate.proxy("127.0.0.1").await;
+    let server = ours.server("127.0.0.1", false).await;
+    let of_corporation = corporate.server("127.0.0.1", false).await;
+    let way = || WayOut::of(&format!("https://{proxy}"), "");
+
+    let untrusted = seen(endpoint(server, Some(&ours.pem)), way()).await;
+    let trusted = seen(endpoint(server, Some(&ours.pem)), way().trusting(&corporate.pem)).await;
+    let behind = seen(endpoint(of_corporation, Some(&ours.pem)), way().trusting(&corporate.pem)).await;
+
+    assert!(matches!(failed(&untrusted), (Stage::Proxy, Trouble::Intercepted { .. })), "{untrusted:?}");
+    assert_eq!((&trusted.failed, trusted.via.clone()), (&None, Some(proxy.to_string())));
+    assert!(matches!(failed(&behind), (Stage::Tls, Trouble::Intercepted { .. })), "{behind:?}");
 }
 
 #[tokio::test]
 async fn a_proxy_in_between_is_gone_through_and_named_when_it_refuses() {
     let authority = Authority::new("ours");
     let server = authority.server("127.0.0.1", false).await;
-    let open = proxy("HTTP/1.1 200 Connection established\r\n\r\n").await;
+    let open = proxy(CARRIES).await;
     let shut = proxy("HTTP/1.1 403 Forbidden\r\n\r\n").await;
     let demands = proxy("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await;
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();

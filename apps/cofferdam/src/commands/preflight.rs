@@ -118,7 +118,7 @@ fn shown(seen: Seen, args: &PreflightArgs, profile: Profile) -> (View, Exit) {
     // Also of what is only told: there `--only` has to name it, as the line says that is shown for it.
     let every: Vec<String> = seen.judged.iter().map(|one| one.check.id.to_owned()).collect();
     let fixable: Vec<&str> =
-        mends(&seen.judged, &seen.facts, &every).iter().map(|change| change.check).collect();
+        mends(&seen.judged, &seen.facts, profile, &every).iter().map(|change| change.check).collect();
     let mut judged = seen.judged;
     judged.retain(|one| args.wants(one.check.id));
     (View::of(&judged, profile).fixable(&fixable).noting(seen.notes), exit(&judged))

@@ -35,6 +35,9 @@ pub struct EgressArgs {
     /// What to reach, as JSON
     #[arg(long, value_name = "JSON")]
     endpoints: String,
+    /// Who signed the certificate of a proxy that is reached over TLS, as PEM, beside what the environment names
+    #[arg(long, value_name = "PEM")]
+    proxy_authorities: Option<String>,
     #[command(flatten)]
     report: Report,
 }
@@ -57,7 +60,9 @@ pub struct Report {
 
 pub async fn run(command: ProbeCommand) -> Outcome {
     let (report, done) = match command {
-        ProbeCommand::Egress(args) => (args.report, egress(&args.endpoints).await),
+        ProbeCommand::Egress(args) => {
+            (args.report, egress(&args.endpoints, args.proxy_authorities.as_deref()).await)
+        }
         ProbeCommand::Write(args) => (args.report, blocking(move || write(&args.directory)).await),
         ProbeCommand::Read(args) => (args.report, blocking(move || read(&args.directory)).await),
     };
@@ -73,10 +78,14 @@ pub async fn run(command: ProbeCommand) -> Outcome {
     Ok(exit)
 }
 
-async fn egress(endpoints: &str) -> Result<Value, String> {
+async fn egress(endpoints: &str, proxy_authorities: Option<&str>) -> Result<Value, String> {
     let endpoints: Vec<Endpoint> = serde_json::from_str(endpoints)
         .map_err(|error| format!("the endpoints cannot be understood: {error}"))?;
-    let sights = reach(&endpoints, &WayOut::from_env()).await;
+    let mut way = WayOut::from_env()?;
+    if let Some(authorities) = proxy_authorities {
+        way = way.trusting(authorities);
+    }
+    let sights = reach(&endpoints, &way).await;
     serde_json::to_value(sights).map_err(|error| error.to_string())
 }
 

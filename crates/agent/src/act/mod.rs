@@ -8,7 +8,7 @@ mod remove;
 pub(crate) use empty::QUOTA;
 
 use crate::{
-    decide::{GATE_AGAIN, GATE_AGAIN_IN_PLACE},
+    decide::{GATE_AGAIN, failed_back, is_of_gate},
     egress::Egress,
     error::{ActError, Failure, code},
     fault::FaultPoints,
@@ -16,7 +16,7 @@ use crate::{
     record::{Failed, Record, Release, Work, union, without},
     registry::Registry,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::Client;
 use packages::{
     ObjectKey, Trust,
@@ -152,18 +152,12 @@ impl Actor {
     pub fn give_up(&self, record: &Record, mut failure: Failure) -> Done {
         stamp(&mut failure.statuses, self.now());
         let Some(work) = &record.work else { return Done::record(record.clone()) };
-        let work = Work::Return {
-            generation: work.generation(),
-            failure,
-            strays: work.objects(),
-            since: self.now(),
-        };
-        Done::record(Record { work: Some(work), ..record.clone() })
+        Done::record(Record { work: Some(work.given_up(failure, self.now())), ..record.clone() })
     }
 
     /// Back to the release that is installed, or to nothing.
     pub async fn go_back(&self, name: &str, record: &Record) -> Result<Done, ActError> {
-        let Some(Work::Return { generation, failure, strays, .. }) = &record.work else {
+        let Some(Work::Return { generation, failure, strays, proxy, .. }) = &record.work else {
             return Ok(Done::record(record.clone()));
         };
         let kept = match &record.installed {
@@ -177,14 +171,8 @@ impl Actor {
         if let Some(left) = removed.waiting {
             return Ok(Done::NotYet(left));
         }
-        // What was installed before is no failed release because a repair of it took too long: it may still become ready,
-        // and is looked at again.
-        let is_repair = record.installed.as_ref().is_some_and(|release| release.generation == *generation);
-        // What failed after more was written is not written again by itself.
-        let again =
-            record.installed.is_none().then(|| self.gate_again(failure, GATE_AGAIN_IN_PLACE)).flatten();
-        let failed =
-            (!is_repair).then(|| Failed { generation: *generation, failure: failure.clone(), again });
+        let installed = record.installed.as_ref();
+        let failed = failed_back(installed, *generation, failure, proxy.as_deref(), self.now());
         let record = Record { work: None, failed, made: removed.made, ..record.clone() };
         Ok(Done::Noticed(Some(Box::new(record)), removed.noticed))
     }
@@ -192,15 +180,12 @@ impl Actor {
     /// Writes down that a generation failed before anything was touched. What is under way goes on.
     pub fn refuse(&self, record: &Record, generation: i64, kind: &str, mut failure: Failure) -> Done {
         stamp(&mut failure.statuses, self.now());
-        let again = self.gate_again(&failure, GATE_AGAIN);
+        let again = self.now().saturating_add(GATE_AGAIN).unwrap_or(Timestamp::MAX);
+        let again = is_of_gate(&failure).then_some(again);
         let kind = if record.kind.is_empty() { kind.to_owned() } else { record.kind.clone() };
-        Done::record(Record { kind, failed: Some(Failed { generation, failure, again }), ..record.clone() })
-    }
-
-    /// When it is begun once more, if it was the gate that stopped it.
-    fn gate_again(&self, failure: &Failure, after: SignedDuration) -> Option<Timestamp> {
-        let is_gate = [code::PREREQUISITES, code::NOT_SEEN].contains(&failure.error.code.as_str());
-        is_gate.then(|| self.now().saturating_add(after).unwrap_or(Timestamp::MAX))
+        let proxy = Some(self.egress.as_ref().map(Egress::digest).unwrap_or_default());
+        let failed = Some(Failed { generation, failure, again, proxy });
+        Done::record(Record { kind, failed, ..record.clone() })
     }
 }
 

@@ -2,9 +2,7 @@
 
 use super::{ALWAYS, some};
 use crate::verdict::{fails, fails_as, passed, unseen};
-use crate::{
-    Check, Facts, Fix, ManagedCluster, Observed, Profile, Scope, Severity, SnapshotApi, Verdict, Weight,
-};
+use crate::{Check, Facts, Fix, Observed, Profile, Scope, Severity, SnapshotApi, Verdict, Weight};
 
 const CRDS: &str = "kubectl kustomize https://github.com/kubernetes-csi/external-snapshotter/client/config/crd | kubectl create -f -";
 const NEEDED: [&str; 3] = ["volumesnapshots", "volumesnapshotcontents", "volumesnapshotclasses"];
@@ -83,12 +81,10 @@ fn start(deployment: &str) -> String {
     )
 }
 
-/// What the cluster's resource says against it. Azure's own driver of disks is one of many outside of AKS: whether the drivers
-/// that volumes use are there, P11 sees in the cluster.
+/// What the cluster's resource says against it.
 fn switched_off(facts: &Facts, profile: Profile) -> Option<Verdict> {
     let cluster = facts.arm.seen()?.cluster.seen()?;
-    let counts = |part: &&str| profile == Profile::Aks || *part != ManagedCluster::DISK_DRIVER;
-    let off: Vec<String> = cluster.switched_off().into_iter().filter(counts).map(str::to_owned).collect();
+    let off: Vec<String> = cluster.switched_off(profile).into_iter().map(str::to_owned).collect();
     (!off.is_empty()).then(|| {
         fails(format!("the cluster's storageProfile has {} switched off", off.join(" and "))).about(&off)
     })

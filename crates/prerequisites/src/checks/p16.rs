@@ -81,9 +81,12 @@ fn is(one: &Reached, kind: EndpointKind) -> bool {
 /// The step after this failure.
 fn mend(one: &Reached, address: &str) -> String {
     use crate::Trouble::*;
-    let Some((_, trouble)) = &one.sight.failed else { return String::new() };
+    let Some((stage, trouble)) = &one.sight.failed else { return String::new() };
     let host = &one.endpoint.host;
     match trouble {
+        Intercepted { .. } if *stage == Stage::Proxy => {
+            "Give the authority that signed the proxy's certificate: the setting proxy.authorities, or cofferdam cluster connect --reconnect --proxy-ca FILE.".to_owned()
+        }
         NameNotKnown | WrongAddress => format!(
             "Correct what the cluster's DNS answers for {host} (kubectl -n kube-system get configmap coredns -o yaml), or the name in the settings."
         ),

@@ -51,6 +51,7 @@ fn each_trouble_has_words_and_a_fix_of_its_own() {
         (Stage::Proxy, Trouble::ProxyRefused(403), "the proxy does not let it pass (403)", "at the proxy"),
         (Stage::Proxy, Trouble::ProxyRefused(407), "the proxy demands a sign-in", "at the proxy"),
         (Stage::Tls, Trouble::Intercepted { issuer: "CN=Inspector".into() }, "CN=Inspector", "inspection"),
+        (Stage::Proxy, Trouble::Intercepted { issuer: "CN=Ours".into() }, "proxy", "--proxy-ca"),
         (Stage::Tls, Trouble::OtherName { names: "other.example".into() }, "other.example", "Somebody else"),
         (Stage::Tls, Trouble::NotValidNow, "not valid now", "clocks"),
         (Stage::Http, Trouble::Portal("302 to http://login".into()), "302 to http://login", "portal"),

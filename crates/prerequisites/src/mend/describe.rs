@@ -124,7 +124,7 @@ impl Action {
                 let mut kinds: Vec<&str> = names.iter().filter_map(|name| name.split('/').next()).collect();
                 kinds.sort_unstable();
                 kinds.dedup();
-                format!("list and patch {}", kinds.join(", "))
+                format!("list and patch {}; list deployments.apps", kinds.join(", "))
             }
             Self::AllowPods { namespace, .. } => format!("get and patch namespaces {namespace}"),
             Self::DeleteDefinitions { .. } => {

@@ -10,7 +10,7 @@ mod plan;
 
 pub use offered::{Offer, offers};
 
-use crate::{Facts, Judged, Outcome, printable};
+use crate::{Facts, Judged, Outcome, Profile, printable};
 use serde::Serialize;
 
 /// One act, with all that it needs to know.
@@ -147,7 +147,7 @@ pub struct Change {
 
 /// What can be mended of what failed, in the order in which it has to be done. What is only told is mended when
 /// somebody asked for its check by name.
-pub fn mends(judged: &[Judged], facts: &Facts, asked: &[String]) -> Vec<Change> {
+pub fn mends(judged: &[Judged], facts: &Facts, profile: Profile, asked: &[String]) -> Vec<Change> {
     let is_due = |one: &&Judged| match one.finding.outcome {
         Outcome::Failed { .. } => true,
         Outcome::Passed => one.informs && asked.iter().any(|id| id == one.check.id),
@@ -156,7 +156,9 @@ pub fn mends(judged: &[Judged], facts: &Facts, asked: &[String]) -> Vec<Change> 
     judged
         .iter()
         .filter(is_due)
-        .flat_map(|one| plan::actions(one.check.id, facts).into_iter().map(|action| (one.check.id, action)))
+        .flat_map(|one| {
+            plan::actions(one.check.id, facts, profile).into_iter().map(|action| (one.check.id, action))
+        })
         .map(|(check, action)| change(check, action, facts))
         .collect()
 }

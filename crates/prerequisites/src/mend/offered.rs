@@ -43,7 +43,7 @@ static OFFERS: [Offer; 14] = [
     ),
     offer(
         "P12",
-        "switches the driver of disks and the snapshot controller of the cluster's resource on, where they are off",
+        "switches the snapshot controller of the cluster's resource on, and with `--profile aks` the driver of disks, where they are off",
         "`Microsoft.ContainerService/managedClusters/write` on the cluster",
     ),
     offer(

@@ -1,7 +1,7 @@
 //! Which acts mend a check, by what was seen.
 
 use super::Action;
-use crate::{ArmFacts, DryRun, Facts, Observed, RoleNeed, SnapshotApi, VolumeKind, checks};
+use crate::{ArmFacts, DryRun, Facts, Observed, Profile, RoleNeed, SnapshotApi, VolumeKind, checks};
 use std::collections::BTreeSet;
 
 /// What whoever assigns roles needs.
@@ -16,13 +16,13 @@ const WITH_SNAPSHOTS: [&str; 4] =
 const WITH_PARAMETERS: [&str; 2] = ["rbd.csi.ceph.com", "cephfs.csi.ceph.com"];
 
 /// The acts that mend a check.
-pub(super) fn actions(id: &str, facts: &Facts) -> Vec<Action> {
+pub(super) fn actions(id: &str, facts: &Facts, profile: Profile) -> Vec<Action> {
     match id {
         "P3" => arm(facts).and_then(let_in).into_iter().collect(),
         "P6" => roles(facts, |need| need.id == "R4"),
         "P7" => providers(facts),
         "P9" => arm(facts).and_then(trust).into_iter().collect(),
-        "P12" => arm(facts).and_then(storage).into_iter().collect(),
+        "P12" => arm(facts).and_then(|arm| storage(arm, profile)).into_iter().collect(),
         "P13" => classes(facts),
         "P14" => arm(facts).and_then(identity).into_iter().collect(),
         "P17" => velero(facts),
@@ -125,9 +125,9 @@ fn identity(arm: &ArmFacts) -> Option<Action> {
     })
 }
 
-fn storage(arm: &ArmFacts) -> Option<Action> {
+fn storage(arm: &ArmFacts, profile: Profile) -> Option<Action> {
     let cluster = arm.cluster.seen()?;
-    let off: Vec<String> = cluster.switched_off().iter().map(|part| (*part).to_owned()).collect();
+    let off: Vec<String> = cluster.switched_off(profile).iter().map(|part| (*part).to_owned()).collect();
     (!off.is_empty()).then(|| Action::EnableStorage { cluster: cluster.id.clone(), parts: off })
 }
 

@@ -89,7 +89,7 @@ fn with_cluster(change: impl FnOnce(&mut Facts)) -> Facts {
 
 fn planned(facts: &Facts, profile: Profile, asked: &[&str]) -> Vec<Change> {
     let asked: Vec<String> = asked.iter().map(|id| (*id).to_owned()).collect();
-    mends(&judge(facts, profile, Purpose::Preflight), facts, &asked)
+    mends(&judge(facts, profile, Purpose::Preflight), facts, profile, &asked)
 }
 
 fn checks(changes: &[Change]) -> Vec<&str> {
@@ -142,6 +142,21 @@ fn each_thing_that_is_missing_at_the_resource_manager_is_one_act_with_its_own_ri
         assert_ne!(changes[0].before, changes[0].after);
         assert_eq!(changes[0].obstacle, None);
     }
+}
+
+#[test]
+fn what_the_profile_does_not_ask_for_is_not_switched_on_beside_what_it_does() {
+    let facts = with_arm(|arm| {
+        let Observed::Seen(cluster) = &mut arm.cluster else { unreachable!() };
+        (cluster.disk_driver, cluster.snapshot_controller) = (Some(false), Some(false));
+    });
+    let parts = |profile| match &planned(&facts, profile, &[])[..] {
+        [Change { action: Action::EnableStorage { parts, .. }, .. }] => parts.clone(),
+        other => panic!("{other:#?}"),
+    };
+
+    assert_eq!(parts(Profile::Aks), ["diskCSIDriver", "snapshotController"]);
+    assert_eq!(parts(Profile::Cofferdam), ["snapshotController"]);
 }
 
 #[test]

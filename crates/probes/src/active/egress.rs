@@ -25,7 +25,8 @@ pub async fn egress(client: &Client, place: &Place, endpoints: &[Endpoint]) -> R
     place.prepare(client).await?;
     let wanted = serde_json::to_string(endpoints)
         .map_err(|error| Hindered(format!("the endpoints cannot be written down: {error}")))?;
-    let arguments = ["probe".to_owned(), "egress".to_owned(), format!("--endpoints={wanted}")];
+    let mut arguments = vec!["probe".to_owned(), "egress".to_owned(), format!("--endpoints={wanted}")];
+    arguments.extend(place.proxy_authorities().map(|pem| format!("--proxy-authorities={pem}")));
     let said = match job::run(client, place, &job::unique("egress"), &arguments, LONGEST, None).await? {
         Ran::NoImage(why) => return Ok(Answer::NoImage(why)),
         Ran::Not(why) => return Err(Hindered(format!("the probe was not made: {why}"))),

@@ -10,6 +10,7 @@ use kube::{
 };
 use serde_json::{Map, Value, json};
 use std::time::Duration;
+use storage::PROXY_AUTHORITIES_VARIABLE;
 use tokio::time::{Instant, sleep};
 
 /// The namespace of probes.
@@ -34,8 +35,18 @@ pub struct Place {
     pub image: String,
     account: Option<String>,
     labels: Map<String, Value>,
-    environment: Vec<Value>,
+    way_out: WayOut,
     from_pod: Map<String, Value>,
+}
+
+/// How a pod goes out.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct WayOut {
+    environment: Vec<Value>,
+    mounts: Vec<Value>,
+    volumes: Vec<Value>,
+    /// The proxy's own authorities, where no volume holds them yet.
+    authorities: Option<String>,
 }
 
 impl Place {
@@ -45,29 +56,36 @@ impl Place {
         let account = pod.pointer("/spec/serviceAccountName").and_then(Value::as_str).map(str::to_owned);
         let labels = pod.pointer("/metadata/labels").and_then(Value::as_object).cloned().unwrap_or_default();
         let own = Self::own(pod)?;
+        let way_out = WayOut::of_pod(pod);
         let mut from_pod = own.from_pod;
         if let Some(secrets) = pod.pointer("/spec/imagePullSecrets") {
             from_pod.insert("imagePullSecrets".to_owned(), secrets.clone());
         }
-        Some(Self { namespace, account, labels, from_pod, ..own })
+        Some(Self { namespace, account, labels, way_out, from_pod, ..own })
     }
 
-    /// The namespace of probes, for a pod like this one and without its account.
+    /// That of an extension which is not installed yet: the namespace of probes, and the way out that the pod's own text
+    /// says. `authorities` are those of its proxy, PEM: nothing of the installation is there to be mounted.
+    pub fn of_planned(pod: &Value, authorities: Option<&str>) -> Option<Self> {
+        let mut way_out = WayOut::of_pod(pod);
+        way_out.environment.retain(|variable| variable.get("value").is_some());
+        way_out.environment.retain(|variable| name(variable) != PROXY_AUTHORITIES_VARIABLE);
+        (way_out.mounts, way_out.volumes) = (Vec::new(), Vec::new());
+        way_out.authorities = authorities.map(str::to_owned);
+        Some(Self { way_out, ..Self::own(pod)? })
+    }
+
+    /// The namespace of probes, for a pod like this one without its account. Its way out stays behind: volumes need none,
+    /// and a proxy's address may hold a password.
     pub fn own(pod: &Value) -> Option<Self> {
         let image = pod.pointer("/spec/containers/0/image")?.as_str()?.to_owned();
-        let variables = pod.pointer("/spec/containers/0/env").and_then(Value::as_array);
-        let says_the_way = |variable: &&Value| {
-            let name = variable.get("name").and_then(Value::as_str).unwrap_or_default();
-            WAY_OUT.contains(&name) && variable.get("value").is_some()
-        };
-        let environment = variables.into_iter().flatten().filter(says_the_way).cloned().collect();
         let keep = |name: &str| Some((name.to_owned(), pod.get("spec")?.get(name)?.clone()));
         Some(Self {
             namespace: NAMESPACE.to_owned(),
             image,
             account: None,
             labels: Map::new(),
-            environment,
+            way_out: WayOut::default(),
             from_pod: ["nodeSelector", "tolerations"].into_iter().filter_map(keep).collect(),
         })
     }
@@ -75,6 +93,11 @@ impl Place {
     /// Whether it is the namespace of probes.
     pub fn is_own(&self) -> bool {
         self.namespace == NAMESPACE
+    }
+
+    /// The proxy's own authorities, PEM, where the probe has to be told them.
+    pub(super) fn proxy_authorities(&self) -> Option<&str> {
+        self.way_out.authorities.as_deref()
     }
 
     /// Makes the namespace of probes.
@@ -123,11 +146,13 @@ impl Place {
         if let Some(account) = &self.account {
             spec.insert("serviceAccountName".to_owned(), account.clone().into());
         }
-        let mut mounts = json!([]);
+        let WayOut { environment, mut mounts, mut volumes, .. } = self.way_out.clone();
         if let Some(claim) = claim {
-            mounts = json!([{"name": "data", "mountPath": super::volume::MOUNT}]);
-            let volume = json!([{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]);
-            spec.insert("volumes".to_owned(), volume);
+            mounts.push(json!({"name": "data", "mountPath": super::volume::MOUNT}));
+            volumes.push(json!({"name": "data", "persistentVolumeClaim": {"claimName": claim}}));
+        }
+        if !volumes.is_empty() {
+            spec.insert("volumes".to_owned(), volumes.into());
         }
         spec.insert(
             "containers".to_owned(),
@@ -136,7 +161,7 @@ impl Place {
                 "image": self.image,
                 "imagePullPolicy": "IfNotPresent",
                 "args": arguments,
-                "env": self.environment,
+                "env": environment,
                 "volumeMounts": mounts,
                 "resources": {
                     "requests": {"cpu": "10m", "memory": "32Mi"},
@@ -161,6 +186,48 @@ impl Place {
             },
         })
     }
+}
+
+impl WayOut {
+    /// That of a pod's first container: its variables, wherever their values lie, and the file with the proxy's own
+    /// authorities. Nothing else that it mounts comes along.
+    fn of_pod(pod: &Value) -> Self {
+        let list = |path: &str| pod.pointer(path).and_then(Value::as_array).into_iter().flatten();
+        let variables = || list("/spec/containers/0/env");
+        let mut way = Self {
+            environment: variables().filter(|one| WAY_OUT.contains(&name(one))).cloned().collect(),
+            ..Self::default()
+        };
+        let variable = variables().find(|one| name(one) == PROXY_AUTHORITIES_VARIABLE);
+        let Some(variable) = variable else { return way };
+        let file = variable.get("value").and_then(Value::as_str).unwrap_or_default();
+        let holds = |mount: &&Value| {
+            let path = mount.get("mountPath").and_then(Value::as_str).unwrap_or_default();
+            !path.is_empty() && std::path::Path::new(file).starts_with(path)
+        };
+        way.environment.push(variable.clone());
+        if let Some(mount) = list("/spec/containers/0/volumeMounts").find(holds)
+            && let Some(volume) = list("/spec/volumes").find(|volume| name(volume) == name(mount))
+        {
+            way.mounts.push(mount.clone());
+            way.volumes.push(if_there(volume.clone()));
+        }
+        way
+    }
+}
+
+/// A volume for which no pod waits: where its ConfigMap is missing, the probe says so at once.
+fn if_there(mut volume: Value) -> Value {
+    for kind in ["configMap", "secret"] {
+        if let Some(source) = volume.get_mut(kind).and_then(Value::as_object_mut) {
+            source.insert("optional".to_owned(), true.into());
+        }
+    }
+    volume
+}
+
+fn name(object: &Value) -> &str {
+    object.get("name").and_then(Value::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -198,6 +265,56 @@ mod tests {
         let environment = template["spec"]["containers"][0]["env"].as_array().unwrap();
         assert_eq!(environment.len(), 1, "the way out, and nothing of its identity: {environment:?}");
         assert_eq!(template["spec"].get("volumes"), None);
+    }
+
+    /// The pod of a package in a cluster that is connected through a proxy.
+    fn proxied() -> Value {
+        let mut pod = pod();
+        let secret = json!({"secretKeyRef": {"name": "extension-proxy", "key": "HTTPS_PROXY"}});
+        pod["spec"]["containers"][0]["env"] = json!([
+            {"name": "HTTPS_PROXY", "valueFrom": secret},
+            {"name": "NO_PROXY", "value": ".svc"},
+            {"name": "COFFERDAM_PROXY_CA", "value": "/etc/cofferdam/proxy/ca.crt"},
+        ]);
+        pod["spec"]["containers"][0]["volumeMounts"] = json!([
+            {"name": "identity-token", "mountPath": "/var/run/identity"},
+            {"name": "proxy-authorities", "mountPath": "/etc/cofferdam/proxy", "readOnly": true},
+        ]);
+        pod["spec"]["volumes"] = json!([
+            {"name": "identity-token", "projected": {}},
+            {"name": "proxy-authorities", "configMap": {"name": "authorities"}},
+        ]);
+        pod
+    }
+
+    #[test]
+    fn a_proxy_that_stands_in_a_secret_and_its_authorities_come_along_and_no_other_mount_does() {
+        let job = Place::of_extension(&proxied()).unwrap().job("n", &[], 60, None);
+
+        let spec = &job["spec"]["template"]["spec"];
+        let container = &spec["containers"][0];
+        assert_eq!(container["env"], proxied()["spec"]["containers"][0]["env"]);
+        let mount =
+            json!([{"name": "proxy-authorities", "mountPath": "/etc/cofferdam/proxy", "readOnly": true}]);
+        assert_eq!(container["volumeMounts"], mount);
+        let configured = json!({"name": "authorities", "optional": true});
+        assert_eq!(spec["volumes"], json!([{"name": "proxy-authorities", "configMap": configured}]));
+        serde_json::from_value::<k8s_openapi::api::batch::v1::Job>(job).unwrap();
+    }
+
+    #[test]
+    fn in_the_namespace_of_probes_there_is_no_proxy_but_what_settings_say_of_one_that_is_to_come() {
+        let volumes = Place::own(&pod()).unwrap().job("n", &[], 60, Some("claim"));
+        let known = Place::of_planned(&pod(), Some("PEM")).unwrap();
+        let elsewhere = Place::of_planned(&proxied(), None).unwrap().job("n", &[], 60, None);
+
+        let environment = |job: &Value| job["spec"]["template"]["spec"]["containers"][0]["env"].clone();
+        assert_eq!(environment(&volumes), json!([]), "an address may hold a password");
+        assert_eq!(known.proxy_authorities(), Some("PEM"));
+        let https = json!([{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}]);
+        assert_eq!(environment(&known.job("n", &[], 60, None)), https);
+        assert_eq!(environment(&elsewhere), json!([{"name": "NO_PROXY", "value": ".svc"}]));
+        assert_eq!(elsewhere["spec"]["template"]["spec"].get("volumes"), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::is_absent;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use kube::{
     Api, Client, ResourceExt,
-    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -107,39 +107,56 @@ pub(super) async fn cut(
     Err(Hindered(format!("it is not ready within {} s: {said}", limit.as_secs())))
 }
 
-/// What is behind the claims and snapshots of a namespace: names of volumes and contents. They are told to go with what
-/// they belong to, also where their class would keep them.
+/// What is behind the claims and snapshots of probes in a namespace: names of volumes and contents. They are told to go
+/// with what they belong to, also where their class would keep them. Which volume a claim names is for anybody to write, so
+/// only one that says itself that it belongs to the claim is touched.
 pub(super) async fn behind(client: &Client, namespace: &str) -> Result<(Vec<String>, Vec<String>), Hindered> {
+    let ours = ListParams::default().labels(&format!("{LABEL}={VALUE}"));
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
-    let found = claims.list(&Default::default()).await.map_err(Hindered::by("listing claims of probes"))?;
-    let volumes: Vec<String> = found
-        .items
-        .into_iter()
-        .filter_map(|claim| claim.spec?.volume_name)
-        .filter(|n| !n.is_empty())
-        .collect();
-    let snapshots = match snapshots(client, namespace).list(&Default::default()).await {
+    let claims = claims.list(&ours).await.map_err(Hindered::by("listing claims of probes"))?;
+    let snapshots = match snapshots(client, namespace).list(&ours).await {
         Ok(list) => list.items,
         Err(error) if is_absent(&error) => Vec::new(),
         Err(error) => return Err(Hindered::by("listing snapshots of probes")(error)),
     };
-    let bound = |snapshot: &DynamicObject| {
-        let name = snapshot.data.pointer("/status/boundVolumeSnapshotContentName");
-        name.and_then(Value::as_str).map(str::to_owned)
-    };
-    let cuts: Vec<String> = snapshots.iter().filter_map(bound).collect();
     let to_go = |field: &str| Patch::Merge(json!({"spec": {field: "Delete"}}));
+    let (mut volumes, mut cuts) = (Vec::new(), Vec::new());
     let of_volumes: Api<PersistentVolume> = Api::all(client.clone());
-    for name in &volumes {
+    for claim in &claims.items {
+        let name = claim.spec.as_ref().and_then(|spec| spec.volume_name.as_deref());
+        let Some(name) = name.filter(|name| !name.is_empty()) else { continue };
+        let found = of_volumes.get_opt(name).await.map_err(Hindered::by("looking at a probe's volume"))?;
+        if !found.is_some_and(|volume| is_of_claim(&volume, claim)) {
+            continue;
+        }
         let told =
             of_volumes.patch(name, &PatchParams::default(), &to_go("persistentVolumeReclaimPolicy")).await;
         unless_gone(told.map(drop)).map_err(Hindered::by("letting a volume go"))?;
+        volumes.push(name.to_owned());
     }
-    for name in &cuts {
+    for snapshot in &snapshots {
+        let bound = snapshot.data.pointer("/status/boundVolumeSnapshotContentName").and_then(Value::as_str);
+        let Some(name) = bound else { continue };
+        let found =
+            contents(client).get_opt(name).await.map_err(Hindered::by("looking at a probe's snapshot"))?;
+        if !found.is_some_and(|content| is_of_snapshot(&content, snapshot)) {
+            continue;
+        }
         let told = contents(client).patch(name, &PatchParams::default(), &to_go("deletionPolicy")).await;
         unless_gone(told.map(drop)).map_err(Hindered::by("letting a snapshot go"))?;
+        cuts.push(name.to_owned());
     }
     Ok((volumes, cuts))
+}
+
+fn is_of_claim(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> bool {
+    let of = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref()?.uid.as_deref());
+    of.is_some() && of == claim.metadata.uid.as_deref()
+}
+
+fn is_of_snapshot(content: &DynamicObject, snapshot: &DynamicObject) -> bool {
+    let of = content.data.pointer("/spec/volumeSnapshotRef/uid").and_then(Value::as_str);
+    of.is_some() && of == snapshot.metadata.uid.as_deref()
 }
 
 fn unless_gone(answer: Result<(), kube::Error>) -> Result<(), kube::Error> {
@@ -196,5 +213,66 @@ pub(super) async fn still_there(
             return left;
         }
         sleep(POLL).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::FakeServer;
+
+    const CLAIMS: &str = "/api/v1/namespaces/probes/persistentvolumeclaims";
+    const VOLUMES: &str = "/api/v1/persistentvolumes";
+    const SNAPSHOTS: &str = "/apis/snapshot.storage.k8s.io/v1/namespaces/probes/volumesnapshots";
+    const CONTENTS: &str = "/apis/snapshot.storage.k8s.io/v1/volumesnapshotcontents";
+
+    fn list(items: Value) -> Value {
+        json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items})
+    }
+
+    fn named(name: &str, uid: &str, ours: bool, rest: (&str, Value)) -> Value {
+        let labels = if ours { json!({LABEL: VALUE}) } else { json!({}) };
+        json!({"metadata": {"name": name, "uid": uid, "labels": labels}, rest.0: rest.1})
+    }
+
+    fn claim(name: &str, uid: &str, ours: bool, volume: &str) -> Value {
+        named(name, uid, ours, ("spec", json!({"volumeName": volume})))
+    }
+
+    fn volume(name: &str, of: &str) -> Value {
+        named(name, name, false, ("spec", json!({"claimRef": {"uid": of}})))
+    }
+
+    #[tokio::test]
+    async fn only_what_says_itself_that_it_belongs_to_a_probe_is_told_to_go() {
+        let snapshot = |name: &str, uid: &str, content: &str| {
+            named(name, uid, true, ("status", json!({"boundVolumeSnapshotContentName": content})))
+        };
+        let content = |name: &str, of: &str| {
+            named(name, name, false, ("spec", json!({"volumeSnapshotRef": {"uid": of}})))
+        };
+        let claims = json!([
+            claim("own", "u1", true, "made"),
+            claim("names-another", "u2", true, "of-a-tenant"),
+            claim("of-somebody", "u3", false, "of-somebody"),
+            named("waits", "u4", true, ("spec", json!({}))),
+        ]);
+        let cuts = json!([snapshot("own", "s1", "cut"), snapshot("other", "s2", "cut-of-a-tenant")]);
+        let server = FakeServer::default()
+            .with(CLAIMS, list(claims))
+            .with(SNAPSHOTS, list(cuts))
+            .with(&format!("{VOLUMES}/made"), volume("made", "u1"))
+            .with(&format!("{VOLUMES}/of-a-tenant"), volume("of-a-tenant", "tenant"))
+            .with(&format!("{VOLUMES}/of-somebody"), volume("of-somebody", "u3"))
+            .with(&format!("{CONTENTS}/cut"), content("cut", "s1"))
+            .with(&format!("{CONTENTS}/cut-of-a-tenant"), content("cut-of-a-tenant", "tenant"));
+
+        let found = behind(&server.client(), "probes").await;
+
+        assert_eq!(found, Ok((vec!["made".to_owned()], vec!["cut".to_owned()])));
+        let policy = r#"{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}"#;
+        let cut = r#"{"spec":{"deletionPolicy":"Delete"}}"#;
+        let expected = [format!("PATCH {VOLUMES}/made {policy}"), format!("PATCH {CONTENTS}/cut {cut}")];
+        assert_eq!(server.writes(), expected);
     }
 }

@@ -32,11 +32,16 @@ pub(super) fn for_endpoint(matcher: &Matcher, endpoint: &Endpoint) -> Option<Via
 }
 
 /// A connection through the proxy.
-pub(super) async fn tunnel(via: &Via, endpoint: &Endpoint, limit: Duration) -> Result<Dialled, Trouble> {
+pub(super) async fn tunnel(
+    via: &Via,
+    endpoint: &Endpoint,
+    authorities: Option<&str>,
+    limit: Duration,
+) -> Result<Dialled, Trouble> {
     let addresses = dns::look_up(&via.host, via.port, limit).await?;
     let mut stream = Dialled::Plain(dial::first(&addresses, via.port).await?);
     if via.secure {
-        stream = tls::over(stream, &via.host, None).await?;
+        stream = tls::over(stream, &via.host, authorities).await?;
     }
     let address = endpoint.address();
     let mut request = format!("CONNECT {address} HTTP/1.1\r\nHost: {address}\r\n");

@@ -59,18 +59,24 @@ async fn is_used(client: &Client, definition: &CustomResourceDefinition) -> Resu
     Ok(!api.list_metadata(&ListParams::default().limit(1)).await?.items.is_empty())
 }
 
-/// Deletes them, each after another look. A Velero that has come back keeps them all.
-pub(super) async fn delete(client: &Client, names: &[String], dry: bool) -> Result<Vec<String>, Trouble> {
+/// Whether a Velero has come back since it was looked at: what it left is its own again.
+pub(super) async fn is_velero_back(client: &Client) -> Result<bool, kube::Error> {
     let deployments: Api<Deployment> = Api::all(client.clone());
     for velero in [
         ListParams::default().fields("metadata.name=velero"),
         ListParams::default().labels("component=velero"),
     ] {
         if !deployments.list_metadata(&velero.limit(1)).await?.items.is_empty() {
-            return Err(Trouble::Otherwise(
-                "a Deployment of Velero is there again; nothing was deleted".into(),
-            ));
+            return Ok(true);
         }
+    }
+    Ok(false)
+}
+
+/// Deletes them, each after another look. A Velero that has come back keeps them all.
+pub(super) async fn delete(client: &Client, names: &[String], dry: bool) -> Result<Vec<String>, Trouble> {
+    if is_velero_back(client).await? {
+        return Err(Trouble::Otherwise("a Deployment of Velero is there again; nothing was deleted".into()));
     }
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let mut lines = Vec::new();

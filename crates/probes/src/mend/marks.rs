@@ -1,6 +1,6 @@
 //! Takes Velero's labels and annotations from objects: only those keys, and nothing else of the object.
 
-use super::{Trouble, cluster::patching};
+use super::{Trouble, cluster::patching, definitions::is_velero_back};
 use crate::marks::{is_mark, name};
 use crate::{is_absent, short};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
@@ -12,8 +12,12 @@ use serde_json::{Map, Value, json};
 
 const PAGE: u32 = 500;
 
-/// Takes them away; what was changed, a line for each object. One object that refuses does not keep the others.
+/// Takes them away; what was changed, a line for each object. One object that refuses does not keep the others; a Velero that
+/// has come back keeps all of them.
 pub(super) async fn remove(client: &Client, dry: bool) -> Result<Vec<String>, Trouble> {
+    if is_velero_back(client).await? {
+        return Err(Trouble::Otherwise("a Deployment of Velero is there again; nothing was changed".into()));
+    }
     let mut run = Run { client, dry, lines: Vec::new(), refused: Vec::new() };
     run.kind::<Namespace>(false).await?;
     run.kind::<PersistentVolumeClaim>(true).await?;
@@ -96,6 +100,39 @@ fn patch(metadata: &ObjectMeta) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::FakeServer;
+
+    /// A cluster with a marked namespace and these Deployments.
+    fn marked(deployments: Value) -> FakeServer {
+        let list = |items: Value| json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items});
+        let metadata = json!({"name": "shop", "labels": {"velero.io/backup-name": "b"}});
+        let namespace = json!({"metadata": metadata});
+        let mut server = FakeServer::default()
+            .with("/api/v1/namespaces", list(json!([namespace.clone()])))
+            .with("/api/v1/namespaces/shop", namespace)
+            .with("/apis/apps/v1/deployments", list(deployments));
+        for core in ["persistentvolumeclaims", "persistentvolumes", "pods", "services"] {
+            server = server.with(&format!("/api/v1/{core}"), list(json!([])));
+        }
+        for apps in ["statefulsets", "daemonsets"] {
+            server = server.with(&format!("/apis/apps/v1/{apps}"), list(json!([])));
+        }
+        server
+    }
+
+    #[tokio::test]
+    async fn a_velero_that_came_back_while_somebody_was_asked_keeps_its_marks() {
+        let metadata = json!({"name": "velero", "namespace": "v", "labels": {"component": "velero"}});
+        let (gone, back) = (marked(json!([])), marked(json!([{"metadata": metadata}])));
+
+        let without = remove(&gone.client(), false).await;
+        let with = remove(&back.client(), false).await;
+
+        assert!(matches!(&without, Ok(lines) if lines.len() == 1), "{without:?}");
+        assert_eq!(gone.writes().len(), 1);
+        assert!(matches!(&with, Err(Trouble::Otherwise(why)) if why.contains("again")), "{with:?}");
+        assert_eq!(back.writes(), [""; 0]);
+    }
 
     #[test]
     fn the_patch_takes_the_marks_away_and_nothing_else() {

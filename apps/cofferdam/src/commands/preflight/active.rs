@@ -94,6 +94,8 @@ pub struct Asked<'a> {
     pub subject: &'a Subject,
     pub record: Option<LocationRecord>,
     pub profile: Profile,
+    /// The proxy's own authorities, as the settings say.
+    pub proxy_authorities: Option<&'a str>,
     pub bar: &'a ProgressBar,
 }
 
@@ -128,7 +130,10 @@ pub async fn look(client: &Observed<Client>, asked: Asked<'_>, facts: &mut Facts
     };
     let installed = matches!(asked.subject.needed.account, Account::Extension(_));
     let own = Place::own(pod);
-    let place = if installed { Place::of_extension(pod) } else { own.clone() };
+    let place = match installed {
+        true => Place::of_extension(pod),
+        false => Place::of_planned(pod, asked.proxy_authorities),
+    };
     let (Some(place), Some(own)) = (place, own) else {
         unseen(facts, args, "the extension's pod names no image");
         return Ok(());

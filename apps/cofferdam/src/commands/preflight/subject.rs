@@ -93,7 +93,14 @@ pub async fn survey(
             Some(client) => recorded(client, &cluster.namespace, wanted).await,
             None => wanted.install.location.clone(),
         };
-        let asked = active::Asked { args: &args.active, subject: &subject, record, profile, bar: &bar };
+        let asked = active::Asked {
+            args: &args.active,
+            subject: &subject,
+            record,
+            profile,
+            proxy_authorities: wanted.install.proxy.authorities.as_deref(),
+            bar: &bar,
+        };
         Box::pin(active::look(&client, asked, &mut facts)).await?;
     }
     if let Some(file) = &args.target_kubeconfig {

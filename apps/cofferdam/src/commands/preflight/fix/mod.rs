@@ -25,7 +25,8 @@ use subject::Seen;
 const ROUNDS: usize = 4;
 /// How long an act may take that is one call.
 const SOON: Duration = Duration::from_secs(60);
-/// How long one may take that others carry out, or that goes through all objects.
+/// How long one may take that others carry out, who say first that they will and minutes later that they have; or that
+/// goes through all objects.
 const LATE: Duration = Duration::from_secs(600);
 
 /// The arguments.
@@ -56,7 +57,7 @@ pub async fn run(
     let mut mending =
         Mending { hands, args: &args.fix, yes: args.yes, interrupts, rows: Vec::new(), interrupted: false };
     for _ in 0..ROUNDS {
-        let due = mending.due(&seen, args);
+        let due = mending.due(&seen, args, profile);
         if due.is_empty() {
             break;
         }
@@ -101,8 +102,8 @@ struct Mending<'a> {
 
 impl Mending<'_> {
     /// What can be mended and was not tried yet.
-    fn due(&self, seen: &Seen, args: &PreflightArgs) -> Vec<Change> {
-        let mut due = mends(&seen.judged, &seen.facts, &args.only);
+    fn due(&self, seen: &Seen, args: &PreflightArgs, profile: Profile) -> Vec<Change> {
+        let mut due = mends(&seen.judged, &seen.facts, profile, &args.only);
         due.retain(|change| {
             let is_wanted = args.wants(change.check);
             let is_tried =
@@ -219,10 +220,18 @@ impl Mending<'_> {
 
 fn limit(action: &Action) -> Duration {
     match action {
-        Action::RegisterProvider { .. } | Action::UseManagedIdentity { .. } | Action::RemoveMarks { .. } => {
-            LATE
-        }
-        _ => SOON,
+        Action::RegisterProvider { .. }
+        | Action::UseManagedIdentity { .. }
+        | Action::EnableStorage { .. }
+        | Action::LetVaultIn { .. }
+        | Action::TrustVault { .. }
+        | Action::RemoveMarks { .. } => LATE,
+        Action::AssignRole { .. }
+        | Action::CreateContainer { .. }
+        | Action::CreateSnapshotClass { .. }
+        | Action::UnlabelSnapshotClass { .. }
+        | Action::AllowPods { .. }
+        | Action::DeleteDefinitions { .. } => SOON,
     }
 }
 
@@ -234,4 +243,25 @@ fn why(trouble: &Trouble) -> String {
         other => return other.to_string(),
     };
     prerequisites::printable(failure.to_string().trim_start_matches("error: ").trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_act_that_a_cluster_or_an_account_is_updated_for_has_minutes_and_one_call_has_one() {
+        let (cluster, vault, account) = ("c".to_owned(), "v".to_owned(), "a".to_owned());
+        let updates = [
+            Action::EnableStorage { cluster: cluster.clone(), parts: vec!["snapshotController".into()] },
+            Action::LetVaultIn { cluster, vault: vault.clone(), binding: None, had: Vec::new() },
+            Action::TrustVault { account: account.clone(), vault, tenant: None, trusted: 0 },
+        ];
+        let call = Action::CreateContainer { account, container: "shop".into() };
+
+        for update in updates {
+            assert_eq!(limit(&update), LATE, "{update:?}");
+        }
+        assert_eq!(limit(&call), SOON);
+    }
 }
