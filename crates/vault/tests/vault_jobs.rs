@@ -208,4 +208,9 @@ async fn the_sub_tasks_of_a_backup_follow_the_steps_that_its_cluster_takes() {
     let tasks = &ended["properties"]["extendedInfo"]["subTasks"];
     assert_eq!(tasks[2]["additionalDetails"], json!({"Snapshots": "1", "VolumesNotProtected": "0"}));
     assert_eq!(tasks[3]["additionalDetails"], json!({"Objects": "12"}));
+    let text = |field: &str| ended["properties"][field].as_str().unwrap().to_owned();
+    let time = |field: &str| text(field).parse::<jiff::Timestamp>().unwrap();
+    let took = time("endTime").duration_since(time("startTime"));
+    let said: SignedDuration = text("duration").parse().unwrap();
+    assert!(took > SignedDuration::ZERO && (took - said).abs() < SignedDuration::from_millis(10), "{ended}");
 }
