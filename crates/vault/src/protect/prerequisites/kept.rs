@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 pub struct Kept {
     /// When it is looked at next.
     pub next: Timestamp,
+    /// When it has its turn, where others that are due come before it.
+    #[serde(default)]
+    pub(super) place: Option<Timestamp>,
     /// When it was last looked at.
     #[serde(default)]
     pub looked_at: Option<Timestamp>,
@@ -61,6 +64,7 @@ impl Kept {
     pub(super) fn first(next: Timestamp) -> Self {
         Self {
             next,
+            place: None,
             looked_at: None,
             answered_at: None,
             why: None,

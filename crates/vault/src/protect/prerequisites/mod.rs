@@ -35,6 +35,7 @@ use jiff::{SignedDuration, Timestamp};
 use kept::{Round, document, read};
 use std::sync::Arc;
 use tell::{ended, tell};
+use turns::is_near;
 
 /// The kind of this work.
 pub const KIND: &str = "prerequisites";
@@ -98,6 +99,12 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
             if kept.next > now {
                 let next = kept.next;
                 return put_off(kept, next, Vec::new());
+            }
+            let near = kept.place.take().filter(|place| is_near(*place, now));
+            let at = near.unwrap_or_else(|| app.prerequisites.place(now));
+            if at > now {
+                kept.place = Some(at);
+                return put_off(kept, at, Vec::new());
             }
             begin(app, &instance, kept, every, now).await
         }

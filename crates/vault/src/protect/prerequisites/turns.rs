@@ -10,6 +10,12 @@ pub const WITHIN: SignedDuration = SignedDuration::from_mins(2);
 /// one may end.
 const SILENT: SignedDuration = SignedDuration::from_secs(15);
 
+/// Each replica begins looks at this distance at least, however many instances there are: what the vault is for goes on beside
+/// them.
+const PACE: SignedDuration = SignedDuration::from_millis(500);
+/// A place so far off was given by a clock that ran ahead.
+const FARTHEST: SignedDuration = SignedDuration::from_hours(24);
+
 /// What the operator chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Looks {
@@ -30,17 +36,26 @@ impl Default for Looks {
 pub struct Turns {
     looks: Looks,
     under_way: Mutex<BTreeMap<String, Timestamp>>,
+    free_from: Mutex<Timestamp>,
 }
 
 impl Turns {
     /// Nobody's.
     pub fn new(looks: Looks) -> Self {
-        Self { looks, under_way: Mutex::default() }
+        Self { looks, under_way: Mutex::default(), free_from: Mutex::new(Timestamp::UNIX_EPOCH) }
     }
 
     /// How often is looked.
     pub fn every(&self) -> Option<SignedDuration> {
         self.looks.every
+    }
+
+    /// When a look that is due begins: at once, or after those that came before it. The place is taken with that.
+    pub fn place(&self, now: Timestamp) -> Timestamp {
+        let mut free_from = self.free_from.lock();
+        let at = if is_near(*free_from, now) { (*free_from).max(now) } else { now };
+        *free_from = at.checked_add(PACE).unwrap_or(at);
+        at
     }
 
     /// Whether this one may ask its cluster now. What is under way takes its turn again, and keeps it by that.
@@ -60,9 +75,27 @@ impl Turns {
     }
 }
 
+/// Whether a place was given by a clock that runs as this one does.
+pub fn is_near(place: Timestamp, now: Timestamp) -> bool {
+    place.duration_since(now) < FARTHEST
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn looks_that_are_due_at_once_begin_one_after_the_other_and_a_clock_that_ran_ahead_is_forgotten() {
+        let turns = Turns::new(Looks::default());
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1_000);
+
+        let places: Vec<_> = (0..3).map(|_| turns.place(now)).collect();
+        let ahead = turns.place(now + SignedDuration::from_hours(500));
+        let back = turns.place(now);
+
+        assert_eq!(places, [now, now + PACE, now + PACE + PACE]);
+        assert_eq!((ahead, back), (now + SignedDuration::from_hours(500), now));
+    }
 
     #[test]
     fn so_many_are_asked_at_a_time_and_no_more_and_none_holds_its_turn_for_ever() {
