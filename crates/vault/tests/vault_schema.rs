@@ -111,14 +111,12 @@ async fn all_databases_have_the_same_tables_and_the_store_knows_all_that_is_seal
     assert_eq!(bytes, ["audit.hash", "sealed_secrets.sealed", "signing_keys.sealed"]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn operations_that_are_forgotten_are_found_by_when_they_ended() {
+/// How each database finds something: on SQLite and on PostgreSQL.
+async fn plans(found: &str) -> [String; 2] {
     let (one, other) = (World::sqlite().await, World::postgres().await);
     let (Database::Sqlite(path), Database::Postgres(url)) = (&one.database, &other.database) else {
         unreachable!()
     };
-    let found = "SELECT id FROM operations WHERE status <> 'Inprogress' AND ended_at <= 1 ORDER BY ended_at, id LIMIT 10";
-
     let explained = format!("EXPLAIN QUERY PLAN {found}");
     let rows = sqlite(path).await.fetch_all(sqlx::AssertSqlSafe(explained)).await.unwrap();
     let on_sqlite: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
@@ -127,10 +125,24 @@ async fn operations_that_are_forgotten_are_found_by_when_they_ended() {
     connection.execute("SET enable_seqscan = off").await.unwrap();
     let rows = connection.fetch_all(sqlx::AssertSqlSafe(format!("EXPLAIN {found}"))).await.unwrap();
     let on_postgres: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    [on_sqlite.join("\n"), on_postgres.join("\n")]
+}
 
-    for plan in [on_sqlite, on_postgres] {
-        let plan = plan.join("\n");
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operations_that_are_forgotten_are_found_by_when_they_ended() {
+    let found = "SELECT id FROM operations WHERE status <> 'Inprogress' AND ended_at <= 1 ORDER BY ended_at, id LIMIT 10";
+
+    for plan in plans(found).await {
         assert!(plan.contains("operations_by_end"), "{plan}");
         assert!(!plan.to_lowercase().contains("sort") && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_principal_was_assigned_at_a_scope_is_found_by_both() {
+    let found = "SELECT principal, role, scope FROM role_assignments WHERE principal = 'p' AND scope_key IN ('/s/c', '/s')";
+
+    for plan in plans(found).await {
+        assert!(plan.contains("role_assignments_by_principal"), "{plan}");
     }
 }

@@ -128,9 +128,18 @@ async fn what_goes_takes_what_is_below_and_the_roles_there(world: World) {
         assign("3", &beside),
     ];
     store.commit(&made, &audit("make")).await.unwrap();
+    let at_vault = store.roles_at("p", &vault).await.unwrap();
+    let of_another = store.roles_at("q", &vault).await.unwrap();
 
     store.commit(&[Change::Remove(group.clone(), Expected::Version(1))], &audit("remove")).await.unwrap();
 
+    let mut scopes: Vec<ResourceId> = at_vault.into_iter().map(|one| one.scope).collect();
+    scopes.sort_by_key(|scope| scope.as_str().len());
+    assert_eq!(
+        (scopes, of_another),
+        (vec![group.clone(), vault.clone()], vec![]),
+        "what is beside does not count"
+    );
     assert_eq!(store.resource(&vault).await.unwrap(), None);
     assert!(store.resource(&beside).await.unwrap().is_some());
     let left: Vec<String> =

@@ -2,7 +2,7 @@
 //! asked about at each access; for these roles there is no other place where they would be missed.
 
 use super::{
-    checks::{RoleFact, missing_role},
+    checks::{self, RoleFact, missing_role},
     start::vault_of,
     vault,
 };
@@ -17,7 +17,7 @@ use crate::{
     app::App,
     store::StoreError,
 };
-use identity::required::{Places, Principals, Purpose, Whose, needs};
+use identity::required::{Places, Principals, Purpose, Whose};
 use protection::Problem;
 
 /// The roles without which a job must not begin, each with its documented code.
@@ -44,17 +44,7 @@ pub async fn missing(app: &App, job: &JobRecord) -> Result<Vec<Problem>, StoreEr
         extension: None,
     };
     let places = Places { snapshot_group: group, ..Places::of(job.cluster.clone()) };
-    let mut missing = Vec::new();
-    for need in needs(purpose, &places, &principals) {
-        if need.is_binding() || !matches!(need.row.whose, Whose::Vault | Whose::Cluster) {
-            continue;
-        }
-        let assignments = match &need.principal {
-            Some(principal) => store.roles_of(principal).await?,
-            None => Vec::new(),
-        };
-        let held = need.held(&assignments, &app.roles);
-        missing.extend(missing_role(&vault.id, &RoleFact { need, held }));
-    }
-    Ok(missing)
+    let roles = checks::roles(app, purpose, &places, &principals).await?;
+    let is_ours = |role: &&RoleFact| matches!(role.need.row.whose, Whose::Vault | Whose::Cluster);
+    Ok(roles.iter().filter(is_ours).filter_map(|role| missing_role(&vault.id, role)).collect())
 }

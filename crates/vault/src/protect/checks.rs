@@ -140,16 +140,7 @@ pub async fn gather(
         None => None,
     };
     let unregistered = unregistered(app, &vault.id, cluster).await?;
-    let mut roles = Vec::new();
-    // Whether the vault is let in is a fact of its own.
-    for need in needs(purpose, &places, &principals).into_iter().filter(|need| !need.is_binding()) {
-        let assignments = match &need.principal {
-            Some(principal) => app.store.roles_of(principal).await?,
-            None => Vec::new(),
-        };
-        let held = need.held(&assignments, &app.roles);
-        roles.push(RoleFact { need, held });
-    }
+    let roles = roles(app, purpose, &places, &principals).await?;
     Ok(Facts {
         vault: vault.id.clone(),
         vault_location: vault.facts.location.clone(),
@@ -165,6 +156,25 @@ pub async fn gather(
         unregistered,
         account,
     })
+}
+
+/// The roles of a purpose, and whether each is there. Whether the vault is let in is a fact of its own.
+pub async fn roles(
+    app: &App,
+    purpose: Purpose,
+    places: &Places,
+    principals: &Principals,
+) -> Result<Vec<RoleFact>, StoreError> {
+    let mut roles = Vec::new();
+    for need in needs(purpose, places, principals).into_iter().filter(|need| !need.is_binding()) {
+        let assignments = match &need.principal {
+            Some(principal) => app.store.roles_at(principal, &need.scope).await?,
+            None => Vec::new(),
+        };
+        let held = need.held(&assignments, &app.roles);
+        roles.push(RoleFact { need, held });
+    }
+    Ok(roles)
 }
 
 /// The providers that are needed where vault and cluster are, and are not registered there.

@@ -83,6 +83,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// What authorization needs of what a principal was assigned, anywhere; asked with each call, so the records' notes
     /// stay where they are.
     async fn roles_of(&self, principal: &str) -> Stores<Vec<Assignment>>;
+    /// The same at one scope and above it alone, for principals with assignments at thousands of scopes.
+    async fn roles_at(&self, principal: &str, scope: &ResourceId) -> Stores<Vec<Assignment>>;
     /// What a principal was assigned, anywhere.
     async fn assignments_of(&self, principal: &str) -> Stores<Vec<AssignmentRecord>>;
     /// All assignments at a subscription and below, ordered by scope and name.

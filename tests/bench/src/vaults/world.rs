@@ -47,6 +47,10 @@ pub struct Made {
     pub agents: Vec<Identity>,
 }
 
+/// Ids of roles that are built in.
+const READER: &str = "acdd72a7-3385-48ef-bd42-f606fba81ae7";
+const CONTRIBUTOR: &str = "b24988ac-6180-42a0-ab88-20f7382dd24c";
+
 /// How many there are.
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
@@ -87,11 +91,11 @@ pub async fn in_bulk(place: &Place, vault: &str, principal: &str, size: Size) ->
     let group = ResourceId::group(vault_id.subscription_id(), vault_id.resource_group().unwrap_or_default())?;
     let mut agents = Vec::with_capacity(size.agents);
     let mut clusters = Vec::with_capacity(size.agents);
-    let mut changes = Vec::new();
+    let mut changes = vec![assigned(principal, READER, &group)];
     for number in 0..size.agents {
         let one = Cluster::new(&group, number)?;
         agents.push(identity(&authority, one.connection.id)?);
-        changes.extend(one.changes(&vault_id, principal)?);
+        changes.extend(one.changes(&vault_id, principal, &group)?);
         clusters.push(one.id);
         if number % TOGETHER == TOGETHER - 1 {
             write(store.as_ref(), std::mem::take(&mut changes)).await?;
@@ -150,7 +154,7 @@ impl Cluster {
         Ok(Self { id, name, connection: enrolment::open(SystemClock.now()) })
     }
 
-    fn changes(&self, vault: &ResourceId, principal: &str) -> Result<Vec<Change>> {
+    fn changes(&self, vault: &ResourceId, principal: &str, snapshots: &ResourceId) -> Result<Vec<Change>> {
         let (own, extensions) = (self.principal("cluster"), self.principal("extension"));
         let record = ClusterRecord {
             location: "local".to_owned(),
@@ -188,6 +192,7 @@ impl Cluster {
         let binding =
             BindingRecord { source_resource_id: vault.clone(), roles: vec![BACKUP_OPERATOR.to_owned()] };
         let mut changes = vec![
+            assigned(&own.object_id, CONTRIBUTOR, snapshots),
             Change::AddPrincipal(own),
             Change::AddPrincipal(extensions),
             put(&self.id, &record, Expected::Absent)?,
@@ -197,7 +202,7 @@ impl Cluster {
                 Expected::Absent,
             )?,
             put(&self.id.child("trustedAccessRoleBindings", "backuprb")?, &binding, Expected::Absent)?,
-            reader(principal, &self.id),
+            assigned(principal, READER, &self.id),
         ];
         changes.extend(enrolment::keep(&self.id, &self.connection)?);
         Ok(changes)
@@ -215,15 +220,14 @@ impl Cluster {
     }
 }
 
-/// The vault's identity may read the cluster, as protecting it demands.
-fn reader(principal: &str, cluster: &ResourceId) -> Change {
-    const READER: &str = "acdd72a7-3385-48ef-bd42-f606fba81ae7";
+/// A role that protecting a cluster demands.
+fn assigned(principal: &str, role: &str, scope: &ResourceId) -> Change {
     Change::Assign(AssignmentRecord {
         name: uuid::Uuid::new_v4().to_string(),
         assignment: Assignment {
             principal: principal.to_owned(),
-            role: RoleId::new(READER),
-            scope: cluster.clone(),
+            role: RoleId::new(role),
+            scope: scope.clone(),
         },
         document: json!({}),
     })

@@ -21,6 +21,21 @@ pub async fn roles_of(database: &impl Database, principal: &str) -> Stores<Vec<A
     database.fetch(found.bind(principal)).await?.iter().map(assignment_of).collect()
 }
 
+pub async fn roles_at(
+    database: &impl Database,
+    principal: &str,
+    scope: &ResourceId,
+) -> Stores<Vec<Assignment>> {
+    let scopes: Vec<ResourceId> = std::iter::successors(Some(scope.clone()), ResourceId::parent).collect();
+    let places: Vec<String> = (2..scopes.len() + 2).map(|number| format!("?{number}")).collect();
+    let sql = format!(
+        "SELECT principal, role, scope FROM role_assignments WHERE principal = ?1 AND scope_key IN ({})",
+        places.join(", ")
+    );
+    let found = scopes.iter().fold(query(sql).bind(principal), |query, scope| query.bind(scope.folded()));
+    database.fetch(found).await?.iter().map(assignment_of).collect()
+}
+
 pub async fn assignments_of(database: &impl Database, principal: &str) -> Stores<Vec<AssignmentRecord>> {
     let found = query("SELECT * FROM role_assignments WHERE principal = ?1").bind(principal);
     database.fetch(found).await?.iter().map(assignment_record).collect()

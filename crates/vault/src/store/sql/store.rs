@@ -60,6 +60,10 @@ impl<D: Database> Store for D {
         accounts::roles_of(self, principal).await
     }
 
+    async fn roles_at(&self, principal: &str, scope: &ResourceId) -> Stores<Vec<Assignment>> {
+        accounts::roles_at(self, principal, scope).await
+    }
+
     async fn assignments_of(&self, principal: &str) -> Stores<Vec<AssignmentRecord>> {
         accounts::assignments_of(self, principal).await
     }
