@@ -25,6 +25,7 @@ const SCHEMA: &[Step] = &[
     (2, "tunnels", include_str!("migrations/0002_tunnels.sql")),
     (3, "about", include_str!("migrations/0003_about.sql")),
     (4, "ended", include_str!("migrations/0004_ended.sql")),
+    (5, "principal", include_str!("migrations/0005_principal.sql")),
 ];
 const CONNECTIONS: u32 = 16;
 const WAIT_FOR_A_CONNECTION: Duration = Duration::from_secs(10);

@@ -26,6 +26,7 @@ const SCHEMA: &[Step] = &[
     (5, "tunnels", include_str!("migrations/0005_tunnels.sql")),
     (6, "about", include_str!("migrations/0006_about.sql")),
     (7, "ended", include_str!("migrations/0007_ended.sql")),
+    (8, "principal", include_str!("migrations/0008_principal.sql")),
 ];
 const READERS: u32 = 4;
 const BUSY: Duration = Duration::from_secs(5);
