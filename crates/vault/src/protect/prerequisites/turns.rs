@@ -12,7 +12,7 @@ const SILENT: SignedDuration = SignedDuration::from_secs(15);
 
 /// Each replica begins looks at this distance at least, however many instances there are: what the vault is for goes on beside
 /// them.
-const PACE: SignedDuration = SignedDuration::from_millis(500);
+const PACE: SignedDuration = SignedDuration::from_millis(100);
 /// A place so far off was given by a clock that ran ahead.
 const FARTHEST: SignedDuration = SignedDuration::from_hours(24);
 
