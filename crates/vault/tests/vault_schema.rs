@@ -140,9 +140,24 @@ async fn operations_that_are_forgotten_are_found_by_when_they_ended() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_principal_was_assigned_at_a_scope_is_found_by_both() {
-    let found = "SELECT principal, role, scope FROM role_assignments WHERE principal = 'p' AND scope_key IN ('/s/c', '/s')";
+    let found = "SELECT principal, role, scope FROM role_assignments WHERE principal || ' ' || scope_key IN ('v /g', 'v /')";
+    let world = World::postgres().await;
+    let Database::Postgres(url) = &world.database else { unreachable!() };
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    // Half of all assignments are those of one principal, half are at one scope, and hardly one is both.
+    connection
+        .execute(
+            "INSERT INTO role_assignments (name, scope_key, scope, principal, role, document)
+             SELECT n::text, CASE n % 2 WHEN 0 THEN '/g' ELSE '/c' || n END, '/', CASE n % 2 WHEN 0 THEN 'c' || n ELSE 'v' END,
+             'r', repeat('d', 400) FROM generate_series(1, 4000) AS n; ANALYZE role_assignments",
+        )
+        .await
+        .unwrap();
 
-    for plan in plans(found).await {
+    let rows = connection.fetch_all(sqlx::AssertSqlSafe(format!("EXPLAIN {found}"))).await.unwrap();
+    let filled: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+
+    for plan in plans(found).await.into_iter().chain([filled.join("\n")]) {
         assert!(plan.contains("role_assignments_by_principal"), "{plan}");
     }
 }

@@ -1,6 +1,6 @@
 //! Reads of principals, secrets, roles and keys; and the count of failures to sign in.
 
-use super::{Columns, Database, query, rows};
+use super::{Columns, Database, Query, query, rows};
 use crate::store::{
     AssignmentRecord, ClientSecret, FailedSignIns, Place, Principal, Sealed, SealedKey, Stores,
 };
@@ -26,13 +26,15 @@ pub async fn roles_at(
     principal: &str,
     scope: &ResourceId,
 ) -> Stores<Vec<Assignment>> {
-    let scopes: Vec<ResourceId> = std::iter::successors(Some(scope.clone()), ResourceId::parent).collect();
-    let places: Vec<String> = (2..scopes.len() + 2).map(|number| format!("?{number}")).collect();
+    let scopes = std::iter::successors(Some(scope.clone()), ResourceId::parent);
+    let keys: Vec<String> = scopes.map(|scope| format!("{principal} {}", scope.folded())).collect();
+    let places: Vec<String> = (1..=keys.len()).map(|number| format!("?{number}")).collect();
+    // As the index has it, whose words these are.
     let sql = format!(
-        "SELECT principal, role, scope FROM role_assignments WHERE principal = ?1 AND scope_key IN ({})",
+        "SELECT principal, role, scope FROM role_assignments WHERE principal || ' ' || scope_key IN ({})",
         places.join(", ")
     );
-    let found = scopes.iter().fold(query(sql).bind(principal), |query, scope| query.bind(scope.folded()));
+    let found = keys.into_iter().fold(query(sql), Query::bind);
     database.fetch(found).await?.iter().map(assignment_of).collect()
 }
 
