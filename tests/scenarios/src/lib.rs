@@ -44,7 +44,7 @@ pub use process::{Extension, Hold, Start};
 pub use protected::{GROUP, Protected, VAULT};
 pub use proxy::ConnectProxy;
 pub use receiver::Receiver;
-pub use shop::SHOP;
+pub use shop::{SHOP, SLOW};
 pub use skewed::skewed_store;
 pub use store::Store;
 pub use vault::{Person, Vault};
