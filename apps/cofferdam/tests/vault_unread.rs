@@ -3,6 +3,7 @@
 
 mod served;
 
+use serde_json::{Value, json};
 use served::Served;
 use std::{
     io::{Read, Write},
@@ -64,8 +65,9 @@ async fn a_request_stands_in_the_log_under_the_correlation_id_of_its_answer() {
         let line = std::iter::from_fn(|| log.recv_timeout(Duration::from_secs(30)).ok())
             .find(|line| line.contains(&id))
             .unwrap_or_else(|| panic!("nothing of {id} in the log"));
-        for part in ["answered", path, &format!("status={status}"), &format!("correlation=\"{id}\"")] {
-            assert!(line.contains(part), "{part}: {line}");
-        }
+        let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let said = &line["fields"];
+        assert_eq!((&said["message"], &said["correlation"]), (&json!("answered"), &json!(id)), "{line}");
+        assert_eq!((&said["path"], &said["status"]), (&json!(path), &json!(status)), "{line}");
     }
 }
