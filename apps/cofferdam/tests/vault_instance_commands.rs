@@ -1,6 +1,7 @@
 //! A person with our own command line against a vault whose cluster is played: what needs an instance, jobs or a cluster that
 //! is connected.
 
+mod terminal;
 #[path = "../../../crates/vault/tests/world/mod.rs"]
 mod world;
 
@@ -8,11 +9,13 @@ use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{
+    fs::File,
     io::Read,
     path::PathBuf,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     time::Duration,
 };
+use terminal::Terminal;
 use tokio::task::JoinHandle;
 use world::{
     Person,
@@ -60,9 +63,16 @@ impl Desk {
     async fn run_as(&self, profile: &str, input: &str, arguments: &[&str]) -> Output {
         let piped = self.at("piped");
         std::fs::write(&piped, input).unwrap();
+        let mut command = self.command(profile, arguments);
+        command.stdin(std::fs::File::open(&piped).unwrap());
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+
+    /// The command, to be run in some way.
+    fn command(&self, profile: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
         command.args(arguments).env("COFFERDAM_CONFIG_DIR", self.at(profile));
-        command.stdin(std::fs::File::open(&piped).unwrap()).current_dir(self.folder.path());
+        command.current_dir(self.folder.path());
         for name in [
             "HTTPS_PROXY",
             "https_proxy",
@@ -73,7 +83,7 @@ impl Desk {
         ] {
             command.env_remove(name);
         }
-        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+        command
     }
 
     /// Runs a command that must succeed; what it printed.
@@ -175,6 +185,86 @@ async fn jobs_are_exported_into_a_file_that_is_whole_and_that_no_one_else_reads(
     assert_eq!((again, ending, missing), (5, 2, 5), "{said}");
     assert_eq!(std::fs::read(desk.at("jobs.json")).unwrap(), written, "what was there stays");
     assert!(!desk.at("none.json").exists() && !desk.at("jobs.csv").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_runs_is_one_live_line_on_a_terminal_and_plain_lines_elsewhere() {
+    let desk = Desk::start().await;
+    desk.it.protect().await;
+    let says = |stage: &str| desk.it.cluster.says("Backup", json!({"phase": "InProgress", "stage": stage}));
+    says("await-cut");
+    let job = desk.it.job_of(&desk.it.back_up().await).await;
+    let watch = ["job", "watch", "--ids", &job];
+    let mut on_terminal = desk.command("config", &watch);
+    on_terminal.env("TERM", "xterm").env_remove("NO_COLOR");
+    let (out, err) = (desk.at("out"), desk.at("err"));
+    let mut elsewhere = desk.command("config", &watch);
+    elsewhere.stdin(Stdio::null()).stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
+    let written = |file: &PathBuf| std::fs::read_to_string(file).unwrap();
+    let done = "Backup InProgress: Trigger Backup (Completed), Prepare Backup (Completed), Take Snapshots";
+    let (cut, captured) =
+        (format!("{done} await-cut"), format!("{done} (Completed), Capture Resources await-capture"));
+
+    let mut terminal = Terminal::run(&on_terminal);
+    let mut elsewhere = elsewhere.spawn().unwrap();
+    let mut both = |live: &str, plain: &str| {
+        terminal.until(live);
+        let tries = (0..1_200).map(|_| std::thread::sleep(Duration::from_millis(100)));
+        let seen = tries.into_iter().any(|()| written(&err).contains(plain));
+        assert!(seen, "{plain} was not told: {}", written(&err));
+    };
+    both("Backup InProgress: Take Snapshots await-cut (2 of 6 steps done)", &cut);
+    says("await-capture");
+    both("Backup InProgress: Capture Resources await-capture (3 of 6 steps done)", &captured);
+    desk.it.cluster.says("Backup", json!({"phase": "Completed", "recoveryPoint": {"id": POINT}}));
+    let (code, shown) = terminal.end();
+    let ended = elsewhere.wait().unwrap();
+
+    assert_eq!((code, ended.code()), (0, Some(0)), "{shown}");
+    assert!(shown.contains('\u{1b}'), "the line is drawn again in its place: {shown:?}");
+    let (lines, all) = (written(&err), written(&err) + &written(&out));
+    assert!(!all.contains(['\u{1b}', '\r']), "no codes where nobody looks: {all:?}");
+    let steps: Vec<&str> = lines.lines().filter(|line| line.starts_with("Backup InProgress: ")).collect();
+    assert!(steps.ends_with(&[&*cut, &*captured]), "{lines}");
+    let once: std::collections::BTreeSet<_> = steps.iter().collect();
+    assert_eq!(once.len(), steps.len(), "a line for each change, and no other: {lines}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_long_a_job_took_is_told_alike_by_the_api_and_each_command() {
+    const GONE_BY: SignedDuration = SignedDuration::from_secs(216);
+    let desk = Desk::start().await;
+    desk.it.protect().await;
+    desk.it.cluster.says("Backup", json!({"phase": "InProgress", "stage": "await-cut"}));
+    let job = desk.it.job_of(&desk.it.back_up().await).await;
+    let show = ["job", "show", "--ids", &job];
+    let duration = |job: &Value| -> SignedDuration {
+        let text = job["properties"]["duration"].as_str().unwrap();
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    };
+
+    let begun = desk.json(&show).await;
+    desk.it.world.clock.advance(GONE_BY);
+    let running = desk.json(&show).await;
+    desk.it.cluster.says("Backup", json!({"phase": "Completed", "recoveryPoint": {"id": POINT}}));
+    let ended = desk.it.ended(&job).await;
+    let (shown, table) = (desk.json(&show).await, desk.done(&show).await);
+    let listed = desk.done(&[&["job", "list"][..], &HERE[..]].concat()).await;
+
+    let said = ended["properties"]["duration"].as_str().unwrap();
+    assert!(running["properties"]["endTime"].is_null(), "{running}");
+    assert!(duration(&running) - duration(&begun) >= GONE_BY, "it goes on while the job runs: {running}");
+    let time = |name: &str| ended["properties"][name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let took = time("endTime").duration_since(time("startTime"));
+    assert!((took - duration(&ended)).abs() < SignedDuration::from_millis(10), "{ended}");
+    let (minutes, seconds) = said.strip_prefix("PT").and_then(|rest| rest.split_once('M')).unwrap();
+    assert!(minutes.parse::<u32>().unwrap() >= 3 && seconds.ends_with('S'), "{said}");
+    let parts = seconds.trim_end_matches('S').split_once('.');
+    assert!(parts.is_none_or(|(_, hundredths)| hundredths.len() == 2), "{said}");
+    assert_eq!(shown["properties"]["duration"], said);
+    assert!(table.contains(said), "{table}");
+    let row = listed.lines().find(|line| line.contains(job.rsplit('/').next().unwrap())).unwrap();
+    assert!(listed.lines().next().unwrap().ends_with("TOOK") && row.ends_with(said), "{listed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -47,70 +47,22 @@ fn a_resource_manager_alone_answers_its_checks_and_the_rest_is_not_called_well()
 #[test]
 fn each_thing_that_is_taken_away_is_named_by_its_check_alone_and_its_command_brings_it_back() {
     let world = World::start();
-    let of_role = |found: &Value, role: &str, scope: &str| {
-        let principal = found.as_str().unwrap();
-        world.done(&[
-            "role",
-            "assignment",
-            "delete",
-            "--yes",
-            "--assignee",
-            principal,
-            "--role",
-            role,
-            "--scope",
-            scope,
-        ]);
-    };
-    let shown = |kind: &[&str]| world.json(kind);
-    let vault = shown(&["vault", "show", "-v", "vault", "-g", "g"]);
-    let cluster = shown(&["cluster", "show", "-n", "shop", "-g", "g"]);
-    let extension =
-        shown(&["k8s-extension", "show", "-n", "azure-aks-backup", "--cluster-name", "shop", "-g", "g"]);
-    let (vault, cluster) = (&vault["identity"]["principalId"], &cluster["identity"]["principalId"]);
-    let extension = &extension["properties"]["aksAssignedIdentity"]["principalId"];
+    let [reads_cluster, reads_group, writes_group, writes_store] = world.assignments();
+    let take_role = |assignment| world.role(&["delete", "--yes"], assignment);
     let unregister = format!(
         "/subscriptions/{}/providers/Microsoft.KubernetesConfiguration/unregister",
         world.vault.split('/').nth(2).unwrap()
     );
     let taken: [(&str, &str, &dyn Fn()); 7] = [
-        ("P3", "none of 0 bindings", &|| {
-            world.done(&[
-                "trusted-access",
-                "rolebinding",
-                "delete",
-                "--yes",
-                "-n",
-                "backuprb",
-                "-c",
-                "shop",
-                "-g",
-                "g",
-            ]);
-        }),
+        ("P3", "none of 0 bindings", &|| world.delete_binding()),
         ("P7", "Microsoft.KubernetesConfiguration is ", &|| {
             world.call("POST", &unregister, versions::RESOURCES, None);
         }),
-        ("P25", "the container shop does not exist", &|| {
-            world.done(&[
-                "storage",
-                "container",
-                "delete",
-                "-n",
-                "shop",
-                "--storage-account",
-                "backups1",
-                "-g",
-                "g",
-                "--yes",
-            ]);
-        }),
-        ("P23", "R1 Reader of the vault", &|| of_role(vault, "Reader", &world.cluster)),
-        ("P23", "R2 Reader of the vault", &|| of_role(vault, "Reader", &world.snapshots)),
-        ("P23", "R3 Contributor of the cluster", &|| of_role(cluster, "Contributor", &world.snapshots)),
-        ("P6", "Storage Blob Data Contributor of the extension", &|| {
-            of_role(extension, "Storage Blob Data Contributor", &world.account);
-        }),
+        ("P25", "the container shop does not exist", &|| world.delete_container()),
+        ("P23", "R1 Reader of the vault", &|| take_role(&reads_cluster)),
+        ("P23", "R2 Reader of the vault", &|| take_role(&reads_group)),
+        ("P23", "R3 Contributor of the cluster", &|| take_role(&writes_group)),
+        ("P6", "Storage Blob Data Contributor of the extension", &|| take_role(&writes_store)),
     ];
 
     for (id, evidence, take) in taken {

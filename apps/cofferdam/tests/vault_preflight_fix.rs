@@ -55,31 +55,11 @@ impl World {
 
     /// Takes the roles, the binding, the container and the account's trust away.
     fn break_everything(&self) {
-        let shown = |words: &[&str]| self.json(words);
-        let vault = shown(&["vault", "show", "-v", "vault", "-g", "g"]);
-        let cluster = shown(&["cluster", "show", "-n", "shop", "-g", "g"]);
-        let extension = "k8s-extension show -n azure-aks-backup --cluster-name shop -g g";
-        let extension = shown(&extension.split(' ').collect::<Vec<_>>());
-        let principal = |of: &Value, path: &str| of.pointer(path).unwrap().as_str().unwrap().to_owned();
-        let vault = principal(&vault, "/identity/principalId");
-        let cluster = principal(&cluster, "/identity/principalId");
-        let extension = principal(&extension, "/properties/aksAssignedIdentity/principalId");
-        for (who, role, scope) in [
-            (&vault, "Reader", &self.cluster),
-            (&vault, "Reader", &self.snapshots),
-            (&cluster, "Contributor", &self.snapshots),
-            (&extension, "Storage Blob Data Contributor", &self.account),
-        ] {
-            let words =
-                ["role", "assignment", "delete", "--yes", "--assignee", who, "--role", role, "--scope"];
-            self.done(&[&words[..], &[scope]].concat());
+        for assignment in self.assignments() {
+            self.role(&["delete", "--yes"], &assignment);
         }
-        for line in [
-            "trusted-access rolebinding delete --yes -n backuprb -c shop -g g",
-            "storage container delete --yes -n shop --storage-account backups1 -g g",
-        ] {
-            self.done(&line.split(' ').collect::<Vec<_>>());
-        }
+        self.delete_binding();
+        self.delete_container();
         self.close_the_account();
     }
 
@@ -189,8 +169,7 @@ fn a_provider_is_registered_and_a_cluster_gets_an_identity_of_its_own_and_a_snap
 #[test]
 fn a_binding_that_is_gone_is_made_once_under_the_name_that_other_commands_give_it() {
     let world = World::start();
-    let delete = "trusted-access rolebinding delete --yes -n backuprb -c shop -g g";
-    world.done(&delete.split(' ').collect::<Vec<_>>());
+    world.delete_binding();
 
     let mended = Found::of(&world.run(&["--fix", "--yes", "--only", "P3", "-o", "json"]));
     let listed = world.json(&["trusted-access", "rolebinding", "list", "-c", "shop", "-g", "g"]);

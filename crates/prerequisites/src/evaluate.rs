@@ -14,6 +14,7 @@ use std::{
 
 /// How long one rule may think. Rules walk over lists that are there; one that takes longer goes round in circles.
 const LONGEST: Duration = Duration::from_secs(3);
+const BROKE: &str = "the rule itself broke; this is a defect of Cofferdam, report it with this document";
 
 /// One check, judged, with all that the catalogue knows of it.
 #[derive(Debug, Clone)]
@@ -42,28 +43,44 @@ pub fn judge(facts: &Facts, profile: Profile, purpose: Purpose) -> Vec<Judged> {
     judge_all(&wanted, facts, profile, LONGEST)
 }
 
+/// The checks with these ids, each for itself: what they depend on is not asked. For whoever made the facts itself and asks
+/// often: a rule that breaks breaks alone, but nobody watches whether one comes to an end.
+pub fn judge_alone(ids: &[&str], facts: &Facts, profile: Profile) -> Vec<Judged> {
+    let wanted = catalogue().iter().copied().filter(|check| ids.contains(&check.id));
+    let says = |check: &'static Check| match catch_unwind(AssertUnwindSafe(|| (check.rule)(facts, profile))) {
+        Ok(verdict) => verdict,
+        Err(_) => unseen(BROKE),
+    };
+    wanted.map(|check| weighed(check, profile, &facts.names, || says(check))).collect()
+}
+
 fn judge_all(checks: &[&'static Check], facts: &Facts, profile: Profile, limit: Duration) -> Vec<Judged> {
     let shared = Arc::new(facts.clone());
     let mut judged: Vec<Judged> = Vec::with_capacity(checks.len());
     for check in checks {
         let unmet = check.depends_on.iter().find(|id| judged.iter().any(|one| one.stops(id)));
-        judged.push(match (check.weight(profile), unmet) {
-            (Weight::NotApplicable(why), _) => {
-                Judged::without(check, profile, Outcome::NotApplicable { why: why.to_owned() }, String::new())
-            }
-            (_, Some(id)) => Judged::without(
+        let counts = !matches!(check.weight(profile), Weight::NotApplicable(_));
+        judged.push(match unmet.filter(|_| counts) {
+            Some(id) => Judged::without(
                 check,
                 profile,
                 Outcome::Skipped { because: (*id).to_owned() },
                 format!("{id} has to be mended first"),
             ),
-            (weight, None) => {
-                let verdict = contained(check, &shared, profile, limit);
-                Judged::of(check, profile, weight, verdict, &facts.names)
-            }
+            None => weighed(check, profile, &facts.names, || contained(check, &shared, profile, limit)),
         });
     }
     judged
+}
+
+/// What is said of a check, by the weight that it has in this profile; nobody asks where it has none.
+fn weighed(check: &'static Check, profile: Profile, names: &Names, says: impl FnOnce() -> Verdict) -> Judged {
+    match check.weight(profile) {
+        Weight::NotApplicable(why) => {
+            Judged::without(check, profile, Outcome::NotApplicable { why: why.to_owned() }, String::new())
+        }
+        weight => Judged::of(check, profile, weight, says(), names),
+    }
 }
 
 /// What the rule says, even if it breaks or does not come to an end. A rule that goes round in circles keeps its
@@ -81,9 +98,7 @@ fn contained(check: &'static Check, facts: &Arc<Facts>, profile: Profile, limit:
     }
     match receiver.recv_timeout(limit) {
         Ok(Ok(verdict)) => verdict,
-        Ok(Err(_)) | Err(mpsc::RecvTimeoutError::Disconnected) => {
-            unseen("the rule itself broke; this is a defect of Cofferdam, report it with this document")
-        }
+        Ok(Err(_)) | Err(mpsc::RecvTimeoutError::Disconnected) => unseen(BROKE),
         Err(mpsc::RecvTimeoutError::Timeout) => unseen(format!(
             "the rule itself did not end within {} s; this is a defect of Cofferdam, report it with this document",
             limit.as_secs_f32()

@@ -23,7 +23,7 @@ mod verdict;
 pub use check::{By, Check, Finding, Fix, Outcome, Profile, Purpose, Report, Scope, Severity, Weight};
 pub use checks::catalogue;
 pub use deep::{DeepCheck, Step};
-pub use evaluate::{Judged, evaluate, judge};
+pub use evaluate::{Judged, evaluate, judge, judge_alone};
 pub use evidence::{Evidence, printable};
 pub use facts::{
     BrokenWebhook, Cluster, ClusterVolume, Contents, Definition, DryRun, ExtensionPods, Facts, Hook,

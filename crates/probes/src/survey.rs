@@ -138,57 +138,34 @@ async fn of_cluster(client: &Client, it: &Survey<'_>, clock: &dyn Clock) -> Fact
         )
     };
     let (before, after) = futures::join!(before, after);
-    let (
-        cluster,
-        rights,
-        snapshots,
-        volumes,
-        velero,
-        definitions,
-        snapshotters,
-        marks,
-        policies,
-        registry,
-        location,
+    let mut facts = Facts::unseen("it was not looked at");
+    (
+        facts.cluster,
+        facts.rights,
+        facts.snapshots,
+        facts.volumes,
+        facts.velero,
+        facts.definitions,
+        facts.snapshotters,
+        facts.marks,
+        facts.policies,
+        facts.registry,
+        facts.location,
     ) = before;
-    let (
-        extension,
-        system,
-        original,
-        nodes,
-        namespaces,
-        objects,
-        webhooks,
-        network_policies,
-        pod_identity,
-        hooks,
-        target,
+    (
+        facts.extension,
+        facts.system,
+        facts.original,
+        facts.nodes,
+        facts.namespaces,
+        facts.objects,
+        facts.webhooks,
+        facts.network_policies,
+        facts.pod_identity,
+        facts.hooks,
+        facts.target,
     ) = after;
-    Facts {
-        cluster,
-        rights,
-        snapshots,
-        volumes,
-        velero,
-        definitions,
-        snapshotters,
-        marks,
-        policies,
-        registry,
-        location,
-        extension,
-        system,
-        original,
-        nodes,
-        namespaces,
-        objects,
-        webhooks,
-        network_policies,
-        pod_identity,
-        hooks,
-        target,
-        ..Facts::unseen("it was not looked at")
-    }
+    facts
 }
 
 /// Says that something was looked at. Each probe lies on the heap: all of them side by side are too large for the stack of a

@@ -6,7 +6,10 @@ use reqwest::Method;
 use serde_json::json;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use vault::server::Limits;
+use vault::{
+    server::Limits,
+    store::{AuditEntry, AuditOutcome},
+};
 use world::{Answer, VERSION, World};
 
 #[tokio::test]
@@ -73,6 +76,33 @@ async fn answers_carry_ids_by_which_they_can_be_found() {
     assert_eq!(plain.header("x-ms-client-request-id"), "");
     assert_eq!(asked.header("x-ms-client-request-id"), "mine");
     assert_eq!(asked.header("x-ms-correlation-request-id"), wanted);
+}
+
+#[tokio::test]
+async fn what_is_changed_or_denied_is_in_the_audit_log_under_the_correlation_id_of_its_answer() {
+    let world = World::start().await;
+    let stranger = world.person(None, "").await;
+    let put = async |token: &str| {
+        let id = uuid::Uuid::new_v4().to_string();
+        let request = world.http.put(format!("{}{}?api-version={VERSION}", world.url, world.group("g")));
+        let request = request.bearer_auth(token).header("x-ms-correlation-request-id", &id);
+        let answer = Answer::of(request.json(&json!({"location": "local"})).send().await.unwrap()).await;
+        assert_eq!(answer.header("x-ms-correlation-request-id"), id);
+        (answer.status, id)
+    };
+
+    let (made, changed) = put(&world.administrator.token).await;
+    let (refused, denied) = put(&stranger.token).await;
+
+    assert_eq!((made, refused), (201, 403));
+    let rows = world.app.store.audit(0, 1_000).await.unwrap();
+    let entries = rows.iter().map(|row| serde_json::from_str::<AuditEntry>(&row.record).unwrap());
+    let entries: Vec<AuditEntry> = entries.collect();
+    let of = |id: &str| -> Vec<AuditOutcome> {
+        entries.iter().filter(|entry| entry.correlation == id).map(|entry| entry.outcome.clone()).collect()
+    };
+    assert_eq!(of(&changed), [AuditOutcome::Changed]);
+    assert_eq!(of(&denied), [AuditOutcome::Denied]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The product in a cluster: one image, one bucket, one namespace of the extension.
 
-use crate::{Cluster, Ran, Store, binary, run, wait_until};
+use crate::{Cluster, Ran, Store, binary, run, scratch, wait_until};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -113,7 +113,7 @@ pub fn load_workload(cluster: &Cluster, name: &str) {
 }
 
 fn archive(name: &str, arguments: &[&str]) -> PathBuf {
-    let file = std::env::temp_dir().join(format!("cofferdam-image-{name}-{}.tar", std::process::id()));
+    let file = scratch().join(format!("image-{name}.tar"));
     if !file.exists() {
         let mut command = Command::new(binary("images"));
         command.args(arguments).arg("--out").arg(&file);

@@ -1,6 +1,6 @@
 //! The extension as a process beside the cluster, so that a test can kill it, hold it and signal it.
 
-use crate::{Cluster, binary, wait_until};
+use crate::{Cluster, binary, scratch, wait_until};
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -48,8 +48,7 @@ impl Start {
 
     /// Holds at a point until [`Hold::release`].
     pub fn hold_at(mut self, point: &str) -> (Self, Hold) {
-        let file =
-            std::env::temp_dir().join(format!("cofferdam-hold-{}-{}", self.purpose, std::process::id()));
+        let file = scratch().join(format!("hold-{}", self.purpose));
         drop(std::fs::remove_file(&file));
         let value = format!("{point}={}", file.display());
         self.environment.push(("COFFERDAM_FAULT_HOLD".to_owned(), value));
@@ -58,11 +57,7 @@ impl Start {
 
     /// Starts it.
     pub fn run(&self) -> Extension {
-        let log = std::env::temp_dir().join(format!(
-            "cofferdam-extension-{}-{}.log",
-            self.purpose,
-            std::process::id()
-        ));
+        let log = scratch().join(format!("extension-{}.log", self.purpose));
         let output = File::options().create(true).append(true).open(&log).expect("a log file");
         let child = Command::new(binary("cofferdam"))
             .args(&self.arguments)

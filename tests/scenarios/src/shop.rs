@@ -1,4 +1,4 @@
-//! An application with a claim whose content tells whether it is the old one.
+//! An application with a claim whose content tells whether it is the old one, and a hook that holds its backups up.
 
 /// The manifests: namespace `shop`, pod `app`, and `/data/words` in its volume, written once.
 pub const SHOP: &str = "
@@ -28,4 +28,20 @@ spec:
       command: [sh, -c, \"[ -e /data/words ] || echo 'kept in the volume' > /data/words; sync; exec sleep 1000000\"]
       volumeMounts: [{name: data, mountPath: /data}]
   volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
+";
+
+/// A hook that holds a backup of the shop up for as long as there is `/tmp/slow` in its pod, and says by `/tmp/held` that it
+/// does.
+pub const SLOW: &str = "
+apiVersion: clusterbackup.dataprotection.microsoft.com/v1alpha1
+kind: BackupHook
+metadata: {name: slow, namespace: shop}
+spec:
+  backupHook:
+    - name: slow
+      includedNamespaces: [shop]
+      preHooks:
+        - exec:
+            command: [sh, -c, 'while [ -e /tmp/slow ]; do touch /tmp/held; sleep 0.2; done']
+            timeout: 100s
 ";

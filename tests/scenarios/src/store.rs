@@ -1,6 +1,6 @@
 //! Object stores in the hub of the testbed.
 
-use crate::command::{binary, run};
+use crate::{binary, run, scratch};
 use std::process::Command;
 
 /// A bucket of the testbed's S3 store.
@@ -40,8 +40,8 @@ impl Store {
             arguments.extend(["--set".to_owned(), setting]);
         }
         for key in ["aws_access_key_id", "aws_secret_access_key"] {
-            let file = std::env::temp_dir().join(format!("cofferdam-{key}-{}", std::process::id()));
-            std::fs::write(&file, "testing").expect("a file in the temporary directory");
+            let file = scratch().join(key);
+            std::fs::write(&file, "testing").expect("a file of this test's own");
             arguments.extend(["--credential-file".to_owned(), format!("{key}={}", file.display())]);
         }
         arguments

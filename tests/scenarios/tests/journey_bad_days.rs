@@ -2,8 +2,8 @@
 //! store is full. Each step ends once, and as it should.
 
 use scenarios::{
-    Cluster, Cut, Disk, GROUP, LONG, Managed, NAMESPACE, Protected, Ran, SHOP, VAULT, Vault, binary, run,
-    wait_until,
+    Cluster, Cut, Disk, GROUP, LONG, Managed, NAMESPACE, Protected, Ran, SHOP, SLOW, VAULT, Vault, binary,
+    run, wait_until,
 };
 use serde_json::Value;
 use std::fs;
@@ -85,21 +85,6 @@ fn protects(place: &Path, disk: &Disk) -> Protected {
     assert_eq!(it.jobs("operation=='ConfigureProtection'"), [["ConfigureProtection", "Completed"]]);
     it
 }
-
-/// A hook that holds a backup up for as long as there is a file, and says that it does.
-const SLOW: &str = "
-apiVersion: clusterbackup.dataprotection.microsoft.com/v1alpha1
-kind: BackupHook
-metadata: {name: slow, namespace: shop}
-spec:
-  backupHook:
-    - name: slow
-      includedNamespaces: [shop]
-      preHooks:
-        - exec:
-            command: [sh, -c, 'while [ -e /tmp/slow ]; do touch /tmp/held; sleep 0.2; done']
-            timeout: 100s
-";
 
 fn is_held_up_by_a_hook(it: &Protected) {
     it.cluster.0.apply(SLOW);

@@ -1,7 +1,7 @@
 //! Bad nights of a vault with a real cluster: a role, a key or the whole vault is lost, is missed and told, and comes back.
 
 use scenarios::{
-    Cluster, LONG, Managed, NAMESPACE, Protected, Ran, Receiver, Vault, binary, run, wait_until,
+    Cluster, LONG, Managed, NAMESPACE, Protected, Ran, Receiver, SLOW, Vault, binary, run, wait_until,
 };
 use serde_json::{Value, json};
 use std::path::Path;
@@ -42,21 +42,6 @@ fn a_lost_role_and_a_lost_key_are_told_at_once_and_all_goes_on_when_they_are_bac
     assert_eq!(it.points().len(), 5, "each backup that succeeded has its recovery point");
     it.loses_and_restores(None);
 }
-
-/// A hook that holds a backup up for as long as there is a file, and says that it does.
-const SLOW: &str = "
-apiVersion: clusterbackup.dataprotection.microsoft.com/v1alpha1
-kind: BackupHook
-metadata: {name: slow, namespace: shop}
-spec:
-  backupHook:
-    - name: slow
-      includedNamespaces: [shop]
-      preHooks:
-        - exec:
-            command: [sh, -c, 'while [ -e /tmp/slow ]; do touch /tmp/held; sleep 0.2; done']
-            timeout: 90s
-";
 
 /// The vault is shut out of the cluster while a backup is under way, and let in again; the job that was given up.
 fn shut_out_in_the_midst(it: &Protected, receiver: &Receiver) -> String {

@@ -26,7 +26,7 @@ pub async fn job(session: &Session, path: &str) -> Outcome {
                     if bar.is_hidden() {
                         note!("{line}");
                     } else {
-                        bar.set_message(line.clone());
+                        bar.set_message(live(&job));
                     }
                     shown = line;
                 }
@@ -98,15 +98,25 @@ pub fn exit_of(job: &Value) -> Option<Exit> {
     })
 }
 
-/// `Backup InProgress: Trigger Backup (Completed), Data Transfer 45 %`.
+/// `Backup InProgress: Trigger Backup (Completed), Take Snapshots await-cut`.
 fn line(job: &Value) -> String {
+    // What is still to come is no news.
+    told(job, |status| status != "NotStarted")
+}
+
+/// `Backup InProgress: Take Snapshots await-cut (2 of 6 steps done)`: what is under way, within the width of a terminal.
+fn live(job: &Value) -> String {
+    let (all, done) =
+        (tasks(job).count(), tasks(job).filter(|task| task_status(task) == "Completed").count());
+    let now = told(job, |status| !["NotStarted", "Completed"].contains(&status));
+    if all == 0 { now } else { format!("{now} ({done} of {all} steps done)") }
+}
+
+/// The job and those of its steps whose status is wanted.
+fn told(job: &Value, wanted: impl Fn(&str) -> bool) -> String {
     let operation = output::cell(job.pointer("/properties/operation"));
-    let tasks = job.pointer("/properties/extendedInfo/subTasks").and_then(Value::as_array);
-    let tasks: Vec<String> = tasks
-        .into_iter()
-        .flatten()
-        // What is still to come is no news.
-        .filter(|task| task.get("taskStatus").and_then(Value::as_str) != Some("NotStarted"))
+    let tasks: Vec<String> = tasks(job)
+        .filter(|task| wanted(task_status(task)))
         .map(|task| {
             let name = output::cell(task.get("taskName"));
             match task.get("taskProgress").and_then(Value::as_str).filter(|progress| !progress.is_empty()) {
@@ -117,6 +127,14 @@ fn line(job: &Value) -> String {
         .collect();
     let tasks = if tasks.is_empty() { String::new() } else { format!(": {}", tasks.join(", ")) };
     format!("{operation} {}{tasks}", status(job))
+}
+
+fn tasks(job: &Value) -> impl Iterator<Item = &Value> {
+    job.pointer("/properties/extendedInfo/subTasks").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn task_status(task: &Value) -> &str {
+    task.get("taskStatus").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Errors and warnings with their next steps.
@@ -173,6 +191,7 @@ mod tests {
                 "warningDetails": [{"resourceName": "pvc/a", "warning": {"code": "W", "message": "m"}}]}}});
 
         assert_eq!(line(&job), "Backup InProgress: Trigger Backup (Completed), Take Snapshots await-cut");
+        assert_eq!(live(&job), "Backup InProgress: Take Snapshots await-cut (1 of 3 steps done)");
         assert_eq!(problems(&job), ["error: E: no\n  next: fix", "warning: pvc/a: W: m"]);
     }
 }

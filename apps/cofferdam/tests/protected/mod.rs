@@ -3,9 +3,9 @@
 
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
-use crate::served::{PROGRAM, Served};
+use crate::served::{PROGRAM, Served, packages};
 use management::{Client, Folder, Request, Tokens, Transport};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -107,16 +107,6 @@ impl World {
             "storageAccountResourceGroup=g",
             &format!("storageAccountSubscriptionId={subscription}"),
         ]);
-        let extension = self.json(&[
-            "k8s-extension",
-            "show",
-            "-n",
-            "azure-aks-backup",
-            "--cluster-name",
-            "shop",
-            "-g",
-            "g",
-        ]);
         self.done(&[
             "trusted-access",
             "rolebinding",
@@ -132,18 +122,47 @@ impl World {
             "--roles",
             "Microsoft.DataProtection/backupVaults/backup-operator",
         ]);
-        let principal = |of: &Value, path: &str| of.pointer(path).unwrap().as_str().unwrap().to_owned();
-        let vault = principal(&vault, "/identity/principalId");
-        let cluster = principal(&cluster, "/identity/principalId");
-        let extension = principal(&extension, "/properties/aksAssignedIdentity/principalId");
-        for (who, role, scope) in [
-            (&vault, "Reader", &self.cluster),
-            (&vault, "Reader", &self.snapshots),
-            (&cluster, "Contributor", &self.snapshots),
-            (&extension, "Storage Blob Data Contributor", &self.account),
-        ] {
-            self.done(&["role", "assignment", "create", "--assignee", who, "--role", role, "--scope", scope]);
+        for assignment in self.assignments() {
+            self.role(&["create"], &assignment);
         }
+    }
+
+    /// The roles that the identities hold.
+    pub fn assignments(&self) -> [Assignment<'_>; 4] {
+        let principal = |shown: &str, path: &str| {
+            let shown = self.json(&shown.split(' ').collect::<Vec<_>>());
+            shown.pointer(path).unwrap().as_str().unwrap().to_owned()
+        };
+        let vault = principal("vault show -v vault -g g", "/identity/principalId");
+        let cluster = principal("cluster show -n shop -g g", "/identity/principalId");
+        let extension = principal(
+            "k8s-extension show -n azure-aks-backup --cluster-name shop -g g",
+            "/properties/aksAssignedIdentity/principalId",
+        );
+        [
+            Assignment { to: vault.clone(), role: "Reader", scope: &self.cluster },
+            Assignment { to: vault, role: "Reader", scope: &self.snapshots },
+            Assignment { to: cluster, role: "Contributor", scope: &self.snapshots },
+            Assignment { to: extension, role: "Storage Blob Data Contributor", scope: &self.account },
+        ]
+    }
+
+    /// Does something with a role assignment: `create`, or `delete --yes`.
+    pub fn role(&self, verb: &[&str], of: &Assignment<'_>) {
+        let what = ["--assignee", &of.to, "--role", of.role, "--scope", of.scope];
+        self.done(&[&["role", "assignment"], verb, &what].concat());
+    }
+
+    /// Takes away the binding that lets the vault into the cluster.
+    pub fn delete_binding(&self) {
+        let line = "trusted-access rolebinding delete --yes -n backuprb -c shop -g g";
+        self.done(&line.split(' ').collect::<Vec<_>>());
+    }
+
+    /// Takes away the container that the extension writes to.
+    pub fn delete_container(&self) {
+        let line = "storage container delete --yes -n shop --storage-account backups1 -g g";
+        self.done(&line.split(' ').collect::<Vec<_>>());
     }
 
     pub fn authority(&self) -> PathBuf {
@@ -221,6 +240,14 @@ impl World {
     }
 }
 
+/// A role that an identity holds.
+pub struct Assignment<'a> {
+    /// Its object id.
+    pub to: String,
+    pub role: &'static str,
+    pub scope: &'a str,
+}
+
 /// What one run said.
 #[derive(Debug)]
 pub struct Found {
@@ -249,22 +276,6 @@ impl Found {
         ids.sort_unstable();
         ids
     }
-}
-
-/// The Backup Extension's package, signed with a key of its own.
-fn packages(folder: &Path) -> PathBuf {
-    let (key, public, packages) = (folder.join("key"), folder.join("key.pub"), folder.join("packages"));
-    for arguments in [
-        vec!["key", "--private", text(&key), "--public", text(&public)],
-        vec!["build", "--image", "cofferdam:test", "--key", text(&key), "--directory", text(&packages)],
-    ] {
-        let made = Command::new(PROGRAM).arg("extension-package").args(arguments).output().unwrap();
-        assert!(made.status.success(), "{}", told(&made));
-    }
-    let trust = json!({"keys": [{"publicKey": std::fs::read_to_string(&public).unwrap(),
-        "types": ["microsoft.dataprotection.kubernetes"]}]});
-    std::fs::write(packages.join("trust.json"), trust.to_string()).unwrap();
-    packages
 }
 
 pub fn told(output: &Output) -> String {

@@ -1,5 +1,7 @@
 //! A program on a terminal of its own: what it shows there, and what somebody writes.
 
+#![allow(dead_code, reason = "each test file uses its part of it")]
+
 use std::{
     io::{Read, Write},
     process::{Child, ChildStdin, Command, Stdio},

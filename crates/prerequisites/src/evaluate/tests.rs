@@ -1,6 +1,6 @@
 //! The catalogue, judged over made-up clusters.
 
-use super::judge_all;
+use super::{judge_all, judge_alone};
 use crate::*;
 
 pub(super) fn healthy() -> Facts {
@@ -733,6 +733,28 @@ fn a_rule_that_breaks_or_never_ends_breaks_alone() {
     assert!(why(0).contains("broke"), "{}", why(0));
     assert!(why(1).contains("did not end within 0.2 s"), "{}", why(1));
     assert_eq!(judged[2].finding.outcome, Outcome::Passed);
+}
+
+#[test]
+fn a_check_that_is_asked_alone_ends_as_among_all_and_waits_for_no_other() {
+    let mut facts = healthy();
+    let whole = judge(&facts, Profile::Cofferdam, Purpose::Preflight);
+    let ids: Vec<&str> = whole.iter().map(|one| one.check.id).collect();
+    let alone = judge_alone(&ids, &facts, Profile::Cofferdam);
+    let Observed::Seen(arm) = &mut facts.arm else { unreachable!() };
+    let Observed::Seen(cluster) = &mut arm.cluster else { unreachable!() };
+    cluster.service_principal = Some("a client".into());
+
+    let among_all = outcome(&facts, Profile::Cofferdam, "P23");
+    let both = judge_alone(&["P14", "P23"], &facts, Profile::Cofferdam);
+
+    let findings = |all: &[super::Judged]| all.iter().map(|one| one.finding.clone()).collect::<Vec<_>>();
+    assert_eq!(findings(&alone), findings(&whole));
+    assert_eq!(among_all, Outcome::Skipped { because: "P14".into() });
+    assert_eq!(
+        both.iter().map(|one| one.finding.outcome.clone()).collect::<Vec<_>>(),
+        [Outcome::Failed { severity: Severity::Block }, Outcome::Passed]
+    );
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! What must hold outside a cluster for it to be backed up or restored to: extension, Trusted Access, roles. Facts are
-//! gathered once and judged all together, so that everything that is wrong is told at once.
+//! gathered once and judged all together, so that everything that is wrong is told at once: by the rules of the catalogue of
+//! prerequisites, in the words and codes of the original's validation.
+
+pub mod catalogue;
 
 use super::{reach::no_binding, schedule::no_extension, start::location_settings, vault::Existing};
 use crate::{
     api::{
         GROUP, Loaded,
-        clusters::{self, ClusterIdentity, ClusterRecord},
+        clusters::{self, ClusterRecord},
         extensions::{self, ExtensionRecord, ExtensionState},
         identities::has_extension_identity,
         instances::twin_problem,
@@ -18,6 +21,7 @@ use crate::{
     store::StoreError,
 };
 use arm::ResourceId;
+use catalogue::Verdicts;
 use identity::required::{Held, Need, Places, Principals, Purpose, Whose, needs, ours, with_az};
 use protection::Problem;
 use std::collections::BTreeMap;
@@ -214,6 +218,11 @@ pub fn container_of(settings: &BTreeMap<String, String>) -> Option<ResourceId> {
 
 /// Everything that is wrong.
 pub fn judge(facts: &Facts) -> Vec<Problem> {
+    problems(facts, &Verdicts::of(facts))
+}
+
+/// What is wrong, by what the catalogue says of the same facts.
+pub fn problems(facts: &Facts, verdicts: &Verdicts) -> Vec<Problem> {
     let mut wrong = Vec::new();
     let cluster = &facts.cluster;
     let Some(record) = &facts.record else {
@@ -230,7 +239,7 @@ pub fn judge(facts: &Facts) -> Vec<Problem> {
                 .fix("Connect it: cofferdam cluster connect."),
         );
     }
-    if !same_place(&record.location, &facts.vault_location) {
+    if verdicts.fails("P24") {
         let message = format!(
             "The cluster is in '{}' and the vault in '{}'; both must be in one region.",
             record.location, facts.vault_location
@@ -240,8 +249,10 @@ pub fn judge(facts: &Facts) -> Vec<Problem> {
                 .fix("Use a vault in the cluster's region."),
         );
     }
-    wrong.extend(of_providers(&facts.unregistered));
-    if let ClusterIdentity::ServicePrincipal { .. } = record.identity {
+    if verdicts.fails("P7") {
+        wrong.push(of_providers(&facts.unregistered));
+    }
+    if verdicts.fails("P14") {
         let message = format!("The cluster '{}' uses a service principal.", cluster.name());
         wrong.push(Problem::error("UserErrorClusterServicePrincipalNotSupported", message).fix(format!(
             "az aks update --enable-managed-identity --resource-group {} --name {}",
@@ -251,7 +262,7 @@ pub fn judge(facts: &Facts) -> Vec<Problem> {
     }
     match &facts.extension {
         None => wrong.push(no_extension(cluster)),
-        Some(extension) => wrong.extend(of_extension(cluster, extension, facts.has_identity)),
+        Some(extension) => wrong.extend(of_extension(cluster, extension, !verdicts.fails("P5"))),
     }
     if !facts.is_bound {
         wrong.push(no_binding(&facts.vault, cluster));
@@ -267,7 +278,9 @@ pub fn judge(facts: &Facts) -> Vec<Problem> {
             record.location
         )));
     }
-    if let (Some(lock), Some((group, _))) = (&facts.lock, &facts.snapshot_group) {
+    if verdicts.fails("P32")
+        && let (Some(lock), Some((group, _))) = (&facts.lock, &facts.snapshot_group)
+    {
         let message = format!(
             "The snapshot resource group '{}' is under the lock '{}' of '{}': snapshots could not be made or deleted.",
             group.name(),
@@ -287,17 +300,14 @@ pub fn judge(facts: &Facts) -> Vec<Problem> {
     wrong
 }
 
-fn of_providers(unregistered: &[String]) -> Option<Problem> {
-    if unregistered.is_empty() {
-        return None;
-    }
+fn of_providers(unregistered: &[String]) -> Problem {
     let message = format!("Resource providers are not registered: {}.", unregistered.join(", "));
     let commands = ["az", "cofferdam"].map(|by| {
         let each =
             unregistered.iter().map(|name| format!("{by} provider register --namespace {name} --wait"));
         each.collect::<Vec<_>>().join(" && ")
     });
-    Some(commands.into_iter().fold(Problem::error("MissingSubscriptionRegistration", message), Problem::fix))
+    commands.into_iter().fold(Problem::error("MissingSubscriptionRegistration", message), Problem::fix)
 }
 
 fn of_extension(cluster: &ResourceId, extension: &ExtensionRecord, has_identity: bool) -> Option<Problem> {
@@ -349,19 +359,13 @@ pub fn missing_role(vault: &ResourceId, role: &RoleFact) -> Option<Problem> {
     }
 }
 
-/// Whether two regions are one, however they are written.
-pub fn same_place(one: &str, other: &str) -> bool {
-    let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
-    plain(one) == plain(other)
-}
-
 #[cfg(test)]
 pub(crate) use tests::healthy as facts_of_a_test;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::extensions::ExtensionIdentity;
+    use crate::api::{clusters::ClusterIdentity, extensions::ExtensionIdentity};
 
     fn id(text: &str) -> ResourceId {
         text.parse().unwrap()

@@ -172,8 +172,8 @@ fn overdue(status: &Status) -> Problem {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::api::jobs::Task;
-    use arm::instance::{BackupParameters, Datasource};
+    use crate::api::{instances::InstanceRecord, jobs::Task};
+    use arm::instance::{BackupInstance, BackupParameters, Datasource};
 
     fn at(minutes: i64) -> Timestamp {
         Timestamp::from_second(minutes * 60).unwrap()
@@ -181,41 +181,26 @@ pub(crate) mod tests {
 
     pub fn job() -> JobRecord {
         let id: arm::ResourceId = "/subscriptions/s/resourceGroups/g".parse().unwrap();
-        let source = Datasource { resource: id.clone(), location: "l".into(), name: "c".into() };
-        JobRecord {
-            task: Task::Backup {
-                parameters: BackupParameters::default(),
-                snapshot_group: id.clone(),
-                label: "i".into(),
-                location: Default::default(),
-                key: "k".into(),
-            },
-            status: JobStatus::InProgress,
-            is_user_triggered: true,
-            started_at: at(0),
-            ended_at: None,
-            instance: id.clone(),
+        let parameters = BackupParameters::default();
+        let instance = BackupInstance {
             friendly_name: "f".into(),
+            source: Datasource { resource: id.clone(), location: "l".into(), name: "c".into() },
             policy: id.clone(),
-            source,
-            cluster: id,
-            namespace: "n".into(),
-            rule: None,
-            tag: None,
-            slot: None,
-            requested: false,
-            requested_at: None,
-            cancel: false,
-            asked: false,
-            stage: None,
-            reached: None,
-            heard_at: None,
-            point: None,
-            errors: Vec::new(),
-            warnings: Vec::new(),
-            bytes: None,
-            details: Default::default(),
-        }
+            snapshot_group: id.clone(),
+            parameters: parameters.clone(),
+            identity: None,
+            validation_type: None,
+        };
+        let instance = InstanceRecord::new(instance, Default::default(), "i".into());
+        let task = Task::Backup {
+            parameters,
+            snapshot_group: id.clone(),
+            label: "i".into(),
+            location: Default::default(),
+            key: "k".into(),
+        };
+        let begun = JobRecord::begun(task, &id, &instance, at(0));
+        JobRecord { is_user_triggered: true, namespace: "n".into(), ..begun }
     }
 
     fn there(phase: &str) -> Seen {

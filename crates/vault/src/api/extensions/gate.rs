@@ -4,11 +4,17 @@ use super::record::{BACKUP_TYPE, ExtensionRecord};
 use crate::{
     api::{
         Call, Failure, Loaded,
-        clusters::{ClusterIdentity, ClusterRecord},
+        clusters::ClusterRecord,
         identities::{ensure_extension_identity, has_extension_identity},
         resource::check_registered,
     },
-    protect::{checks::account_of, start::location_settings},
+    protect::{
+        checks::{
+            account_of,
+            catalogue::{Verdicts, installed},
+        },
+        start::location_settings,
+    },
 };
 use arm::{ArmError, ResourceId};
 use std::collections::BTreeMap;
@@ -29,7 +35,9 @@ pub struct Asked<'a> {
     pub existing: Option<&'a Loaded<ExtensionRecord>>,
 }
 
-/// P5, P7 and P14, and for the Backup Extension the location of P6: everything that is wrong at once.
+/// P5, P7 and P14, and for the Backup Extension the location of P6: everything that is wrong at once. Cluster and extension
+/// are judged by the rules of the catalogue. That a provider is registered every call on its resources demands; and what is
+/// not there yet, identity and location, is judged by whether it can be made as it was asked for.
 pub async fn check(
     call: &Call<'_>,
     cluster: &Loaded<ClusterRecord>,
@@ -37,7 +45,8 @@ pub async fn check(
 ) -> Result<(), Failure> {
     check_registered(call, NAMESPACE).await?;
     let mut wrong = Vec::new();
-    if let ClusterIdentity::ServicePrincipal { .. } = cluster.document.identity {
+    let verdicts = verdicts(call, cluster, asked).await?;
+    if verdicts.fails("P14") {
         let message = format!(
             "The cluster '{}' uses a service principal (P14). Give it a managed identity first: az aks update \
              --enable-managed-identity.",
@@ -45,7 +54,11 @@ pub async fn check(
         );
         wrong.push(ArmError::new(400, "UserErrorClusterServicePrincipalNotSupported", message));
     }
-    wrong.extend(identity(call, cluster, asked).await?);
+    match asked.existing {
+        Some(existing) if verdicts.fails("P5") => wrong.push(identity_lost(&existing.id)),
+        Some(_) => {}
+        None => wrong.extend(identity(call, cluster, asked).await?),
+    }
     if asked.kind == BACKUP_TYPE {
         wrong.extend(location(call, asked.settings).await?);
     }
@@ -59,17 +72,29 @@ pub async fn check(
     }
 }
 
-/// P5: before, that the identity can be made where it belongs; after, that it is still there.
+/// What the catalogue says of the cluster, and of the extension that is there already.
+async fn verdicts(
+    call: &Call<'_>,
+    cluster: &Loaded<ClusterRecord>,
+    asked: &Asked<'_>,
+) -> Result<Verdicts, Failure> {
+    let mut extension = None;
+    if let Some(existing) = asked.existing {
+        let identity = existing.document.identity.as_ref();
+        let is_there = has_extension_identity(call.app.store.as_ref(), identity).await?;
+        let principal = identity.filter(|_| is_there).map(|identity| identity.principal_id.as_str());
+        extension = Some(installed(asked.name, principal));
+    }
+    Ok(Verdicts::at_gate(&cluster.id, &cluster.document, extension))
+}
+
+/// P5 before there is an extension: that its identity can be made where it belongs.
 async fn identity(
     call: &Call<'_>,
     cluster: &Loaded<ClusterRecord>,
     asked: &Asked<'_>,
 ) -> Result<Option<ArmError>, Failure> {
     let store = call.app.store.as_ref();
-    if let Some(existing) = asked.existing {
-        let is_there = has_extension_identity(store, existing.document.identity.as_ref()).await?;
-        return Ok((!is_there).then(|| identity_lost(&existing.id)));
-    }
     // What it would change is thrown away: whoever installs asks once more and commits it.
     match ensure_extension_identity(store, cluster, asked.name, asked.namespace, call.now).await {
         Ok(_) => Ok(None),

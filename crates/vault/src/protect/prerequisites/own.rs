@@ -2,11 +2,10 @@
 //! judgement as when it validates, ordered by the checks of the catalogue.
 
 use super::row::{By, Row, Verdict, known};
-use crate::protect::checks::{self, AccountFacts, Facts};
+use crate::protect::checks::{self, Facts, catalogue::Verdicts};
 use arm::{ArmError, ResourceId, error::AdditionalInfo};
-use identity::required::Held;
 use jiff::Timestamp;
-use prerequisites::{By as Hand, Names};
+use prerequisites::{By as Hand, Judged, Names, Outcome};
 use protection::Problem;
 use serde_json::json;
 
@@ -106,11 +105,12 @@ fn names(target: Option<&str>) -> Names {
 
 /// What the vault sees, one row for each check that it looks at.
 pub fn rows(facts: &Facts, now: Timestamp) -> Vec<Row> {
-    let problems = checks::judge(facts);
+    let verdicts = Verdicts::of(facts);
+    let problems = checks::problems(facts, &verdicts);
     let one = |(id, title): &(&str, &str)| {
         let wrong: Vec<&Problem> = problems.iter().filter(|problem| by_code(problem) == Some(*id)).collect();
         if wrong.is_empty() {
-            let (verdict, evidence) = well(facts, id);
+            let (verdict, evidence) = otherwise(facts, &verdicts, id);
             let row = Row::new(id, title, verdict, &evidence, By::Vault, now);
             let fixes = known(id).filter(|_| verdict == Verdict::Failed);
             return row
@@ -146,89 +146,49 @@ fn vault_names(facts: &Facts) -> Names {
     names
 }
 
-/// What is said of a check about which nothing is wrong.
-fn well(facts: &Facts, id: &str) -> (Verdict, String) {
+/// What is said of a check that validation finds nothing wrong with.
+fn otherwise(facts: &Facts, verdicts: &Verdicts, id: &str) -> (Verdict, String) {
     use Verdict::{Failed, NotApplicable, NotObservable, Passed};
-    let Some(record) = &facts.record else {
+    if facts.record.is_none() {
         return (NotObservable, "The vault does not know the cluster.".to_owned());
-    };
-    match id {
-        "P1" => (Passed, "The cluster's extension is installed.".to_owned()),
-        "P3" => (Passed, "A Trusted Access binding of the cluster lets the vault in.".to_owned()),
-        "P5" if facts.has_identity => (Passed, "The extension has its identity.".to_owned()),
-        "P5" => (NotObservable, "There is no extension that could have one.".to_owned()),
-        "P6" => match facts.roles.iter().find(|role| role.need.row.id == "R4") {
-            Some(role) if !matches!(role.held, Held::Missing | Held::NoIdentity) => (
-                Passed,
-                format!(
-                    "The extension's identity holds its role on {}; the store itself is looked at from the cluster.",
-                    role.need.scope
-                ),
-            ),
-            _ => (
-                NotObservable,
-                "The store is not an account of this vault; the cluster looks at it.".to_owned(),
-            ),
-        },
-        "P7" if facts.unregistered.is_empty() => {
-            (Passed, "The resource providers are registered.".to_owned())
+    }
+    match (id, &facts.account) {
+        ("P1", _) => (Passed, "The cluster's extension is installed.".to_owned()),
+        ("P3", _) => (Passed, "A Trusted Access binding of the cluster lets the vault in.".to_owned()),
+        ("P9" | "P25", None) => (NotApplicable, "The store is not an account of this vault.".to_owned()),
+        ("P9", Some(account)) if account.admits_vault => {
+            (Passed, format!("The network rules of {} let the vault in.", account.id))
         }
-        "P9" => match &facts.account {
-            None => (NotApplicable, "The store is not an account of this vault.".to_owned()),
-            Some(account) if account.admits_vault => {
-                (Passed, format!("The network rules of {} let the vault in.", account.id))
-            }
-            Some(account) => (
-                Failed,
-                format!(
-                    "The network rules of {} let the vault {} in neither by name nor as a trusted service.",
-                    account.id, facts.vault
-                ),
+        ("P9", Some(account)) => (
+            Failed,
+            format!(
+                "The network rules of {} let the vault {} in neither by name nor as a trusted service.",
+                account.id, facts.vault
             ),
-        },
-        "P14" => (Passed, "The cluster uses a managed identity.".to_owned()),
-        "P23" => {
-            let held = facts.roles.iter().filter(|role| !matches!(role.held, Held::NoIdentity)).count();
-            (Passed, format!("The roles that the identities need are assigned: {held}."))
-        }
-        "P24" => (Passed, format!("Vault and cluster are in {}.", record.location)),
-        "P25" => match &facts.account {
-            None => (NotApplicable, "The store is not an account of this vault.".to_owned()),
-            Some(account) => match wrong_account(account, &record.location) {
-                Some(wrong) => (Failed, wrong),
-                None => (Passed, format!("{} is {} in {}.", account.id, account.kind, account.location)),
-            },
-        },
-        "P32" => (Passed, "No lock holds for the resource group of snapshots.".to_owned()),
-        CONNECTION => (Passed, "The cluster is connected to the vault.".to_owned()),
-        SNAPSHOT_GROUP => (Passed, "It is there.".to_owned()),
-        _ => (NotObservable, "Nobody looked.".to_owned()),
+        ),
+        (CONNECTION, _) => (Passed, "The cluster is connected to the vault.".to_owned()),
+        (SNAPSHOT_GROUP, _) => (Passed, "It is there.".to_owned()),
+        _ => verdicts.get(id).map_or((NotObservable, "Nobody looked.".to_owned()), said),
     }
 }
 
-/// What of a storage account does not serve for backups of a cluster in this region, by the rules of the catalogue.
-fn wrong_account(account: &AccountFacts, region: &str) -> Option<String> {
-    let AccountFacts { id, location, kind, sku, container, .. } = account;
-    let mut wrong = Vec::new();
-    if !["StorageV2", "BlockBlobStorage"].contains(&kind.as_str()) {
-        wrong.push(format!("its kind is {kind}"));
+/// What the catalogue says of a check.
+fn said(judged: &Judged) -> (Verdict, String) {
+    let evidence = judged.finding.evidence.clone();
+    match &judged.finding.outcome {
+        Outcome::Passed => (Verdict::Passed, evidence),
+        Outcome::Failed { .. } => (Verdict::Failed, evidence),
+        Outcome::Skipped { .. } => (Verdict::Skipped, evidence),
+        Outcome::NotObservable { why } => (Verdict::NotObservable, why.clone()),
+        Outcome::NotApplicable { why } => (Verdict::NotApplicable, why.clone()),
     }
-    if sku.starts_with("Premium") {
-        wrong.push(format!("its SKU is {sku}"));
-    }
-    if !checks::same_place(location, region) {
-        wrong.push(format!("it is in {location}, the cluster in {region}"));
-    }
-    if let Some((container, false)) = container {
-        wrong.push(format!("the container {container} does not exist"));
-    }
-    (!wrong.is_empty()).then(|| format!("{id}: {}.", wrong.join(", ")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protect::checks::facts_of_a_test;
+    use crate::protect::checks::{AccountFacts, facts_of_a_test};
+    use identity::required::Held;
 
     fn seen(change: impl FnOnce(&mut Facts)) -> Vec<(String, Verdict)> {
         let mut facts = facts_of_a_test();

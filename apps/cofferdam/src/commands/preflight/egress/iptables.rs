@@ -14,12 +14,7 @@ pub(super) fn chain(plan: &Plan) -> (String, Vec<String>) {
     let source = plan.source.as_deref().filter(|source| !source.contains(':'));
     let from = source.map(|source| format!(" -s {source}")).unwrap_or_default();
     for rule in &plan.rules {
-        if rule.is_nameless() {
-            left_out.push(format!("{}: no concrete name of this installation is known", rule.host));
-        }
-        for name in plan.unresolved(rule) {
-            left_out.push(format!("{}: it has no address here", remark(rule, name)));
-        }
+        left_out.extend(plan.left_out(rule));
         for (name, address) in plan.reached(rule) {
             if address.is_ipv6() {
                 left_out.push(format!("{} at {address}: it belongs into ip6tables", remark(rule, name)));

@@ -76,6 +76,16 @@ impl Plan {
         let is_unknown = |host: &&str| self.addresses.get(*host).is_none_or(Vec::is_empty);
         rule.hosts().into_iter().filter(is_unknown).collect()
     }
+
+    /// What of a rule cannot be said in addresses.
+    fn left_out(&self, rule: &Rule) -> Vec<String> {
+        let nameless = rule
+            .is_nameless()
+            .then(|| format!("{}: no concrete name of this installation is known", rule.host));
+        let unresolved = self.unresolved(rule).into_iter();
+        let unresolved = unresolved.map(|name| format!("{}: it has no address here", remark(rule, name)));
+        nameless.into_iter().chain(unresolved).collect()
+    }
 }
 
 pub async fn run(args: &EgressArgs, cluster: &ClusterArgs) -> Outcome {

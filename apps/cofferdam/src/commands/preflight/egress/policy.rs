@@ -15,12 +15,7 @@ pub(super) fn documents(plan: &Plan, namespace: &str) -> Result<(String, Vec<Str
     // One rule for each address, with all ports.
     let mut reached: BTreeMap<IpAddr, Vec<Value>> = BTreeMap::new();
     for rule in &plan.rules {
-        if rule.is_nameless() {
-            left_out.push(format!("{}: no concrete name of this installation is known", rule.host));
-        }
-        for name in plan.unresolved(rule) {
-            left_out.push(format!("{}: it has no address here", remark(rule, name)));
-        }
+        left_out.extend(plan.left_out(rule));
         for (name, address) in plan.reached(rule) {
             told.push(format!("# {} at {address}", remark(rule, name).replace('\n', " ")));
             let ports = reached.entry(address).or_default();
