@@ -162,3 +162,5 @@ fn fixes(check: &Check, own: Option<&str>, names: &Names) -> Vec<(Fix, String)> 
 mod active_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod velero_tests;
