@@ -51,7 +51,8 @@ async fn locations(client: &Client) -> Result<Vec<WrittenPlace>, kube::Error> {
 async fn schedules(client: &Client) -> Result<Option<u64>, kube::Error> {
     match velero(client, "Schedule", "schedules").await {
         Ok(list) => {
-            let paused = |schedule: &DynamicObject| schedule.data.pointer("/spec/paused") == Some(&true.into());
+            let paused =
+                |schedule: &DynamicObject| schedule.data.pointer("/spec/paused") == Some(&true.into());
             Ok(Some(list.iter().filter(|schedule| !paused(schedule)).count() as u64))
         }
         Err(error) if is_absent(&error) => Ok(Some(0)),
@@ -106,7 +107,10 @@ mod tests {
         assert_eq!(at(json!({"objectStorage": {"bucket": "b"}})), WrittenPlace::from("b/"));
         assert_eq!(of("azure", json!({"storageAccount": "shop"})), Some(StoreName::azure("shop")));
         assert_eq!(of("velero.io/azure", json!({})), None, "nobody named the account");
-        assert_eq!(of("velero.io/aws", json!({"s3Url": "http://minio:9000"})), Some(StoreName::s3(Some("http://minio:9000"))));
+        assert_eq!(
+            of("velero.io/aws", json!({"s3Url": "http://minio:9000"})),
+            Some(StoreName::s3(Some("http://minio:9000")))
+        );
         assert_eq!(of("aws", json!({})), Some(StoreName::s3(None)));
         assert_eq!(of("gcp", json!({})), Some(StoreName::Other("gcp".into())));
     }

@@ -20,7 +20,9 @@ pub(crate) static CHECK: Check = Check {
         Fix::person(
             "`velero uninstall` does all of the following at once. See first what goes: each command with --dry-run=server. They are in this order because Velero itself lets go of its restores only as long as it runs; backups in its store stay",
         ),
-        Fix::kubectl("kubectl delete restores.velero.io,datauploads.velero.io,datadownloads.velero.io -A --all"),
+        Fix::kubectl(
+            "kubectl delete restores.velero.io,datauploads.velero.io,datadownloads.velero.io -A --all",
+        ),
         Fix::kubectl("kubectl delete deployment,daemonset -A -l component=velero"),
         Fix::kubectl("kubectl delete namespace,clusterrolebinding -l component=velero"),
         Fix::kubectl("kubectl delete crd -l component=velero"),
@@ -43,7 +45,9 @@ fn judge(facts: &Facts, profile: Profile) -> Verdict {
             false => some(&velero.deployments),
         };
         match profile {
-            Profile::Aks => fails(format!("Velero is there: {found}")).about(&velero.deployments).fix(REMOVAL),
+            Profile::Aks => {
+                fails(format!("Velero is there: {found}")).about(&velero.deployments).fix(REMOVAL)
+            }
             Profile::Cofferdam if facts.location.seen().is_none() && !velero.locations.is_empty() => {
                 unseen(format!(
                     "Velero is there ({found}); without a storage location of ours nothing can be compared"
@@ -52,9 +56,7 @@ fn judge(facts: &Facts, profile: Profile) -> Verdict {
             Profile::Cofferdam if facts.snapshots.seen().is_none() => unseen(format!(
                 "Velero is there ({found}); whether it uses our snapshot class could not be seen"
             )),
-            Profile::Cofferdam => {
-                doubtful(facts, velero).unwrap_or_else(|| beside(velero, &found))
-            }
+            Profile::Cofferdam => doubtful(facts, velero).unwrap_or_else(|| beside(velero, &found)),
         }
     })
 }
@@ -63,11 +65,7 @@ fn judge(facts: &Facts, profile: Profile) -> Verdict {
 const REMOVAL: &str = "velero uninstall, or step by step, each first with --dry-run=server: kubectl delete restores.velero.io,datauploads.velero.io,datadownloads.velero.io -A --all (as long as it runs); kubectl delete deployment,daemonset -A -l component=velero; kubectl delete namespace,clusterrolebinding -l component=velero; kubectl delete crd -l component=velero";
 
 /// Its storage locations around, in or at our place, by whether their store is ours.
-fn at_our_place<'a>(
-    facts: &'a Facts,
-    velero: &'a VeleroFacts,
-    wanted: Sameness,
-) -> Option<&'a WrittenPlace> {
+fn at_our_place<'a>(facts: &'a Facts, velero: &'a VeleroFacts, wanted: Sameness) -> Option<&'a WrittenPlace> {
     let ours = facts.location.seen()?;
     velero.locations.iter().find(|theirs| {
         holds(&theirs.path, &ours.bucket_path)

@@ -66,7 +66,11 @@ fn a_bucket_of_the_same_name_in_another_store_is_another_place() {
     assert_eq!(beside(azure("shop"), azure("office")), Outcome::Passed);
     assert_eq!(beside(azure("shop"), s3("http://minio:9000")), Outcome::Passed);
     assert_eq!(beside(s3("http://minio:9000"), s3("http://minio:9000/")), BLOCKED);
-    assert_eq!(beside(s3("http://minio:9000"), s3("http://10.0.0.1:9000")), WARNED, "one store can have two addresses");
+    assert_eq!(
+        beside(s3("http://minio:9000"), s3("http://10.0.0.1:9000")),
+        WARNED,
+        "one store can have two addresses"
+    );
 }
 
 #[test]
