@@ -31,6 +31,9 @@ fn at_work(cluster: &Cluster, velero: &Velero) {
         .ok();
     assert_eq!(velero.phase("backups", "first"), "Completed");
     assert_eq!(velero.phase("restores", "first"), "Completed");
+    let restore = cluster.get(&["restores.velero.io", "-n", velero::NAMESPACE, "first"]).unwrap_or_default();
+    let held = restore["metadata"]["finalizers"].as_array().map_or(0, Vec::len);
+    assert_eq!(held, 1, "only as long as it runs somebody lets go of it: {restore:#}");
 }
 
 /// A command of `kubectl` that preflight printed, word by word.
