@@ -177,3 +177,5 @@ fn fixes(check: &Check, own: Option<&str>, names: &Names) -> Vec<(Fix, String)> 
 mod active_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod velero_tests;

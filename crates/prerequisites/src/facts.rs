@@ -1,6 +1,6 @@
 //! What the probes saw. Every fact says whether it was seen at all.
 
-use crate::{ArmFacts, DeepCheck, Reached};
+use crate::{ArmFacts, DeepCheck, Reached, StoreName, WrittenPlace};
 use std::collections::BTreeMap;
 
 /// Something that was looked for.
@@ -263,8 +263,10 @@ pub struct VeleroFacts {
     pub running: Vec<String>,
     /// Whether `velero.io` resources are served.
     pub crds: bool,
-    /// Its storage locations, as `<bucket>/<prefix>`.
-    pub locations: Vec<String>,
+    /// Its storage locations.
+    pub locations: Vec<WrittenPlace>,
+    /// Schedules by which it backs up and that are not paused; nothing where nobody may look.
+    pub schedules: Option<u64>,
 }
 
 /// A CustomResourceDefinition of Velero's.
@@ -330,6 +332,8 @@ pub struct LocationFacts {
     pub describe: String,
     /// `<bucket>/<prefix>`.
     pub bucket_path: String,
+    /// The store that the bucket is in, as far as the settings name it.
+    pub store: Option<StoreName>,
     /// What lies there.
     pub contents: Observed<Contents>,
     /// Whether the settings say that unrelated files may stay.

@@ -17,8 +17,10 @@ mod facts;
 mod mend;
 mod pages;
 mod reached;
+mod refused;
 mod resource_manager;
 mod verdict;
+mod written;
 
 pub use check::{By, Check, Finding, Fix, Outcome, Profile, Purpose, Report, Scope, Severity, Weight};
 pub use checks::catalogue;
@@ -39,3 +41,4 @@ pub use resource_manager::{
     StorageAccount, UserRight,
 };
 pub use verdict::Verdict;
+pub use written::{StoreName, WrittenPlace};

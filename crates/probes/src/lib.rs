@@ -37,11 +37,14 @@ pub use survey::{Survey, survey};
 use contain::{MANY, STORE, within};
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::Client;
-use prerequisites::{Facts, Observed};
+use prerequisites::{Facts, Observed, StoreName};
 use serde_json::Value;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use storage::Store;
 use telemetry::Clock;
+
+/// How long a new namespace may take to get its account.
+const SETTLES: Duration = Duration::from_secs(15);
 
 /// What to look at.
 #[derive(Debug)]
@@ -86,6 +89,8 @@ pub struct Location {
     pub root: Arc<dyn Store>,
     /// `<bucket>/<prefix>`, to compare with the locations of a Velero.
     pub bucket_path: String,
+    /// The store that the bucket is in, for the same.
+    pub store: Option<StoreName>,
     /// Whether recovery points will be written.
     pub writes: bool,
     /// Whether the settings say that unrelated files may stay.
@@ -134,6 +139,16 @@ pub async fn observe(client: Observed<Client>, subject: &Subject, clock: &dyn Cl
         location,
         ..Facts::unseen("it was not looked at")
     }
+}
+
+/// Asks admission alone about the pod, in a namespace that was made a moment ago.
+pub async fn admission(client: &Client, subject: &Subject) -> Facts {
+    let client = &patience::patient(client);
+    let (cluster, policies) = futures::join!(
+        cluster::observe(client, &subject.namespace),
+        policies::settled(client, subject, SETTLES),
+    );
+    Facts { cluster, policies, ..Facts::unseen("it was not looked at") }
 }
 
 /// Looks only at what can stop a single backup and is cheap to see: rights, the snapshot API, the location, a

@@ -17,6 +17,7 @@ pub(crate) async fn observe(location: &Observed<Location>, cluster: Option<&str>
     Observed::Seen(LocationFacts {
         describe: location.root.describe(),
         bucket_path: location.bucket_path.clone(),
+        store: location.store.clone(),
         contents,
         unrelated_allowed: location.unrelated_allowed,
         probe,

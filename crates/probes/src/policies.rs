@@ -9,12 +9,35 @@ use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use prerequisites::{DryRun, Observed, Policies, Registry};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::Instant;
 
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 const GATEKEEPER: &str = "constraints.gatekeeper.sh/v1beta1";
 const KYVERNO: &str = "kyverno.io/v1";
+/// Between two looks at a namespace that is being set up.
+const AGAIN: Duration = Duration::from_millis(500);
 const REFUSALS: [&str; 4] = ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"];
+
+/// Why nothing can be asked in a namespace that was only just made.
+const TOO_EARLY: &str = "the namespace has no account yet, it is only being set up; look again in a moment";
+
+/// What admission says once a namespace that was just made is set up, or `limit` later.
+pub(crate) async fn settled(client: &Client, subject: &Subject, limit: Duration) -> Observed<Policies> {
+    let end = Instant::now() + limit;
+    loop {
+        let found = observe(client, subject).await;
+        let is_early = found.seen().is_some_and(|seen| is_too_early(&seen.dry_run));
+        if !is_early || Instant::now() >= end {
+            return found;
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+fn is_too_early(said: &DryRun) -> bool {
+    matches!(said, DryRun::NotPossible(why) if why == TOO_EARLY)
+}
 
 pub(crate) async fn observe(client: &Client, subject: &Subject) -> Observed<Policies> {
     seen("looking at admission policies", look(client, subject).await)
@@ -65,6 +88,8 @@ async fn dry_run(client: &Client, subject: &Subject, pod: &serde_json::Value) ->
     }
     match answer {
         Ok(_) => Ok(DryRun::Admitted),
+        // Each new namespace gets its account from a controller, a moment later.
+        Err(error) if is_about_the_account(&short(&error)) => Ok(DryRun::NotPossible(TOO_EARLY.to_owned())),
         Err(kube::Error::Api(status)) if (400..500).contains(&status.code) && status.code != 429 => {
             Ok(DryRun::Rejected(status.message.clone()))
         }

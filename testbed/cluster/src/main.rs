@@ -23,7 +23,7 @@ struct Arguments {
 enum Verb {
     /// Build every program into the cache.
     Build {
-        /// Velero with its plugin for S3 instead: what the benchmarks compare with.
+        /// Velero with its plugin for S3 instead: for the benchmarks, and for stories beside it.
         #[arg(long)]
         velero: bool,
     },

@@ -27,6 +27,15 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Builds the image of Velero and its plugin for S3.
+    Velero {
+        /// The directory with both, as `testbed build --velero` names it.
+        #[arg(long)]
+        programs: PathBuf,
+        /// The file to write.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Builds the product's image.
     Product {
         /// The program to put in it.
@@ -74,6 +83,10 @@ fn main() -> anyhow::Result<()> {
             let workload = Workload::from(workload);
             built::workload(workload, &packages, &cache.join("built"), &out)?;
             println!("{}", workload.reference());
+        }
+        Command::Velero { programs, out } => {
+            let image = recipes::velero(&programs, &packages)?;
+            println!("{}@{}", recipes::VELERO, archive::write(&image, &out)?);
         }
         Command::Product { binary, reference, out } => {
             let image = recipes::product(&reference, &binary, &packages)?;

@@ -112,7 +112,7 @@ pub fn load_workload(cluster: &Cluster, name: &str) {
     load(cluster, &archive);
 }
 
-fn archive(name: &str, arguments: &[&str]) -> PathBuf {
+pub(crate) fn archive(name: &str, arguments: &[&str]) -> PathBuf {
     let file = scratch().join(format!("image-{name}.tar"));
     if !file.exists() {
         let mut command = Command::new(binary("images"));
@@ -122,7 +122,7 @@ fn archive(name: &str, arguments: &[&str]) -> PathBuf {
     file
 }
 
-fn load(cluster: &Cluster, archive: &PathBuf) {
+pub(crate) fn load(cluster: &Cluster, archive: &PathBuf) {
     let mut command = Command::new(binary("testbed"));
     command.args(["load-image", "--name", &cluster.name]).arg(archive);
     run(command, "").ok();

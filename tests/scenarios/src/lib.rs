@@ -27,6 +27,7 @@ mod skewed;
 mod store;
 mod tls;
 mod vault;
+pub mod velero;
 pub mod volumes;
 mod world;
 

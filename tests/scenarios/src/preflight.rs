@@ -2,6 +2,7 @@
 
 use crate::{Cluster, Ran};
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The checks of one run.
 #[derive(Debug, Clone)]
@@ -46,6 +47,31 @@ impl Preflight {
         let checks = self.document["checks"].as_array().expect("a list of checks");
         let failed = checks.iter().filter(|check| check["result"] == "Failed");
         failed.filter_map(|check| check["id"].as_str()).collect()
+    }
+
+    /// Ids of the checks that passed with something to know.
+    pub fn informed(&self) -> BTreeSet<&str> {
+        let checks = self.document["checks"].as_array().expect("a list of checks");
+        let informed = checks.iter().filter(|check| check["information"] == true);
+        informed.filter_map(|check| check["id"].as_str()).collect()
+    }
+
+    /// The result of each check.
+    pub fn results(&self) -> BTreeMap<&str, String> {
+        let checks = self.document["checks"].as_array().expect("a list of checks");
+        checks.iter().filter_map(|check| check["id"].as_str()).map(|id| (id, self.result(id))).collect()
+    }
+
+    /// Ids of the checks that ended otherwise than in an earlier run.
+    pub fn changed_since(&self, before: &Self) -> BTreeSet<&str> {
+        let (before, now) = (before.results(), self.results());
+        now.into_iter().filter(|(id, result)| before.get(id) != Some(result)).map(|(id, _)| id).collect()
+    }
+
+    /// The commands for one client that mend a check, in their order.
+    pub fn commands(&self, id: &str, by: &str) -> Vec<&str> {
+        let fixes = self.check(id)["fixes"].as_array().map(Vec::as_slice).unwrap_or_default();
+        fixes.iter().filter(|fix| fix["by"] == by).filter_map(|fix| fix["command"].as_str()).collect()
     }
 
     /// What was seen.

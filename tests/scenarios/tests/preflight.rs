@@ -2,8 +2,9 @@
 
 use scenarios::{
     Cluster, IMAGE, Installation, NAMESPACE, Preflight, Ran, Start, Store, azure, azure::Container, binary,
-    run,
+    run, velero,
 };
+use serde_json::json;
 use std::process::Command;
 
 /// Runs a line that preflight printed, as the administrator of the cluster; `line` begins with `kubectl`.
@@ -230,19 +231,20 @@ fn traces_of_velero_block_where_they_collide_and_under_the_rules_of_aks() {
     let cluster = Cluster::one();
     let store = bucket(&cluster, "velero");
     let clean = || {
-        cluster.delete_namespace("velero");
-        cluster.kubectl(&["delete", "crd", "-l", "component=velero"]);
-        cluster.kubectl(&["delete", "volumesnapshotclass", "pf-labelled", "--ignore-not-found"]);
+        cluster.delete_namespace(velero::NAMESPACE);
+        velero::forget(&cluster, &["pf-labelled"]);
     };
     clean();
     let none = preflight_at(&cluster, &store, &["--profile", "aks"]);
-    cluster.apply(VELERO);
-    cluster.kubectl(&[
-        "wait",
-        "--for=condition=Established",
-        "crd/backupstoragelocations.velero.io",
-        "--timeout=30s",
-    ]);
+    velero::leave(
+        &cluster,
+        &[
+            velero::namespace(velero::NAMESPACE, json!({"velero.io/what-ever": "true"})),
+            velero::deployment(),
+            velero::definition("BackupStorageLocation", "backupstoragelocations"),
+            velero::class("pf-labelled", "nobody.example"),
+        ],
+    );
     let beside = preflight_at(&cluster, &store, &[]);
     let aks = preflight_at(&cluster, &store, &["--profile", "aks"]);
     cluster.apply(&format!(
@@ -270,41 +272,6 @@ fn traces_of_velero_block_where_they_collide_and_under_the_rules_of_aks() {
         assert_eq!(after.result(id), "Passed", "{:#}", after.check(id));
     }
 }
-
-const VELERO: &str = r#"
-apiVersion: v1
-kind: Namespace
-metadata: {name: velero, annotations: {velero.io/what-ever: "true"}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: velero, namespace: velero, labels: {component: velero}}
-spec:
-  replicas: 0
-  selector: {matchLabels: {deploy: velero}}
-  template:
-    metadata: {labels: {deploy: velero}}
-    spec: {containers: [{name: velero, image: velero.example/velero}]}
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: backupstoragelocations.velero.io, labels: {component: velero}}
-spec:
-  group: velero.io
-  scope: Namespaced
-  names: {kind: BackupStorageLocation, plural: backupstoragelocations}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
----
-apiVersion: snapshot.storage.k8s.io/v1
-kind: VolumeSnapshotClass
-metadata: {name: pf-labelled, labels: {velero.io/csi-volumesnapshot-class: "true"}}
-driver: nobody.example
-deletionPolicy: Delete
-"#;
 
 #[test]
 fn a_policy_that_rejects_the_pod_is_met_before_the_pod_is() {

@@ -2,8 +2,8 @@
 //! is shown by the API server's own dry run first, mended after a yes, and seen as mended. And the rules for the way out
 //! are such as the programs take that they are meant for.
 
-use scenarios::{Cluster, NAMESPACE, Preflight, binary, run};
-use serde_json::Value;
+use scenarios::{Cluster, NAMESPACE, Preflight, binary, run, velero};
+use serde_json::{Value, json};
 use std::{process::Command, time::Duration};
 
 /// The API server can lose a definition that is deleted within a second or two of its creation.
@@ -50,14 +50,21 @@ fn what_velero_left_is_shown_first_and_goes_after_a_yes_and_only_what_has_no_obj
     let cluster = Cluster::one();
     let clean = || {
         cluster.delete_namespace("pf-left");
-        cluster.kubectl(&["delete", "crd", "-l", "component=velero"]);
-        cluster.kubectl(&["delete", "volumesnapshotclass", "pf-labelled", "--ignore-not-found"]);
+        velero::forget(&cluster, &["pf-labelled"]);
         cluster.kubectl(&["delete", "clusterrolebinding,clusterrole", "pf-visitor", "--ignore-not-found"]);
     };
     clean();
-    cluster.apply(LEFT);
-    let definitions = ["crd/backups.velero.io", "crd/restores.velero.io"];
-    cluster.kubectl(&[&["wait", "--for=condition=Established", "--timeout=30s"], &definitions[..]].concat());
+    let annotations =
+        json!({"velero.io/what-ever": "true", "velero.io/exclude-from-backup": "true", "note": "mine"});
+    velero::leave(
+        &cluster,
+        &[
+            velero::namespace("pf-left", annotations),
+            velero::definition("Restore", "restores"),
+            velero::definition("Backup", "backups"),
+            velero::class("pf-labelled", "nobody.example"),
+        ],
+    );
     cluster.apply(OBJECT);
     std::thread::sleep(OLD_ENOUGH);
     let folder = tempfile::tempdir().unwrap();
@@ -109,38 +116,6 @@ fn what_velero_left_is_shown_first_and_goes_after_a_yes_and_only_what_has_no_obj
     assert_eq!((&after["velero.io/exclude-from-backup"], &after["note"]), (&"true".into(), &"mine".into()));
     assert_eq!(labels["note"], "mine", "only Velero's label goes: {labels:#}");
 }
-
-const LEFT: &str = r#"
-apiVersion: v1
-kind: Namespace
-metadata:
-  name: pf-left
-  annotations: {velero.io/what-ever: "true", velero.io/exclude-from-backup: "true", note: mine}
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: restores.velero.io, labels: {component: velero}}
-spec:
-  group: velero.io
-  scope: Namespaced
-  names: {kind: Restore, plural: restores}
-  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: backups.velero.io, labels: {component: velero}}
-spec:
-  group: velero.io
-  scope: Namespaced
-  names: {kind: Backup, plural: backups}
-  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
----
-apiVersion: snapshot.storage.k8s.io/v1
-kind: VolumeSnapshotClass
-metadata: {name: pf-labelled, labels: {velero.io/csi-volumesnapshot-class: "true", note: mine}}
-driver: nobody.example
-deletionPolicy: Delete
-"#;
 
 const OBJECT: &str =
     r#"{"apiVersion":"velero.io/v1","kind":"Backup","metadata":{"name":"old","namespace":"pf-left"}}"#;

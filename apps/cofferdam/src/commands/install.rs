@@ -126,6 +126,10 @@ pub async fn run(args: InstallArgs, cluster: &ClusterArgs, format: Format) -> Ou
     place::check(&client, &cluster.namespace).await?;
     // Namespaces and Secrets come before what needs them: the extension shall find its location complete.
     apply::apply(&client, &documents, apply::is_prerequisite).await?;
+    if gate::is_open(&report) && !args.without_deployment {
+        let asked = preflight::admission(cluster, &wanted, args.profile.into()).await?;
+        gate::admitted(&asked, &args.skip_preflight)?;
+    }
     if let Some(location) = &install.location {
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &cluster.namespace);
         if !args.wish.credential_files.is_empty() {

@@ -12,7 +12,7 @@ mod subject;
 mod tools;
 
 pub use show::{blocking_of, summary};
-pub use subject::{Wanted, look};
+pub use subject::{ADMISSION, Wanted, admission, look};
 
 use super::install::{Wish, check_id, wished};
 use crate::{

@@ -1,7 +1,7 @@
 //! The blocking checks once more, right before a backup touches the application. A handful of requests that do
 //! not grow with the cluster.
 
-use super::{account, bucket_path};
+use super::{account, bucket_path, store_name};
 use crate::{
     context::Context,
     grants::GrantPurpose,
@@ -44,6 +44,7 @@ pub async fn gate_backup(
         location: Observed::Seen(probes::Location {
             root: location.root,
             bucket_path: bucket_path(&record.settings),
+            store: store_name(&record.settings),
             writes: false,
             unrelated_allowed: record.allow_unrelated,
             noted: None,

@@ -7,7 +7,7 @@ mod request;
 mod subject;
 
 pub use gate::gate_backup;
-pub use subject::{INSTALLER_RULES, account, bucket_path, needed, pod_of};
+pub use subject::{INSTALLER_RULES, account, bucket_path, needed, pod_of, store_name};
 
 use crate::{context::Context, grants::GrantPurpose, locations::Role, manifests::NAME};
 use futures::FutureExt;
@@ -110,6 +110,7 @@ async fn seen_location(
         Ok((record, location)) => Observed::Seen(probes::Location {
             root: location.root,
             bucket_path: bucket_path(&record.settings),
+            store: store_name(&record.settings),
             writes: matches!(subject, Subject::Backup(_, false)) && record.role == Role::Own,
             unrelated_allowed: record.allow_unrelated,
             noted: None,

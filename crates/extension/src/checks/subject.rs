@@ -3,9 +3,10 @@
 use crate::manifests::{MOVERS_NAMESPACE, NAME, Scope, policy_rules};
 use k8s_openapi::api::{apps::v1::Deployment, rbac::v1::PolicyRule};
 use kube::{Api, Client};
+use prerequisites::StoreName;
 use probes::{Account, Needed};
 use serde_json::{Value, json};
-use storage::location::LocationSettings;
+use storage::location::{LocationSettings, Provider};
 
 /// What `cofferdam install` itself does in a cluster, as (API group, resources).
 pub const INSTALLER_RULES: [(&str, &[&str]); 4] = [
@@ -61,6 +62,17 @@ pub(super) async fn own_pod(client: &Client, namespace: &str) -> Option<Value> {
 /// `<bucket>/<prefix>`: the place that no other product may write to.
 pub fn bucket_path(settings: &LocationSettings) -> String {
     format!("{}/{}", settings.bucket, settings.prefix.as_str())
+}
+
+/// The store that the bucket is in, as far as the settings name it: buckets of one name in two stores are two places.
+pub fn store_name(settings: &LocationSettings) -> Option<StoreName> {
+    let config = |key: &str| settings.config.get(key).map(String::as_str);
+    match settings.provider {
+        Provider::Azure => config("storageAccount").map(StoreName::azure),
+        Provider::Aws => Some(StoreName::s3(config("s3Url"))),
+        Provider::Gcp => Some(StoreName::Other("gcp".to_owned())),
+        Provider::Local => None,
+    }
 }
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ pub(super) fn healthy() -> Facts {
         location: Observed::Seen(LocationFacts {
             describe: "bucket b".into(),
             bucket_path: "b/".into(),
+            store: None,
             contents: contents(Owner::Nobody, &[]),
             unrelated_allowed: false,
             probe: StoreProbe::Works,
@@ -181,7 +182,7 @@ fn contents(owner: Owner, unrelated: &[&str]) -> Observed<Contents> {
     Observed::Seen(Contents { owner, has_repository: false, unrelated })
 }
 
-fn with_location(change: impl FnOnce(&mut LocationFacts)) -> Facts {
+pub(super) fn with_location(change: impl FnOnce(&mut LocationFacts)) -> Facts {
     let mut facts = healthy();
     let mut location = facts.location.seen().unwrap().clone();
     change(&mut location);
@@ -189,13 +190,13 @@ fn with_location(change: impl FnOnce(&mut LocationFacts)) -> Facts {
     facts
 }
 
-const BLOCKED: Outcome = Outcome::Failed { severity: Severity::Block };
+pub(super) const BLOCKED: Outcome = Outcome::Failed { severity: Severity::Block };
 
-fn outcome(facts: &Facts, profile: Profile, id: &str) -> Outcome {
+pub(super) fn outcome(facts: &Facts, profile: Profile, id: &str) -> Outcome {
     evaluate(facts, profile, Purpose::Preflight).findings.into_iter().find(|f| f.id == id).unwrap().outcome
 }
 
-const WARNED: Outcome = Outcome::Failed { severity: Severity::Warn };
+pub(super) const WARNED: Outcome = Outcome::Failed { severity: Severity::Warn };
 
 #[test]
 fn on_a_healthy_cluster_nothing_fails_and_what_a_probe_inside_would_see_is_not_called_well() {
@@ -265,52 +266,6 @@ fn a_check_whose_ground_is_missing_is_skipped_not_judged() {
 
     assert_eq!(outcome(&facts, Profile::Cofferdam, "P12"), Outcome::Failed { severity: Severity::Block });
     assert_eq!(outcome(&facts, Profile::Cofferdam, "P13"), Outcome::Skipped { because: "P12".into() });
-}
-
-#[test]
-fn velero_blocks_on_aks_warns_while_it_runs_and_blocks_where_it_collides() {
-    let mut facts = healthy();
-    let there =
-        VeleroFacts { deployments: vec!["velero/velero".into()], crds: true, ..VeleroFacts::default() };
-    facts.velero = Observed::Seen(there.clone());
-
-    assert_eq!(outcome(&facts, Profile::Cofferdam, "P17"), Outcome::Passed);
-    assert_eq!(outcome(&facts, Profile::Aks, "P17"), BLOCKED);
-
-    facts.velero = Observed::Seen(VeleroFacts { running: vec!["velero/velero".into()], ..there });
-    assert_eq!(outcome(&facts, Profile::Cofferdam, "P17"), WARNED);
-
-    facts.velero = Observed::Seen(VeleroFacts { locations: vec!["b/".into()], ..VeleroFacts::default() });
-    assert_eq!(outcome(&facts, Profile::Cofferdam, "P17"), BLOCKED);
-}
-
-#[test]
-fn leftovers_of_velero_that_do_no_harm_are_told_and_pass() {
-    let mut facts = healthy();
-    facts.marks = Observed::Seen(Marks { count: 12_000, names: vec!["pods/a/b".into()] });
-
-    let judged = judge(&facts, Profile::Cofferdam, Purpose::Preflight);
-    let told = judged.iter().find(|one| one.check.id == "P19").unwrap();
-
-    assert_eq!((&told.finding.outcome, told.informs), (&Outcome::Passed, true));
-    assert_eq!(told.evidence.numbers["objects"], 12_000);
-    assert_eq!(outcome(&facts, Profile::Aks, "P19"), WARNED);
-}
-
-#[test]
-fn a_velero_that_writes_around_our_prefix_collides_and_one_beside_it_does_not() {
-    let at = |theirs: &str| {
-        let mut facts = with_location(|ours| ours.bucket_path = "b/team".into());
-        facts.velero = Observed::Seen(VeleroFacts {
-            crds: true,
-            locations: vec![theirs.into()],
-            ..VeleroFacts::default()
-        });
-        outcome(&facts, Profile::Cofferdam, "P17")
-    };
-
-    assert_eq!(["b/", "b/team", "b/team/"].map(at), [BLOCKED, BLOCKED, BLOCKED]);
-    assert_eq!(["b/other", "bb/", "b/tea"].map(at), [Outcome::Passed, Outcome::Passed, Outcome::Passed]);
 }
 
 #[test]

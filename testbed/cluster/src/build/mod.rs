@@ -73,7 +73,7 @@ pub async fn build_everything(layout: &Layout) -> Result<Vec<(&'static str, Path
     Ok(found)
 }
 
-/// Builds Velero and its plugin for S3, which only comparisons need, and returns the directory of both.
+/// Builds Velero and its plugin for S3, which only comparisons and stories beside it need, and returns the directory of both.
 pub async fn build_velero(layout: &Layout) -> Result<PathBuf, Error> {
     built(layout, &units::velero()).await
 }

@@ -124,7 +124,8 @@ pub fn provisioner() -> Unit {
     }
 }
 
-/// Velero and its plugin for S3, for comparisons only: nothing of a cluster waits for it, so it builds gently.
+/// Velero and its plugin for S3, for comparisons and for stories beside it: nothing of a cluster waits for it, so it builds
+/// gently.
 pub fn velero() -> Unit {
     Unit {
         directory: "velero",

@@ -6,12 +6,14 @@ mod pause;
 mod postgres;
 mod product;
 mod shell;
+mod velero;
 
 use crate::archive::Image;
 use crate::debian::{Closure, Packages};
 use crate::error::Error;
 
 pub use product::product;
+pub use velero::{REFERENCE as VELERO, velero};
 
 /// A program that the testbed's clusters run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

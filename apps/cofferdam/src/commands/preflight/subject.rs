@@ -7,7 +7,7 @@ use crate::{
 };
 use ::identity::stores::not_enforced;
 use extension::{
-    checks::{account, bucket_path, needed, pod_of},
+    checks::{account, bucket_path, needed, pod_of, store_name},
     locations::{CredentialKind, LocationRecord, Role, STATE, open_store},
     manifests::{InstallSettings, NAME, render},
 };
@@ -25,6 +25,8 @@ use telemetry::{Clock, SystemClock};
 
 /// How long the API server may take to say what is installed.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// The check that a pod would be let in.
+pub const ADMISSION: &str = "P20";
 
 /// What is to be judged.
 #[derive(Debug)]
@@ -56,6 +58,20 @@ pub async fn look(cluster: &ClusterArgs, wanted: &Wanted<'_>, profile: Profile) 
     let Described { subject, .. } = subject(client.seen(), &cluster.namespace, wanted).await?;
     let facts = observe(client, &subject, &SystemClock).await;
     Ok(evaluate(&facts, profile, Purpose::Install))
+}
+
+/// Asks admission about the pod once its namespace is there: before that, nobody can say what it will do.
+pub async fn admission(
+    cluster: &ClusterArgs,
+    wanted: &Wanted<'_>,
+    profile: Profile,
+) -> Result<Report, Failure> {
+    let client = cluster.client().await?;
+    let Described { subject, .. } = subject(Some(&client), &cluster.namespace, wanted).await?;
+    let facts = probes::admission(&client, &subject).await;
+    let mut report = evaluate(&facts, profile, Purpose::Install);
+    report.findings.retain(|finding| finding.id == ADMISSION);
+    Ok(report)
 }
 
 /// Observes and judges the whole catalogue, with a live line on terminals.
@@ -205,6 +221,7 @@ async fn location(
         Observed::Seen(root) => Observed::Seen(Location {
             root,
             bucket_path: bucket_path(&record.settings),
+            store: store_name(&record.settings),
             writes: record.role == Role::Own,
             unrelated_allowed: record.allow_unrelated,
             noted,

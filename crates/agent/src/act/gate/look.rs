@@ -69,6 +69,7 @@ fn location(place: &str) -> LocationFacts {
     LocationFacts {
         describe: place.to_owned(),
         bucket_path: place.to_owned(),
+        store: None,
         contents: Observed::NotObservable("the extension looks at it".to_owned()),
         unrelated_allowed: false,
         probe: StoreProbe::NotTried("the extension tries it".to_owned()),
