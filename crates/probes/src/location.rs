@@ -19,6 +19,7 @@ pub(crate) async fn observe(location: &Observed<Location>, cluster: Option<&str>
         bucket_path: location.bucket_path.clone(),
         contents,
         unrelated_allowed: location.unrelated_allowed,
+        initialised: location.initialised,
         probe,
         noted: location.noted.clone(),
     })

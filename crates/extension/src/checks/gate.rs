@@ -46,6 +46,8 @@ pub async fn gate_backup(
             bucket_path: bucket_path(&record.settings),
             writes: false,
             unrelated_allowed: record.allow_unrelated,
+            // The location was opened before, which looks for its repository.
+            initialised: false,
             noted: None,
             inside: true,
         }),

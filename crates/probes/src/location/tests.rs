@@ -17,8 +17,15 @@ async fn local(dir: &std::path::Path) -> Arc<dyn Store> {
 }
 
 async fn facts(root: Arc<dyn Store>, inside: bool, writes: bool) -> LocationFacts {
-    let location =
-        Location { root, bucket_path: "b/".into(), writes, unrelated_allowed: false, noted: None, inside };
+    let location = Location {
+        root,
+        bucket_path: "b/".into(),
+        writes,
+        unrelated_allowed: false,
+        initialised: false,
+        noted: None,
+        inside,
+    };
     match observe(&Observed::Seen(location), Some("me")).await {
         Observed::Seen(facts) => facts,
         Observed::NotObservable(why) => panic!("{why}"),

@@ -8,7 +8,7 @@ use crate::{
 use ::identity::stores::not_enforced;
 use extension::{
     checks::{account, bucket_path, needed, pod_of},
-    locations::{CredentialKind, LocationRecord, Role, STATE, open_store},
+    locations::{CredentialKind, LocationRecord, Role, STATE, open_store, was_initialised},
     manifests::{InstallSettings, NAME, render},
 };
 use k8s_openapi::api::{
@@ -195,6 +195,8 @@ async fn location(
     let notes = unenforced(&record).into_iter().collect();
     // What the extension noted counts only for the location that it looked at.
     let noted = map.as_ref().filter(|map| LocationRecord::decode(map).is_ok_and(|known| known == record));
+    let initialised =
+        record.role == Role::Own && noted.is_some_and(|map| was_initialised(map, &record.settings));
     let noted = noted.and_then(|map| map.annotations().get(STATE).cloned());
     let opened = open(client, namespace, wanted, &record).await?;
     let seen = match opened {
@@ -207,6 +209,7 @@ async fn location(
             bucket_path: bucket_path(&record.settings),
             writes: record.role == Role::Own,
             unrelated_allowed: record.allow_unrelated,
+            initialised,
             noted,
             inside: false,
         }),

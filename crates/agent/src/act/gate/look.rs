@@ -71,6 +71,7 @@ fn location(place: &str) -> LocationFacts {
         bucket_path: place.to_owned(),
         contents: Observed::NotObservable("the extension looks at it".to_owned()),
         unrelated_allowed: false,
+        initialised: false,
         probe: StoreProbe::NotTried("the extension tries it".to_owned()),
         noted: None,
     }
