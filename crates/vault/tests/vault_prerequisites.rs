@@ -450,6 +450,8 @@ async fn what_fails_for_two_instances_by_one_cause_is_one_alert_that_ends_with_t
     let seen = it.get(&format!("{other}/prerequisites")).await.body["properties"].clone();
     assert_eq!(row(&seen, "P7")["verdict"], "Passed", "{seen}");
     assert_eq!(messages[1].told(), "Prerequisite Failure Resolved", "one message for both");
+    let vault = it.vault.rsplit('/').next().unwrap();
+    assert_eq!(messages[0].json()["data"]["essentials"]["configurationItems"], json!([vault]));
 }
 
 #[tokio::test]

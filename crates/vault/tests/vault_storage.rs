@@ -2,6 +2,7 @@
 
 mod world;
 
+use jiff::SignedDuration;
 use object_store::{ObjectStoreExt, PutPayload, path::Path};
 use reqwest::Method;
 use serde_json::{Value, json};
