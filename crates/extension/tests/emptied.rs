@@ -112,7 +112,8 @@ async fn a_repository_that_went_from_beside_its_marker_is_lost_and_nothing_is_wr
 
 #[tokio::test]
 async fn a_marker_that_went_is_not_written_again_also_where_other_files_may_lie() {
-    for more in [&[][..], &[("allowUnrelatedFiles", "true")]] {
+    let both: [&[(&str, &str)]; 2] = [&[], &[("allowUnrelatedFiles", "true")]];
+    for more in both {
         let (world, locations) = used(more).await;
 
         fs::remove_file(format!("{}/{OWNER_FILE}", world.store())).unwrap();
