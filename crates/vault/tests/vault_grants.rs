@@ -291,7 +291,6 @@ async fn every_grant_is_in_the_audit_log_and_refusals_do_not_fill_it() {
 async fn a_look_that_is_refused_for_days_is_one_row_when_it_begins_and_one_when_it_ends() {
     let it = Protected::start().await;
     let account = into_known_account(&it).await;
-    let owner = it.world.administrator.clone();
     let rows = async |it: &Protected| -> Vec<String> {
         let rows = it.world.app.store.audit(0, 1_000).await.unwrap();
         let look = |row: &String| row.contains("grant upkeep") || row.contains("grant job ValidateForBackup");
@@ -315,6 +314,8 @@ async fn a_look_that_is_refused_for_days_is_one_row_when_it_begins_and_one_when_
     look(&it, 403).await;
     let refused = rows(&it).await;
     let who = extension(&it).await;
+    // The token of a day ago has ended.
+    let owner = signed_in(&it, &it.world.administrator.object_id).await;
     assert_eq!(it.world.assign(&owner, CONTRIBUTOR, &who, &account).await.status, 201);
     let question = of_job("ValidateForBackup", "look-13", "default");
     assert_eq!(ask(&it, &who, question).await.status, 200);
