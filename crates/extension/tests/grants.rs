@@ -174,7 +174,7 @@ async fn a_repository_is_made_and_opened_with_the_granted_key_alone() {
     world.cluster.put(location_map("default", Role::Own, &directory(&world)));
     let locations = world.locations("cluster-1").await;
 
-    let open = locations.open("default", Access::Write, &backup()).await.unwrap();
+    let open = locations.open("default", Access::Begin, &backup()).await.unwrap();
     world.vault.say([Say::OtherPassword("own")]);
     let wrong = locations.open("default", Access::Read, &restore()).await.unwrap_err();
 
@@ -190,15 +190,15 @@ async fn each_job_asks_for_itself_and_the_upkeep_asks_when_its_grant_ends() {
     let locations = world.locations("cluster-1").await;
     let asked = || world.vault.asked().len();
 
-    locations.open("default", Access::Write, &backup()).await.unwrap();
-    locations.open("default", Access::Write, &GrantPurpose::job::<Backup>("job-9")).await.unwrap();
+    locations.open("default", Access::Begin, &backup()).await.unwrap();
+    locations.open("default", Access::Begin, &GrantPurpose::job::<Backup>("job-9")).await.unwrap();
     let by_jobs = asked();
     for _ in 0..3 {
-        locations.open("default", Access::Write, &GrantPurpose::Upkeep).await.unwrap();
+        locations.open("default", Access::Begin, &GrantPurpose::Upkeep).await.unwrap();
     }
     let by_upkeep = asked();
     world.pass(SignedDuration::from_mins(61));
-    locations.open("default", Access::Write, &GrantPurpose::Upkeep).await.unwrap();
+    locations.open("default", Access::Begin, &GrantPurpose::Upkeep).await.unwrap();
 
     assert_eq!((by_jobs, by_upkeep, asked()), (2, 3, 4));
 }
@@ -208,13 +208,13 @@ async fn upkeep_that_the_vault_refuses_is_refused_at_the_end_of_the_grant_and_he
     let world = World::start().await;
     world.cluster.put(location_map("default", Role::Own, &directory(&world)));
     let locations = world.locations("cluster-1").await;
-    locations.open("default", Access::Write, &GrantPurpose::Upkeep).await.unwrap();
+    locations.open("default", Access::Begin, &GrantPurpose::Upkeep).await.unwrap();
 
     world.vault.say([Say::Refuse(403, "GrantDenied")]);
     world.pass(SignedDuration::from_mins(61));
-    let refused = locations.open("default", Access::Write, &GrantPurpose::Upkeep).await.unwrap_err();
+    let refused = locations.open("default", Access::Begin, &GrantPurpose::Upkeep).await.unwrap_err();
     world.vault.say([Say::Grant("own", BTreeMap::new())]);
-    let healed = locations.open("default", Access::Write, &GrantPurpose::Upkeep).await;
+    let healed = locations.open("default", Access::Begin, &GrantPurpose::Upkeep).await;
 
     assert_eq!(code_of(&refused), code::GRANT_DENIED);
     assert!(healed.is_ok(), "{healed:?}");
@@ -227,7 +227,7 @@ async fn a_grant_to_read_does_not_open_for_writing() {
     world.vault.say([Say::Grant("source", BTreeMap::new())]);
 
     let refused =
-        world.locations("cluster-1").await.open("default", Access::Write, &backup()).await.unwrap_err();
+        world.locations("cluster-1").await.open("default", Access::Begin, &backup()).await.unwrap_err();
 
     assert_eq!(code_of(&refused), code::GRANT_DENIED, "{refused}");
 }
@@ -238,7 +238,7 @@ async fn a_location_without_a_config_map_is_the_vaults_to_describe_and_is_only_r
     world.vault.role_to_write(true);
     let container = world.vault.container();
     world.cluster.put(location_map("default", Role::Own, &with_vault_key(container.clone())));
-    world.locations("source").await.open("default", Access::Write, &backup()).await.unwrap();
+    world.locations("source").await.open("default", Access::Begin, &backup()).await.unwrap();
     world.vault.say([Say::Grant("own", container.clone())]);
     let target = world.locations("target").await;
 
@@ -262,7 +262,7 @@ async fn a_granted_location_is_read_no_longer_than_the_vault_grants_it() {
     world.vault.role_to_write(true);
     let container = world.vault.container();
     world.cluster.put(location_map("default", Role::Own, &with_vault_key(container.clone())));
-    world.locations("source").await.open("default", Access::Write, &backup()).await.unwrap();
+    world.locations("source").await.open("default", Access::Begin, &backup()).await.unwrap();
     world.vault.say([Say::Grant("source", container.clone())]);
     let open = world.locations("target").await.open("vault-1", Access::Read, &restore()).await.unwrap();
     let config = StorePath::parse("cofferdam/config").unwrap();
@@ -310,7 +310,7 @@ async fn a_role_that_is_taken_away_shows_with_its_code_and_heals_with_a_fresh_to
     let settings = with_vault_key(world.vault.container());
     world.cluster.put(location_map("default", Role::Own, &settings));
     let locations = world.locations("cluster-1").await;
-    let open = locations.open("default", Access::Write, &GrantPurpose::Upkeep).await.unwrap();
+    let open = locations.open("default", Access::Begin, &GrantPurpose::Upkeep).await.unwrap();
     let before = locations.verify_writable(&open).await;
 
     world.vault.role_to_write(false);
@@ -332,7 +332,7 @@ async fn what_movers_get_trusts_the_vault_and_holds_a_token_instead_of_the_ident
     let settings = with_vault_key(world.vault.container());
     world.cluster.put(location_map("default", Role::Own, &settings));
     let locations = world.locations("cluster-1").await;
-    let open = locations.open("default", Access::Write, &backup()).await.unwrap();
+    let open = locations.open("default", Access::Begin, &backup()).await.unwrap();
 
     let settings = locations.settings_elsewhere(&open.record).await.unwrap();
     let credential = locations.credential(&open.record).await.unwrap().credential().await.unwrap();
@@ -349,7 +349,7 @@ async fn a_backup_outlives_an_outage_of_the_vault_and_a_restore_from_elsewhere_w
     let world = World::start().await;
     world.cluster.put(location_map("default", Role::Own, &directory(&world)));
     let locations = world.locations("cluster-1").await;
-    let own = locations.open("default", Access::Write, &backup()).await.unwrap();
+    let own = locations.open("default", Access::Begin, &backup()).await.unwrap();
     world.cluster.put(location_map("other", Role::Source, &directory(&world)));
     world.vault.say([Say::Grant("source", BTreeMap::new())]);
     let source = locations.open("other", Access::Read, &restore()).await.unwrap();
@@ -398,7 +398,7 @@ async fn a_look_finds_a_repository_that_was_lost_and_puts_no_empty_one_in_its_pl
     let mut map = location_map("default", Role::Own, &directory(&world));
     world.cluster.put(map.clone());
     let locations = world.locations("cluster-1").await;
-    locations.open("default", Access::Write, &GrantPurpose::Upkeep).await.unwrap();
+    locations.open("default", Access::Begin, &GrantPurpose::Upkeep).await.unwrap();
     map["metadata"]["annotations"] = json!({STATE: READY});
     world.cluster.put(map);
 
@@ -420,7 +420,7 @@ async fn a_look_finds_a_repository_that_was_lost_and_puts_no_empty_one_in_its_pl
 async fn a_look_sees_whose_a_location_is_and_what_else_lies_there() {
     let world = World::start().await;
     world.cluster.put(location_map("default", Role::Own, &directory(&world)));
-    world.locations("cluster-1").await.open("default", Access::Write, &backup()).await.unwrap();
+    world.locations("cluster-1").await.open("default", Access::Begin, &backup()).await.unwrap();
 
     let own = world.locations("cluster-1").await.inspect("default", &look()).await;
     let other = world.locations("cluster-2").await.inspect("default", &look()).await.unwrap_err();

@@ -338,6 +338,8 @@ pub struct LocationFacts {
     pub contents: Observed<Contents>,
     /// Whether the settings say that unrelated files may stay.
     pub unrelated_allowed: bool,
+    /// Whether the extension had made a repository there.
+    pub initialised: bool,
     /// What creating, reading, listing and deleting a probe object gave.
     pub probe: StoreProbe,
     /// What the installed extension noted about it the last time it looked.

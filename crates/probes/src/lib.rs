@@ -95,6 +95,8 @@ pub struct Location {
     pub writes: bool,
     /// Whether the settings say that unrelated files may stay.
     pub unrelated_allowed: bool,
+    /// Whether the extension noted that it had made a repository there.
+    pub initialised: bool,
     /// What the extension noted about it.
     pub noted: Option<String>,
     /// Whether this process runs where the extension does; if not, a store out of reach proves nothing.

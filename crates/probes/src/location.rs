@@ -20,6 +20,7 @@ pub(crate) async fn observe(location: &Observed<Location>, cluster: Option<&str>
         store: location.store.clone(),
         contents,
         unrelated_allowed: location.unrelated_allowed,
+        initialised: location.initialised,
         probe,
         noted: location.noted.clone(),
     })

@@ -1,9 +1,22 @@
 //! What every call works with.
 
 use crate::{
-    access::Access, accounts::Accounts, cluster_link::ClusterLink, data_plane::StoredData, denials::Denials,
-    links::Links, manifests::ConnectManifests, metrics::Metrics, places::Places, public_url::PublicUrl,
-    seal::Wrapping, seldom::Seldom, store::Store, tokens::Issuer, trust::Trust, work::Kinds,
+    access::Access,
+    accounts::Accounts,
+    cluster_link::ClusterLink,
+    data_plane::StoredData,
+    denials::{Denials, Repeated},
+    links::Links,
+    manifests::ConnectManifests,
+    metrics::Metrics,
+    places::Places,
+    public_url::PublicUrl,
+    seal::Wrapping,
+    seldom::Seldom,
+    store::Store,
+    tokens::Issuer,
+    trust::Trust,
+    work::Kinds,
 };
 use crate::{
     api::extensions::Packages,
@@ -39,6 +52,8 @@ pub struct App {
     pub access: Access,
     /// Denied calls that the audit log counts.
     pub denials: Denials,
+    /// What machines are refused in stored data again and again.
+    pub refused_again: Repeated,
     /// Grants for looks, of which the audit log has one an hour.
     pub looks: Seldom,
     /// The name under which clients reach it.

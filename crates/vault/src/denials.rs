@@ -1,6 +1,10 @@
 //! The audit log of denied calls, kept in bounds: of each principal so many records a minute are written one by one, and
 //! the rest as one record per action that says how often.
 
+mod repeated;
+
+pub use repeated::Repeated;
+
 use crate::store::{AuditEntry, AuditOutcome, Store, Stores};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;

@@ -14,6 +14,7 @@ use crate::{
     app::App,
     keys::{RepositoryKeyError, location_key, own_key, source_key},
     protect::{checks, expire, hold::is_held, rekey, start::location_settings, validate},
+    refused_looks::Look,
     reply::Reply,
     seal::SealError,
     store::{AuditEntry, AuditOutcome},
@@ -60,11 +61,13 @@ struct Place {
 pub async fn grant(app: &App, caller: &Caller, body: &[u8], correlation: &str) -> Result<Reply, Failure> {
     let asked = asked(body)?;
     let Some((cluster, extension)) = extension_of(app, &caller.object_id).await? else {
-        return denied(app, caller, &asked, correlation, "this identity is not that of an extension").await;
+        let by = By { caller, asked: &asked, correlation, is_extension: false };
+        return refused(app, &by, DENIED, "this identity is not that of an extension").await;
     };
+    let by = By { caller, asked: &asked, correlation, is_extension: true };
     let place = match place(app, &cluster, &extension, &asked).await? {
         Ok(place) => place,
-        Err(Refusal::Denied(why)) => return denied(app, caller, &asked, correlation, &why).await,
+        Err(Refusal::Denied(why)) => return refused(app, &by, DENIED, &why).await,
         Err(Refusal::UnknownJob) => {
             let message = format!(
                 "There is no {} '{}' under way for the cluster '{}'.",
@@ -79,7 +82,7 @@ pub async fn grant(app: &App, caller: &Caller, body: &[u8], correlation: &str) -
     if !may(app, caller, needed, &place.settings).await? {
         let why =
             format!("the identity has no right to the storage account; assign Storage Blob Data {role}");
-        return refused(app, caller, &asked, correlation, MISSING_ROLE, &why).await;
+        return refused(app, &by, MISSING_ROLE, &why).await;
     }
     let key = if place.is_own {
         own_key(app, &place.key, &place.settings, &cluster).await
@@ -92,10 +95,10 @@ pub async fn grant(app: &App, caller: &Caller, body: &[u8], correlation: &str) -
     };
     let password = match key {
         Err(error @ RepositoryKeyError::OfAnother(_)) => {
-            return denied(app, caller, &asked, correlation, &error.to_string()).await;
+            return refused(app, &by, DENIED, &error.to_string()).await;
         }
         Err(RepositoryKeyError::Seal(error @ SealError::Customer { .. })) => {
-            return denied(app, caller, &asked, correlation, &format!("{NO_CUSTOMER_KEY}: {error}")).await;
+            return refused(app, &by, DENIED, &format!("{NO_CUSTOMER_KEY}: {error}")).await;
         }
         other => other.map_err(failed)?,
     };
@@ -108,12 +111,7 @@ pub async fn grant(app: &App, caller: &Caller, body: &[u8], correlation: &str) -
     }
     extensions::reach_here(app, &mut settings);
     let ends = app.clock.now().checked_add(HOLDS).unwrap_or(app.clock.now());
-    let entry = audit(app, caller, &asked, correlation, AuditOutcome::Changed);
-    match (asked.purpose.as_str(), asked.kind.as_str()) {
-        // Every extension is looked at every few minutes.
-        ("job", LOOK) => app.looks.note(app.store.as_ref(), &entry).await?,
-        _ => app.store.note(&entry).await?,
-    }
+    note_granted(app, &by).await?;
     let mut granted = json!({
         "role": if place.is_own { "own" } else { "source" },
         "settings": settings,
@@ -303,27 +301,60 @@ async fn is_served_here(app: &App, settings: &BTreeMap<String, String>) -> Resul
     Ok(app.store.resource(&account).await?.is_some())
 }
 
-async fn denied(
-    app: &App,
-    caller: &Caller,
-    asked: &Asked,
-    correlation: &str,
-    why: &str,
-) -> Result<Reply, Failure> {
-    refused(app, caller, asked, correlation, DENIED, why).await
+/// Who asks for what.
+struct By<'a> {
+    caller: &'a Caller,
+    asked: &'a Asked,
+    correlation: &'a str,
+    is_extension: bool,
 }
 
-async fn refused(
-    app: &App,
-    caller: &Caller,
-    asked: &Asked,
-    correlation: &str,
-    code: &str,
-    why: &str,
-) -> Result<Reply, Failure> {
-    let entry = audit(app, caller, asked, correlation, AuditOutcome::Denied);
-    app.denials.note(app.store.as_ref(), entry).await?;
-    tracing::info!(principal = caller.object_id, kind = asked.kind, name = asked.name, why, "grant denied");
+impl By<'_> {
+    fn audit(&self, app: &App, outcome: AuditOutcome) -> AuditEntry {
+        audit(app, self.caller, self.asked, self.correlation, outcome)
+    }
+
+    /// What an extension asks for again and again.
+    fn look(&self) -> Option<Look> {
+        let purpose = match (self.asked.purpose.as_str(), self.asked.kind.as_str()) {
+            ("upkeep", _) => "upkeep",
+            ("job", LOOK) => LOOK,
+            _ => return None,
+        };
+        // Of what is not its own it may ask in a thousand ways.
+        (self.is_extension && self.asked.location == OWN).then(|| Look::of(&self.caller.object_id, purpose))
+    }
+}
+
+async fn note_granted(app: &App, by: &By<'_>) -> Result<(), Failure> {
+    let (store, entry) = (app.store.as_ref(), by.audit(app, AuditOutcome::Changed));
+    if let Some(look) = by.look()
+        && look.granted(store, &entry).await?
+    {
+        return Ok(());
+    }
+    match (by.asked.purpose.as_str(), by.asked.kind.as_str()) {
+        // Every extension is looked at every few minutes.
+        ("job", LOOK) => app.looks.note(store, &entry).await?,
+        _ => store.note(&entry).await?,
+    }
+    Ok(())
+}
+
+async fn refused(app: &App, by: &By<'_>, code: &str, why: &str) -> Result<Reply, Failure> {
+    let entry = by.audit(app, AuditOutcome::Denied);
+    match by.look() {
+        Some(look) => look.refused(app.store.as_ref(), &format!("{code} {why}"), &entry).await?,
+        None => app.denials.note(app.store.as_ref(), entry).await?,
+    }
+    let asked = by.asked;
+    tracing::info!(
+        principal = by.caller.object_id,
+        kind = asked.kind,
+        name = asked.name,
+        why,
+        "grant denied"
+    );
     let message = format!("The grant for '{}' is denied: {why}.", asked.location);
     Err(ArmError::new(403, code, message).into())
 }

@@ -35,6 +35,7 @@ pub mod places;
 pub mod protect;
 pub mod public_url;
 pub mod recover;
+mod refused_looks;
 pub mod reply;
 pub mod request;
 pub mod rewrap;

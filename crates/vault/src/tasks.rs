@@ -70,6 +70,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
 async fn tidy_sign_in(app: &App) -> Result<(), StoreError> {
     let now = app.clock.now();
     app.denials.flush(app.store.as_ref(), now).await?;
+    app.refused_again.flush(app.store.as_ref(), now).await?;
     app.store.commit_unaudited(&[Change::RemoveGrants(Grants::EndedBy(now))]).await
 }
 

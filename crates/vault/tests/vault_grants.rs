@@ -288,6 +288,45 @@ async fn every_grant_is_in_the_audit_log_and_refusals_do_not_fill_it() {
 }
 
 #[tokio::test]
+async fn a_look_that_is_refused_for_days_is_one_row_when_it_begins_and_one_when_it_ends() {
+    let it = Protected::start().await;
+    let account = into_known_account(&it).await;
+    let rows = async |it: &Protected| -> Vec<String> {
+        let rows = it.world.app.store.audit(0, 1_000).await.unwrap();
+        let look = |row: &String| row.contains("grant upkeep") || row.contains("grant job ValidateForBackup");
+        let outcome = |row: String| if row.contains("\"Denied\"") { "denied" } else { "granted" }.to_owned();
+        rows.into_iter().map(|row| row.record).filter(look).map(outcome).collect()
+    };
+    let look = async |it: &Protected, wanted: u16| {
+        let who = extension(it).await;
+        for number in 0..12 {
+            let asked = of_job("ValidateForBackup", &format!("look-{number}"), "default");
+            for asked in [asked, upkeep()] {
+                let answer = ask(it, &who, asked).await;
+                assert_eq!(answer.status, wanted, "{answer:?}");
+            }
+        }
+    };
+
+    look(&it, 403).await;
+    it.world.clock.advance(SignedDuration::from_hours(24));
+    let it = it.restart().await;
+    look(&it, 403).await;
+    let refused = rows(&it).await;
+    let who = extension(&it).await;
+    // The token of a day ago has ended.
+    let owner = signed_in(&it, &it.world.administrator.object_id).await;
+    assert_eq!(it.world.assign(&owner, CONTRIBUTOR, &who, &account).await.status, 201);
+    let question = of_job("ValidateForBackup", "look-13", "default");
+    assert_eq!(ask(&it, &who, question).await.status, 200);
+    assert_eq!(ask(&it, &who, upkeep()).await.status, 200);
+    let ended = rows(&it).await;
+
+    assert_eq!(refused, ["denied", "denied"], "one for each purpose");
+    assert_eq!(ended, ["denied", "denied", "granted", "granted"]);
+}
+
+#[tokio::test]
 async fn grants_for_looks_are_one_row_of_the_audit_log_an_hour_and_not_one_each() {
     let it = Protected::start().await;
     let rows = async || {

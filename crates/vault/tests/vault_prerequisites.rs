@@ -408,23 +408,65 @@ async fn a_cluster_fires_alerts_of_known_checks_alone_and_what_it_lists_no_more_
     assert_eq!(row(&after, "P12")["verdict"], "NotObservable");
 }
 
+/// What the alerts about prerequisites say, the newest first.
+async fn said(it: &Protected) -> Vec<(String, Value)> {
+    let listed = it.get(&format!("{}{ALERTS}?alertRule=Prerequisite%20Failure", it.vault)).await;
+    let one = |alert: &Value| {
+        let properties = &alert["properties"];
+        (properties["essentials"]["description"].as_str().unwrap().to_owned(), properties["context"].clone())
+    };
+    listed.body["value"].as_array().unwrap().iter().map(one).collect()
+}
+
 #[tokio::test]
-async fn what_fails_for_two_instances_of_a_vault_is_an_alert_of_each_and_none_ends_that_of_the_other() {
-    let it = looked_at(Choices::default()).await;
-    second_instance(&it).await;
-    let sorted = async || {
-        let mut all = told(&it).await;
-        all.sort();
-        all
+async fn what_fails_for_two_instances_by_one_cause_is_one_alert_that_ends_with_the_last_of_them() {
+    let receiver = Receiver::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let webhooks = vec![settings(folder.path(), receiver.port, &[])];
+    let it = looked_at(Choices { webhooks, ..Choices::default() }).await;
+    let other = second_instance(&it).await;
+    let counts = async |number: &str| {
+        let said = said(&it).await;
+        (said.len() == 1 && said[0].1["affectedInstances"] == number).then_some(())
     };
 
     let unregister = format!("{}/providers/Microsoft.KubernetesConfiguration/unregister", it.world.root());
     assert_eq!(it.call(Method::POST, &unregister, None).await.status, 200);
-    it.within_the_hour(async || (sorted().await == ["P7 Fired", "P7 Fired"]).then_some(())).await;
+    it.within_the_hour(async || counts("2").await).await;
+    let (both, context) = said(&it).await.remove(0);
     let stopped = it.call(Method::POST, &format!("{}/stopProtection", it.instance), None).await;
-    it.within_the_hour(async || (sorted().await == ["P7 Fired", "P7 Resolved"]).then_some(())).await;
+    it.within_the_hour(async || counts("1").await).await;
+    let (one, still) = (said(&it).await.remove(0).0, told(&it).await);
+    let register = unregister.replace("unregister", "register");
+    assert_eq!(it.call(Method::POST, &register, None).await.status, 200);
+    it.within_the_hour(async || (told(&it).await == ["P7 Resolved"]).then_some(())).await;
+    let of_rule = || receiver.received().into_iter().filter(|one| one.told().starts_with("Prerequisite"));
+    let messages = standing_still(async || Some(of_rule().collect::<Vec<_>>()).filter(|all| all.len() == 2));
+    let messages = messages.await;
 
     assert_eq!(stopped.status, 202, "{stopped:?}");
+    assert!(both.contains("for 2 backup instances of vault") && both.contains("not registered"), "{both}");
+    assert_eq!(context["errorCode"], "MissingSubscriptionRegistration", "{context}");
+    assert!(one.contains("for 1 backup instance of vault"), "{one}");
+    assert_eq!(still, ["P7 Fired"]);
+    let seen = it.get(&format!("{other}/prerequisites")).await.body["properties"].clone();
+    assert_eq!(row(&seen, "P7")["verdict"], "Passed", "{seen}");
+    assert_eq!(messages[1].told(), "Prerequisite Failure Resolved", "one message for both");
+    let vault = it.vault.rsplit('/').next().unwrap();
+    assert_eq!(messages[0].json()["data"]["essentials"]["configurationItems"], json!([vault]));
+}
+
+#[tokio::test]
+async fn a_role_that_one_clusters_instance_lacks_is_an_alert_of_that_instance_alone() {
+    let it = looked_at(Choices::default()).await;
+    second_instance(&it).await;
+
+    take_the_role(&it).await;
+    it.within_the_hour(async || (told(&it).await == ["P23 Fired"]).then_some(())).await;
+    let (text, context) = said(&it).await.remove(0);
+
+    assert_eq!(context["backupInstanceId"], it.instance.as_str(), "{context}");
+    assert!(context["affectedInstances"].is_null() && text.contains("one/shop"), "{text}");
 }
 
 #[tokio::test]

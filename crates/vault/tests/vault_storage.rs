@@ -2,6 +2,7 @@
 
 mod world;
 
+use jiff::SignedDuration;
 use object_store::{ObjectStoreExt, PutPayload, path::Path};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -208,9 +209,48 @@ async fn a_role_that_is_removed_stops_the_next_write_and_one_that_is_granted_hea
     }
     assert_eq!(read, "x");
     let denied = audited(&stored.world.app.store.audit(0, 1_000).await.unwrap(), &identity.object_id);
-    assert!(denied.iter().all(|record| record["outcome"] == "Denied"));
-    assert!(!denied.is_empty());
+    let outcomes: Vec<Value> = denied.iter().map(|record| record["outcome"].clone()).collect();
+    let again = json!({"DeniedAgain": {"times": 1}});
+    assert_eq!(
+        outcomes,
+        [json!("Denied"), json!("Denied"), again],
+        "two times, the second one with a repetition"
+    );
     assert_eq!(denied[0]["scope"], stored.container("backups"));
+}
+
+#[tokio::test]
+async fn what_a_machine_is_refused_for_hours_is_a_record_an_hour_and_one_when_it_ends() {
+    let stored = StoredWorld::start().await;
+    let identity = stored.identity(EXTENSION).await;
+    let location = stored.location("backups", &stored.token(&identity)).await;
+    let outcomes = async || -> Vec<Value> {
+        let rows = audited(&stored.world.app.store.audit(0, 1_000).await.unwrap(), &identity.object_id);
+        rows.iter().map(|record| record["outcome"].clone()).collect()
+    };
+    let refused = async |times: usize| {
+        for _ in 0..times {
+            location.read(&at("one")).await.unwrap_err();
+        }
+    };
+
+    refused(60).await;
+    let at_once = outcomes().await;
+    let (app, now) = (&stored.world.app, stored.world.app.clock.now());
+    app.refused_again.flush(app.store.as_ref(), now + SignedDuration::from_mins(59)).await.unwrap();
+    let within_the_hour = outcomes().await;
+    app.refused_again.flush(app.store.as_ref(), now + SignedDuration::from_mins(61)).await.unwrap();
+    refused(5).await;
+    let after_it = outcomes().await;
+    stored.assign("Storage Blob Data Reader", &identity, &stored.account).await;
+    location.read(&at("one")).await.unwrap_err();
+    let ended = outcomes().await;
+
+    let again = |times: u32| json!({"DeniedAgain": {"times": times}});
+    assert_eq!(at_once, [json!("Denied")]);
+    assert_eq!(within_the_hour, at_once);
+    assert_eq!(after_it, [json!("Denied"), again(59)]);
+    assert_eq!(ended, [json!("Denied"), again(59), again(5)], "it is not there, and may be read");
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ fn left(cluster: &Cluster) -> Vec<String> {
     };
     let mut left: Vec<String> = Vec::new();
     left.extend(cluster.get(&["namespace", PROBES]).map(|_| format!("namespace {PROBES}")));
-    for kind in ["jobs", "pods", "persistentvolumeclaims", "volumesnapshots"] {
+    for kind in ["jobs", "pods", "secrets", "persistentvolumeclaims", "volumesnapshots"] {
         left.extend(
             items(&[kind, "-A", "-l", LABEL]).iter().map(|one| format!("{kind} {}", one["metadata"]["name"])),
         );
@@ -162,6 +162,36 @@ fn a_namespace_of_that_name_that_is_somebody_elses_is_not_touched() {
         found.expect(id, "NotObservable", "is not one of probes");
     }
     assert!(kept.is_some(), "it was somebody else's");
+}
+
+#[test]
+fn before_an_installation_a_proxys_password_stands_in_a_secret_that_goes_with_its_job() {
+    let cluster = Cluster::one();
+    Installation::prepared(&cluster, "password");
+    let one = |kind: &str| {
+        let list = cluster.get(&[kind, "-n", PROBES, "-l", LABEL]).unwrap_or_default();
+        list["items"].as_array().and_then(|items| items.first().cloned())
+    };
+    let mut command = Command::new(binary("cofferdam"));
+    command.args(["preflight", "--active", "--yes", "--image", IMAGE]).env("KUBECONFIG", &cluster.kubeconfig);
+    command.args(["--set", "proxy.https=http://anna:s3cret@10.213.0.1:9"]);
+
+    let mut active = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("a preflight");
+    let (job, secret) = wait_until("a Job has its Secret", SOON, || match (one("jobs"), one("secrets")) {
+        (Some(job), Some(secret)) if secret["metadata"]["ownerReferences"].is_array() => Ok((job, secret)),
+        other => Err(format!("{other:?}")),
+    });
+    let ran = wait_until("its pod has ended", SOON, || match one("pods") {
+        Some(pod) if pod["status"]["containerStatuses"][0]["state"]["terminated"].is_object() => Ok(pod),
+        other => Err(format!("{other:?}")),
+    });
+    active.wait().expect("it ended");
+
+    assert!(!job.to_string().contains("s3cret"), "{job:#}");
+    assert!(!ran.to_string().contains("anna:s3cret"), "{ran:#}");
+    assert_eq!(secret["metadata"]["ownerReferences"][0]["uid"], job["metadata"]["uid"], "{secret:#}");
+    assert!(secret["data"]["HTTPS_PROXY"].is_string(), "{secret:#}");
+    assert_eq!(left(&cluster), [""; 0]);
 }
 
 #[test]

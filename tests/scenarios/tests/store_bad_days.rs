@@ -254,6 +254,41 @@ fn damage_in_the_store_fails_a_restore_by_name_and_what_is_mended_restores_again
 }
 
 #[test]
+fn an_emptied_store_is_never_begun_anew_by_itself_also_after_a_restart_until_a_person_says_so() {
+    let store = Store::bucket(&unique("emptied"));
+    let cluster = &installed().cluster;
+    add("emptied", &store.arguments(), &[]);
+    noted("emptied", "Ready");
+    assert_eq!(backup(&unique("emptied1"), "emptied").0, 0);
+    let spec = serde_json::json!({"backup": {"storageLocation": "emptied", "includedNamespaces": [SMALL]}});
+
+    store.objects("").iter().for_each(|key| store.remove(key));
+    cluster.kubectl(&["rollout", "restart", "-n", NAMESPACE, "deployment/cofferdam-extension"]);
+    let rolled =
+        ["rollout", "status", "-n", NAMESPACE, "deployment/cofferdam-extension", "--timeout", "120s"];
+    cluster.kubectl(&rolled);
+    noted("emptied", "RepositoryDamaged");
+    let (code, refused) = backup(&unique("emptied2"), "emptied");
+    let looked = validated("ValidateForBackup", &unique("emptied"), &spec);
+    let seen = scenarios::Preflight::run(cluster, &["--location", "emptied"]);
+    let listed = cluster.cofferdam(&["recovery-point", "list", "--location", "emptied"]);
+    let written = store.objects("");
+    add("emptied", &store.arguments(), &[]);
+    noted("emptied", "RepositoryDamaged");
+    add("emptied", &store.arguments(), &["--forget-repository"]);
+    noted("emptied", "Ready");
+    let (after, _) = backup(&unique("emptied3"), "emptied");
+
+    assert_eq!(code, 1);
+    assert_eq!(codes(&refused), ["RepositoryDamaged"], "{:#}", refused["status"]);
+    assert_eq!(check(&looked, "location")["code"], "RepositoryDamaged", "{:#}", looked["status"]);
+    seen.expect("P10", "Failed Block", "it had a repository");
+    assert_ne!(listed.code, 0, "an empty list would say that there never was anything: {}", listed.stdout);
+    assert_eq!(written, Vec::<String>::new());
+    assert_eq!((after, recovery_points("emptied")), (0, 1));
+}
+
+#[test]
 fn a_wrong_repository_key_is_refused_and_the_right_one_opens_everything_again() {
     let store = Store::bucket(&unique("key"));
     let name = unique("key1");

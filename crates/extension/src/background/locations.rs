@@ -1,5 +1,5 @@
 //! Opens every location and notes at its ConfigMap whether it can be used: own ones for writing, which claims
-//! them and creates the repository, source ones for reading.
+//! one that was never used and creates its repository, source ones for reading.
 //!
 //! Looks again as soon as a Secret or a location of the namespace changes, within seconds while something cannot
 //! be used, and every few minutes otherwise.
@@ -165,7 +165,7 @@ async fn usable(context: &Context, record: &LocationRecord) -> Result<(), Locati
     let (locations, purpose) = (&context.locations, &GrantPurpose::Upkeep);
     match record.role {
         Role::Own => {
-            let open = locations.open(&record.name, Access::Write, purpose).await?;
+            let open = locations.open(&record.name, Access::Begin, purpose).await?;
             if judged_by_role(record) { locations.verify_writable(&open).await } else { Ok(()) }
         }
         // Its key is granted to a job alone: from here only the store is seen.

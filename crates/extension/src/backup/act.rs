@@ -91,7 +91,7 @@ impl Run {
     async fn find_commit(&mut self) -> Result<(), StepError> {
         let name = self.latest.borrow().spec.storage_location.clone();
         let location =
-            self.context.locations.open(&name, crate::locations::Access::Write, &self.purpose()).await?;
+            self.context.locations.open(&name, crate::locations::Access::Begin, &self.purpose()).await?;
         let point = points::of_backup(&location.repo, &self.uid).await?;
         let session = self.session()?;
         session.attempt.commit = if point.is_some() { Commit::Present } else { Commit::Absent };

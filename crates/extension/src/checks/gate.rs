@@ -47,6 +47,8 @@ pub async fn gate_backup(
             store: store_name(&record.settings),
             writes: false,
             unrelated_allowed: record.allow_unrelated,
+            // The location was opened before, which looks for its repository.
+            initialised: false,
             noted: None,
             inside: true,
         }),

@@ -108,6 +108,7 @@ async fn seen_location(
 ) -> Observed<probes::Location> {
     match context.locations.look(subject.location(), purpose).await {
         Ok((record, location)) => Observed::Seen(probes::Location {
+            initialised: context.locations.was_initialised(subject.location()).await.unwrap_or_default(),
             root: location.root,
             bucket_path: bucket_path(&record.settings),
             store: store_name(&record.settings),

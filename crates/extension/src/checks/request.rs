@@ -55,8 +55,8 @@ async fn location(
     let name = subject.location();
     let title = format!("The storage location {name} can be used.");
     let opened = match subject {
-        Subject::Backup(_, true) => context.locations.inspect(name, purpose).await.map(|seen| (None, seen)),
-        Subject::Backup(_, false) => opened(context, name, Access::Write, purpose).await,
+        // Whether the store takes a write is P6's to say; what asks does not begin to use a location.
+        Subject::Backup(..) => context.locations.inspect(name, purpose).await.map(|seen| (None, seen)),
         Subject::Restore(_) => opened(context, name, Access::Read, purpose).await,
     };
     match opened {

@@ -4,7 +4,7 @@ use super::{BadRecord, record::REPOSITORY_KEY};
 use crate::grants::GrantError;
 use engine::EngineError;
 use protection::{Problem, code};
-use storage::{StoreError, StoreErrorKind, credential::CredentialError};
+use storage::{StoreError, StoreErrorKind, credential::CredentialError, owner::OWNER_FILE};
 
 /// A location that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub enum LocationError {
         /// The UID of that cluster's `kube-system`.
         cluster: String,
     },
-    /// Files lie in it that have nothing to do with backups, or a repository without an owner marker.
+    /// Files lie in it that have nothing to do with backups.
     #[error("storage location {name} is not empty: it holds {found}")]
     NotEmpty {
         /// The location.
@@ -34,12 +34,23 @@ pub enum LocationError {
         /// What lies there.
         found: String,
     },
+    /// A repository lies in it, and nothing says whose it is.
+    #[error("storage location {0} is not empty: it holds a repository, but no owner marker ({OWNER_FILE})")]
+    MarkerLost(String),
     /// It was used, and its repository is not there any more.
     #[error("storage location {name} had a repository, and there is none in {store} any more")]
     RepositoryLost {
         /// The location.
         name: String,
         /// Where it should be.
+        store: String,
+    },
+    /// Another repository lies where its own was.
+    #[error("in {store} lies another repository than storage location {name} was used with")]
+    RepositoryReplaced {
+        /// The location.
+        name: String,
+        /// Where it lies.
         store: String,
     },
     /// The repository's password is not to be had.
@@ -118,9 +129,15 @@ impl LocationError {
             Self::NotEmpty { .. } => Problem::error(code::LOCATION_NOT_EMPTY, self.to_string())
                 .fix("Use an empty container or another prefix.")
                 .fix("If the files may stay beside the backups, set `allowUnrelatedFiles=true`."),
+            Self::MarkerLost(name) => Problem::error(code::LOCATION_NOT_EMPTY, self.to_string())
+                .fix("Find out who removed the marker, and bring it back: another cluster may have been given the place.")
+                .fix(format!("If the repository is this cluster's alone, say so: `cofferdam location add {name} --forget-repository --set allowUnrelatedFiles=true`, with its other settings.")),
             Self::RepositoryLost { name, .. } => Problem::error(code::REPOSITORY_DAMAGED, self.to_string())
                 .fix("Find out who emptied the store, and bring back what was there from its versions or its soft delete: without it no recovery point can be restored.")
-                .fix(format!("To begin anew without the recovery points, add it again with `cofferdam location add {name}`.")),
+                .fix(begin_anew(name, "begin anew without the recovery points")),
+            Self::RepositoryReplaced { name, .. } => Problem::error(code::REPOSITORY_DAMAGED, self.to_string())
+                .fix("Find out who put it there, and bring back the repository that was there: without it none of its recovery points can be restored.")
+                .fix(begin_anew(name, "go on with the one that lies there now")),
             Self::NoPassword { .. } => Problem::error(code::WRONG_REPOSITORY_KEY, self.to_string())
                 .fix(format!("Store the password under the key {REPOSITORY_KEY} of that Secret; without it no recovery point can be read.")),
             Self::WrongPassword { secret, .. } => Problem::error(code::WRONG_REPOSITORY_KEY, self.to_string())
@@ -135,6 +152,11 @@ impl LocationError {
                 .fix("Check that the API server is reachable and that the extension may read its namespace."),
         }
     }
+}
+
+/// How a person says that what was there does not matter any more.
+fn begin_anew(name: &str, wish: &str) -> String {
+    format!("To {wish}, say so: `cofferdam location add {name} --forget-repository`, with its settings.")
 }
 
 /// A failed store as a problem.

@@ -2,11 +2,14 @@
 
 mod credential;
 mod error;
+mod initialise;
+mod known;
 mod lease;
 mod record;
 
 pub use credential::bytes_of;
 pub use error::{LocationError, engine_problem, store_problem};
+pub use known::{REPOSITORY, was_initialised};
 pub use record::{
     ALLOW_UNRELATED, BadRecord, CREDENTIAL_SECRET, CredentialKind, DEFAULT, GRANTED, LABEL, LocationRecord,
     READY, REPOSITORY_KEY, REPOSITORY_KEY_SOURCE, REPOSITORY_SECRET, RepositoryKey, Role, STATE,
@@ -15,8 +18,9 @@ pub use record::{
 
 use crate::grants::{Grant, GrantError, GrantPurpose, Vault};
 
-use engine::{EngineError, InitOptions, Repo, RepositorySecret};
+use engine::{EngineError, Repo, RepositorySecret};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use known::Known;
 use kube::{Api, Client, ResourceExt, api::ListParams};
 use lease::{Lease, Leased};
 use std::{collections::HashMap, sync::Arc};
@@ -24,7 +28,7 @@ use storage::{
     Store, Trust,
     credential::CredentialSource,
     location::{Location, LocationSettings},
-    owner::{self, Ownership, Survey},
+    owner::{self, Ownership},
 };
 use telemetry::Clock;
 use tokio::sync::Mutex;
@@ -34,8 +38,17 @@ use tokio::sync::Mutex;
 pub enum Access {
     /// Nothing is written.
     Read,
-    /// Recovery points are added or deleted: only an own location, only with the marker of this cluster.
+    /// What is there is changed: only in an own location, only with the marker of this cluster and its repository.
     Write,
+    /// The same, for what may be the first to use the location: one that nobody ever initialised, that nobody owns and
+    /// in which nothing lies is claimed, and its repository created.
+    Begin,
+}
+
+impl Access {
+    fn writes(self) -> bool {
+        self != Self::Read
+    }
 }
 
 /// An opened location.
@@ -74,6 +87,14 @@ struct Kept {
     lease: Option<Arc<Lease>>,
 }
 
+/// What the ConfigMap of a location says.
+struct Described {
+    /// Its resource version.
+    map: Option<String>,
+    record: LocationRecord,
+    known: Known,
+}
+
 /// What an open location depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Version {
@@ -110,18 +131,19 @@ impl Locations {
         Ok(maps.items.iter().map(|map| (map.name_any(), LocationRecord::decode(map))).collect())
     }
 
-    /// Opens a location for `purpose`. For [`Access::Write`] the owner marker is checked each time; a location that
-    /// nobody owns and in which nothing lies is claimed, and its repository created.
+    /// Opens a location for `purpose`. For writing, the owner marker and the repository are looked for each time, also
+    /// where it is kept open: what was there when it was opened may be gone.
     pub async fn open(
         &self,
         name: &str,
         access: Access,
         purpose: &GrantPurpose,
     ) -> Result<OpenLocation, LocationError> {
-        let Some((map, record)) = self.described(name).await? else {
+        let Some(described) = self.described(name).await? else {
             return self.open_as_granted(name, access, purpose).await;
         };
-        if access == Access::Write && record.role == Role::Source {
+        let Described { map, record, known } = described;
+        if access.writes() && record.role == Role::Source {
             return Err(LocationError::ReadOnly(name.to_owned()));
         }
         let (secret, password) = match &record.repository_key {
@@ -135,8 +157,8 @@ impl Locations {
         if let Some(location) =
             self.kept(name, &version, password.is_some() || *purpose == GrantPurpose::Upkeep).await
         {
-            if access == Access::Write {
-                self.claim(&record, location.root.as_ref()).await?;
+            if access.writes() {
+                self.still_ours(&location, access, &known).await?;
             }
             return Ok(location);
         }
@@ -148,7 +170,7 @@ impl Locations {
                 (grant.password(), Some(self.lease(name, purpose, grant, needs_vault)?))
             }
         };
-        let location = self.open_anew(record, password, access, lease.clone()).await?;
+        let location = self.open_anew(record, password, access, &known, lease.clone()).await?;
         if lease.is_none() || *purpose == GrantPurpose::Upkeep {
             let kept = Kept { version, location: location.clone(), lease };
             self.open.lock().await.insert(name.to_owned(), kept);
@@ -163,13 +185,13 @@ impl Locations {
         access: Access,
         purpose: &GrantPurpose,
     ) -> Result<OpenLocation, LocationError> {
-        if access == Access::Write && name.starts_with(GRANTED) {
+        if access.writes() && name.starts_with(GRANTED) {
             return Err(LocationError::ReadOnly(name.to_owned()));
         }
         let (record, grant) = self.granted(name, purpose).await?;
         let password = grant.password();
         let lease = self.lease(name, purpose, grant, true)?;
-        self.open_anew(record, password, access, Some(lease)).await
+        self.open_anew(record, password, access, &Known::Never, Some(lease)).await
     }
 
     /// The settings of a location and its store; nothing in the store is read, written or claimed.
@@ -179,7 +201,7 @@ impl Locations {
         purpose: &GrantPurpose,
     ) -> Result<(LocationRecord, Location), LocationError> {
         let (record, lease) = match self.described(name).await? {
-            Some((_, record)) => (record, None),
+            Some(described) => (described.record, None),
             None => {
                 let (record, grant) = self.granted(name, purpose).await?;
                 (record, Some(self.lease(name, purpose, grant, true)?))
@@ -187,43 +209,6 @@ impl Locations {
         };
         let location = open_store(&record, &self.secrets, self.vault.as_deref(), &self.clock).await?;
         Ok((record, leased(location, lease)))
-    }
-
-    /// Whether a backup could use a location, without writing anything: whose it is, what lies there, and whether its
-    /// repository opens. One that was never used may have none yet.
-    pub async fn inspect(&self, name: &str, purpose: &GrantPurpose) -> Result<String, LocationError> {
-        let described = self.described(name).await?.map(|(_, record)| record);
-        let Some(record) = described.filter(|record| record.role == Role::Own) else {
-            return Err(LocationError::ReadOnly(name.to_owned()));
-        };
-        let location = open_store(&record, &self.secrets, self.vault.as_deref(), &self.clock).await?;
-        let store = location.root.describe();
-        // Also of a location that is kept open: what was there when it was opened may be gone.
-        let survey = owner::survey(location.root.as_ref()).await?;
-        match &survey.owner {
-            Some(marker) if marker.cluster != self.cluster => {
-                let cluster = marker.cluster.clone();
-                return Err(LocationError::OwnedByOther { name: name.to_owned(), cluster });
-            }
-            Some(_) => {}
-            None => self.may_claim(&record, &survey)?,
-        }
-        if survey.has_repository {
-            match self.open(name, Access::Read, purpose).await {
-                Err(LocationError::Engine(EngineError::NotARepository { .. })) => {}
-                opened => return opened.map(|_| store),
-            }
-        }
-        if self.was_ready(name).await? {
-            return Err(LocationError::RepositoryLost { name: name.to_owned(), store });
-        }
-        Ok(format!("{store} has no repository yet; the first backup makes it."))
-    }
-
-    /// Whether the extension noted that it had opened the repository of its own location.
-    async fn was_ready(&self, name: &str) -> Result<bool, LocationError> {
-        let map = self.read(&self.maps, &LocationRecord::config_map_name(name)).await?;
-        Ok(map.is_some_and(|map| map.annotations().get(STATE).map(String::as_str) == Some(READY)))
     }
 
     /// What opens the store of a location, for movers.
@@ -252,10 +237,17 @@ impl Locations {
         Ok(owner::may_write(location.root.as_ref()).await?)
     }
 
-    /// The ConfigMap of a location, with its version; nothing when there is none and the vault may describe it.
-    async fn described(&self, name: &str) -> Result<Option<(Option<String>, LocationRecord)>, LocationError> {
+    /// What the ConfigMap of a location says; nothing when there is none and the vault may describe it.
+    async fn described(&self, name: &str) -> Result<Option<Described>, LocationError> {
         match self.read(&self.maps, &LocationRecord::config_map_name(name)).await? {
-            Some(map) => Ok(Some((map.resource_version(), LocationRecord::decode(&map)?))),
+            Some(map) => {
+                let record = LocationRecord::decode(&map)?;
+                let known = match record.role {
+                    Role::Own => Known::of(&map, &record.settings),
+                    Role::Source => Known::Never,
+                };
+                Ok(Some(Described { map: map.resource_version(), record, known }))
+            }
             None if name.starts_with(GRANTED) => Ok(None),
             None => Err(LocationError::Unknown(name.to_owned())),
         }
@@ -294,7 +286,7 @@ impl Locations {
         purpose: &GrantPurpose,
     ) -> Result<Grant, LocationError> {
         let grant = self.vault(name)?.grant(purpose, name).await?;
-        if access == Access::Write && grant.role == Role::Source {
+        if access.writes() && grant.role == Role::Source {
             let message = "the vault lets this extension only read it".to_owned();
             return Err(GrantError::Denied {
                 location: name.to_owned(),
@@ -333,7 +325,7 @@ impl Locations {
     pub async fn verify_owner(&self, location: &OpenLocation) -> Result<(), LocationError> {
         match owner::verify(location.root.as_ref(), &self.cluster).await? {
             Ownership::OwnedBySelf => Ok(()),
-            Ownership::Unowned => Err(self.lost_marker(&location.record.name)),
+            Ownership::Unowned => Err(LocationError::MarkerLost(location.record.name.clone())),
             Ownership::OwnedByOther { cluster } => {
                 Err(LocationError::OwnedByOther { name: location.record.name.clone(), cluster })
             }
@@ -345,16 +337,20 @@ impl Locations {
         record: LocationRecord,
         password: RepositorySecret,
         access: Access,
+        known: &Known,
         lease: Option<Arc<Lease>>,
     ) -> Result<OpenLocation, LocationError> {
         let opened = open_store(&record, &self.secrets, self.vault.as_deref(), &self.clock).await?;
         let vault_prunes = lease.as_ref().is_some_and(|lease| lease.vault_prunes());
         let Location { root, repository } = leased(opened, lease);
-        if access == Access::Write {
-            self.claim(&record, root.as_ref()).await?;
+        if access.writes() {
+            self.owned(&record, root.as_ref(), access, known).await?;
         }
         let repo = match Repo::open(repository.clone(), &password).await {
-            Err(EngineError::NotARepository { .. }) if access == Access::Write => {
+            Err(EngineError::NotARepository { .. }) if known.is_initialised() => {
+                return Err(self.lost(&record, known, access, root.describe()).await);
+            }
+            Err(EngineError::NotARepository { .. }) if access == Access::Begin => {
                 self.create(repository, &password).await?
             }
             Err(source @ EngineError::WrongPassword { .. }) => {
@@ -365,61 +361,10 @@ impl Locations {
             }
             opened => opened?,
         };
+        if access.writes() {
+            self.recognise(&record, known, &repo, root.describe()).await?;
+        }
         Ok(OpenLocation { record, root, repo, password, vault_prunes })
-    }
-
-    async fn create(
-        &self,
-        store: Arc<dyn Store>,
-        password: &RepositorySecret,
-    ) -> Result<Repo, LocationError> {
-        let _alone = self.creating.lock().await;
-        match Repo::open(store.clone(), password).await {
-            Err(EngineError::NotARepository { .. }) => {}
-            opened => return Ok(opened?),
-        }
-        tracing::info!(store = store.describe(), "creating the repository");
-        match Repo::init(store.clone(), password, InitOptions::new(self.clock.now())).await {
-            // Somebody was faster, with the same password or it does not open.
-            Err(EngineError::AlreadyExists { .. }) => Ok(Repo::open(store, password).await?),
-            created => Ok(created?),
-        }
-    }
-
-    /// Makes sure that the location is ours, claiming it when it is empty.
-    async fn claim(&self, record: &LocationRecord, root: &dyn Store) -> Result<(), LocationError> {
-        let other = |cluster| LocationError::OwnedByOther { name: record.name.clone(), cluster };
-        match owner::verify(root, &self.cluster).await? {
-            Ownership::OwnedBySelf => return Ok(()),
-            Ownership::OwnedByOther { cluster } => return Err(other(cluster)),
-            Ownership::Unowned => {}
-        }
-        self.may_claim(record, &owner::survey(root).await?)?;
-        match owner::claim(root, &self.cluster, self.clock.now()).await? {
-            Ownership::OwnedByOther { cluster } => Err(other(cluster)),
-            Ownership::OwnedBySelf | Ownership::Unowned => Ok(()),
-        }
-    }
-
-    /// Whether what lies in a location that nobody owns leaves it to whoever comes first.
-    fn may_claim(&self, record: &LocationRecord, survey: &Survey) -> Result<(), LocationError> {
-        if record.allow_unrelated {
-            return Ok(());
-        }
-        if survey.has_repository {
-            return Err(self.lost_marker(&record.name));
-        }
-        if !survey.unrelated.is_empty() {
-            let more = if survey.more_unrelated { " and more" } else { "" };
-            let found = format!("{}{more}", survey.unrelated.join(", "));
-            return Err(LocationError::NotEmpty { name: record.name.clone(), found });
-        }
-        Ok(())
-    }
-
-    fn lost_marker(&self, name: &str) -> LocationError {
-        let found = format!("a repository, but no owner marker ({})", owner::OWNER_FILE);
-        LocationError::NotEmpty { name: name.to_owned(), found }
     }
 
     async fn password(

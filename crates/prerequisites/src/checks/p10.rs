@@ -39,6 +39,16 @@ fn tenancy(location: &LocationFacts, contents: &Contents) -> Verdict {
         Owner::UnknownAsker(cluster) => {
             unseen(format!("it belongs to the cluster {cluster}, and which cluster asks is not known"))
         }
+        Owner::ThisCluster | Owner::Nobody if location.initialised && !contents.has_repository => {
+            fails(format!("it had a repository, and there is none in {} any more", location.describe)).fix(
+                "Find out who emptied the store, and bring back what was there from its versions or its soft delete: without it no recovery point can be restored. To begin anew without the recovery points: cofferdam location add NAME --forget-repository --set …",
+            )
+        }
+        Owner::Nobody if location.initialised => {
+            fails("its owner marker is gone, and its repository is still there").fix(
+                "Find out who removed the marker, and bring it back. If the repository is this cluster's alone: cofferdam location add NAME --forget-repository --set allowUnrelatedFiles=true --set …",
+            )
+        }
         Owner::ThisCluster => passed("the owner marker names this cluster"),
         Owner::Nobody if location.unrelated_allowed => passed(match contents.unrelated.as_slice() {
             [] => "nobody owns it".to_owned(),

@@ -48,6 +48,7 @@ pub(super) fn healthy() -> Facts {
             store: None,
             contents: contents(Owner::Nobody, &[]),
             unrelated_allowed: false,
+            initialised: false,
             probe: StoreProbe::Works,
             noted: None,
         }),
@@ -301,6 +302,25 @@ fn a_location_that_could_not_be_listed_is_not_called_empty() {
 
     assert_eq!(outcome(&facts, Profile::Cofferdam, "P6"), BLOCKED);
     assert_eq!(outcome(&facts, Profile::Cofferdam, "P10"), Outcome::NotObservable { why: "denied".into() });
+}
+
+#[test]
+fn an_empty_location_is_well_only_where_there_never_was_a_repository() {
+    let judged = |initialised: bool, owner: Owner, has_repository: bool| {
+        let facts = with_location(|location| {
+            let unrelated = Vec::new();
+            location.contents = Observed::Seen(Contents { owner, has_repository, unrelated });
+            location.initialised = initialised;
+        });
+        outcome(&facts, Profile::Cofferdam, "P10")
+    };
+
+    assert_eq!(judged(false, Owner::Nobody, false), Outcome::Passed);
+    assert_eq!(judged(false, Owner::ThisCluster, false), Outcome::Passed);
+    assert_eq!(judged(true, Owner::ThisCluster, true), Outcome::Passed);
+    assert_eq!(judged(true, Owner::Nobody, false), BLOCKED);
+    assert_eq!(judged(true, Owner::ThisCluster, false), BLOCKED);
+    assert_eq!(judged(true, Owner::Nobody, true), BLOCKED);
 }
 
 #[test]

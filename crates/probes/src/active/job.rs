@@ -4,13 +4,13 @@ use super::{Hindered, Place};
 use crate::{is_absent, short};
 use k8s_openapi::api::{
     batch::v1::Job,
-    core::v1::{Event, Pod},
+    core::v1::{Event, Pod, Secret},
 };
 use kube::{
-    Api, Client,
-    api::{DeleteParams, ListParams, PostParams},
+    Api, Client, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -44,10 +44,49 @@ pub(super) async fn run(
     let job: Job = serde_json::from_value(manifest)
         .map_err(|error| Hindered(format!("the Job of the probe is not valid: {error}")))?;
     let jobs: Api<Job> = Api::namespaced(client.clone(), &place.namespace);
-    jobs.create(&PostParams::default(), &job).await.map_err(Hindered::by("starting the probe"))?;
-    let ran = ended(client, place, name, limit).await;
+    let secret = secret(client, place, name).await?;
+    let ran = match jobs.create(&PostParams::default(), &job).await {
+        Ok(made) if secret => match owned(client, &made, &place.namespace, name).await {
+            Ok(()) => ended(client, place, name, limit).await,
+            Err(hindered) => Err(hindered),
+        },
+        Ok(_) => ended(client, place, name, limit).await,
+        Err(error) => Err(Hindered::by("starting the probe")(error)),
+    };
     remove(client, &place.namespace, name).await?;
+    if secret {
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), &place.namespace);
+        // It goes with the Job that owns it, if that was faster.
+        match secrets.delete(name, &DeleteParams::default()).await {
+            Err(error) if !is_absent(&error) => {
+                return Err(Hindered(format!("removing the probe's Secret: {}", short(&error))));
+            }
+            _ => {}
+        }
+    }
     ran
+}
+
+/// Makes the Secret of a Job before the Job, whose pod reads it; whether there is one.
+async fn secret(client: &Client, place: &Place, name: &str) -> Result<bool, Hindered> {
+    let Some(secret) = place.secret(name) else { return Ok(false) };
+    let secret: Secret = serde_json::from_value(secret)
+        .map_err(|error| Hindered(format!("the Secret of the probe is not valid: {error}")))?;
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &place.namespace);
+    secrets
+        .create(&PostParams::default(), &secret)
+        .await
+        .map_err(Hindered::by("making the Secret with the proxy's address"))?;
+    Ok(true)
+}
+
+/// Gives the Secret to its Job: what is left when this process ends goes with it, and that has a time to live.
+async fn owned(client: &Client, job: &Job, namespace: &str, name: &str) -> Result<(), Hindered> {
+    let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": job.uid()});
+    let patch = json!({"metadata": {"ownerReferences": [owner]}});
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let patched = secrets.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
+    patched.map(drop).map_err(Hindered::by("giving the probe its Secret"))
 }
 
 async fn ended(client: &Client, place: &Place, name: &str, limit: Duration) -> Result<Ran, Hindered> {
@@ -159,7 +198,6 @@ pub(super) fn read<T: serde::de::DeserializeOwned>(said: &str) -> Result<T, Hind
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn pod(status: Value) -> Pod {
         serde_json::from_value(json!({"metadata": {}, "status": status})).unwrap()

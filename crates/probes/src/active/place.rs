@@ -100,6 +100,32 @@ impl Place {
         self.way_out.authorities.as_deref()
     }
 
+    /// The Secret for a Job of this name, with what of the way out holds a password: a Job is read by more people than a
+    /// Secret. Only in the namespace of probes, with which it goes; an installed extension has its own.
+    pub(super) fn secret(&self, job: &str) -> Option<Value> {
+        let hidden: Map<String, Value> = self
+            .way_out
+            .environment
+            .iter()
+            .filter(|variable| self.hides(variable))
+            .map(|variable| (name(variable).to_owned(), variable.get("value").cloned().unwrap_or_default()))
+            .collect();
+        (!hidden.is_empty()).then(|| {
+            json!({
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": job, "namespace": self.namespace, "labels": {LABEL: VALUE}},
+                "stringData": hidden,
+            })
+        })
+    }
+
+    /// Whether this is an address with a name or a password in front.
+    fn hides(&self, variable: &Value) -> bool {
+        let value = variable.get("value").and_then(Value::as_str).unwrap_or_default();
+        self.is_own() && value.contains('@')
+    }
+
     /// Makes the namespace of probes.
     pub(super) async fn prepare(&self, client: &Client) -> Result<(), Hindered> {
         if !self.is_own() {
@@ -146,7 +172,11 @@ impl Place {
         if let Some(account) = &self.account {
             spec.insert("serviceAccountName".to_owned(), account.clone().into());
         }
-        let WayOut { environment, mut mounts, mut volumes, .. } = self.way_out.clone();
+        let WayOut { mut environment, mut mounts, mut volumes, .. } = self.way_out.clone();
+        for variable in environment.iter_mut().filter(|variable| self.hides(variable)) {
+            let key = crate::active::place::name(variable).to_owned();
+            *variable = json!({"name": key, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}});
+        }
         if let Some(claim) = claim {
             mounts.push(json!({"name": "data", "mountPath": super::volume::MOUNT}));
             volumes.push(json!({"name": "data", "persistentVolumeClaim": {"claimName": claim}}));
@@ -315,6 +345,32 @@ mod tests {
         assert_eq!(environment(&known.job("n", &[], 60, None)), https);
         assert_eq!(environment(&elsewhere), json!([{"name": "NO_PROXY", "value": ".svc"}]));
         assert_eq!(elsewhere["spec"]["template"]["spec"].get("volumes"), None);
+    }
+
+    #[test]
+    fn a_password_of_a_proxy_that_is_to_come_stands_in_a_secret_and_not_in_the_job() {
+        let mut pod = pod();
+        pod["spec"]["containers"][0]["env"] = json!([
+            {"name": "HTTPS_PROXY", "value": "http://anna:s3cret@proxy:3128"},
+            {"name": "NO_PROXY", "value": ".svc"},
+        ]);
+        let place = Place::of_planned(&pod, None).unwrap();
+
+        let (job, secret) = (place.job("n", &[], 60, None), place.secret("n").unwrap());
+
+        let environment = &job["spec"]["template"]["spec"]["containers"][0]["env"];
+        let from = json!({"secretKeyRef": {"name": "n", "key": "HTTPS_PROXY"}});
+        let expected =
+            json!([{"name": "HTTPS_PROXY", "valueFrom": from}, {"name": "NO_PROXY", "value": ".svc"}]);
+        assert_eq!(*environment, expected);
+        assert!(!job.to_string().contains("s3cret"), "{job}");
+        assert_eq!(secret["stringData"], json!({"HTTPS_PROXY": "http://anna:s3cret@proxy:3128"}));
+        assert_eq!(
+            (&secret["metadata"]["namespace"], &secret["metadata"]["name"]),
+            (&json!(NAMESPACE), &json!("n"))
+        );
+        assert_eq!(Place::of_planned(&self::pod(), None).unwrap().secret("n"), None, "nothing to hide");
+        serde_json::from_value::<k8s_openapi::api::batch::v1::Job>(job).unwrap();
     }
 
     #[test]

@@ -23,6 +23,7 @@ async fn facts(root: Arc<dyn Store>, inside: bool, writes: bool) -> LocationFact
         store: None,
         writes,
         unrelated_allowed: false,
+        initialised: false,
         noted: None,
         inside,
     };

@@ -27,7 +27,7 @@ pub struct Event {
     pub context: BTreeMap<String, String>,
 }
 
-type Alert = Loaded<AlertRecord>;
+pub(super) type Alert = Loaded<AlertRecord>;
 
 /// The changes by which something is told. While an alert of the same kind about the same thing is open, it is counted in
 /// that one.
@@ -104,7 +104,7 @@ pub fn index(rule: Rule, about: &ResourceId) -> String {
     format!("open alert/{rule:?}/{}", about.folded())
 }
 
-async fn pointed_at(
+pub(super) async fn pointed_at(
     store: &dyn Store,
     about: &ResourceId,
     name: Option<&str>,
@@ -114,7 +114,7 @@ async fn pointed_at(
     Ok(found.filter(|alert| alert.document.is_open()))
 }
 
-fn place(about: &ResourceId, name: &str) -> Result<ResourceId, StoreError> {
+pub(super) fn place(about: &ResourceId, name: &str) -> Result<ResourceId, StoreError> {
     id_of(about.subscription_id(), name)
         .map_err(|error| StoreError::Damaged(format!("{KIND} {name}: {error}")))
 }

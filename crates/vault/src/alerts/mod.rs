@@ -3,6 +3,7 @@
 //! hour, or a client in a loop, makes one alert and not a thousand.
 
 mod change;
+mod common;
 mod jobs;
 mod record;
 mod rule;
@@ -11,6 +12,7 @@ mod stored;
 mod sweep;
 
 pub use change::{Event, change_state, fire, resolve};
+pub use common::{Counted, join, leave};
 pub use jobs::ended;
 pub use record::{AlertRecord, AlertState, Condition, KIND, Modification, Undelivered, id_of, shown_id};
 pub use rule::{Rule, Severity};

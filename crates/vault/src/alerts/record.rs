@@ -97,6 +97,9 @@ pub struct AlertRecord {
     pub modified_by: String,
     /// How often it happened.
     pub occurrences: u64,
+    /// How many instances have it in common; 0 where it is about one thing.
+    #[serde(default)]
+    pub instances: u64,
     /// When receivers were last told.
     pub told_at: Timestamp,
     /// What happened to it.
@@ -106,6 +109,11 @@ pub struct AlertRecord {
     #[serde(default)]
     pub undelivered: Vec<Undelivered>,
 }
+
+/// Says in the context how many instances have it in common.
+const INSTANCES: &str = "affectedInstances";
+/// What the alert of so many instances of a vault says, by what else is known of it.
+pub type Describe = fn(u64, &ResourceId, &BTreeMap<String, String>) -> String;
 
 /// Who writes when nobody asked.
 const VAULT: &str = "vault";
@@ -126,6 +134,7 @@ impl AlertRecord {
             modified_at: now,
             modified_by: VAULT.to_owned(),
             occurrences: 1,
+            instances: 0,
             told_at: now,
             history: Vec::new(),
             undelivered: Vec::new(),
@@ -159,6 +168,45 @@ impl AlertRecord {
             self.note("ActionsTriggered", "", &self.occurrences.to_string(), VAULT, "", now);
         }
         is_time
+    }
+
+    /// The same, of the first instance of perhaps many.
+    pub fn of_the_first(mut self, describe: Describe) -> Self {
+        self.instances = 1;
+        self.count(describe, self.fired_at);
+        self
+    }
+
+    /// One more instance has it. `true` when it is time to tell again: one by one that would be a message for each, so it
+    /// is told when ten times as many have it.
+    pub fn join(&mut self, describe: Describe, now: Timestamp) -> bool {
+        self.instances = self.instances.saturating_add(1);
+        self.occurrences = self.occurrences.saturating_add(1);
+        self.count(describe, now);
+        let tenfold = 10_u64.checked_pow(self.instances.checked_ilog10().unwrap_or_default());
+        let is_time = self.instances > 1 && tenfold == Some(self.instances);
+        if is_time || now.duration_since(self.told_at) >= self.rule.silence() {
+            self.told_at = now;
+            self.note("ActionsTriggered", "", &self.instances.to_string(), VAULT, "", now);
+            return true;
+        }
+        false
+    }
+
+    /// One instance less has it. `true` when it was the last one.
+    pub fn leave(&mut self, describe: Describe, now: Timestamp) -> bool {
+        self.instances = self.instances.saturating_sub(1);
+        if self.instances == 0 {
+            return true;
+        }
+        self.count(describe, now);
+        false
+    }
+
+    fn count(&mut self, describe: Describe, now: Timestamp) {
+        self.description = short(&describe(self.instances, &self.vault, &self.context));
+        self.context.insert(INSTANCES.to_owned(), self.instances.to_string());
+        (self.modified_at, self.modified_by) = (now, VAULT.to_owned());
     }
 
     /// What it is about does not hold any more.
@@ -312,6 +360,21 @@ mod tests {
         assert_eq!(alert.history[0].event, "AlertCreated");
         assert_eq!(alert.undelivered[19].receiver, "199");
         assert!(serde_json::to_string(&alert).unwrap().len() < 100_000);
+    }
+
+    #[test]
+    fn what_thousands_have_in_common_is_told_a_few_times_and_ends_with_the_last_of_them() {
+        let text: Describe = |number, _, _| format!("{number} instances");
+        let mut alert = AlertRecord::fired(event(Rule::PrerequisiteFailure), at(0)).of_the_first(text);
+
+        let told = (1..5_000).filter(|_| alert.join(text, at(0))).count();
+        let (most, context) = (alert.description.clone(), alert.context.clone());
+        let last: Vec<usize> = (0..5_000).filter(|_| alert.leave(text, at(1))).collect();
+
+        assert_eq!(told, 3, "at 10, 100 and 1,000");
+        assert_eq!((most.as_str(), context["affectedInstances"].as_str()), ("5000 instances", "5000"));
+        assert_eq!(last, [4_999]);
+        assert!(alert.history.len() < 10);
     }
 
     #[test]

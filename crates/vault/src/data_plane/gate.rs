@@ -4,7 +4,7 @@ use super::rights::granted;
 use crate::{
     api::storage::container_id,
     app::App,
-    store::{AuditEntry, AuditOutcome, StoreError},
+    store::{AuditEntry, AuditOutcome, Principal, PrincipalKind, StoreError},
     tokens::{Audience, TokenError},
 };
 use arm::ResourceId;
@@ -23,22 +23,39 @@ impl VaultGate {
         Self(app)
     }
 
-    async fn denied(&self, asked: &Asked<'_>, who: &str, scope: &ResourceId, error: BlobError) -> BlobError {
-        let action = asked.any_of.first().map(|action| action.as_str()).unwrap_or_default();
+    async fn denied(
+        &self,
+        asked: &Asked<'_>,
+        who: &Principal,
+        scope: &ResourceId,
+        error: BlobError,
+    ) -> BlobError {
+        let (action, is_machine) = (action(asked), who.kind == PrincipalKind::ManagedIdentity);
+        let who = &who.object_id;
         tracing::debug!(principal = who, action, %scope, code = error.code, peer = %asked.peer, id = asked.request_id, "denied");
         let entry = AuditEntry {
             at: self.0.clock.now(),
-            principal: who.to_owned(),
+            principal: who.clone(),
             action: action.to_owned(),
             scope: scope.to_string(),
             outcome: AuditOutcome::Denied,
             correlation: asked.request_id.to_owned(),
         };
-        match self.0.denials.note(self.0.store.as_ref(), entry).await {
+        let (store, denials) = (self.0.store.as_ref(), &self.0.denials);
+        let noted = match is_machine {
+            true => self.0.refused_again.note(store, denials, entry).await,
+            false => denials.note(store, entry).await,
+        };
+        match noted {
             Ok(()) => error,
             Err(failed) => of_store(&failed),
         }
     }
+}
+
+/// The right that the audit log names.
+fn action<'a>(asked: &'a Asked<'_>) -> &'a str {
+    asked.any_of.first().map(|action| action.as_str()).unwrap_or_default()
 }
 
 #[async_trait]
@@ -59,7 +76,7 @@ impl Gate for VaultGate {
             return Err(BlobError::invalid_authentication("the identity does not exist any more"));
         };
         if !known.record.network.admit(Some(asked.peer), principal.resource.as_ref()) {
-            return Err(self.denied(asked, &who, &scope, BlobError::network_rules()).await);
+            return Err(self.denied(asked, principal, &scope, BlobError::network_rules()).await);
         }
         let may = |assignments: &[Assignment]| granted(&who, assignments, asked.any_of, &scope, &app.roles);
         let mut allowed = may(&facts.assignments);
@@ -68,10 +85,14 @@ impl Gate for VaultGate {
             let read = store.roles_of(&who).await.map_err(|error| of_store(&error))?;
             allowed = may(&read);
         }
-        if allowed {
-            return Ok(Who(who));
+        if !allowed {
+            return Err(self.denied(asked, principal, &scope, BlobError::permission_mismatch()).await);
         }
-        Err(self.denied(asked, &who, &scope, BlobError::permission_mismatch()).await)
+        if !app.refused_again.is_empty() {
+            let ended = app.refused_again.ended(store, &who, action(asked), scope.as_str()).await;
+            ended.map_err(|error| of_store(&error))?;
+        }
+        Ok(Who(who))
     }
 }
 

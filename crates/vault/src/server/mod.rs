@@ -18,7 +18,7 @@ use crate::{
     bootstrap::{BootstrapError, Credential, first_start},
     cluster_link::ClusterLink,
     data_plane::{self, StoredData},
-    denials::Denials,
+    denials::{Denials, Repeated},
     directory::{DataDirectory, DirectoryError, Lock},
     forwarded::Network,
     links::{self, AuthorityFailure, Links, ReplicaAddress, Replicas},
@@ -193,6 +193,7 @@ impl Vault {
             trust: Trust::open(&config.people.trusted, clock.clone())?,
             redirects: config.people.redirects,
             denials: Denials::default(),
+            refused_again: Repeated::default(),
             looks: Seldom::default(),
             store: store.clone(),
             issuer,
@@ -307,6 +308,9 @@ impl Vault {
         }
         if let Err(error) = app.denials.flush_all(app.store.as_ref()).await {
             tracing::error!(%error, "could not write how often calls were denied");
+        }
+        if let Err(error) = app.refused_again.flush_all(app.store.as_ref(), app.clock.now()).await {
+            tracing::error!(%error, "could not write how often machines were refused");
         }
         self.store.close().await;
         ended

@@ -31,8 +31,11 @@ pub fn payload(name: &str, alert: &AlertRecord, condition: Condition) -> Value {
     })
 }
 
-/// What it is about, as people know it: of a prerequisite its instance.
+/// What it is about, as people know it: of a prerequisite its instance, or the vault that many of them are in.
 fn item(alert: &AlertRecord) -> String {
+    if alert.instances > 0 {
+        return alert.vault.name().to_owned();
+    }
     let of_instance = alert.about.parent().filter(|above| above.kind().is(crate::api::instances::KIND));
     of_instance.as_ref().unwrap_or(&alert.about).name().to_owned()
 }

@@ -1,6 +1,6 @@
 //! `cofferdam location add`.
 
-use super::{forget_state, setting, settings};
+use super::{forget, forget_state, setting, settings};
 use crate::{
     cluster::ClusterArgs,
     exit::{Exit, Failure, Outcome},
@@ -9,7 +9,7 @@ use crate::{
 };
 use clap::Args;
 use extension::{
-    locations::{CREDENTIAL_SECRET, LocationRecord, Role},
+    locations::{CREDENTIAL_SECRET, LocationRecord, REPOSITORY, Role, STATE},
     manifests::INSTALLER,
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -36,6 +36,9 @@ pub struct AddArgs {
     /// File with the repository's password; made up for an own location when absent
     #[arg(long, value_name = "FILE")]
     repository_password_file: Option<PathBuf>,
+    /// Forget which repository the location had: an empty place gets a new one, and what lies there is taken as it is
+    #[arg(long)]
+    forget_repository: bool,
     /// Print the ConfigMap instead of applying anything
     #[arg(long)]
     dry_run: bool,
@@ -75,7 +78,11 @@ pub async fn run(args: AddArgs, cluster: &ClusterArgs, format: Format) -> Outcom
     maps.patch(&name, &apply, &Patch::Apply(&map))
         .await
         .map_err(|error| Failure::api(format!("write ConfigMap {name}"), &error))?;
-    forget_state(&maps, &args.name).await?;
+    if args.forget_repository {
+        forget(&maps, &args.name, &[STATE, REPOSITORY]).await?;
+    } else {
+        forget_state(&maps, &args.name).await?;
+    }
     let text = format!("location {0} added; check it: cofferdam location show {0}", args.name);
     output::tell(format, &text, json!({"location": args.name}))?;
     Ok(Exit::Done)

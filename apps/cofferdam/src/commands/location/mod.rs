@@ -54,8 +54,14 @@ pub async fn cluster_uid(client: &Client) -> Result<String, Failure> {
 /// Takes away what the extension noted at a location earlier: it looks again at once, and what it says then is
 /// about the settings and Secrets of now.
 pub async fn forget_state(maps: &Api<ConfigMap>, location: &str) -> Result<(), Failure> {
+    forget(maps, location, &[STATE]).await
+}
+
+/// Takes notes of the extension at a location away.
+async fn forget(maps: &Api<ConfigMap>, location: &str, notes: &[&str]) -> Result<(), Failure> {
     let name = LocationRecord::config_map_name(location);
-    let nothing = serde_json::json!({"metadata": {"annotations": {STATE: null}}});
+    let notes: BTreeMap<&str, Option<&str>> = notes.iter().map(|note| (*note, None)).collect();
+    let nothing = serde_json::json!({"metadata": {"annotations": notes}});
     maps.patch(&name, &PatchParams::default(), &Patch::Merge(&nothing))
         .await
         .map(drop)

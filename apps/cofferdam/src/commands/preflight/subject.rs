@@ -8,7 +8,7 @@ use crate::{
 use ::identity::stores::not_enforced;
 use extension::{
     checks::{account, bucket_path, needed, pod_of, store_name},
-    locations::{CredentialKind, LocationRecord, Role, STATE, open_store},
+    locations::{CredentialKind, LocationRecord, Role, STATE, open_store, was_initialised},
     manifests::{InstallSettings, NAME, render},
 };
 use k8s_openapi::api::{
@@ -211,6 +211,8 @@ async fn location(
     let notes = unenforced(&record).into_iter().collect();
     // What the extension noted counts only for the location that it looked at.
     let noted = map.as_ref().filter(|map| LocationRecord::decode(map).is_ok_and(|known| known == record));
+    let initialised =
+        record.role == Role::Own && noted.is_some_and(|map| was_initialised(map, &record.settings));
     let noted = noted.and_then(|map| map.annotations().get(STATE).cloned());
     let opened = open(client, namespace, wanted, &record).await?;
     let seen = match opened {
@@ -224,6 +226,7 @@ async fn location(
             store: store_name(&record.settings),
             writes: record.role == Role::Own,
             unrelated_allowed: record.allow_unrelated,
+            initialised,
             noted,
             inside: false,
         }),

@@ -72,6 +72,7 @@ fn location(place: &str) -> LocationFacts {
         store: None,
         contents: Observed::NotObservable("the extension looks at it".to_owned()),
         unrelated_allowed: false,
+        initialised: false,
         probe: StoreProbe::NotTried("the extension tries it".to_owned()),
         noted: None,
     }

@@ -7,8 +7,9 @@ use crate::{
         Failure,
         clusters::ClusterRecord,
         extensions::ExtensionIdentity,
-        resource::{Loaded, load, put},
+        resource::{Loaded, load, put, read},
     },
+    refused_looks::forgotten,
     store::{Change, Expected, Principal, PrincipalKind, Store, StoreError, Stores},
 };
 use arm::{ArmError, ResourceId};
@@ -91,8 +92,11 @@ pub async fn remove_extension_identity(
     extension: &str,
 ) -> Stores<Vec<Change>> {
     let resource = node_group(cluster)?.with(KIND, &name(extension, cluster)).map_err(damaged)?;
-    let found = store.resource(&resource).await?;
-    Ok(found.map(|stored| Change::Remove(stored.id, Expected::Version(stored.version))).into_iter().collect())
+    let Some(stored) = store.resource(&resource).await? else { return Ok(Vec::new()) };
+    let identity: Loaded<IdentityRecord> = read(stored)?;
+    let mut changes = Vec::from(forgotten(&identity.document.principal_id));
+    changes.push(Change::Remove(identity.id, Expected::Version(identity.version)));
+    Ok(changes)
 }
 
 /// A new identity and its principal.

@@ -4,6 +4,7 @@
 //! hold for a while first, so that what flaps has one alert that stays open, and not one for each turn.
 
 use super::row::{Row, Verdict};
+use crate::alerts::Counted;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,6 +27,9 @@ pub struct Standing {
     /// Since when it holds again, while its alert is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub well_since: Option<Timestamp>,
+    /// The alert that it shares with other instances, while that is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Counted>,
     /// When it failed anew.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed_at: Vec<Timestamp>,
@@ -35,6 +39,7 @@ impl Standing {
     fn end(&mut self) {
         self.open = false;
         self.well_since = None;
+        self.counted = None;
     }
 }
 
