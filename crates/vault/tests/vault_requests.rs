@@ -99,7 +99,7 @@ async fn what_is_changed_or_denied_is_in_the_audit_log_under_the_correlation_id_
     let entries = rows.iter().map(|row| serde_json::from_str::<AuditEntry>(&row.record).unwrap());
     let entries: Vec<AuditEntry> = entries.collect();
     let of = |id: &str| -> Vec<AuditOutcome> {
-        entries.iter().filter(|entry| entry.correlation == id).map(|entry| entry.outcome.clone()).collect()
+        entries.iter().filter(|entry| entry.correlation == id).map(|entry| entry.outcome).collect()
     };
     assert_eq!(of(&changed), [AuditOutcome::Changed]);
     assert_eq!(of(&denied), [AuditOutcome::Denied]);

@@ -3,14 +3,14 @@
 use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::OnceLock,
 };
 
 struct Scratch {
     folder: PathBuf,
-    /// Whoever removes the folder waits until this is closed, as the kernel does for a process that was killed.
-    _alive: ChildStdin,
+    /// Removes the folder when its standard input is closed, as the kernel does for a process that was killed.
+    _remover: Child,
 }
 
 /// The folder of this process.
@@ -24,7 +24,7 @@ impl Scratch {
         let made = tempfile::Builder::new().prefix("cofferdam-scenario-").tempdir();
         // Nothing of a process that is killed runs any more: the folder is removed from outside.
         let folder = made.expect("a folder in the temporary directory").keep();
-        let mut remover = Command::new("sh")
+        let remover = Command::new("sh")
             .args(["-c", "read -r _; rm -rf -- \"$1\"", "sh"])
             .arg(&folder)
             .stdin(Stdio::piped())
@@ -34,8 +34,7 @@ impl Scratch {
             .process_group(0)
             .spawn()
             .expect("sh runs");
-        let alive = remover.stdin.take().expect("its standard input");
-        Self { folder, _alive: alive }
+        Self { folder, _remover: remover }
     }
 }
 

@@ -138,7 +138,7 @@ impl Locations {
         known: &Known,
     ) -> Result<(), LocationError> {
         let store = open.repo.store();
-        let config = StorePath::parse(&FileKind::Config.path("")).map_err(|bad| {
+        let config = StorePath::parse(FileKind::Config.path("")).map_err(|bad| {
             StoreError::new("open", store.describe(), StoreErrorKind::Other, bad.to_string())
         })?;
         match store.read(&config).await {
