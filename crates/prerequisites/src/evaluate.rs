@@ -165,6 +165,8 @@ fn fixes(check: &Check, own: Option<&str>, names: &Names) -> Vec<(Fix, String)> 
 #[cfg(test)]
 mod active_tests;
 #[cfg(test)]
+mod remedy_tests;
+#[cfg(test)]
 mod role_tests;
 #[cfg(test)]
 mod tests;

@@ -146,7 +146,7 @@ fn all_jobs_are_in_the_export(it: &Protected, place: &Path) {
 
     let written = std::fs::read_to_string(&file).expect("the export");
     let left_out: Vec<&str> = ids.lines().filter(|id| !written.contains(*id)).collect();
-    assert!(ids.lines().count() >= 9 && left_out.is_empty(), "{left_out:?} of {ids} are not in {written}");
+    assert!(ids.lines().count() >= 8 && left_out.is_empty(), "{left_out:?} of {ids} are not in {written}");
     println!("all jobs are in the export");
 }
 

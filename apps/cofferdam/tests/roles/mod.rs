@@ -130,7 +130,10 @@ impl Roles {
     pub async fn preflight(&self, arguments: &[String]) -> (i32, BTreeMap<String, Value>) {
         let (world, home) = (&self.it.world, tempfile::tempdir().unwrap());
         let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
-        command.args(["preflight", "-o", "json", "--arm", &world.url, "--arm-ca"]).arg(&world.ca).args(arguments);
+        command
+            .args(["preflight", "-o", "json", "--arm", &world.url, "--arm-ca"])
+            .arg(&world.ca)
+            .args(arguments);
         command.env("COFFERDAM_ACCESS_TOKEN", &world.administrator.token).stdin(Stdio::null());
         command.env("HOME", home.path()).env("COFFERDAM_CONFIG_DIR", home.path()).env_remove("KUBECONFIG");
         for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "KUBERNETES_SERVICE_HOST"] {

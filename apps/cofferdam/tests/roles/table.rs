@@ -53,7 +53,11 @@ impl Use<'_> {
 
         let id = check_of(row);
         let check = &broken[id];
-        assert_eq!((code, &check["result"], &check["severity"]), (5, &json!("Failed"), &json!("Block")), "{told:?}");
+        assert_eq!(
+            (code, &check["result"], &check["severity"]),
+            (5, &json!("Failed"), &json!("Block")),
+            "{told:?}"
+        );
         for word in told {
             assert!(check["evidence"].as_str().unwrap().contains(word), "{word} is not in {check:#}");
         }
@@ -64,7 +68,11 @@ impl Use<'_> {
             assert!(depends || healthy.get(other) == Some(result), "{told:?}: {:#}", broken[other]);
         }
         let codes: Vec<&str> = missed.iter().map(|(code, _)| code.as_str()).collect();
-        assert_eq!(codes, row.code.filter(|_| self.question.is_some()).into_iter().collect::<Vec<_>>(), "{told:?}");
+        assert_eq!(
+            codes,
+            row.code.filter(|_| self.question.is_some()).into_iter().collect::<Vec<_>>(),
+            "{told:?}"
+        );
         for (_, message) in &missed {
             assert!(message.contains(&format!("({})", row.id)) && message.contains(scope), "{message}");
         }
@@ -123,7 +131,11 @@ async fn every_row_of_the_table_is_named_by_one_check_alone_and_granted_in_one_s
     let shares = account(&roles, "shares").await;
     let staging = account(&roles, "meanwhile").await;
     let disks = it.world.make_group("staging").await;
-    let looked = format!("--cluster-id {cluster} --vault-id {} --snapshot-group-id {}", it.vault, it.world.group("snapshots"));
+    let looked = format!(
+        "--cluster-id {cluster} --vault-id {} --snapshot-group-id {}",
+        it.vault,
+        it.world.group("snapshots")
+    );
     let validate = (format!("{}/validateForBackup", it.vault), json!({"backupInstance": it.wanted()}));
     let backup = roles.backup();
     let backups = [
@@ -158,7 +170,10 @@ async fn every_row_of_the_table_is_named_by_one_check_alone_and_granted_in_one_s
             roles: &roles,
             plan: words(format!("{instance} --target-resource-id {two}")),
             preflight: words(format!("--instance {} --cluster-id {two}", it.instance)),
-            question: Some((format!("{}/validateRestore", it.instance), json!({"restoreRequestObject": restore(&two)}))),
+            question: Some((
+                format!("{}/validateRestore", it.instance),
+                json!({"restoreRequestObject": restore(&two)}),
+            )),
             when: &[When::Always],
             applied: 0,
         },

@@ -75,10 +75,9 @@ fn by_role(facts: &Facts, why: &str) -> Verdict {
     match (roles.is_empty(), not_seen) {
         (true, _) => unseen(why),
         (false, Some(not_seen)) => unseen(not_seen),
-        (false, None) => passed(format!(
-            "{} is assigned; the store itself was not looked at: {why}",
-            some(&said(&roles))
-        )),
+        (false, None) => {
+            passed(format!("{} is assigned; the store itself was not looked at: {why}", some(&said(&roles))))
+        }
     }
 }
 

@@ -161,7 +161,15 @@ fn arm() -> ArmFacts {
 }
 
 fn role(id: &'static str, held: bool) -> RoleNeed {
-    RoleNeed { id, role: "Reader", identity: "vault", principal: "p".into(), scope: "/c".into(), code: None, held: Observed::Seen(held) }
+    RoleNeed {
+        id,
+        role: "Reader",
+        identity: "vault",
+        principal: "p".into(),
+        scope: "/c".into(),
+        code: None,
+        held: Observed::Seen(held),
+    }
 }
 
 /// The same facts with another resource manager.

@@ -48,7 +48,15 @@ fn binding(roles: &[&str]) -> Binding {
 }
 
 fn role(id: &'static str, held: bool) -> RoleNeed {
-    RoleNeed { id, role: "Reader", identity: "vault", principal: "p".into(), scope: CLUSTER.into(), code: None, held: Observed::Seen(held) }
+    RoleNeed {
+        id,
+        role: "Reader",
+        identity: "vault",
+        principal: "p".into(),
+        scope: CLUSTER.into(),
+        code: None,
+        held: Observed::Seen(held),
+    }
 }
 
 fn with_arm(change: impl FnOnce(&mut ArmFacts)) -> Facts {

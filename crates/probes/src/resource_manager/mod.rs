@@ -299,7 +299,8 @@ mod tests {
     fn a_vault_works_as_the_identity_that_the_instance_names_else_as_its_own_else_as_its_first() {
         let both = json!({"identity": {"principalId": "own", "userAssignedIdentities":
             {"/subscriptions/s/a": {"principalId": "a"}, "/subscriptions/s/b": {"principalId": "b"}}}});
-        let of_users = json!({"identity": {"userAssignedIdentities": {"/subscriptions/s/a": {"principalId": "a"}}}});
+        let of_users =
+            json!({"identity": {"userAssignedIdentities": {"/subscriptions/s/a": {"principalId": "a"}}}});
         let of = |vault: &Value, named: Option<&str>| principal_of(vault, named);
 
         assert_eq!(of(&both, Some("/SUBSCRIPTIONS/s/b")).as_deref(), Some("b"));

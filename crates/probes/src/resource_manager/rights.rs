@@ -84,9 +84,11 @@ fn wanted(ids: &Ids, who: &Identities) -> Result<Vec<Need>, String> {
         cluster: who.cluster.clone(),
         extension: who.extension.clone(),
     };
-    let restore =
-        ids.restores().then_some(Purpose::Restore { vault_tier: ids.staging.is_some() || ids.staging_group.is_some() });
-    let backup = (ids.vault_tier || restore.is_none()).then_some(Purpose::Backup { vault_tier: ids.vault_tier });
+    let restore = ids
+        .restores()
+        .then_some(Purpose::Restore { vault_tier: ids.staging.is_some() || ids.staging_group.is_some() });
+    let backup =
+        (ids.vault_tier || restore.is_none()).then_some(Purpose::Backup { vault_tier: ids.vault_tier });
     let mut all: Vec<Need> = Vec::new();
     for purpose in restore.into_iter().chain(backup) {
         for need in needs(purpose, &places, &principals) {
@@ -125,13 +127,21 @@ pub(super) async fn rights(
         }
     }
     match rights.is_empty() {
-        true => Observed::NotObservable("no scope was named (--cluster-id, --vault-id, --instance)".to_owned()),
+        true => {
+            Observed::NotObservable("no scope was named (--cluster-id, --vault-id, --instance)".to_owned())
+        }
         false => Observed::Seen(rights),
     }
 }
 
 /// Whether somebody needs it now.
-fn is_due(action: &str, scope: &ResourceId, ids: &Ids, who: &Identities, roles: Option<&Vec<RoleNeed>>) -> bool {
+fn is_due(
+    action: &str,
+    scope: &ResourceId,
+    ids: &Ids,
+    who: &Identities,
+    roles: Option<&Vec<RoleNeed>>,
+) -> bool {
     match action {
         ASSIGN_ROLES => roles.into_iter().flatten().any(|role| {
             matches!(role.held, Observed::Seen(false)) && role.scope.eq_ignore_ascii_case(scope.as_str())
@@ -228,14 +238,8 @@ mod tests {
     #[test]
     fn a_backup_alone_asks_for_no_role_of_the_vault_tier_or_of_shares() {
         let (ids, who) = everything();
-        let ids = Ids {
-            source: None,
-            staging_group: None,
-            staging: None,
-            shares: None,
-            vault_tier: false,
-            ..ids
-        };
+        let ids =
+            Ids { source: None, staging_group: None, staging: None, shares: None, vault_tier: false, ..ids };
 
         assert_eq!(rows(&ids, &who), ["R1", "R2", "R3", "R4"]);
         assert_eq!(rows(&ids, &Identities { account: None, ..who }), ["R1", "R2", "R3"]);

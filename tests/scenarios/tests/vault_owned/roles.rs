@@ -133,9 +133,11 @@ pub fn a_colleague_is_told_which_role_is_missing(it: &Protected) {
     let operator = "Microsoft.DataProtection/backupVaults/backup-operator";
     let at = ["-g", "clusters", "--cluster-name", "one", "-n", "colleague"];
     let binding = ["trusted-access", "rolebinding"];
-    let bind = [&binding[..], &["create"], &at, &["--source-resource-id", &vault, "--roles", operator]].concat();
+    let bind =
+        [&binding[..], &["create"], &at, &["--source-resource-id", &vault, "--roles", operator]].concat();
     let back_up = ["backup", "start", "-g", GROUP, "-v", VAULT, "-n", &it.instance, "--wait"];
-    let container = ["storage", "container", "create", "-g", GROUP, "--account-name", &account_name, "-n", "mine"];
+    let container =
+        ["storage", "container", "create", "-g", GROUP, "--account-name", &account_name, "-n", "mine"];
     let whom = ["--assignee", &colleague.principal, "--role", "Reader", "--scope", &snapshots];
     let give = [&["role", "assignment", "create"], &whom[..]].concat();
 
@@ -163,7 +165,8 @@ pub fn who_may_not_see_the_source_restores_nothing_from_it(it: &Protected, targe
     let group = it.person.line(&["group", "show", "-n", GROUP, "--query", "id", "-o", "tsv"]);
     let roles = [("Backup Contributor", group.as_str()), ("Owner", target)];
     let restorer = Colleague::with(it, "restorer", &roles);
-    let start = ["restore", "start", "-g", GROUP, "-v", VAULT, "-n", &it.instance, "--target-resource-id", target];
+    let start =
+        ["restore", "start", "-g", GROUP, "-v", VAULT, "-n", &it.instance, "--target-resource-id", target];
     let only = ["--included-namespaces", "shop", "--include-cluster-scope-resources", "false"];
     let start = [&start[..], &only, &["--wait", "--enable-trusted-access"]].concat();
 
