@@ -69,6 +69,8 @@ const ARM: &str = "unit test; test `vault_preflight` against a running vault";
 /// How those are tested that `--fix` can mend.
 const ARM_MENDED: &str =
     "unit test; tests `vault_preflight` and `vault_preflight_fix` against a running vault";
+/// How those are tested that are about roles.
+const ROLES: &str = "unit test; tests `vault_preflight`, `vault_preflight_fix` and, row by row, `vault_roles_in_one_click` against a running vault; scenario `vault_owned`";
 const IN_CLUSTER: &str = "a probe inside of the cluster (`--active`)";
 
 /// Every check.

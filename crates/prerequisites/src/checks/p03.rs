@@ -1,6 +1,6 @@
 //! P3: the vault has Trusted Access to the cluster.
 
-use super::{ARM_MENDED, no_vault, same_id};
+use super::{ROLES, no_vault, same_id};
 use crate::verdict::{fails, passed, unseen, when_seen};
 use crate::{ArmFacts, ArmVault, Binding, Check, Facts, Fix, Observed, Profile, Scope, Verdict, Weight};
 
@@ -25,7 +25,7 @@ pub(crate) static CHECK: Check = Check {
             "az aks trustedaccess rolebinding create --cluster-name {cluster} -g {group} -n backuprb --source-resource-id {vault-id} --roles Microsoft.DataProtection/backupVaults/backup-operator",
         ),
     ],
-    tested_by: ARM_MENDED,
+    tested_by: ROLES,
     only_azure: false,
     rule: judge,
 };

@@ -28,7 +28,7 @@ pub(crate) static CHECK: Check = Check {
             "az role assignment create --assignee-object-id {extension-principal} --assignee-principal-type ServicePrincipal --role \"Storage Blob Data Contributor\" --scope {account-id}",
         ),
     ],
-    tested_by: "unit test; scenario `preflight` with real stores; tests `vault_preflight` and `vault_preflight_fix` for the role",
+    tested_by: "unit test; scenario `preflight` with real stores; tests `vault_preflight`, `vault_preflight_fix` and `vault_roles_in_one_click` and scenario `vault_owned` for the role",
     only_azure: false,
     rule: judge,
 };

@@ -1,6 +1,6 @@
 //! P23: the identities of vault, cluster and extension hold their roles.
 
-use super::{ARM_MENDED, assign, some};
+use super::{ROLES, assign, some};
 use crate::verdict::{fails, passed, unseen, when_seen};
 use crate::{ArmVault, Check, Facts, Fix, Observed, Profile, RoleNeed, Scope, Verdict, Weight};
 
@@ -11,7 +11,7 @@ pub(crate) static CHECK: Check = Check {
     scope: Scope::Subscription,
     cofferdam: Weight::Blocks,
     aks: Weight::Blocks,
-    observed_by: "resource manager: roleAssignments of each identity at each scope",
+    observed_by: "resource manager: roleAssignments of each identity at each scope, and what their roles grant",
     code: Some("UserErrorMissingPermissions"),
     purposes: &[],
     depends_on: &["P14"],
@@ -23,7 +23,7 @@ pub(crate) static CHECK: Check = Check {
             "az role assignment create --assignee-object-id PRINCIPAL --assignee-principal-type ServicePrincipal --role ROLE --scope SCOPE",
         ),
     ],
-    tested_by: ARM_MENDED,
+    tested_by: ROLES,
     only_azure: false,
     rule: judge,
 };
