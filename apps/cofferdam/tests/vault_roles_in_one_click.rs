@@ -11,7 +11,7 @@ use roles::{Roles, identities, restore, told, unmet};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 use terminal::Terminal;
 use world::{Person, World};
@@ -197,23 +197,24 @@ async fn who_may_not_assign_roles_gets_the_exact_list_and_whoever_may_runs_it() 
     assert_eq!(lines.len(), 5, "{printed}");
     assert_eq!(printed.lines().filter(|line| line.starts_with("az ")).count(), 5, "{printed}");
     for line in lines {
-        run_as_printed(&it.world, line).await;
+        let output = run_as_printed(&it.world, &it.world.administrator, line).await;
+        assert!(output.status.success(), "{line}: {}", told(&output));
     }
     let (code, rows) = roles.plan(&arguments).await;
     assert_eq!((code, unmet(&rows)), (0, vec![]), "{rows:?}");
 }
 
-/// Has a shell run a line that was handed over, as the administrator who is signed in.
-async fn run_as_printed(world: &World, line: &str) {
+/// Has a shell run a line that was handed over, as somebody who is signed in.
+async fn run_as_printed(world: &World, who: &Person, line: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_cofferdam")).parent().unwrap();
     let secret = folder.path().join("secret");
-    std::fs::write(&secret, &world.administrator.secret).unwrap();
+    std::fs::write(&secret, &who.secret).unwrap();
     let login = format!(
         "cofferdam login --vault-url {} --ca {} --service-principal -u {} --password-file {} && {line}",
         world.url,
         world.ca.display(),
-        world.administrator.client_id,
+        who.client_id,
         secret.display()
     );
     let path = std::env::var("PATH").unwrap();
@@ -223,8 +224,28 @@ async fn run_as_printed(world: &World, line: &str) {
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "COFFERDAM_SUBSCRIPTION"] {
         started.env_remove(name);
     }
-    let output = tokio::task::spawn_blocking(move || started.output().unwrap()).await.unwrap();
-    assert!(output.status.success(), "{line}: {}", told(&output));
+    tokio::task::spawn_blocking(move || started.output().unwrap()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_even_look_is_told_the_role_that_gives_roles_and_not_first_one_that_looks() {
+    let roles = Roles::start().await;
+    let world = &roles.it.world;
+    let (snapshots, elsewhere) = (world.group("snapshots"), world.make_group("elsewhere").await);
+    let person = world.person(Some("Reader"), &elsewhere).await;
+    let line = format!(
+        "cofferdam role assignment create --assignee {} --role Reader --scope {snapshots}",
+        person.object_id
+    );
+
+    let refused = run_as_printed(world, &person, &line).await;
+    world.assign(&world.administrator, "User Access Administrator", &person, &snapshots).await;
+    let granted = run_as_printed(world, &person, &line).await;
+
+    let said = told(&refused);
+    assert!(!refused.status.success(), "{said}");
+    assert!(said.contains(&format!("The role 'Owner' on '{snapshots}' (U4) is missing")), "{said}");
+    assert!(granted.status.success(), "{}", told(&granted));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -63,7 +63,7 @@ fn lacking(facts: &Facts, missing: &[&RoleNeed], not_seen: &[String]) -> Verdict
     // One code for all that is missing is told; of several, the check's own stands for them.
     let mut codes = missing.iter().map(|role| role.code);
     let first = codes.next().flatten();
-    let code = first.filter(|first| codes.all(|code| code == Some(first)));
+    let code = first.filter(|first| codes.all(|code| code == Some(*first)));
     fails(format!("missing: {}{further}", some(&said))).about(&said).fix(commands.join("; ")).code(code)
 }
 

@@ -116,7 +116,7 @@ pub(super) async fn rights(
             Ok(None) => continue,
             Err(why) => return Observed::NotObservable(why),
         };
-        for action in row.actions.iter().filter(|action| is_due(action, &scope, ids, who, roles)) {
+        for action in row.actions.iter().copied().filter(|action| is_due(action, &scope, ids, who, roles)) {
             match given.may(action, &scope).await {
                 Ok(held) => {
                     let scope = scope.as_str().to_owned();
