@@ -26,7 +26,7 @@ fn refused(ran: &Ran, code: &str) {
 fn what_the_owners_of_vault_and_clusters_decide_holds_in_the_clusters_too() {
     let place = tempfile::tempdir().expect("a temporary directory");
     let cluster = Managed::empty(Cluster::one());
-    let other = Managed::empty(Cluster::named("two"));
+    let other = Managed::empty(Cluster::two());
     cluster.0.apply(SHOP);
     cluster.0.wait_ready("shop", "app=app", LONG);
     let vault = Vault::start(place.path(), ADDRESS);
