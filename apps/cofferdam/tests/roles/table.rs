@@ -112,7 +112,7 @@ async fn account(roles: &Roles, name: &str) -> String {
     let group = roles.it.world.make_group(name).await;
     let id = format!("{group}/providers/Microsoft.Storage/storageAccounts/{name}");
     let body = json!({"location": "local", "kind": "StorageV2", "sku": {"name": "Standard_LRS"},
-        "properties": {"allowCrossTenantReplication": true}});
+        "properties": {}});
     assert_eq!(roles.it.call(Method::PUT, &id, Some(body)).await.status, 200);
     id
 }
