@@ -168,7 +168,10 @@ pub fn who_may_not_see_the_source_restores_nothing_from_it(it: &Protected, targe
     let start =
         ["restore", "start", "-g", GROUP, "-v", VAULT, "-n", &it.instance, "--target-resource-id", target];
     let only = ["--included-namespaces", "shop", "--include-cluster-scope-resources", "false"];
-    let start = [&start[..], &only, &["--wait", "--enable-trusted-access"]].concat();
+    let (subscription, _) = group.split_once("/resourceGroups/").expect("an id of a group");
+    let subscription = subscription.trim_start_matches("/subscriptions/");
+    let more = ["--wait", "--enable-trusted-access", "--subscription", subscription];
+    let start = [&start[..], &only, &more].concat();
 
     let refused = restorer.person.cofferdam(&start);
     restorer.role("create", "Reader", &it.cluster_id);
