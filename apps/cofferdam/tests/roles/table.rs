@@ -136,36 +136,20 @@ async fn every_row_of_the_table_is_named_by_one_check_alone_and_granted_in_one_s
         it.vault,
         it.world.group("snapshots")
     );
-    let validate = (format!("{}/validateForBackup", it.vault), json!({"backupInstance": it.wanted()}));
-    let backup = roles.backup();
-    let backups = [
-        Use {
-            roles: &roles,
-            plan: [backup.clone(), words(format!("--file-share-account-id {shares}"))].concat(),
-            preflight: words(format!("{looked} --file-share-account-id {shares}")),
-            question: Some(validate.clone()),
-            when: &[When::Always, When::FileShares],
-            applied: 0,
-        },
-        // Roles of the vault tier on the snapshot group let read it too, and would hide R2.
-        Use {
-            roles: &roles,
-            plan: [backup, words("--vault-tier".to_owned())].concat(),
-            preflight: words(format!("{looked} --vault-tier")),
-            question: Some(validate),
-            when: &[When::VaultTierBackup],
-            applied: 0,
-        },
-    ];
+    let backup = Use {
+        roles: &roles,
+        plan: [roles.backup(), words(format!("--file-share-account-id {shares}"))].concat(),
+        preflight: words(format!("{looked} --file-share-account-id {shares}")),
+        question: Some((format!("{}/validateForBackup", it.vault), json!({"backupInstance": it.wanted()}))),
+        when: &[When::Always, When::FileShares],
+        applied: 0,
+    };
 
-    let mut walked = BTreeSet::new();
-    for one in &backups {
-        walked.extend(one.walk().await);
-    }
+    let mut walked = backup.walk().await;
     let two = roles.backed_up_and_another_cluster().await;
     container(&roles, &account_of_two(&roles)).await;
     let instance = "-g shop -v vault1 --instance one-shop";
-    let restores = [
+    let others = [
         Use {
             roles: &roles,
             plan: words(format!("{instance} --target-resource-id {two}")),
@@ -175,6 +159,18 @@ async fn every_row_of_the_table_is_named_by_one_check_alone_and_granted_in_one_s
                 json!({"restoreRequestObject": restore(&two)}),
             )),
             when: &[When::Always],
+            applied: 0,
+        },
+        // After the others: roles of the vault tier on the snapshot group let read it too, and would hide R2.
+        Use {
+            roles: &roles,
+            plan: words(format!("{instance} --vault-tier")),
+            preflight: words(format!("--instance {} --vault-tier", it.instance)),
+            question: Some((
+                format!("{}/validateForModifyBackup", it.instance),
+                json!({"backupInstance": it.wanted()}),
+            )),
+            when: &[When::VaultTierBackup],
             applied: 0,
         },
         // A restore from the vault tier is refused, so that the vault cannot say what it sees.
@@ -190,7 +186,7 @@ async fn every_row_of_the_table_is_named_by_one_check_alone_and_granted_in_one_s
             applied: 3,
         },
     ];
-    for one in &restores {
+    for one in &others {
         walked.extend(one.walk().await);
     }
 

@@ -163,6 +163,13 @@ async fn definition(session: &Session, role: &str, scope: &ResourceId) -> Result
     })
 }
 
+/// The name of a built-in role by its id.
+fn name_of(id: &str) -> Option<String> {
+    let guid = id.rsplit('/').next()?;
+    let all = ::identity::builtin::roles();
+    all.into_iter().find(|one| one.id.as_str().eq_ignore_ascii_case(guid)).map(|one| one.name)
+}
+
 /// The id of a built-in role by its name or GUID.
 fn built_in(role: &str, scope: &ResourceId) -> Option<String> {
     let all = ::identity::builtin::roles();
@@ -180,9 +187,12 @@ fn built_in(role: &str, scope: &ResourceId) -> Option<String> {
 /// With the name of its role.
 async fn named(session: &Session, mut assignment: Value) -> Result<Value, Failure> {
     let id = text(&assignment, "roleDefinitionId").to_owned();
-    let name = match session.client.find(&id, versions::ROLES).await? {
-        Some(role) => role.pointer("/properties/roleName").cloned().unwrap_or_default(),
-        None => {
+    let name = match session.client.find(&id, versions::ROLES).await {
+        // What was done is done, also for whoever may not look its name up.
+        Err(error) if roles::is_refused(&error) => name_of(&id).into(),
+        Err(error) => return Err(error.into()),
+        Ok(Some(role)) => role.pointer("/properties/roleName").cloned().unwrap_or_default(),
+        Ok(None) => {
             note!("warning: the role {id} is not there any more");
             Value::Null
         }
