@@ -203,6 +203,7 @@ fn who_was_refused_is_told_the_role_that_would_do() {
             &*guard,
         ),
         ("Microsoft.DataProtection/resourceGuards/read", &*guard, None, "Reader", &*guard),
+        ("Microsoft.Storage/storageAccounts/read", STORE, None, "Reader", STORE),
         (
             "Microsoft.Resources/subscriptions/resourceGroups/write",
             group,

@@ -27,6 +27,8 @@ pub struct Judged {
     pub evidence: Evidence,
     /// It passed, and there is something to know.
     pub informs: bool,
+    /// The documented code of what goes wrong: of what was seen, else of the check.
+    pub code: Option<&'static str>,
     /// What mends it, with the names that are known; empty when there is nothing to mend.
     pub fixes: Vec<(Fix, String)>,
 }
@@ -126,7 +128,8 @@ impl Judged {
             evidence: evidence.clone(),
             fix: None,
         };
-        Self { check, finding, evidence: Evidence::say(evidence), informs: false, fixes: Vec::new() }
+        let evidence = Evidence::say(evidence);
+        Self { check, finding, evidence, informs: false, code: check.code, fixes: Vec::new() }
     }
 
     fn of(check: &'static Check, profile: Profile, weight: Weight, said: Verdict, names: &Names) -> Self {
@@ -146,6 +149,7 @@ impl Judged {
         let mut judged = Self::without(check, profile, outcome, evidence.sentence.clone());
         judged.evidence = evidence;
         judged.informs = informs;
+        judged.code = said.code.or(check.code);
         if matches!(judged.finding.outcome, Outcome::Failed { .. }) {
             judged.fixes = fixes(check, said.fix.as_deref(), names);
             let texts: Vec<&str> = match &said.fix {
@@ -175,6 +179,10 @@ fn fixes(check: &Check, own: Option<&str>, names: &Names) -> Vec<(Fix, String)> 
 
 #[cfg(test)]
 mod active_tests;
+#[cfg(test)]
+mod remedy_tests;
+#[cfg(test)]
+mod role_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

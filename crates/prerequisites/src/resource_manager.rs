@@ -178,8 +178,23 @@ pub struct RoleNeed {
     pub principal: String,
     /// Where.
     pub scope: String,
-    /// Whether it is there.
-    pub held: bool,
+    /// The documented code of what goes wrong without it; none where none is documented.
+    pub code: Option<&'static str>,
+    /// Whether it is there, as far as whoever asks may see it.
+    pub held: Observed<bool>,
+}
+
+impl RoleNeed {
+    /// Whether it was seen that nothing gives it.
+    pub fn is_missing(&self) -> bool {
+        matches!(self.held, Observed::Seen(false))
+    }
+
+    /// Which role of whose identity where.
+    pub(crate) fn describe(&self) -> String {
+        let Self { id, role, identity, principal, scope, .. } = self;
+        format!("{id} {role} of the {identity}'s identity {principal} on {scope}")
+    }
 }
 
 /// A right that whoever asks needs.

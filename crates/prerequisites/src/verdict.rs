@@ -8,6 +8,7 @@ pub struct Verdict {
     pub(crate) ending: Ending,
     pub(crate) evidence: Evidence,
     pub(crate) fix: Option<String>,
+    pub(crate) code: Option<&'static str>,
 }
 
 /// How a rule ends, before the profile weighs it.
@@ -27,7 +28,7 @@ pub(crate) enum Ending {
 
 impl Verdict {
     fn new(ending: Ending, sentence: impl Into<String>) -> Self {
-        Self { ending, evidence: Evidence::say(sentence), fix: None }
+        Self { ending, evidence: Evidence::say(sentence), fix: None, code: None }
     }
 
     /// With the objects that it is about.
@@ -45,6 +46,12 @@ impl Verdict {
     /// With the address that failed.
     pub(crate) fn at(mut self, address: impl Into<String>) -> Self {
         self.evidence.address = Some(address.into());
+        self
+    }
+
+    /// With a code that says more than the catalogue's.
+    pub(crate) fn code(mut self, code: Option<&'static str>) -> Self {
+        self.code = code;
         self
     }
 

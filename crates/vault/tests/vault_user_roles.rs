@@ -1,17 +1,21 @@
-//! The roles of people, U1 to U6: each is taken away in turn, and whoever lacks it is told which role on which scope would
-//! do and who can grant it. Following that makes the call go through.
+//! The roles of people, U1 to U6, as the table has them: each is taken away in turn, and whoever lacks it is told at each
+//! thing that it is used for which role on which scope would do and who can grant it. Following that makes the call go through.
 
 mod world;
 
 use arm::ResourceId;
+use identity::required::{ASSIGN_ROLES, PERSON_ROLES, PersonPlace};
 use reqwest::Method;
 use serde_json::{Value, json};
 use world::{
-    Answer, Person,
+    Answer, Person, policy,
     protected::{POINT, Protected},
 };
 
-/// A person with all six roles, each on a scope that no other one covers: vault, source and target have groups of their own.
+/// Nobody makes snapshots by this API: the cluster does, and a person only in Azure.
+const NOT_HERE: &str = "Microsoft.Compute/snapshots/write";
+
+/// A person with all roles, each on a scope that no other one covers: vault, source and target have groups of their own.
 struct Six {
     it: Protected,
     person: Person,
@@ -40,22 +44,22 @@ impl Six {
         assert_eq!(it.call(Method::PUT, &proxy, Some(body)).await.status, 200);
         let person = it.world.person(None, &it.vault).await;
         let this = Self { it, person, two, account, guard };
-        for (_, role, scope) in this.six() {
-            this.assign(role, &scope).await;
+        for row in PERSON_ROLES {
+            this.assign(row.role, &this.place(row.place)).await;
         }
         this
     }
 
-    /// The rows: id, role, where this person has it. The vault's group holds the source cluster too, hence U2 on the vault.
-    fn six(&self) -> [(&'static str, &'static str, String); 6] {
-        [
-            ("U1", "Owner", self.two.to_string()),
-            ("U2", "Backup Contributor", self.it.vault.clone()),
-            ("U3", "Owner", self.account.clone()),
-            ("U4", "Owner", self.it.world.group("snapshots")),
-            ("U5", "Reader", self.it.managed.to_string()),
-            ("U6", "Backup MUA Operator", self.guard.clone()),
-        ]
+    /// Where this person has a role. The vault's group holds the source cluster too, hence U2 on the vault.
+    fn place(&self, place: PersonPlace) -> String {
+        match place {
+            PersonPlace::Cluster => self.two.to_string(),
+            PersonPlace::VaultGroup => self.it.vault.clone(),
+            PersonPlace::StorageAccount => self.account.clone(),
+            PersonPlace::SnapshotGroup => self.it.world.group("snapshots"),
+            PersonPlace::SourceCluster => self.it.managed.to_string(),
+            PersonPlace::ResourceGuard => self.guard.clone(),
+        }
     }
 
     async fn assign(&self, role: &str, scope: &str) {
@@ -72,39 +76,76 @@ impl Six {
         assert_eq!(self.it.call(Method::DELETE, id.as_str().unwrap(), None).await.status, 200);
     }
 
-    /// What a person with that role does.
-    async fn act(&self, row: &str) -> Answer {
-        let it = &self.it;
-        let reader = |scope: &str| {
-            let name = uuid::Uuid::new_v4();
-            let body = it.world.assignment("Reader", &self.person);
-            (Method::PUT, format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"), body)
-        };
+    /// What a person with a role at that place does who does this; nothing where nobody can.
+    async fn act(&self, place: &str, action: &str) -> Option<Answer> {
+        let (it, two, vault) = (&self.it, &self.two, &self.it.vault);
+        let restores = format!("{}/triggerRestoreRequests/default", self.guard);
         let mut restore = self.restore();
-        let (method, path, body) = match row {
-            "U1" => {
-                let path =
-                    format!("{}/providers/Microsoft.KubernetesConfiguration/extensions/other", self.two);
+        restore["resourceGuardOperationRequests"] = json!([restores]);
+        let (method, path, body) = match action {
+            NOT_HERE => return None,
+            ASSIGN_ROLES => {
+                let name = uuid::Uuid::new_v4();
+                let path = format!("{place}/providers/Microsoft.Authorization/roleAssignments/{name}");
+                (Method::PUT, path, it.world.assignment("Reader", &self.person))
+            }
+            "Microsoft.KubernetesConfiguration/extensions/write" => {
+                let path = format!("{two}/providers/Microsoft.KubernetesConfiguration/extensions/other");
                 let body = json!({"properties": {"extensionType": "microsoft.dataprotection.kubernetes"}});
                 (Method::PUT, path, body)
             }
-            "U2" => {
-                let body = json!({"backupInstance": it.wanted()});
-                (Method::POST, format!("{}/validateForBackup", it.vault), body)
+            "Microsoft.ContainerService/managedClusters/trustedAccessRoleBindings/write" => {
+                let roles = ["Microsoft.DataProtection/backupVaults/backup-operator"];
+                let body = json!({"properties": {"sourceResourceId": vault, "roles": roles}});
+                (Method::PUT, format!("{two}/trustedAccessRoleBindings/other"), body)
             }
-            "U3" => reader(&self.account),
-            "U4" => reader(&it.world.group("snapshots")),
-            "U5" => {
-                let body = json!({"restoreRequestObject": restore});
+            "Microsoft.DataProtection/backupVaults/write" => {
+                let settings = json!([{"datastoreType": "OperationalStore", "type": "LocallyRedundant"}]);
+                let body = json!({"location": "local", "properties": {"storageSettings": settings}});
+                (Method::PUT, format!("{vault}2"), body)
+            }
+            "Microsoft.DataProtection/backupVaults/backupPolicies/write" => {
+                let rules = policy::body("2026-01-05T03:00:00+00:00", "P7D");
+                (Method::PUT, format!("{vault}/backupPolicies/other"), rules)
+            }
+            "Microsoft.DataProtection/backupVaults/validateForBackup/action" => {
+                let body = json!({"backupInstance": it.wanted()});
+                (Method::POST, format!("{vault}/validateForBackup"), body)
+            }
+            "Microsoft.DataProtection/backupVaults/backupInstances/write" => {
+                let body = json!({"properties": it.wanted()});
+                (Method::PUT, format!("{vault}/backupInstances/other"), body)
+            }
+            // Whoever may not see what was backed up is refused here, and not by the cluster alone.
+            "Microsoft.DataProtection/backupVaults/backupInstances/validateRestore/action"
+            | "Microsoft.ContainerService/managedClusters/read" => {
+                let body = json!({"restoreRequestObject": self.restore()});
                 (Method::POST, format!("{}/validateRestore", it.instance), body)
             }
-            _ => {
-                let request = format!("{}/triggerRestoreRequests/default", self.guard);
-                restore["resourceGuardOperationRequests"] = json!([request]);
+            "Microsoft.DataProtection/backupVaults/backupInstances/restore/action"
+            | "Microsoft.DataProtection/resourceGuards/triggerRestoreRequests/approve/action" => {
                 (Method::POST, format!("{}/restore", it.instance), restore)
             }
+            "Microsoft.Storage/storageAccounts/read" => (Method::GET, self.account.clone(), Value::Null),
+            "Microsoft.Storage/storageAccounts/blobServices/containers/write" => {
+                let path = format!("{}/blobServices/default/containers/other", self.account);
+                (Method::PUT, path, json!({"properties": {}}))
+            }
+            other => panic!("nobody here does {other}: say how"),
         };
-        it.world.call(&self.person, method, &path, Some(body)).await
+        let body = Some(body).filter(|body| !body.is_null());
+        Some(it.world.call(&self.person, method, &path, body).await)
+    }
+
+    /// The same for each of a row's actions: what was answered.
+    async fn do_all(&self, place: &str, actions: &[&'static str]) -> Vec<(&'static str, Answer)> {
+        let mut answers = Vec::new();
+        for action in actions {
+            if let Some(answer) = self.act(place, action).await {
+                answers.push((*action, answer));
+            }
+        }
+        answers
     }
 
     fn restore(&self) -> Value {
@@ -120,41 +161,58 @@ impl Six {
     }
 }
 
+/// What a refusal says next: a sentence, and two commands.
+fn advice(refused: &Answer) -> Vec<String> {
+    let told = &refused.body["error"]["additionalInfo"][0]["info"]["recommendedAction"];
+    told.as_array().into_iter().flatten().map(|one| one.as_str().unwrap().to_owned()).collect()
+}
+
 #[tokio::test]
 async fn who_lacks_one_of_the_six_roles_is_told_which_where_and_who_can_grant_it_and_that_helps() {
     let six = Six::start().await;
     let group = six.it.world.group("shop");
 
-    for (row, role, scope) in six.six() {
-        six.take(&scope).await;
-        let refused = six.act(row).await;
+    for row in PERSON_ROLES {
+        let (id, place) = (row.id, six.place(row.place));
         // The vault's row names the group of the vault.
-        let told = if row == "U2" { &group } else { &scope };
-        let advice = refused.body["error"]["additionalInfo"][0]["info"]["recommendedAction"].clone();
-        let sentence = advice[0].as_str().unwrap_or_default().to_owned();
-        six.assign(role, told).await;
-        let after = six.act(row).await;
+        let told = if row.place == PersonPlace::VaultGroup { &group } else { &place };
+        six.take(&place).await;
+        let refused = six.do_all(&place, row.actions).await;
+        six.assign(row.role, told).await;
+        let after = six.do_all(&place, row.actions).await;
 
-        assert_eq!(refused.status, 403, "{row}: {refused:?}");
-        assert!(
-            sentence.contains(&format!("The role '{role}' on '{told}' ({row}) is missing")),
-            "{row}: {refused:?}"
-        );
-        assert!(
-            sentence.contains("An Owner or User Access Administrator of that scope can grant it"),
-            "{sentence}"
-        );
-        for (at, program) in [(1, "cofferdam"), (2, "az")] {
-            let command = advice[at].as_str().unwrap();
-            let parts =
-                [program, &six.person.object_id, "--assignee-principal-type ServicePrincipal", role, told];
-            assert!(parts.iter().all(|part| command.contains(part)), "{row}: {command}");
+        let skipped = row.actions.iter().filter(|action| **action == NOT_HERE).count();
+        assert_eq!(refused.len() + skipped, row.actions.len(), "{id}");
+        for (action, refused) in &refused {
+            // Whoever only looks needs no more than to look.
+            let (role, shown) = match action.ends_with("/read") && row.role != "Reader" {
+                true => ("Reader", String::new()),
+                false => (row.role, format!(" ({id})")),
+            };
+            let said = advice(refused);
+            assert_eq!(refused.status, 403, "{id} {action}: {refused:?}");
+            assert!(
+                said[0].contains(&format!("The role '{role}' on '{told}'{shown} is missing")),
+                "{id} {action}: {refused:?}"
+            );
+            assert!(
+                said[0].contains("An Owner or User Access Administrator of that scope can grant it"),
+                "{said:?}"
+            );
+            for (command, program) in said[1..].iter().zip(["cofferdam", "az"]) {
+                let kind = "--assignee-principal-type ServicePrincipal";
+                let parts = [program, &six.person.object_id, kind, role, told];
+                assert!(parts.iter().all(|part| command.contains(part)), "{id}: {command}");
+            }
+            assert_eq!(said.len(), 3, "{said:?}");
         }
-        assert_ne!(after.status, 403, "{row}: {after:?}");
-        if row == "U2" {
+        for (action, after) in &after {
+            assert_ne!(after.status, 403, "{id} {action}: {after:?}");
+        }
+        if row.place == PersonPlace::VaultGroup {
             // As it was, for what covers the source cluster hides what is asked about it.
             six.take(&group).await;
-            six.assign(role, &scope).await;
+            six.assign(row.role, &place).await;
         }
     }
 }

@@ -20,6 +20,11 @@ impl Cluster {
         Self::named(&std::env::var("COFFERDAM_TEST_ONE").unwrap_or_else(|_| "one".to_owned()))
     }
 
+    /// The second one: `two`, or what `COFFERDAM_TEST_TWO` names.
+    pub fn two() -> Self {
+        Self::named(&std::env::var("COFFERDAM_TEST_TWO").unwrap_or_else(|_| "two".to_owned()))
+    }
+
     /// The cluster of this name, which must be up (`testbed up --name NAME`).
     pub fn named(name: &str) -> Self {
         let mut command = Command::new(binary("testbed"));

@@ -99,7 +99,11 @@ impl<'s> Deputy<'s> {
         let named = [&off[..], &["--resource-guard-operation-requests", &consent]].concat();
 
         refused(&self.tries(&update, &off), MISSING);
-        refused(&self.tries(&update, &named), NOT_APPROVED);
+        let alone = self.tries(&update, &named);
+        refused(&alone, NOT_APPROVED);
+        // U6: which role where, and who can give it.
+        let told = format!("The role '{OPERATOR}' on '{}' (U6) is missing", self.guard);
+        assert!(alone.stderr.contains(&told) && alone.stderr.contains(&self.principal), "{alone:?}");
         self.may_approve(&["create"]);
         self.tries(&update, &named).ok();
         self.may_approve(&["delete", "--yes"]);

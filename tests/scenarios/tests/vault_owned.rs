@@ -1,9 +1,12 @@
 //! What the owners of vault and clusters decide counts in the clusters too: whose packages come in, what is locked, kept or
 //! protected once, who has which role, and into which subscription something goes.
 
+#[path = "vault_owned/roles.rs"]
+mod roles;
+
 use scenarios::{
-    Az, Cluster, GROUP, IMAGE, LONG, Managed, NAMESPACE, Person, Preflight, Protected, Ran, SHOP, Vault,
-    binary, run, wait_until,
+    Az, Cluster, GROUP, IMAGE, LONG, Managed, NAMESPACE, Person, Protected, Ran, SHOP, Vault, binary, run,
+    wait_until,
 };
 use serde_json::Value;
 use std::path::Path;
@@ -23,7 +26,7 @@ fn refused(ran: &Ran, code: &str) {
 fn what_the_owners_of_vault_and_clusters_decide_holds_in_the_clusters_too() {
     let place = tempfile::tempdir().expect("a temporary directory");
     let cluster = Managed::empty(Cluster::one());
-    let other = Managed::empty(Cluster::named("two"));
+    let other = Managed::empty(Cluster::two());
     cluster.0.apply(SHOP);
     cluster.0.wait_ready("shop", "app=app", LONG);
     let vault = Vault::start(place.path(), ADDRESS);
@@ -34,12 +37,13 @@ fn what_the_owners_of_vault_and_clusters_decide_holds_in_the_clusters_too() {
     let it = Protected { person, cluster_id, instance, cluster, vault };
     it.backs_up();
     the_checks_agree(&it);
-    a_role_that_is_missing_is_granted_in_one_step(&it);
+    roles::each_role_that_is_missing_is_named_and_granted_in_one_step(&it);
+    roles::a_colleague_is_told_which_role_is_missing(&it);
     nothing_is_protected_twice_or_deleted_under_a_lock(&it);
     what_is_immutable_stays(&it);
     all_jobs_are_in_the_export(&it, place.path());
     into_another_subscription(&it, &other.0);
-    assert_eq!(it.points().len(), 3, "each backup has its recovery point");
+    assert_eq!(it.points().len(), 4, "each backup has its recovery point");
 }
 
 /// The owner of the cluster writes the manifest with a program of their own, first with a stranger's key in the list of those
@@ -85,36 +89,15 @@ fn trust(key: &str) -> Value {
     serde_json::json!({"keys": [{"publicKey": key, "types": ["microsoft.dataprotection.kubernetes"]}]})
 }
 
-/// Every prerequisite is looked at from both sides: the cluster, and the vault's resource manager.
+/// Every prerequisite is looked at from both sides, and nothing is wrong.
 fn the_checks_agree(it: &Protected) {
-    let instance = it.does(&["instance", "show"], &["-n", &it.instance, "--query", "id", "-o", "tsv"]);
-    let kubeconfig = it.cluster.0.kubeconfig.clone();
-    let arguments = ["preflight", "-o", "json", "--kubeconfig", &kubeconfig, "--instance", &instance];
-
-    let seen = Preflight::of(&it.person.cofferdam(&arguments));
+    let seen = roles::preflight(it);
 
     for id in ["P1", "P3", "P4", "P5", "P7", "P8", "P14", "P22", "P23", "P24", "P25", "P30"] {
         seen.expect(id, "Passed", "");
     }
     assert_eq!(seen.failed(), Vec::<&str>::new(), "{:#}", seen.document);
     println!("preflight sees cluster and vault, and nothing is wrong");
-}
-
-/// A role that somebody took away is planned and granted by name, and the next backup succeeds.
-fn a_role_that_is_missing_is_granted_in_one_step(it: &Protected) {
-    let which = ["--instance", &it.instance, "-o", "json"];
-    let (extension, account) = (it.extension(), it.account());
-    let taken = ["--assignee", &extension, "--role", "Storage Blob Data Contributor", "--scope", &account];
-
-    it.tries(&["roles", "plan"], &which).ok();
-    it.person.line(&[&["role", "assignment", "delete", "--yes"], &taken[..]].concat());
-    let missed = it.tries(&["roles", "plan"], &which);
-    let granted = it.tries(&["roles", "apply"], &["--instance", &it.instance, "--yes"]);
-    it.backs_up();
-
-    assert_eq!(missed.code, 5, "{missed:?}");
-    assert!(granted.code == 0 && granted.stderr.contains("+ R4: "), "{granted:?}");
-    println!("the role that was missing is there again");
 }
 
 fn nothing_is_protected_twice_or_deleted_under_a_lock(it: &Protected) {
@@ -134,7 +117,7 @@ fn nothing_is_protected_twice_or_deleted_under_a_lock(it: &Protected) {
     refused(&twice, "UserErrorBackupInstanceAlreadyExists");
     refused(&locked, "ScopeLocked");
     refused(&group, "ScopeLocked");
-    assert_eq!(it.points().len(), 2);
+    assert_eq!(it.points().len(), 3);
     println!("protected once, and locked");
 }
 
@@ -163,7 +146,7 @@ fn all_jobs_are_in_the_export(it: &Protected, place: &Path) {
 
     let written = std::fs::read_to_string(&file).expect("the export");
     let left_out: Vec<&str> = ids.lines().filter(|id| !written.contains(*id)).collect();
-    assert!(ids.lines().count() >= 3 && left_out.is_empty(), "{left_out:?} of {ids} are not in {written}");
+    assert!(ids.lines().count() >= 8 && left_out.is_empty(), "{left_out:?} of {ids} are not in {written}");
     println!("all jobs are in the export");
 }
 
@@ -185,10 +168,9 @@ fn into_another_subscription(it: &Protected, two: &Cluster) {
     switch("Disabled");
     let kept = it.tries(&["restore", "start"], &restore);
     switch("Enabled");
-    it.does(&["restore", "start"], &[&restore[..], &["--enable-trusted-access"]].concat());
+    roles::who_may_not_see_the_source_restores_nothing_from_it(it, &id, two);
 
     refused(&kept, "UserErrorCrossSubscriptionRestoreNotAllowed");
-    two.has_shop();
     println!("restored into another subscription");
     site.goes();
 }

@@ -40,7 +40,7 @@ pub(super) fn listed(judged: Judged, purpose: Purpose) -> CheckReport {
         severity: name(severity).to_owned(),
         needed,
         result,
-        code: check.code.filter(|_| has_failed).map(str::to_owned),
+        code: judged.code.filter(|_| has_failed).map(str::to_owned),
         evidence: shortened(&evidence),
         objects: judged.evidence.objects.iter().map(|name| cut(name, LONGEST_NAME)).collect(),
         total: judged.evidence.total,

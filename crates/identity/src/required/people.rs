@@ -194,7 +194,11 @@ pub fn advice(action: &str, on: &ResourceId, roles: &[RoleDefinition]) -> Option
     let on = above.as_ref().unwrap_or(on);
     let wanted = Action::control(action);
     let grants = |name: &str| roles.iter().any(|role| role.name == name && role.grants(&wanted));
-    let exact = |row: &&PersonRole| row.actions.iter().any(|one| one.eq_ignore_ascii_case(action));
+    // Some rows are used for reading too; whoever only reads needs no Owner for it.
+    let is_read = action.to_lowercase().ends_with("/read");
+    let is_least = |row: &&PersonRole| !is_read || row.role == "Reader";
+    let lists = |row: &&PersonRole| row.actions.iter().any(|one| one.eq_ignore_ascii_case(action));
+    let exact = |row: &&PersonRole| lists(row) && is_least(row);
     let fits = |row: &'static PersonRole| {
         let scope = row.place.in_id(on)?;
         grants(row.role).then(|| Advice { id: Some(row.id), role: row.role.to_owned(), scope })

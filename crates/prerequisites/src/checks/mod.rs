@@ -59,7 +59,7 @@ mod p51;
 pub(crate) use crate::evidence::some;
 
 use crate::verdict::{not_applicable, unseen};
-use crate::{Check, ExtensionPods, Facts, Purpose, Verdict, VolumeKind};
+use crate::{Check, ExtensionPods, Facts, Purpose, RoleNeed, Verdict, VolumeKind};
 
 const ALWAYS: &[Purpose] = &[Purpose::Install, Purpose::Backup, Purpose::Restore];
 /// A restore neither writes to the location nor cares for other volumes than its own.
@@ -69,6 +69,8 @@ const ARM: &str = "unit test; test `vault_preflight` against a running vault";
 /// How those are tested that `--fix` can mend.
 const ARM_MENDED: &str =
     "unit test; tests `vault_preflight` and `vault_preflight_fix` against a running vault";
+/// How those are tested that are about roles.
+const ROLES: &str = "unit test; tests `vault_preflight`, `vault_preflight_fix` and, row by row, `vault_roles_in_one_click` against a running vault; scenario `vault_owned`";
 const IN_CLUSTER: &str = "a probe inside of the cluster (`--active`)";
 
 /// Every check.
@@ -162,6 +164,26 @@ fn unseen_in_cluster(what: &str) -> Verdict {
 fn pods_problem(pods: &ExtensionPods) -> String {
     let why = if pods.waiting.is_empty() { "nothing is said of why".to_owned() } else { some(&pods.waiting) };
     format!("{}: none of {} pods is available: {why}", pods.deployment, pods.wanted)
+}
+
+/// The command that gives a role: ours, or that of `az` where Azure is asked.
+fn assign(facts: &Facts, role: &RoleNeed) -> String {
+    let by = if facts.names.0.contains_key("azure") { "az" } else { "cofferdam" };
+    format!(
+        "{by} role assignment create --assignee-object-id {} --assignee-principal-type ServicePrincipal --role \"{}\" --scope {}",
+        role.principal,
+        role.role,
+        quoted(&role.scope)
+    )
+}
+
+/// A word for a POSIX shell: names from elsewhere, such as those of groups with parentheses, run nothing when they are pasted.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,+=".contains(c);
+    match word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
 }
 
 /// Ids of resources do not mind capitals.

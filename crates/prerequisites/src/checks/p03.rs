@@ -1,8 +1,8 @@
 //! P3: the vault has Trusted Access to the cluster.
 
-use super::{ARM_MENDED, no_vault, same_id};
+use super::{ROLES, no_vault, same_id};
 use crate::verdict::{fails, passed, unseen, when_seen};
-use crate::{ArmVault, Binding, Check, Facts, Fix, Observed, Profile, Scope, Verdict, Weight};
+use crate::{ArmFacts, ArmVault, Binding, Check, Facts, Fix, Observed, Profile, Scope, Verdict, Weight};
 
 const ROLE: &str = "Microsoft.DataProtection/backupVaults/backup-operator";
 
@@ -25,7 +25,7 @@ pub(crate) static CHECK: Check = Check {
             "az aks trustedaccess rolebinding create --cluster-name {cluster} -g {group} -n backuprb --source-resource-id {vault-id} --roles Microsoft.DataProtection/backupVaults/backup-operator",
         ),
     ],
-    tested_by: ARM_MENDED,
+    tested_by: ROLES,
     only_azure: false,
     rule: judge,
 };
@@ -36,17 +36,23 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
             None => no_vault(),
             Some(vault) => match &arm.bindings {
                 Observed::NotObservable(why) => unseen(why),
-                Observed::Seen(bindings) => bound(vault, bindings),
+                Observed::Seen(bindings) => bound(arm, vault, bindings),
             },
         })
     })
 }
 
-fn bound(vault: &ArmVault, bindings: &[Binding]) -> Verdict {
+fn bound(arm: &ArmFacts, vault: &ArmVault, bindings: &[Binding]) -> Verdict {
     let mut of_the_vault = bindings.iter().filter(|one| same_id(&one.source, &vault.id)).peekable();
     if of_the_vault.peek().is_none() {
-        return fails(format!("none of {} bindings of the cluster is for {}", bindings.len(), vault.id))
-            .number("bindings", bindings.len() as u64);
+        let principal = vault.principal.as_deref().unwrap_or("(there is none yet)");
+        let cluster = arm.cluster.seen().map_or("the cluster", |cluster| cluster.id.as_str());
+        return fails(format!(
+            "missing: R13 {ROLE} of the vault's identity {principal} on {cluster}; none of {} bindings of the cluster is for {}",
+            bindings.len(),
+            vault.id
+        ))
+        .number("bindings", bindings.len() as u64);
     }
     let mut told = Vec::new();
     for binding in of_the_vault {

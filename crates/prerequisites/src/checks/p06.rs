@@ -1,8 +1,10 @@
 //! P6: the storage location can be used.
 
-use super::ALWAYS;
+use super::{ALWAYS, assign, some};
 use crate::verdict::{fails, passed, unseen};
-use crate::{Check, Facts, Fix, LocationFacts, Observed, Profile, Scope, StoreProbe, Verdict, Weight};
+use crate::{
+    Check, Facts, Fix, LocationFacts, Observed, Profile, RoleNeed, Scope, StoreProbe, Verdict, Weight,
+};
 
 /// What the extension notes at a location that it can use.
 const NOTED_READY: &str = "Ready";
@@ -26,7 +28,7 @@ pub(crate) static CHECK: Check = Check {
             "az role assignment create --assignee-object-id {extension-principal} --assignee-principal-type ServicePrincipal --role \"Storage Blob Data Contributor\" --scope {account-id}",
         ),
     ],
-    tested_by: "unit test; scenario `preflight` with real stores; tests `vault_preflight` and `vault_preflight_fix` for the role",
+    tested_by: "unit test; scenario `preflight` with real stores; tests `vault_preflight`, `vault_preflight_fix` and `vault_roles_in_one_click` and scenario `vault_owned` for the role",
     only_azure: false,
     rule: judge,
 };
@@ -54,16 +56,28 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
     }
 }
 
-/// The store was not looked at; the role of the extension's identity is the next best thing.
+/// The store was not looked at; the role of the extension's identity is the next best thing, on its own account and on that
+/// which it restores from.
 fn by_role(facts: &Facts, why: &str) -> Verdict {
     let roles = facts.arm.seen().and_then(|arm| arm.roles.seen());
-    let Some(role) = roles.and_then(|roles| roles.iter().find(|role| role.id == "R4")) else {
-        return unseen(why);
-    };
-    let said = format!("{} of the extension's identity {} on {}", role.role, role.principal, role.scope);
-    match role.held {
-        true => passed(format!("{said} is assigned; the store itself was not looked at: {why}")),
-        false => fails(format!("{said} is missing")).about(std::slice::from_ref(&role.scope)),
+    let roles: Vec<&RoleNeed> = roles.into_iter().flatten().filter(|role| role.id == "R4").collect();
+    let missing: Vec<&RoleNeed> = roles.iter().copied().filter(|role| role.is_missing()).collect();
+    let said = |roles: &[&RoleNeed]| roles.iter().map(|role| role.describe()).collect::<Vec<_>>();
+    if !missing.is_empty() {
+        let scopes: Vec<String> = missing.iter().map(|role| role.scope.clone()).collect();
+        let commands: Vec<String> = missing.iter().map(|role| assign(facts, role)).collect();
+        return fails(format!("missing: {}", some(&said(&missing)))).about(&scopes).fix(commands.join("; "));
+    }
+    let not_seen = roles.iter().find_map(|role| match &role.held {
+        Observed::NotObservable(not) => Some(format!("{why}; {} was not seen: {not}", role.describe())),
+        Observed::Seen(_) => None,
+    });
+    match (roles.is_empty(), not_seen) {
+        (true, _) => unseen(why),
+        (false, Some(not_seen)) => unseen(not_seen),
+        (false, None) => {
+            passed(format!("{} is assigned; the store itself was not looked at: {why}", some(&said(&roles))))
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! P22: whoever sets backups up holds the roles for it.
 
-use super::{ARM, some};
+use super::{ARM, quoted, some};
 use crate::verdict::{fails, passed, when_seen};
-use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
+use crate::{Check, Facts, Fix, Profile, Scope, UserRight, Verdict, Weight};
+use std::collections::BTreeSet;
 
 pub(crate) static CHECK: Check = Check {
     id: "P22",
@@ -38,10 +39,23 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
                 .collect();
             match missing.is_empty() {
                 true => passed(format!("all {} rights are held", rights.len())),
-                false => fails(format!("missing: {}", some(&missing)))
-                    .about(&missing)
-                    .fix(format!("Ask an owner of the scope to assign the role: {}", some(&missing))),
+                false => fails(format!("missing: {}", some(&missing))).about(&missing).fix(format!(
+                    "An Owner or User Access Administrator of the scope can grant it: {}",
+                    some(&commands(rights.iter().filter(|right| !right.held)))
+                )),
             }
         })
     })
+}
+
+/// One command for each role on each scope, whatever the number of rights that it gives.
+fn commands<'r>(missing: impl Iterator<Item = &'r UserRight>) -> Vec<String> {
+    let roles: BTreeSet<(&str, &str)> = missing.map(|right| (right.scope.as_str(), right.role)).collect();
+    let command = |(scope, role): (&str, &str)| {
+        format!(
+            "cofferdam role assignment create --assignee-object-id YOUR_OBJECT_ID --role \"{role}\" --scope {}",
+            quoted(scope)
+        )
+    };
+    roles.into_iter().map(command).collect()
 }

@@ -1,8 +1,8 @@
 //! P23: the identities of vault, cluster and extension hold their roles.
 
-use super::{ARM_MENDED, some};
-use crate::verdict::{fails, passed, when_seen};
-use crate::{Check, Facts, Fix, Profile, RoleNeed, Scope, Verdict, Weight};
+use super::{ROLES, assign, some};
+use crate::verdict::{fails, passed, unseen, when_seen};
+use crate::{ArmVault, Check, Facts, Fix, Observed, Profile, RoleNeed, Scope, Verdict, Weight};
 
 pub(crate) static CHECK: Check = Check {
     id: "P23",
@@ -11,7 +11,7 @@ pub(crate) static CHECK: Check = Check {
     scope: Scope::Subscription,
     cofferdam: Weight::Blocks,
     aks: Weight::Blocks,
-    observed_by: "resource manager: roleAssignments of each identity at each scope",
+    observed_by: "resource manager: roleAssignments of each identity at each scope, and what their roles grant",
     code: Some("UserErrorMissingPermissions"),
     purposes: &[],
     depends_on: &["P14"],
@@ -23,38 +23,61 @@ pub(crate) static CHECK: Check = Check {
             "az role assignment create --assignee-object-id PRINCIPAL --assignee-principal-type ServicePrincipal --role ROLE --scope SCOPE",
         ),
     ],
-    tested_by: ARM_MENDED,
+    tested_by: ROLES,
     only_azure: false,
     rule: judge,
 };
 
 fn judge(facts: &Facts, _: Profile) -> Verdict {
     when_seen(&facts.arm, |arm| {
+        if let Some(vault) = arm.vault.seen().and_then(Option::as_ref)
+            && vault.principal.is_none()
+        {
+            return without_identity(vault);
+        }
         when_seen(&arm.roles, |roles| {
             // R4 is P6's, R13 is P3's.
             let asked: Vec<&RoleNeed> =
                 roles.iter().filter(|role| !["R4", "R13"].contains(&role.id)).collect();
-            let missing: Vec<String> = asked
-                .iter()
-                .filter(|role| !role.held)
-                .map(|role| format!("{} {} of the {} on {}", role.id, role.role, role.identity, role.scope))
-                .collect();
-            if missing.is_empty() {
-                return passed(format!("all {} roles are assigned", asked.len()));
+            let missing: Vec<&RoleNeed> = asked.iter().copied().filter(|role| role.is_missing()).collect();
+            let not_seen: Vec<String> = asked.iter().filter_map(|role| not_seen(role)).collect();
+            match (missing.is_empty(), not_seen.is_empty()) {
+                (false, _) => lacking(facts, &missing, &not_seen),
+                (true, false) => unseen(some(&not_seen)),
+                (true, true) if asked.is_empty() => {
+                    unseen("no identity is known whose roles could be looked at (--vault-id, --instance)")
+                }
+                (true, true) => passed(format!("all {} roles are assigned", asked.len())),
             }
-            let by = if facts.names.0.contains_key("azure") { "az" } else { "cofferdam" };
-            let commands: Vec<String> = asked
-                .iter()
-                .filter(|role| !role.held)
-                .take(5)
-                .map(|role| {
-                    format!(
-                        "{by} role assignment create --assignee-object-id {} --role \"{}\" --scope {}",
-                        role.principal, role.role, role.scope
-                    )
-                })
-                .collect();
-            fails(format!("missing: {}", some(&missing))).about(&missing).fix(commands.join("; "))
         })
     })
+}
+
+fn lacking(facts: &Facts, missing: &[&RoleNeed], not_seen: &[String]) -> Verdict {
+    let said: Vec<String> = missing.iter().map(|role| role.describe()).collect();
+    let commands: Vec<String> = missing.iter().take(5).map(|role| assign(facts, role)).collect();
+    let further = match not_seen {
+        [] => String::new(),
+        some_more => format!("; not seen: {}", some(some_more)),
+    };
+    // One code for all that is missing is told; of several, the check's own stands for them.
+    let mut codes = missing.iter().map(|role| role.code);
+    let first = codes.next().flatten();
+    let code = first.filter(|first| codes.all(|code| code == Some(*first)));
+    fails(format!("missing: {}{further}", some(&said))).about(&said).fix(commands.join("; ")).code(code)
+}
+
+fn not_seen(role: &RoleNeed) -> Option<String> {
+    match &role.held {
+        Observed::NotObservable(why) => Some(format!("{}: {why}", role.describe())),
+        Observed::Seen(_) => None,
+    }
+}
+
+/// Nothing can be given to it, and what it lacks is not what comes first.
+fn without_identity(vault: &ArmVault) -> Verdict {
+    fails(format!("the vault {} has no managed identity that roles could be given to (R1, R2)", vault.id))
+        .about(std::slice::from_ref(&vault.id))
+        .code(Some("UserErrorVaultIdentityNotFound"))
+        .fix("Give the vault an identity: cofferdam vault update --type SystemAssigned, or az dataprotection backup-vault update --type SystemAssigned; then its roles: cofferdam roles apply.")
 }

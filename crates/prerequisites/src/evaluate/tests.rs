@@ -163,7 +163,15 @@ fn arm() -> ArmFacts {
 }
 
 fn role(id: &'static str, held: bool) -> RoleNeed {
-    RoleNeed { id, role: "Reader", identity: "vault", principal: "p".into(), scope: "/c".into(), held }
+    RoleNeed {
+        id,
+        role: "Reader",
+        identity: "vault",
+        principal: "p".into(),
+        scope: "/c".into(),
+        code: None,
+        held: Observed::Seen(held),
+    }
 }
 
 /// The same facts with another resource manager.
@@ -593,6 +601,7 @@ fn each_broken_thing_of_a_resource_manager_is_named_by_its_check() {
         ("P21", aks, BLOCKED, |a| seen(&mut a.inbound)[0].sources = vec!["AzureBackup".into()]),
         ("P22", cofferdam, BLOCKED, |a| seen(&mut a.rights)[0].held = false),
         ("P23", cofferdam, BLOCKED, |a| a.roles = Observed::Seen(vec![role("R1", false)])),
+        ("P23", cofferdam, BLOCKED, |a| seen(&mut a.vault).as_mut().unwrap().principal = None),
         ("P24", aks, BLOCKED, |a| seen(&mut a.vault).as_mut().unwrap().location = "eastus".into()),
         ("P24", cofferdam, WARNED, |a| seen(&mut a.vault).as_mut().unwrap().tenant = Some("other".into())),
         ("P25", aks, BLOCKED, |a| seen(&mut a.account).container = Some(("c".into(), false))),

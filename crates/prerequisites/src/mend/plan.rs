@@ -73,7 +73,7 @@ fn providers(facts: &Facts) -> Vec<Action> {
 
 fn roles(facts: &Facts, is_asked: impl Fn(&RoleNeed) -> bool) -> Vec<Action> {
     let roles = arm(facts).and_then(|arm| arm.roles.seen());
-    let missing = roles.into_iter().flatten().filter(|need| !need.held && is_asked(need));
+    let missing = roles.into_iter().flatten().filter(|need| need.is_missing() && is_asked(need));
     missing
         .map(|need| Action::AssignRole {
             need: need.id,

@@ -21,6 +21,7 @@ fn arm() -> ArmFacts {
         vault: Observed::Seen(Some(ArmVault {
             id: VAULT.into(),
             tenant: Some("t".into()),
+            principal: Some("p".into()),
             ..ArmVault::default()
         })),
         bindings: Observed::Seen(vec![binding(&["Microsoft.DataProtection/backupVaults/backup-operator"])]),
@@ -47,7 +48,15 @@ fn binding(roles: &[&str]) -> Binding {
 }
 
 fn role(id: &'static str, held: bool) -> RoleNeed {
-    RoleNeed { id, role: "Reader", identity: "vault", principal: "p".into(), scope: CLUSTER.into(), held }
+    RoleNeed {
+        id,
+        role: "Reader",
+        identity: "vault",
+        principal: "p".into(),
+        scope: CLUSTER.into(),
+        code: None,
+        held: Observed::Seen(held),
+    }
 }
 
 fn with_arm(change: impl FnOnce(&mut ArmFacts)) -> Facts {
@@ -117,8 +126,8 @@ fn each_thing_that_is_missing_at_the_resource_manager_is_one_act_with_its_own_ri
         ("P3", "trustedAccessRoleBindings/write on ", |arm| {
             *seen(&mut arm.bindings) = vec![binding(&["other/role"])];
         }),
-        ("P23", "roleAssignments/write on ", |arm| seen(&mut arm.roles)[0].held = false),
-        ("P6", "roleAssignments/write on ", |arm| seen(&mut arm.roles)[1].held = false),
+        ("P23", "roleAssignments/write on ", |arm| seen(&mut arm.roles)[0].held = Observed::Seen(false)),
+        ("P6", "roleAssignments/write on ", |arm| seen(&mut arm.roles)[1].held = Observed::Seen(false)),
         ("P9", "storageAccounts/write on ", |arm| {
             seen(&mut arm.account).default_action = Some("Deny".into());
         }),

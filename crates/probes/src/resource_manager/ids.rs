@@ -23,12 +23,6 @@ pub(super) fn group(id: &str) -> Option<String> {
     ))
 }
 
-/// Whether one id is the other or lies below it.
-pub(super) fn covers(scope: &str, id: &str) -> bool {
-    let (scope, id) = (scope.trim_end_matches('/').to_lowercase(), id.to_lowercase());
-    id.strip_prefix(&scope).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,13 +35,5 @@ mod tests {
         assert_eq!(part(ID, "backupPolicies"), None);
         assert_eq!(group(ID).as_deref(), Some("/subscriptions/s/resourceGroups/g"));
         assert!(parent(ID, "backupInstances").unwrap().ends_with("/backupVaults/v"));
-    }
-
-    #[test]
-    fn a_scope_covers_what_lies_below_it_and_not_what_begins_like_it() {
-        assert!(covers("/", ID));
-        assert!(covers("/subscriptions/S/resourceGroups/g", ID));
-        assert!(!covers("/subscriptions/s/resourceGroups/gg", ID));
-        assert!(!covers("/subscriptions/s/resourceGroups/g", "/subscriptions/s/resourceGroups/gg"));
     }
 }

@@ -4,8 +4,11 @@
 mod account;
 mod azure;
 mod cluster;
+mod given;
 mod ids;
 mod rights;
+
+pub use given::Given;
 
 use crate::contain::{FEW, within};
 use ids::{parent, part};
@@ -30,6 +33,16 @@ pub struct Ids {
     pub snapshot_group: Option<String>,
     /// The staging account of a restore.
     pub staging: Option<String>,
+    /// The resource group where a restore from the vault tier makes disks.
+    pub staging_group: Option<String>,
+    /// The account with the file shares of volumes.
+    pub shares: Option<String>,
+    /// Recovery points are copied to the vault tier too.
+    pub vault_tier: bool,
+    /// The cluster that was backed up, where another one is restored into.
+    pub source: Option<String>,
+    /// The user-assigned identity as which the vault works; its own, or its first one, when absent.
+    pub vault_identity: Option<String>,
 }
 
 /// What a backup instance says of what it protects.
@@ -45,6 +58,8 @@ pub struct Instance {
     pub namespaces: Vec<String>,
     /// Hooks that it names, as `<namespace>/<name>`.
     pub hooks: Vec<String>,
+    /// The user-assigned identity as which the vault works for it.
+    pub vault_identity: Option<String>,
 }
 
 /// A resource manager, and what to look at there.
@@ -85,6 +100,8 @@ pub async fn instance(client: &Client, id: &str) -> Result<Instance, management:
             .filter_map(|n| n.as_str().map(str::to_owned))
             .collect(),
         hooks: strings("backupHookReferences").iter().filter_map(hook).collect(),
+        vault_identity: text("/properties/identityDetails/userAssignedIdentityArmUrl")
+            .filter(|_| flag(&read, "/properties/identityDetails/useSystemAssignedIdentity") != Some(true)),
     })
 }
 
@@ -95,7 +112,7 @@ pub async fn observe(it: &ResourceManager, volumes: Option<&[ClusterVolume]>) ->
     let (extension, settings) = split(extension);
     let account_id = ids.account.clone().or_else(|| settings.as_ref().and_then(|s| s.account(ids)));
     let container = ids.container.clone().or_else(|| settings.as_ref().and_then(|s| s.container.clone()));
-    let (providers, cluster, vault, bindings, account, staging) = futures::join!(
+    let (providers, cluster, vault, bindings, account, staging, source_account) = futures::join!(
         within("reading providers", FEW, cluster::providers(client, ids)),
         within("reading the cluster", FEW, cluster::cluster(client, ids)),
         within("reading the vault", FEW, vault(client, ids)),
@@ -106,21 +123,25 @@ pub async fn observe(it: &ResourceManager, volumes: Option<&[ClusterVolume]>) ->
             account::account(client, account_id.as_deref(), container.as_deref())
         ),
         within("reading the staging account", FEW, staging(client, ids)),
+        source_account(client, ids),
     );
     let people = rights::Identities {
         vault: vault.seen().and_then(Option::as_ref).and_then(|vault| vault.principal.clone()),
         cluster: cluster.seen().and_then(|(_, principal)| principal.clone()),
         extension: extension.seen().and_then(Option::as_ref).and_then(|one| one.principal.clone()),
         account: account_id,
+        lacks_container: account.seen().is_some_and(|one| matches!(one.container, Some((_, false)))),
+        source_account,
     };
+    let given = Given::by(client);
     let node_group = cluster.seen().and_then(|(cluster, _)| azure::node_group(&cluster.1));
     let (roles, inbound, locks, disks) = futures::join!(
-        within("reading role assignments", FEW, rights::roles(client, ids, &people)),
+        within("reading role assignments", FEW, rights::roles(&given, ids, &people)),
         within("reading network security groups", FEW, azure::inbound(client, ids, node_group.as_deref())),
         within("reading locks", FEW, azure::locks(client, ids)),
         within("reading disks", FEW, azure::disks(client, volumes)),
     );
-    let rights = within("reading permissions", FEW, rights::rights(client, ids, &people, roles.seen())).await;
+    let rights = within("reading permissions", FEW, rights::rights(&given, ids, &people, roles.seen())).await;
     let cluster = match cluster {
         Observed::Seen(((cluster, _), _)) => Observed::Seen(cluster),
         Observed::NotObservable(why) => Observed::NotObservable(why),
@@ -183,9 +204,18 @@ impl Ids {
         self.subscription.clone().or_else(|| of(&self.cluster)).or_else(|| of(&self.vault))
     }
 
+    /// Whether a restore is meant: to another cluster, or from the vault tier.
+    fn restores(&self) -> bool {
+        self.source.is_some() || self.staging.is_some() || self.staging_group.is_some()
+    }
+
     fn cluster(&self) -> Result<&str, String> {
         self.cluster.as_deref().ok_or_else(|| "no cluster was named (--cluster-id, --instance)".to_owned())
     }
+}
+
+fn flag(read: &Value, path: &str) -> Option<bool> {
+    read.pointer(path).and_then(Value::as_bool)
 }
 
 fn split(
@@ -210,10 +240,28 @@ async fn vault(client: &Client, ids: &Ids) -> Observed<Option<ArmVault>> {
         id: id.clone(),
         location: text("/location").unwrap_or_default(),
         tenant: text("/identity/tenantId"),
-        principal: text("/identity/principalId"),
+        principal: principal_of(&read, ids.vault_identity.as_deref()),
         redundancy: text("/properties/storageSettings/0/type"),
         cross_region: text(crossing).as_deref() == Some("Enabled"),
     }))
+}
+
+/// The principal as which a vault works: that of the user-assigned identity that is named, else its own, else its first.
+fn principal_of(vault: &Value, named: Option<&str>) -> Option<String> {
+    let all = vault.pointer("/identity/userAssignedIdentities").and_then(Value::as_object);
+    let mut all = all.into_iter().flatten();
+    let id = |one: &Value| one.get("principalId").and_then(Value::as_str).map(str::to_owned);
+    match named {
+        Some(named) => id(all.find(|(one, _)| one.eq_ignore_ascii_case(named))?.1),
+        None => vault.get("identity").and_then(id).or_else(|| id(all.next()?.1)),
+    }
+}
+
+/// The account that the extension of the cluster writes to that was backed up.
+async fn source_account(client: &Client, ids: &Ids) -> Option<String> {
+    let source = Ids { cluster: Some(ids.source.clone()?), ..ids.clone() };
+    let extension = within("reading the source's extension", FEW, cluster::extension(client, &source)).await;
+    split(extension).1?.account(&source)
 }
 
 async fn staging(client: &Client, ids: &Ids) -> Observed<Option<StorageAccount>> {
@@ -239,5 +287,26 @@ fn fact<T>(read: Result<T, String>) -> Observed<T> {
     match read {
         Ok(value) => Observed::Seen(value),
         Err(why) => Observed::NotObservable(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_vault_works_as_the_identity_that_the_instance_names_else_as_its_own_else_as_its_first() {
+        let both = json!({"identity": {"principalId": "own", "userAssignedIdentities":
+            {"/subscriptions/s/a": {"principalId": "a"}, "/subscriptions/s/b": {"principalId": "b"}}}});
+        let of_users =
+            json!({"identity": {"userAssignedIdentities": {"/subscriptions/s/a": {"principalId": "a"}}}});
+        let of = |vault: &Value, named: Option<&str>| principal_of(vault, named);
+
+        assert_eq!(of(&both, Some("/SUBSCRIPTIONS/s/b")).as_deref(), Some("b"));
+        assert_eq!(of(&both, None).as_deref(), Some("own"));
+        assert_eq!(of(&of_users, None).as_deref(), Some("a"));
+        assert_eq!(of(&both, Some("/subscriptions/s/c")), None);
+        assert_eq!(of(&json!({}), None), None);
     }
 }

@@ -1,178 +1,258 @@
-//! Roles of identities, and rights of whoever asks.
+//! Roles of identities, and rights of whoever asks, both by the one table of roles.
 
-use super::{
-    Ids, fact,
-    ids::{covers, group},
-    list,
+use super::{Ids, fact, given::Given};
+use arm::ResourceId;
+use identity::{
+    Action, builtin,
+    required::{
+        ASSIGN_ROLES, Need, PERSON_ROLES, PersonPlace, PersonRole, Places, Principals, Purpose, needs,
+    },
 };
-use management::{Client, Request, versions};
 use prerequisites::{Observed, RoleNeed, UserRight};
-use serde_json::Value;
 
-const OWNER: &str = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635";
-const CONTRIBUTOR: &str = "b24988ac-6180-42a0-ab88-20f7382dd24c";
-const READER: &str = "acdd72a7-3385-48ef-bd42-f606fba81ae7";
-const BLOB_CONTRIBUTOR: &str = "ba92f5b4-2d11-453d-a403-e96b0029c9fe";
-const BLOB_OWNER: &str = "b7e6dc6d-f1e8-4753-8033-0f276bb0955b";
+/// What sets a backup up, and is asked of everybody who does.
+const SETS_UP: [&str; 3] = [
+    "Microsoft.KubernetesConfiguration/extensions/write",
+    "Microsoft.ContainerService/managedClusters/trustedAccessRoleBindings/write",
+    "Microsoft.DataProtection/backupVaults/backupInstances/write",
+];
+/// What a restore takes besides.
+const RESTORES: [&str; 3] = [
+    "Microsoft.DataProtection/backupVaults/backupInstances/validateRestore/action",
+    "Microsoft.DataProtection/backupVaults/backupInstances/restore/action",
+    "Microsoft.ContainerService/managedClusters/read",
+];
+const CONTAINER: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/write";
 
-const EXTENSION: &str = "Microsoft.KubernetesConfiguration/extensions/write";
-const BINDING: &str = "Microsoft.ContainerService/managedClusters/trustedAccessRoleBindings/write";
-const INSTANCE: &str = "Microsoft.DataProtection/backupVaults/backupInstances/write";
-const ASSIGN: &str = "Microsoft.Authorization/roleAssignments/write";
-
-/// Whose roles are asked for, and on which account.
+/// Whose roles are asked for, and on which accounts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Identities {
     pub vault: Option<String>,
     pub cluster: Option<String>,
     pub extension: Option<String>,
+    /// Where the extension writes.
     pub account: Option<String>,
+    /// The container there is missing, and somebody has to make it.
+    pub lacks_container: bool,
+    /// Where the extension of the cluster that was backed up writes.
+    pub source_account: Option<String>,
 }
 
-/// A role that is asked for, and the roles that contain it.
-struct Need<'a> {
-    id: &'static str,
-    role: &'static str,
-    identity: &'static str,
-    principal: &'a str,
-    scope: &'a str,
-    any_of: &'static [&'static str],
-}
-
-/// The roles that identities need for the operational tier, and whether they are there.
-pub(super) async fn roles(client: &Client, ids: &Ids, who: &Identities) -> Observed<Vec<RoleNeed>> {
-    let mut needs = Vec::new();
-    let mut need = |id, role, identity, principal: &Option<String>, scope: &Option<String>, any_of| {
-        if let (Some(principal), Some(scope)) = (principal.clone(), scope.clone()) {
-            needs.push((id, role, identity, principal, scope, any_of));
-        }
+/// The roles that identities need, and whether they are there.
+pub(super) async fn roles(given: &Given<'_>, ids: &Ids, who: &Identities) -> Observed<Vec<RoleNeed>> {
+    let needs = match wanted(ids, who) {
+        Ok(needs) => needs,
+        Err(why) => return Observed::NotObservable(why),
     };
-    const READS: &[&str] = &[READER, CONTRIBUTOR, OWNER];
-    need("R1", "Reader", "vault", &who.vault, &ids.cluster, READS);
-    need("R2", "Reader", "vault", &who.vault, &ids.snapshot_group, READS);
-    need("R3", "Contributor", "cluster", &who.cluster, &ids.snapshot_group, &[CONTRIBUTOR, OWNER]);
-    let blobs: &[&str] = &[BLOB_CONTRIBUTOR, BLOB_OWNER];
-    need("R4", "Storage Blob Data Contributor", "extension", &who.extension, &who.account, blobs);
-    if needs.is_empty() {
-        return Observed::NotObservable(
+    let asked = needs.iter().filter_map(|need| {
+        let principal = need.principal.clone()?;
+        Some(async move {
+            RoleNeed {
+                id: need.row.id,
+                role: need.row.grant.role(),
+                identity: need.row.whose.noun(),
+                principal,
+                scope: need.scope.as_str().to_owned(),
+                code: need.row.code,
+                held: fact(given.held(need).await.map(|held| held.is_met())),
+            }
+        })
+    });
+    let seen = futures::future::join_all(asked).await;
+    match seen.is_empty() {
+        true => Observed::NotObservable(
             "no identity is known whose roles could be read: neither the vault's nor the cluster's nor the extension's"
                 .to_owned(),
-        );
+        ),
+        false => Observed::Seen(seen),
     }
-    let asked = needs.iter().map(|(id, role, identity, principal, scope, any_of)| {
-        held(client, Need { id, role, identity, principal, scope, any_of })
-    });
-    fact(futures::future::join_all(asked).await.into_iter().collect())
 }
 
-async fn held(client: &Client, need: Need<'_>) -> Result<RoleNeed, String> {
-    let path = format!("{}/providers/Microsoft.Authorization/roleAssignments", need.scope);
-    let mut request = Request::get(path, versions::ROLES);
-    request.query.push(("$filter".to_owned(), format!("principalId eq '{}'", need.principal)));
-    let assignments = list(client, &request).await?;
-    let gives = |assignment: &Value| {
-        let text = |path: &str| assignment.pointer(path).and_then(Value::as_str).unwrap_or_default();
-        let role = text("/properties/roleDefinitionId").rsplit('/').next().unwrap_or_default().to_lowercase();
-        need.any_of.contains(&role.as_str())
-            && text("/properties/principalId").eq_ignore_ascii_case(need.principal)
-            && covers(text("/properties/scope"), need.scope)
+/// The rows of the table that what was named needs, each once. Bindings are facts of their own.
+fn wanted(ids: &Ids, who: &Identities) -> Result<Vec<Need>, String> {
+    let places = Places {
+        snapshot_group: optional(&ids.snapshot_group)?,
+        store: optional(&who.account)?,
+        source_store: optional(&who.source_account)?,
+        staging_group: optional(&ids.staging_group)?,
+        staging_account: optional(&ids.staging)?,
+        share_account: optional(&ids.shares)?,
+        ..Places::of(parsed(ids.cluster()?)?)
     };
-    Ok(RoleNeed {
-        id: need.id,
-        role: need.role,
-        identity: need.identity,
-        principal: need.principal.to_owned(),
-        scope: need.scope.to_owned(),
-        held: assignments.iter().any(gives),
-    })
+    let principals = Principals {
+        vault: who.vault.clone(),
+        cluster: who.cluster.clone(),
+        extension: who.extension.clone(),
+    };
+    let restore = ids
+        .restores()
+        .then_some(Purpose::Restore { vault_tier: ids.staging.is_some() || ids.staging_group.is_some() });
+    let backup =
+        (ids.vault_tier || restore.is_none()).then_some(Purpose::Backup { vault_tier: ids.vault_tier });
+    let mut all: Vec<Need> = Vec::new();
+    for purpose in restore.into_iter().chain(backup) {
+        for need in needs(purpose, &places, &principals) {
+            let is_known = all.iter().any(|one| one.row.id == need.row.id && one.scope == need.scope);
+            if !is_known && !need.is_binding() {
+                all.push(need);
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// The rights of whoever asks. The right to assign roles is needed only where a role is missing: an owner may have
 /// assigned them beforehand.
 pub(super) async fn rights(
-    client: &Client,
+    given: &Given<'_>,
     ids: &Ids,
     who: &Identities,
     roles: Option<&Vec<RoleNeed>>,
 ) -> Observed<Vec<UserRight>> {
-    let missing_at = |scope: &Option<String>| {
-        let at = |role: &RoleNeed| !role.held && scope.as_deref() == Some(role.scope.as_str());
-        roles.is_some_and(|roles| roles.iter().any(at))
-    };
-    let mut wanted: Vec<(&'static str, &'static str, Option<String>, &'static str)> = vec![
-        ("U1", EXTENSION, ids.cluster.clone(), "Contributor"),
-        ("U1", BINDING, ids.cluster.clone(), "Contributor"),
-        ("U2", INSTANCE, ids.vault.clone(), "Backup Contributor"),
-    ];
-    for (id, scope) in [("U1", &ids.cluster), ("U3", &who.account), ("U4", &ids.snapshot_group)] {
-        if missing_at(scope) {
-            wanted.push((id, ASSIGN, scope.clone(), "Owner"));
-        }
-    }
-    let wanted: Vec<_> =
-        wanted.into_iter().filter_map(|(id, action, scope, role)| Some((id, action, scope?, role))).collect();
-    if wanted.is_empty() {
-        return Observed::NotObservable(
-            "no scope was named (--cluster-id, --vault-id, --instance)".to_owned(),
-        );
-    }
     let mut rights = Vec::new();
-    for (id, action, scope, role) in wanted {
-        match may(client, &scope, action).await {
-            Ok(held) => rights.push(UserRight { id, action, scope, role, held }),
+    for row in PERSON_ROLES {
+        let scope = match scope(row.place, ids, who) {
+            Ok(Some(scope)) => scope,
+            Ok(None) => continue,
             Err(why) => return Observed::NotObservable(why),
-        }
-    }
-    Observed::Seen(rights)
-}
-
-async fn may(client: &Client, scope: &str, action: &str) -> Result<bool, String> {
-    let path = format!("{scope}/providers/Microsoft.Authorization/permissions");
-    let permissions = match list(client, &Request::get(path, versions::ROLES)).await {
-        Ok(permissions) => permissions,
-        // Some resources answer only for their group.
-        Err(why) => {
-            let Some(group) = group(scope) else { return Err(why) };
-            let path = format!("{group}/providers/Microsoft.Authorization/permissions");
-            list(client, &Request::get(path, versions::ROLES)).await.map_err(|_| why)?
-        }
-    };
-    Ok(permissions.iter().any(|permission| {
-        let any = |name: &str| {
-            let patterns = permission.get(name).and_then(Value::as_array);
-            patterns.into_iter().flatten().filter_map(Value::as_str).any(|pattern| matches(pattern, action))
         };
-        any("actions") && !any("notActions")
-    }))
-}
-
-/// Whether an action fits a pattern, in which a star stands for anything.
-fn matches(pattern: &str, action: &str) -> bool {
-    let (pattern, action) = (pattern.to_lowercase(), action.to_lowercase());
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| action.strip_prefix(first)) else { return false };
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
-    for part in middle {
-        match rest.find(part) {
-            Some(at) => rest = rest.get(at + part.len()..).unwrap_or_default(),
-            None => return false,
+        for action in row.actions.iter().copied().filter(|action| is_due(action, &scope, ids, who, roles)) {
+            match given.may(action, &scope).await {
+                Ok(held) => {
+                    let scope = scope.as_str().to_owned();
+                    rights.push(UserRight { id: row.id, action, scope, role: least(row, action), held });
+                }
+                Err(why) => return Observed::NotObservable(why),
+            }
         }
     }
-    rest.ends_with(last)
+    match rights.is_empty() {
+        true => {
+            Observed::NotObservable("no scope was named (--cluster-id, --vault-id, --instance)".to_owned())
+        }
+        false => Observed::Seen(rights),
+    }
+}
+
+/// Whether somebody needs it now.
+fn is_due(
+    action: &str,
+    scope: &ResourceId,
+    ids: &Ids,
+    who: &Identities,
+    roles: Option<&Vec<RoleNeed>>,
+) -> bool {
+    match action {
+        ASSIGN_ROLES => roles.into_iter().flatten().any(|role| {
+            matches!(role.held, Observed::Seen(false)) && role.scope.eq_ignore_ascii_case(scope.as_str())
+        }),
+        CONTAINER => who.lacks_container,
+        action if RESTORES.contains(&action) => ids.restores(),
+        action => SETS_UP.contains(&action),
+    }
+}
+
+/// Where it is asked. A vault that is there is asked itself, not its group: whoever has the role on it alone may do all of
+/// this.
+fn scope(place: PersonPlace, ids: &Ids, who: &Identities) -> Result<Option<ResourceId>, String> {
+    optional(match place {
+        PersonPlace::Cluster => &ids.cluster,
+        PersonPlace::VaultGroup => &ids.vault,
+        PersonPlace::StorageAccount => &who.account,
+        PersonPlace::SnapshotGroup => &ids.snapshot_group,
+        PersonPlace::SourceCluster => &ids.source,
+        // What it guards is asked for when it is done; none of it is a prerequisite.
+        PersonPlace::ResourceGuard => &None,
+    })
+}
+
+/// The least role of a row that is enough for an action.
+fn least(row: &'static PersonRole, action: &str) -> &'static str {
+    let (roles, wanted) = (builtin::roles(), Action::control(action));
+    let grants = |name: &&&str| roles.iter().any(|role| role.name == **name && role.grants(&wanted));
+    row.instead.iter().find(grants).copied().unwrap_or(row.role)
+}
+
+fn parsed(id: &str) -> Result<ResourceId, String> {
+    id.parse().map_err(|error| format!("{id}: {error}"))
+}
+
+fn optional(id: &Option<String>) -> Result<Option<ResourceId>, String> {
+    id.as_deref().map(parsed).transpose()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use identity::required::IDENTITY_ROLES;
+
+    const GROUP: &str = "/subscriptions/s/resourceGroups/g";
+
+    fn resource(kind: &str, name: &str) -> Option<String> {
+        Some(format!("{GROUP}/providers/{kind}/{name}"))
+    }
+
+    /// Everything is named that any row is about.
+    fn everything() -> (Ids, Identities) {
+        let ids = Ids {
+            cluster: resource("Microsoft.ContainerService/managedClusters", "two"),
+            source: resource("Microsoft.ContainerService/managedClusters", "one"),
+            vault: resource("Microsoft.DataProtection/backupVaults", "v"),
+            snapshot_group: Some(GROUP.to_owned()),
+            staging_group: Some(format!("{GROUP}2")),
+            staging: resource("Microsoft.Storage/storageAccounts", "staging"),
+            shares: resource("Microsoft.Storage/storageAccounts", "shares"),
+            vault_tier: true,
+            ..Ids::default()
+        };
+        let of = |name: &str| Some(name.to_owned());
+        let who = Identities {
+            vault: of("v"),
+            cluster: of("c"),
+            extension: of("e"),
+            account: resource("Microsoft.Storage/storageAccounts", "own"),
+            ..Identities::default()
+        };
+        (ids, who)
+    }
+
+    fn rows(ids: &Ids, who: &Identities) -> Vec<&'static str> {
+        wanted(ids, who).unwrap().iter().map(|need| need.row.id).collect()
+    }
 
     #[test]
-    fn a_star_stands_for_anything_and_nothing_else_does() {
-        assert!(matches("*", ASSIGN));
-        assert!(matches("Microsoft.Authorization/*/Write", ASSIGN));
-        assert!(matches("microsoft.authorization/roleassignments/write", ASSIGN));
-        assert!(!matches("*/read", ASSIGN));
-        assert!(!matches("Microsoft.Authorization/roleAssignments", ASSIGN));
-        assert!(!matches("Microsoft.Authorization/roleAssignments/write/action", ASSIGN));
+    fn no_row_of_the_table_is_left_out_when_all_that_it_is_about_is_named() {
+        let (ids, who) = everything();
+
+        let mut asked = rows(&ids, &who);
+        asked.sort_by_key(|id| id[1..].parse::<u8>().unwrap());
+
+        let all: Vec<&str> = IDENTITY_ROLES
+            .iter()
+            .filter(|row| matches!(row.grant, identity::required::Grant::Role(_)))
+            .map(|row| row.id)
+            .collect();
+        assert_eq!(asked, all);
+    }
+
+    #[test]
+    fn a_backup_alone_asks_for_no_role_of_the_vault_tier_or_of_shares() {
+        let (ids, who) = everything();
+        let ids =
+            Ids { source: None, staging_group: None, staging: None, shares: None, vault_tier: false, ..ids };
+
+        assert_eq!(rows(&ids, &who), ["R1", "R2", "R3", "R4"]);
+        assert_eq!(rows(&ids, &Identities { account: None, ..who }), ["R1", "R2", "R3"]);
+        assert!(wanted(&Ids { cluster: None, ..ids }, &Identities::default()).is_err());
+    }
+
+    #[test]
+    fn the_least_role_is_named_that_is_enough() {
+        let of = |id: &str| PERSON_ROLES.iter().find(|row| row.id == id).unwrap();
+
+        assert_eq!(least(of("U1"), SETS_UP[0]), "Contributor");
+        assert_eq!(least(of("U1"), ASSIGN_ROLES), "User Access Administrator");
+        assert_eq!(least(of("U2"), SETS_UP[2]), "Backup Contributor");
+        assert_eq!(least(of("U3"), CONTAINER), "Storage Account Contributor");
     }
 }

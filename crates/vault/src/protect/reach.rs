@@ -13,6 +13,7 @@ use crate::{
     work,
 };
 use arm::ResourceId;
+use identity::required::BACKUP_OPERATOR;
 use protection::Problem;
 
 /// A cluster that lets this vault in.
@@ -51,8 +52,7 @@ pub async fn reach(
 /// The owner of the cluster has not let this vault in.
 pub fn no_binding(vault: &ResourceId, cluster: &ResourceId) -> Problem {
     let message = format!(
-        "The cluster '{}' has no Trusted Access binding for the vault '{}'.",
-        cluster.name(),
+        "The vault '{}' lacks the role '{BACKUP_OPERATOR}' in '{cluster}' (R13): the cluster has no Trusted Access binding for it.",
         vault.name()
     );
     let problem = Problem::error("UserErrorTrustedAccessGatewayReturnedForbidden", message);

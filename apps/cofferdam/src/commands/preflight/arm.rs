@@ -32,7 +32,7 @@ pub struct ArmArgs {
     /// Subscription whose providers are looked at, where no id says it
     #[arg(long, help_heading = "Resource manager", value_name = "ID")]
     pub subscription: Option<String>,
-    /// Id of the cluster's resource
+    /// Id of the cluster's resource; with --instance that of another cluster to restore into
     #[arg(long, help_heading = "Resource manager", value_name = "ID")]
     pub cluster_id: Option<String>,
     /// Id of the Backup vault
@@ -53,6 +53,15 @@ pub struct ArmArgs {
     /// Id of the staging account of a restore
     #[arg(long, help_heading = "Resource manager", value_name = "ID")]
     pub staging_account: Option<String>,
+    /// Id of the resource group where a restore from the vault tier makes disks
+    #[arg(long, help_heading = "Resource manager", value_name = "ID")]
+    pub staging_group_id: Option<String>,
+    /// Id of the storage account with the file shares of volumes
+    #[arg(long, help_heading = "Resource manager", value_name = "ID")]
+    pub file_share_account_id: Option<String>,
+    /// Recovery points are copied to the vault tier too: its roles are looked for
+    #[arg(long, help_heading = "Resource manager")]
+    pub vault_tier: bool,
 }
 
 impl ArmArgs {
@@ -65,6 +74,11 @@ impl ArmArgs {
             container: self.container.clone(),
             snapshot_group: self.snapshot_group_id.clone(),
             staging: self.staging_account.clone(),
+            staging_group: self.staging_group_id.clone(),
+            shares: self.file_share_account_id.clone(),
+            vault_tier: self.vault_tier,
+            source: None,
+            vault_identity: None,
         }
     }
 
@@ -76,7 +90,17 @@ impl ArmArgs {
 
     /// The resource manager, or why there is none; and what the instance names.
     pub async fn open(&self) -> Result<(Observed<ResourceManager>, Instance), Failure> {
-        for id in [&self.cluster_id, &self.vault_id, &self.instance, &self.account_id].into_iter().flatten() {
+        let ids = [
+            &self.cluster_id,
+            &self.vault_id,
+            &self.instance,
+            &self.account_id,
+            &self.snapshot_group_id,
+            &self.staging_account,
+            &self.staging_group_id,
+            &self.file_share_account_id,
+        ];
+        for id in ids.into_iter().flatten() {
             if !id.starts_with("/subscriptions/") {
                 return Err(Failure::usage(format!("{id:?} is not the id of a resource"))
                     .next("Write the whole id: /subscriptions/…/resourceGroups/…/providers/…"));
@@ -97,6 +121,10 @@ impl ArmArgs {
                 Ok(read) => read?,
                 Err(_) => return Err(Failure::failed(format!("{url} did not say what {id} is"))),
             };
+            // Another cluster than that of the instance is one that it is restored into.
+            let is_other = |one: &String| !ids.cluster.as_ref().is_none_or(|id| id.eq_ignore_ascii_case(one));
+            ids.source = named.cluster.clone().filter(is_other);
+            ids.vault_identity = named.vault_identity.clone();
             ids.cluster = ids.cluster.or_else(|| named.cluster.clone());
             ids.vault = ids.vault.or_else(|| named.vault.clone());
             ids.snapshot_group = ids.snapshot_group.or_else(|| named.snapshot_group.clone());

@@ -156,7 +156,7 @@ fn row(judged: &Judged) -> Row {
         information: judged.informs,
         evidence: why.unwrap_or(&finding.evidence).to_owned(),
         details: judged.evidence.clone(),
-        code: judged.check.code,
+        code: judged.code,
         fix: finding.fix.clone(),
         fixes: judged.fixes.iter().map(fix).collect(),
         fixable: false,

@@ -152,18 +152,47 @@ async fn at(session: &Session, scope: &str, filter: &str) -> Result<Vec<Value>, 
 
 /// The id of a role by its name, its GUID or its id, as the server writes it at that scope.
 async fn definition(session: &Session, role: &str, scope: &ResourceId) -> Result<String, Failure> {
-    roles::definition(&session.client, role, scope).await?.ok_or_else(|| {
+    let found = match roles::definition(&session.client, role, scope).await {
+        // Built-in roles have one id everywhere: what is then refused is the thing itself, with the role that it takes.
+        Err(error) if roles::is_refused(&error) => Some(built_in(role, scope).ok_or(error)?),
+        found => found?,
+    };
+    found.ok_or_else(|| {
         Failure::precondition(format!("there is no role {role:?}"))
             .next("See which there are: `cofferdam role definition list`.")
     })
 }
 
+/// The name of a built-in role by its id.
+fn name_of(id: &str) -> Option<String> {
+    let guid = id.rsplit('/').next()?;
+    let all = ::identity::builtin::roles();
+    all.into_iter().find(|one| one.id.as_str().eq_ignore_ascii_case(guid)).map(|one| one.name)
+}
+
+/// The id of a built-in role by its name or GUID.
+fn built_in(role: &str, scope: &ResourceId) -> Option<String> {
+    let all = ::identity::builtin::roles();
+    let is_it = |one: &&::identity::RoleDefinition| {
+        one.name.eq_ignore_ascii_case(role) || one.id.as_str().eq_ignore_ascii_case(role)
+    };
+    let found = all.iter().find(is_it)?;
+    let subscription = scope.subscription_id();
+    Some(format!(
+        "/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{}",
+        found.id.as_str()
+    ))
+}
+
 /// With the name of its role.
 async fn named(session: &Session, mut assignment: Value) -> Result<Value, Failure> {
     let id = text(&assignment, "roleDefinitionId").to_owned();
-    let name = match session.client.find(&id, versions::ROLES).await? {
-        Some(role) => role.pointer("/properties/roleName").cloned().unwrap_or_default(),
-        None => {
+    let name = match session.client.find(&id, versions::ROLES).await {
+        // What was done is done, also for whoever may not look its name up.
+        Err(error) if roles::is_refused(&error) => name_of(&id).into(),
+        Err(error) => return Err(error.into()),
+        Ok(Some(role)) => role.pointer("/properties/roleName").cloned().unwrap_or_default(),
+        Ok(None) => {
             note!("warning: the role {id} is not there any more");
             Value::Null
         }
