@@ -16,8 +16,7 @@ fn class(driver: &str) -> SnapshotClassFacts {
 /// What is to be done about claims on volumes of these kinds.
 fn remedy(kinds: &[VolumeKind]) -> String {
     let mut facts = Facts::unseen("not asked");
-    let claims =
-        kinds.iter().enumerate().map(|(n, kind)| ClusterVolume::new(&format!("a/{n}"), kind.clone()));
+    let claims = kinds.iter().enumerate().map(|(n, kind)| ClusterVolume::new(format!("a/{n}"), kind.clone()));
     facts.volumes = Observed::Seen(claims.collect());
     let classes = vec![class("two.example"), class("two.example")];
     facts.snapshots =

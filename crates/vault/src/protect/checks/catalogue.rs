@@ -135,7 +135,8 @@ fn role(fact: &RoleFact) -> Option<RoleNeed> {
         identity: row.whose.noun(),
         principal: fact.need.principal.clone().unwrap_or_default(),
         scope: fact.need.scope.to_string(),
-        held,
+        code: row.code,
+        held: Observed::Seen(held),
     })
 }
 
