@@ -236,6 +236,7 @@ fn the_rules_for_the_way_out_are_taken_by_the_programs_that_they_are_meant_for()
         "configuration.backupStorageLocation.provider=aws",
         "configuration.backupStorageLocation.bucket=b",
         "configuration.backupStorageLocation.config.s3Url=http://10.213.0.1:9000",
+        "configuration.backupStorageLocation.config.s3ForcePathStyle=true",
     ];
     let rules = |format: &str| {
         let mut words =

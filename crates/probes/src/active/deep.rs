@@ -155,8 +155,7 @@ async fn tried(
     note(check, Step::Write, &mut began);
 
     shown("snapshot");
-    let cut =
-        volume::cut(client, place, &names.cut, &names.claim, &candidate.snapshot_class, SNAPSHOT).await;
+    let cut = volume::cut(client, place, &names.cut, &names.claim, &candidate.snapshot_class, SNAPSHOT).await;
     let size = cut.map_err(at(Step::Snapshot))?;
     note(check, Step::Snapshot, &mut began);
 

@@ -106,11 +106,7 @@ async fn tried(client: &Client, run: &RunId, clock: &dyn Clock) -> Result<Result
 fn record(run: &RunId, clock: &dyn Clock) -> Lease {
     let now = MicroTime(clock.now());
     Lease {
-        metadata: ObjectMeta {
-            name: Some(run.lease()),
-            labels: Some(run.labels()),
-            ..ObjectMeta::default()
-        },
+        metadata: ObjectMeta { name: Some(run.lease()), labels: Some(run.labels()), ..ObjectMeta::default() },
         spec: Some(LeaseSpec {
             holder_identity: Some(run.as_str().to_owned()),
             lease_duration_seconds: Some(i32::from(LASTS)),

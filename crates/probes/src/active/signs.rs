@@ -54,7 +54,8 @@ impl Signs {
         let first = !std::mem::replace(&mut self.looked, true);
         let mut verdict = Verdict::default();
         for sign in seen {
-            let fresh = || if first { Known::Unchanged(sign.version.clone(), Some(now)) } else { Known::Renewed };
+            let fresh =
+                || if first { Known::Unchanged(sign.version.clone(), Some(now)) } else { Known::Renewed };
             let known = self.known.entry(sign.name.clone()).or_insert_with(fresh);
             if let Known::Unchanged(version, since) = known {
                 let since = *since.get_or_insert(now);
@@ -125,7 +126,11 @@ mod tests {
         let verdict = signs.look(&[sign("came", "1")], began + Duration::from_secs(1));
 
         assert_eq!(shown(&verdict), (vec!["came"], vec![], false));
-        assert_eq!(Signs::default().look(&[], began), Verdict::default(), "alone, there is nothing to wait for");
+        assert_eq!(
+            Signs::default().look(&[], began),
+            Verdict::default(),
+            "alone, there is nothing to wait for"
+        );
     }
 
     #[test]

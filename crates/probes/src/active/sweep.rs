@@ -100,7 +100,8 @@ async fn things(client: &Client, extension: &str) -> Result<Vec<Thing>, Hindered
         Err(error) => return Err(Hindered::by("looking for earlier snapshots of probes")(error)),
     }
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), NAMESPACE);
-    let claims = claims.list_metadata(&ours).await.map_err(Hindered::by("looking for earlier claims of probes"))?;
+    let claims =
+        claims.list_metadata(&ours).await.map_err(Hindered::by("looking for earlier claims of probes"))?;
     all.extend(claims.items.iter().map(|one| Thing::of(Kind::Claim, &one.metadata)));
     Ok(all)
 }

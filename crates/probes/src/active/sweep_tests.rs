@@ -30,7 +30,8 @@ fn lease(run: &str, version: &str) -> Value {
 /// Jobs of four runs in the extension's namespace, claims of two; one of those runs renews its Lease, one does not, one has
 /// none any more, and one Job is of a time when runs had no names.
 fn world() -> FakeServer {
-    let jobs = [("mine", "j-mine"), ("lives", "j-lives"), ("killed", "j-killed"), ("forgotten", "j-forgotten")];
+    let jobs =
+        [("mine", "j-mine"), ("lives", "j-lives"), ("killed", "j-killed"), ("forgotten", "j-forgotten")];
     let mut jobs: Vec<Value> = jobs.iter().map(|(run, name)| of(Some(run), "backups", name)).collect();
     let kept = jobs[..2].to_vec();
     jobs.push(of(None, "backups", "j-old"));

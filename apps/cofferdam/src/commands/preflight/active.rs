@@ -1,6 +1,9 @@
 //! Probes that make something in the cluster: asked for, agreed to, run, removed.
 
-use super::endpoints::{Known, endpoints};
+use super::{
+    installed::{Locations, locations},
+    reach::{Installation, Part, Whose, probed},
+};
 use crate::{
     ask::{self, Interrupts},
     exit::Failure,
@@ -84,9 +87,7 @@ impl ActiveArgs {
                 "  in {NAMESPACE}, for each CSI driver that makes snapshots: two claims of 1Gi, one snapshot, two Jobs of at most 120 s"
             ));
         }
-        lines.push(format!(
-            "  a Lease in {NAMESPACE}, by which other runs see that this one lives"
-        ));
+        lines.push(format!("  a Lease in {NAMESPACE}, by which other runs see that this one lives"));
         lines.push(format!(
             "  all of it is removed in the end, and what a run that was killed left behind: by the last run the namespace {NAMESPACE} too"
         ));
@@ -98,7 +99,8 @@ impl ActiveArgs {
 pub struct Asked<'a> {
     pub args: &'a ActiveArgs,
     pub subject: &'a Subject,
-    pub record: Option<LocationRecord>,
+    /// The location that the settings describe.
+    pub location: Option<&'a LocationRecord>,
     pub profile: Profile,
     /// The proxy's own authorities, as the settings say.
     pub proxy_authorities: Option<&'a str>,
@@ -214,16 +216,20 @@ async fn probes(client: &Client, asked: &Asked<'_>, place: &Place, own: &Place, 
 async fn way_out(client: &Client, asked: &Asked<'_>, place: &Place, facts: &mut Facts) {
     let fetches = !facts.registry.seen().is_some_and(|registry| registry.everywhere);
     let region = facts.arm.seen().and_then(|arm| arm.cluster.seen()).map(|it| it.location.clone());
-    let region = region.map(|region| region.replace(' ', "").to_lowercase());
-    let known = Known {
-        pod: asked.subject.pod.as_ref(),
-        record: asked.record.as_ref(),
+    let pods = asked.subject.pod.iter();
+    let installed = tokio::time::timeout(PATIENCE, locations(client, &asked.subject.namespace)).await;
+    // P6 says why they cannot be read.
+    let installed = installed.map_or_else(|_| Locations::default(), Result::unwrap_or_default);
+    let known = Installation {
+        parts: pods.map(|pod| Part { whose: Whose::Extension, pod: pod.clone(), image: true }).collect(),
+        locations: installed.with(asked.location).records,
         of_vault: authorities(client, &asked.subject.namespace, AUTHORITIES).await,
         of_cluster: authorities(client, "kube-system", CLUSTER_AUTHORITIES).await,
-        region: region.filter(|region| asked.profile == Profile::Aks && !region.is_empty()),
+        region: region.filter(|_| asked.profile == Profile::Aks),
         fetches,
+        told: Vec::new(),
     };
-    match egress(client, place, &endpoints(&known)).await {
+    match egress(client, place, &probed(&known)).await {
         Ok(Answer::Seen(reached)) => facts.egress = Observed::Seen(Some(reached)),
         Ok(Answer::NoImage(why)) => {
             facts.egress = Observed::NotObservable(NO_IMAGE.to_owned());
