@@ -26,7 +26,11 @@ pub struct Hindered(pub String);
 
 impl Hindered {
     fn by(tried: &str) -> impl Fn(kube::Error) -> Self {
-        move |error| Self(format!("{tried}: {}", crate::short(&error)))
+        move |error| {
+            let is_refused = matches!(&error, kube::Error::Api(status) if status.code == 403);
+            let next = if is_refused { "; docs/prerequisites.md lists the rights of probes" } else { "" };
+            Self(format!("{tried}: {}{next}", crate::short(&error)))
+        }
     }
 }
 

@@ -245,8 +245,8 @@ fn two_runs_at_once_both_end_well_after_they_have_swept_what_a_killed_one_left()
     both.extend(arguments.iter().map(String::as_str));
     let of_killed = killed(&cluster, "persistentvolumeclaims ");
     let leases = || {
-        let left = left(&cluster);
-        left.into_iter().filter(|one| one.starts_with("leases ")).collect::<Vec<_>>()
+        let found = cluster.kubectl(&["get", "leases", "-n", PROBES, "-l", LABEL, "-o", "name"]);
+        found.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     let old = leases();
 
