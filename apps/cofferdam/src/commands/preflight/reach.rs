@@ -94,8 +94,7 @@ fn reaches(it: &Installation) -> Vec<Reach> {
     for part in &it.parts {
         add(part.whose, of_part(&part.pod, it));
     }
-    let of_extension = it.parts.iter().filter(|part| part.whose == Whose::Extension);
-    let has_vault = of_extension.clone().any(|part| vault(&part.pod).is_some());
+    let has_vault = it.parts.iter().any(|part| part.whose == Whose::Extension && vault(&part.pod).is_some());
     for location in &it.locations {
         add(Whose::Extension, stores(location, it, has_vault));
     }

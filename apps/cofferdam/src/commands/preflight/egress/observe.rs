@@ -1,14 +1,12 @@
 //! What this installation reaches: by what is installed, else by the settings on the command line; and what only the
 //! resource manager knows, its region and its storage account.
 
-use super::{
-    super::{
-        installed::{locations, parts},
-        reach::{AZURE_AUTHORITY, Installation, Part, Whose, let_out},
-        subject::planned,
-    },
-    EgressArgs,
+use super::super::{
+    installed::{locations, parts},
+    reach::{AZURE_AUTHORITY, Installation, Part, Whose, let_out},
+    subject::planned,
 };
+use super::EgressArgs;
 use crate::{cluster::ClusterArgs, commands::install::wished, exit::Failure, managed::folder};
 use extension::manifests::InstallSettings;
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
