@@ -108,8 +108,8 @@ pub(super) async fn cut(
 }
 
 /// What is behind those claims and snapshots of probes in a namespace that have such a name: names of volumes and contents.
-/// They are told to go with what they belong to, also where their class would keep them. Which volume a claim names is for anybody to write, so
-/// only one that says itself that it belongs to the claim is touched.
+/// They are told to go with what they belong to, also where their class would keep them. Which volume a claim names is for
+/// anybody to write, so only one that says itself that it belongs to the claim is touched.
 pub(super) async fn behind(
     client: &Client,
     namespace: &str,
