@@ -70,7 +70,12 @@ pub async fn sweep(client: &Client, extension: &str, me: &RunId) -> Result<Vec<S
     // In this order: a run has its Lease before it makes anything, so whoever made what is there is seen afterwards.
     let there = things(client, extension).await?;
     let living = lease::living(client, me).await?;
-    let left = ownerless(there, &living, me);
+    let mut left = ownerless(there, &living, me);
+    if !left.is_empty() {
+        // A run that has ended in the meantime has taken its own away, and its Lease after that.
+        let still = things(client, extension).await?;
+        left.retain(|thing| still.contains(thing));
+    }
     remove(client, extension, &left).await?;
     Ok(left.iter().map(Thing::to_string).collect())
 }

@@ -27,21 +27,24 @@ fn lease(run: &str, version: &str) -> Value {
     lease
 }
 
-/// Jobs of four runs in the extension's namespace, claims of two; one of those runs renews its Lease, one does not, one has
-/// none any more, and one Job is of a time when runs had no names.
+/// Jobs of five runs in the extension's namespace, claims of two; one of those runs renews its Lease, one does not, one has
+/// none any more, one ends with all that it made after the first look, and one Job is of a time when runs had no names.
 fn world() -> FakeServer {
     let jobs =
         [("mine", "j-mine"), ("lives", "j-lives"), ("killed", "j-killed"), ("forgotten", "j-forgotten")];
     let mut jobs: Vec<Value> = jobs.iter().map(|(run, name)| of(Some(run), "backups", name)).collect();
     let kept = jobs[..2].to_vec();
     jobs.push(of(None, "backups", "j-old"));
+    let first = [&jobs[..], &[of(Some("ends"), "backups", "j-ends")]].concat();
     let claims = [of(Some("lives"), NAMESPACE, "c-lives"), of(Some("killed"), NAMESPACE, "c-killed")];
     let at = |version: &str| list(&[lease("mine", "1"), lease("lives", version), lease("killed", "3")]);
     FakeServer::default()
-        .with(&format!("{BATCH}/backups/jobs"), list(&jobs))
+        .with(&format!("{BATCH}/backups/jobs"), list(&first))
+        .then(&format!("{BATCH}/backups/jobs"), list(&jobs))
         .then(&format!("{BATCH}/backups/jobs"), list(&kept))
         .with(&format!("{BATCH}/cofferdam-preflight/jobs"), list(&[]))
         .with(CLAIMS, list(&claims))
+        .then(CLAIMS, list(&claims))
         .then(CLAIMS, list(&claims))
         .then(CLAIMS, list(&claims[..1]))
         .with(LEASES, at("1"))
