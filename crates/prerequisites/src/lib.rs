@@ -11,6 +11,7 @@ mod check;
 mod checks;
 mod deep;
 pub mod egress;
+mod endpoint;
 mod evaluate;
 mod evidence;
 mod facts;
@@ -25,6 +26,7 @@ mod written;
 pub use check::{By, Check, Finding, Fix, Outcome, Profile, Purpose, Report, Scope, Severity, Weight};
 pub use checks::catalogue;
 pub use deep::{DeepCheck, Step};
+pub use endpoint::{Endpoint, EndpointKind};
 pub use evaluate::{Judged, evaluate, judge, judge_alone};
 pub use evidence::{Evidence, printable};
 pub use facts::{
@@ -35,7 +37,7 @@ pub use facts::{
 };
 pub use mend::{Action, Change, Offer, mends, offers};
 pub use pages::{mending, page, page_name, table};
-pub use reached::{Endpoint, EndpointKind, Reached, Sight, Stage, Trouble, is_private};
+pub use reached::{Reached, Sight, Stage, Trouble, is_private};
 pub use resource_manager::{
     ArmFacts, ArmVault, Binding, Disk, InboundRule, InstalledExtension, ManagedCluster, RoleNeed,
     StorageAccount, UserRight,

@@ -1,94 +1,9 @@
-//! What an installation speaks to, and how far a probe inside of the cluster came with each of it. Both go over a wire:
-//! the probe runs in a pod.
+//! How far a probe inside of the cluster came with each endpoint of an installation. It goes over a wire: the probe runs in a
+//! pod.
 
+use crate::Endpoint;
 use serde::{Deserialize, Serialize};
 use std::{fmt, net::IpAddr};
-
-/// What an endpoint is to the installation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum EndpointKind {
-    /// The cluster's own name service: the name is looked up, nothing else.
-    Dns,
-    /// The cluster's API server.
-    ApiServer,
-    /// The vault.
-    Vault,
-    /// The vault's data plane.
-    DataPlane,
-    /// Where tokens come from.
-    Token,
-    /// The registry of the product's image.
-    Registry,
-    /// The object store.
-    Store,
-    /// The control plane of AKS extensions: its name is looked up, nothing else.
-    ControlPlane,
-}
-
-impl EndpointKind {
-    /// Its name in a sentence.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Dns => "DNS",
-            Self::ApiServer => "API server",
-            Self::Vault => "vault",
-            Self::DataPlane => "data plane",
-            Self::Token => "token endpoint",
-            Self::Registry => "image registry",
-            Self::Store => "object store",
-            Self::ControlPlane => "control plane of extensions",
-        }
-    }
-
-    /// Whether only its name is looked up.
-    pub fn is_name_only(self) -> bool {
-        matches!(self, Self::Dns | Self::ControlPlane)
-    }
-
-    /// Answers of HTTP that only the endpoint itself gives to somebody who does not sign in.
-    pub fn accepts(self, status: u16) -> bool {
-        match self {
-            Self::Dns | Self::ControlPlane => true,
-            Self::ApiServer | Self::Registry => matches!(status, 200 | 401 | 403),
-            Self::Vault | Self::DataPlane | Self::Token => {
-                matches!(status, 200 | 400 | 401 | 403 | 404 | 409)
-            }
-            Self::Store => matches!(status, 200 | 400 | 401 | 403 | 404 | 405 | 409),
-        }
-    }
-}
-
-/// Something that the installation speaks to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Endpoint {
-    /// What it is.
-    pub kind: EndpointKind,
-    /// Its name, or its address.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// Whether it speaks TLS.
-    pub tls: bool,
-    /// What is asked for by HTTP.
-    pub path: String,
-    /// Certificate authorities, as PEM, that are trusted beside those of the system.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub authorities: Option<String>,
-    /// Whether the installation fails without it.
-    pub needed: bool,
-}
-
-impl Endpoint {
-    /// `host:port`.
-    pub fn address(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
-    }
-}
 
 /// How far a connection goes, step by step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -260,6 +175,7 @@ fn is_internal(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::EndpointKind;
 
     fn reached(host: &str, addresses: &[&str], failed: (Stage, Trouble)) -> Reached {
         Reached {

@@ -4,22 +4,29 @@ use http_body_util::BodyExt;
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     convert::Infallible,
     sync::{Arc, Mutex},
 };
 
-/// Objects and lists by their path. What is deleted is gone; what is patched stays as it is.
+/// Objects and lists by their path. What is deleted is gone; what is patched stays as it is; what has several answers gives
+/// one after the other, the last for ever.
 #[derive(Clone, Default)]
 pub(crate) struct FakeServer {
-    objects: Arc<Mutex<BTreeMap<String, Value>>>,
+    objects: Arc<Mutex<BTreeMap<String, VecDeque<Value>>>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl FakeServer {
     /// With one more object, or a list of them, at this path.
     pub(crate) fn with(self, path: &str, object: Value) -> Self {
-        self.objects.lock().unwrap().insert(path.to_owned(), object);
+        self.objects.lock().unwrap().insert(path.to_owned(), VecDeque::from([object]));
+        self
+    }
+
+    /// With another answer at a path, for who looks once more.
+    pub(crate) fn then(self, path: &str, object: Value) -> Self {
+        self.objects.lock().unwrap().entry(path.to_owned()).or_default().push_back(object);
         self
     }
 
@@ -47,7 +54,11 @@ impl FakeServer {
         let path = head.uri.path().to_owned();
         self.asked.lock().unwrap().push(format!("{} {path} {body}", head.method).trim_end().to_owned());
         let mut objects = self.objects.lock().unwrap();
-        let Some(mut found) = objects.get(&path).cloned() else {
+        let found = objects.get_mut(&path).and_then(|answers| match answers.len() {
+            0 | 1 => answers.front().cloned(),
+            _ => answers.pop_front(),
+        });
+        let Some(mut found) = found else {
             let gone = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404,
                 "reason": "NotFound", "message": format!("{path} not found"), "metadata": {}});
             return (404, gone);

@@ -2,9 +2,15 @@
 //! is shown by the API server's own dry run first, mended after a yes, and seen as mended. And the rules for the way out
 //! are such as the programs take that they are meant for.
 
-use scenarios::{Cluster, NAMESPACE, Preflight, binary, run, velero};
+use scenarios::{Cluster, NAMESPACE, Preflight, Ran, binary, run, velero};
 use serde_json::{Value, json};
-use std::{process::Command, time::Duration};
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::{Shutdown, TcpListener, TcpStream},
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 /// The API server can lose a definition that is deleted within a second or two of its creation.
 const OLD_ENOUGH: Duration = Duration::from_secs(4);
@@ -196,6 +202,114 @@ const STRICT: &str = r#"{"apiVersion":"v1","kind":"List","items":[
   "spec":{"replicas":0,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},
   "spec":{"serviceAccountName":"cofferdam-extension","containers":[{"name":"extension","image":"cofferdam:test"}]}}}}]}"#;
 
+/// A way to an API server that can be shut, and opened again.
+struct Way {
+    port: u16,
+    /// What goes through it; nothing while it is shut.
+    through: Arc<Mutex<Option<Vec<TcpStream>>>>,
+}
+
+impl Way {
+    fn to(address: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("its address").port();
+        let through = Arc::new(Mutex::new(Some(Vec::new())));
+        let open = through.clone();
+        std::thread::spawn(move || {
+            for near in listener.incoming().flatten() {
+                if let Some(all) = open.lock().unwrap().as_mut() {
+                    let far = TcpStream::connect(&address).expect("the API server");
+                    all.extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
+                    carry(near.try_clone().unwrap(), far.try_clone().unwrap());
+                    carry(far, near);
+                }
+            }
+        });
+        Self { port, through }
+    }
+
+    fn shut(&self) {
+        for stream in self.through.lock().unwrap().take().into_iter().flatten() {
+            drop(stream.shutdown(Shutdown::Both));
+        }
+    }
+
+    fn open(&self) {
+        *self.through.lock().unwrap() = Some(Vec::new());
+    }
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream) {
+    std::thread::spawn(move || {
+        drop(std::io::copy(&mut from, &mut to));
+        drop(to.shutdown(Shutdown::Both));
+    });
+}
+
+/// Runs `--fix` and shuts the way to the API server once a change begins.
+fn fix_until_a_change_begins(way: &Way, arguments: &[&str]) -> Ran {
+    let mut command = Command::new(binary("cofferdam"));
+    command.args(["preflight", "-o", "json"]).args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("a preflight");
+    let mut lines = BufReader::new(child.stderr.take().expect("its standard error"));
+    let mut stderr = String::new();
+    while !(stderr.contains("audit: ") && stderr.contains("begins")) {
+        assert!(lines.read_line(&mut stderr).expect("a line") > 0, "no change began:\n{stderr}");
+    }
+    way.shut();
+    lines.read_to_string(&mut stderr).expect("the rest");
+    let output = child.wait_with_output().expect("it ended");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ran { code: output.status.code().unwrap_or(-1), stdout, stderr }
+}
+
+#[test]
+fn an_api_server_that_goes_while_something_is_mended_is_a_failure_and_the_same_once_more_does_the_rest() {
+    let cluster = Cluster::one();
+    let clean = || {
+        cluster.delete_namespace("pf-left");
+        cluster.kubectl(&["delete", "crd", "-l", "component=velero"]);
+        cluster.kubectl(&["delete", "volumesnapshotclass", "pf-labelled", "--ignore-not-found"]);
+    };
+    clean();
+    cluster.apply(LEFT);
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig").display().to_string();
+    std::fs::copy(&cluster.kubeconfig, &kubeconfig).unwrap();
+    let config =
+        |words: &[&str]| cluster.kubectl(&[&["--kubeconfig", &kubeconfig, "config"], words].concat());
+    let shown: Value = serde_json::from_str(&config(&["view", "-o", "json"])).unwrap();
+    let server = shown["clusters"][0]["cluster"]["server"].as_str().unwrap().trim_start_matches("https://");
+    let way = Way::to(server.to_owned());
+    let here = format!("https://127.0.0.1:{}", way.port);
+    let host = server.rsplit_once(':').unwrap().0;
+    let name = shown["clusters"][0]["name"].as_str().unwrap();
+    config(&["set-cluster", name, "--server", &here, "--tls-server-name", host]);
+    let fix = ["--profile", "aks", "--fix", "--yes", "--only", "P18,P19", "--kubeconfig", &kubeconfig];
+
+    let cut = fix_until_a_change_begins(&way, &fix);
+    way.open();
+    let rest = Preflight::run(&cluster, &fix);
+    let again = Preflight::run(&cluster, &fix);
+    clean();
+
+    let stopped = Preflight::of(&cut);
+    let reasons = stopped.document["fixes"].to_string();
+    // The first may have come through before the way was shut.
+    let first = rows(&stopped)[0].clone();
+    assert!(first == states(&[("P18", "done")])[0] || first == states(&[("P18", "failed")])[0], "{reasons}");
+    assert_eq!(rows(&stopped)[1..], states(&[("P19", "failed")]), "{reasons}");
+    assert!(reasons.contains("the dry run failed, so nothing was changed: "), "{reasons}");
+    assert_eq!(stopped.code, 1, "{}", cut.stderr);
+    for id in ["P18", "P19"] {
+        assert_ne!(stopped.result(id), "Passed", "nobody saw it: {:#}", stopped.check(id));
+        assert_eq!(rest.result(id), "Passed", "{:#}", rest.check(id));
+    }
+    assert!(rows(&rest).contains(&states(&[("P19", "done")])[0]), "{rest:?}");
+    assert_eq!(rows(&again), [], "{again:?}");
+}
+
 #[test]
 fn the_rules_for_the_way_out_are_taken_by_the_programs_that_they_are_meant_for() {
     let cluster = Cluster::one();
@@ -211,6 +325,7 @@ fn the_rules_for_the_way_out_are_taken_by_the_programs_that_they_are_meant_for()
         "configuration.backupStorageLocation.provider=aws",
         "configuration.backupStorageLocation.bucket=b",
         "configuration.backupStorageLocation.config.s3Url=http://10.213.0.1:9000",
+        "configuration.backupStorageLocation.config.s3ForcePathStyle=true",
     ];
     let rules = |format: &str| {
         let mut words =

@@ -3,10 +3,11 @@
 mod active;
 mod arm;
 mod egress;
-mod endpoints;
 mod fix;
 mod html;
+mod installed;
 mod junit;
+mod reach;
 mod show;
 mod subject;
 mod tools;

@@ -102,7 +102,6 @@ pub async fn deep(
     candidate: &Candidate,
     shown: &(dyn Fn(&str) + Sync),
 ) -> Result<Tried, Hindered> {
-    place.prepare(client).await?;
     let mut check = DeepCheck {
         driver: candidate.driver.clone(),
         class: candidate.class.clone(),
@@ -148,24 +147,21 @@ async fn tried(
     shown: &(dyn Fn(&str) + Sync),
 ) -> Result<(), Stop> {
     let at = |step: Step| move |why: Hindered| Stop::At(step, why.0);
-    let namespace = place.namespace.as_str();
-
     shown("write");
     let mut began = Instant::now();
-    let made = volume::claim(client, namespace, &names.claim, &candidate.class, None).await;
+    let made = volume::claim(client, place, &names.claim, &candidate.class, None).await;
     made.map_err(at(Step::Write))?;
     let written = pod(client, place, "write", &names.claim, Step::Write).await?;
     note(check, Step::Write, &mut began);
 
     shown("snapshot");
-    let cut =
-        volume::cut(client, namespace, &names.cut, &names.claim, &candidate.snapshot_class, SNAPSHOT).await;
+    let cut = volume::cut(client, place, &names.cut, &names.claim, &candidate.snapshot_class, SNAPSHOT).await;
     let size = cut.map_err(at(Step::Snapshot))?;
     note(check, Step::Snapshot, &mut began);
 
     shown("restore");
     let source = Some((names.cut.as_str(), size));
-    let made = volume::claim(client, namespace, &names.restored, &candidate.class, source).await;
+    let made = volume::claim(client, place, &names.restored, &candidate.class, source).await;
     made.map_err(at(Step::Restore))?;
     let read = pod(client, place, "read", &names.restored, Step::Restore).await?;
     note(check, Step::Restore, &mut began);

@@ -22,7 +22,6 @@ pub enum Answer {
 
 /// Looks at every endpoint from inside of the cluster.
 pub async fn egress(client: &Client, place: &Place, endpoints: &[Endpoint]) -> Result<Answer, Hindered> {
-    place.prepare(client).await?;
     let wanted = serde_json::to_string(endpoints)
         .map_err(|error| Hindered(format!("the endpoints cannot be written down: {error}")))?;
     let mut arguments = vec!["probe".to_owned(), "egress".to_owned(), format!("--endpoints={wanted}")];

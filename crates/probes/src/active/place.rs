@@ -2,16 +2,9 @@
 //! policies, quotas and admission go by them, and an account belongs to its namespace. Else, and for volumes, in a
 //! namespace of their own.
 
-use super::Hindered;
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
-use kube::{
-    Api, Client,
-    api::{Patch, PatchParams},
-};
+use super::RunId;
 use serde_json::{Map, Value, json};
-use std::time::Duration;
 use storage::PROXY_AUTHORITIES_VARIABLE;
-use tokio::time::{Instant, sleep};
 
 /// The namespace of probes.
 pub const NAMESPACE: &str = "cofferdam-preflight";
@@ -19,10 +12,6 @@ pub const NAMESPACE: &str = "cofferdam-preflight";
 pub const LABEL: &str = "clusterbackup.dataprotection.microsoft.com/probe";
 /// Its value.
 pub(super) const VALUE: &str = "preflight";
-const MANAGER: &str = "cofferdam-preflight";
-/// How long a new namespace may take to get its account.
-const READY: Duration = Duration::from_secs(10);
-const POLL: Duration = Duration::from_millis(200);
 /// Variables that say the way out.
 const WAY_OUT: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"];
 
@@ -33,6 +22,8 @@ pub struct Place {
     pub namespace: String,
     /// The product's image.
     pub image: String,
+    /// Whose everything there is.
+    pub(super) run: RunId,
     account: Option<String>,
     labels: Map<String, Value>,
     way_out: WayOut,
@@ -51,11 +42,11 @@ struct WayOut {
 
 impl Place {
     /// That of the installed extension, whose pod is given.
-    pub fn of_extension(pod: &Value) -> Option<Self> {
+    pub fn of_extension(pod: &Value, run: &RunId) -> Option<Self> {
         let namespace = pod.pointer("/metadata/namespace")?.as_str()?.to_owned();
         let account = pod.pointer("/spec/serviceAccountName").and_then(Value::as_str).map(str::to_owned);
         let labels = pod.pointer("/metadata/labels").and_then(Value::as_object).cloned().unwrap_or_default();
-        let own = Self::own(pod)?;
+        let own = Self::own(pod, run)?;
         let way_out = WayOut::of_pod(pod);
         let mut from_pod = own.from_pod;
         if let Some(secrets) = pod.pointer("/spec/imagePullSecrets") {
@@ -66,33 +57,29 @@ impl Place {
 
     /// That of an extension which is not installed yet: the namespace of probes, and the way out that the pod's own text
     /// says. `authorities` are those of its proxy, PEM: nothing of the installation is there to be mounted.
-    pub fn of_planned(pod: &Value, authorities: Option<&str>) -> Option<Self> {
+    pub fn of_planned(pod: &Value, authorities: Option<&str>, run: &RunId) -> Option<Self> {
         let mut way_out = WayOut::of_pod(pod);
         way_out.environment.retain(|variable| variable.get("value").is_some());
         way_out.environment.retain(|variable| name(variable) != PROXY_AUTHORITIES_VARIABLE);
         (way_out.mounts, way_out.volumes) = (Vec::new(), Vec::new());
         way_out.authorities = authorities.map(str::to_owned);
-        Some(Self { way_out, ..Self::own(pod)? })
+        Some(Self { way_out, ..Self::own(pod, run)? })
     }
 
     /// The namespace of probes, for a pod like this one without its account. Its way out stays behind: volumes need none,
     /// and a proxy's address may hold a password.
-    pub fn own(pod: &Value) -> Option<Self> {
+    pub fn own(pod: &Value, run: &RunId) -> Option<Self> {
         let image = pod.pointer("/spec/containers/0/image")?.as_str()?.to_owned();
         let keep = |name: &str| Some((name.to_owned(), pod.get("spec")?.get(name)?.clone()));
         Some(Self {
             namespace: NAMESPACE.to_owned(),
             image,
+            run: run.clone(),
             account: None,
             labels: Map::new(),
             way_out: WayOut::default(),
             from_pod: ["nodeSelector", "tolerations"].into_iter().filter_map(keep).collect(),
         })
-    }
-
-    /// Whether it is the namespace of probes.
-    pub fn is_own(&self) -> bool {
-        self.namespace == NAMESPACE
     }
 
     /// The proxy's own authorities, PEM, where the probe has to be told them.
@@ -114,7 +101,7 @@ impl Place {
             json!({
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "metadata": {"name": job, "namespace": self.namespace, "labels": {LABEL: VALUE}},
+                "metadata": {"name": job, "namespace": self.namespace, "labels": self.run.labels()},
                 "stringData": hidden,
             })
         })
@@ -123,41 +110,14 @@ impl Place {
     /// Whether this is an address with a name or a password in front.
     fn hides(&self, variable: &Value) -> bool {
         let value = variable.get("value").and_then(Value::as_str).unwrap_or_default();
-        self.is_own() && value.contains('@')
-    }
-
-    /// Makes the namespace of probes.
-    pub(super) async fn prepare(&self, client: &Client) -> Result<(), Hindered> {
-        if !self.is_own() {
-            return Ok(());
-        }
-        let namespace = json!({
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": NAMESPACE, "labels": {
-                LABEL: VALUE,
-                "app.kubernetes.io/part-of": "cofferdam",
-                "pod-security.kubernetes.io/enforce": "restricted",
-            }},
-        });
-        let api: Api<Namespace> = Api::all(client.clone());
-        api.patch(NAMESPACE, &PatchParams::apply(MANAGER), &Patch::Apply(&namespace))
-            .await
-            .map_err(Hindered::by("making the namespace of probes"))?;
-        // Pods are refused until a new namespace has its account.
-        let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
-        let began = Instant::now();
-        while !matches!(accounts.get_metadata_opt("default").await, Ok(Some(_))) && began.elapsed() < READY {
-            sleep(POLL).await;
-        }
-        Ok(())
+        self.namespace == NAMESPACE && value.contains('@')
     }
 
     /// A Job that runs once: not root, nothing writable, no capabilities, no token, a deadline, and a time to live after
     /// which the cluster removes it even if nobody else does.
     pub(super) fn job(&self, name: &str, arguments: &[String], seconds: u64, claim: Option<&str>) -> Value {
         let mut labels = self.labels.clone();
-        labels.insert(LABEL.to_owned(), VALUE.into());
+        labels.extend(self.run.labels().into_iter().map(|(key, value)| (key, value.into())));
         let mut spec = self.from_pod.clone();
         spec.insert("restartPolicy".to_owned(), "Never".into());
         spec.insert("automountServiceAccountToken".to_owned(), false.into());
@@ -207,7 +167,7 @@ impl Place {
         json!({
             "apiVersion": "batch/v1",
             "kind": "Job",
-            "metadata": {"name": name, "namespace": self.namespace, "labels": {LABEL: VALUE}},
+            "metadata": {"name": name, "namespace": self.namespace, "labels": self.run.labels()},
             "spec": {
                 "backoffLimit": 0,
                 "activeDeadlineSeconds": seconds,
@@ -264,6 +224,10 @@ fn name(object: &Value) -> &str {
 mod tests {
     use super::*;
 
+    fn run() -> RunId {
+        RunId::named("this")
+    }
+
     fn pod() -> Value {
         json!({
             "metadata": {"namespace": "backups", "labels": {"app": "extension"}},
@@ -282,7 +246,7 @@ mod tests {
 
     #[test]
     fn where_the_extension_is_installed_the_probe_is_its_equal_in_all_that_rules_go_by() {
-        let place = Place::of_extension(&pod()).unwrap();
+        let place = Place::of_extension(&pod(), &run()).unwrap();
 
         let job = place.job("n", &["probe".into()], 60, None);
 
@@ -319,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_proxy_that_stands_in_a_secret_and_its_authorities_come_along_and_no_other_mount_does() {
-        let job = Place::of_extension(&proxied()).unwrap().job("n", &[], 60, None);
+        let job = Place::of_extension(&proxied(), &run()).unwrap().job("n", &[], 60, None);
 
         let spec = &job["spec"]["template"]["spec"];
         let container = &spec["containers"][0];
@@ -334,9 +298,9 @@ mod tests {
 
     #[test]
     fn in_the_namespace_of_probes_there_is_no_proxy_but_what_settings_say_of_one_that_is_to_come() {
-        let volumes = Place::own(&pod()).unwrap().job("n", &[], 60, Some("claim"));
-        let known = Place::of_planned(&pod(), Some("PEM")).unwrap();
-        let elsewhere = Place::of_planned(&proxied(), None).unwrap().job("n", &[], 60, None);
+        let volumes = Place::own(&pod(), &run()).unwrap().job("n", &[], 60, Some("claim"));
+        let known = Place::of_planned(&pod(), Some("PEM"), &run()).unwrap();
+        let elsewhere = Place::of_planned(&proxied(), None, &run()).unwrap().job("n", &[], 60, None);
 
         let environment = |job: &Value| job["spec"]["template"]["spec"]["containers"][0]["env"].clone();
         assert_eq!(environment(&volumes), json!([]), "an address may hold a password");
@@ -354,7 +318,7 @@ mod tests {
             {"name": "HTTPS_PROXY", "value": "http://anna:s3cret@proxy:3128"},
             {"name": "NO_PROXY", "value": ".svc"},
         ]);
-        let place = Place::of_planned(&pod, None).unwrap();
+        let place = Place::of_planned(&pod, None, &run()).unwrap();
 
         let (job, secret) = (place.job("n", &[], 60, None), place.secret("n").unwrap());
 
@@ -369,17 +333,16 @@ mod tests {
             (&secret["metadata"]["namespace"], &secret["metadata"]["name"]),
             (&json!(NAMESPACE), &json!("n"))
         );
-        assert_eq!(Place::of_planned(&self::pod(), None).unwrap().secret("n"), None, "nothing to hide");
+        assert_eq!(Place::of_planned(&self::pod(), None, &run()).unwrap().secret("n"), None, "nothing to hide");
         serde_json::from_value::<k8s_openapi::api::batch::v1::Job>(job).unwrap();
     }
 
     #[test]
     fn before_an_installation_it_runs_in_a_namespace_of_its_own_without_an_account() {
-        let place = Place::own(&pod()).unwrap();
+        let place = Place::own(&pod(), &run()).unwrap();
 
         let job = place.job("n", &["probe".into()], 60, Some("claim"));
 
-        assert!(place.is_own());
         assert_eq!(job["metadata"]["namespace"], NAMESPACE);
         let spec = &job["spec"]["template"]["spec"];
         assert_eq!((spec.get("serviceAccountName"), spec.get("imagePullSecrets")), (None, None));
@@ -388,8 +351,19 @@ mod tests {
     }
 
     #[test]
+    fn job_and_pod_say_whose_they_are_beside_the_labels_that_rules_go_by() {
+        let job = Place::of_extension(&pod(), &run()).unwrap().job("n", &[], 60, None);
+
+        let own = json!({LABEL: VALUE, super::super::RUN: "this"});
+        assert_eq!(job["metadata"]["labels"], own);
+        let mut of_pod = own;
+        of_pod["app"] = "extension".into();
+        assert_eq!(job["spec"]["template"]["metadata"]["labels"], of_pod);
+    }
+
+    #[test]
     fn a_probe_has_a_deadline_a_time_to_live_and_what_pod_security_restricted_demands() {
-        let job = Place::own(&pod()).unwrap().job("n", &[], 60, None);
+        let job = Place::own(&pod(), &run()).unwrap().job("n", &[], 60, None);
 
         assert_eq!(job["spec"]["activeDeadlineSeconds"], 60);
         assert_eq!(job["spec"]["ttlSecondsAfterFinished"], 120);

@@ -1,6 +1,6 @@
 //! Claims, snapshots and what is behind them, for a probe volume.
 
-use super::{Hindered, place::LABEL, place::VALUE};
+use super::{Hindered, Place, place::LABEL, place::VALUE};
 use crate::is_absent;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use kube::{
@@ -42,7 +42,7 @@ pub(super) fn contents(client: &Client) -> Api<DynamicObject> {
 /// Makes a claim, perhaps of a snapshot.
 pub(super) async fn claim(
     client: &Client,
-    namespace: &str,
+    place: &Place,
     name: &str,
     class: &str,
     snapshot: Option<(&str, Option<String>)>,
@@ -59,11 +59,11 @@ pub(super) async fn claim(
     }
     let manifest = json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name, "namespace": namespace, "labels": {LABEL: VALUE}}, "spec": spec,
+        "metadata": {"name": name, "namespace": place.namespace, "labels": place.run.labels()}, "spec": spec,
     });
     let claim: PersistentVolumeClaim = serde_json::from_value(manifest)
         .map_err(|error| Hindered(format!("the claim of the probe is not valid: {error}")))?;
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &place.namespace);
     claims.create(&PostParams::default(), &claim).await.map_err(Hindered::by("making a claim"))?;
     Ok(())
 }
@@ -71,17 +71,17 @@ pub(super) async fn claim(
 /// Cuts a snapshot and waits until it can be used; its size, as far as it says one.
 pub(super) async fn cut(
     client: &Client,
-    namespace: &str,
+    place: &Place,
     name: &str,
     claim: &str,
     class: &str,
     limit: Duration,
 ) -> Result<Option<String>, Hindered> {
     let mut snapshot = DynamicObject::new(name, &of_snapshots("VolumeSnapshot", "volumesnapshots"))
-        .within(namespace)
+        .within(&place.namespace)
         .data(json!({"spec": {"volumeSnapshotClassName": class, "source": {"persistentVolumeClaimName": claim}}}));
-    snapshot.labels_mut().insert(LABEL.to_owned(), VALUE.to_owned());
-    let api = snapshots(client, namespace);
+    snapshot.labels_mut().extend(place.run.labels());
+    let api = snapshots(client, &place.namespace);
     api.create(&PostParams::default(), &snapshot).await.map_err(Hindered::by("asking for a snapshot"))?;
     let began = Instant::now();
     let mut failing: Option<Instant> = None;
@@ -107,10 +107,14 @@ pub(super) async fn cut(
     Err(Hindered(format!("it is not ready within {} s: {said}", limit.as_secs())))
 }
 
-/// What is behind the claims and snapshots of probes in a namespace: names of volumes and contents. They are told to go
-/// with what they belong to, also where their class would keep them. Which volume a claim names is for anybody to write, so
-/// only one that says itself that it belongs to the claim is touched.
-pub(super) async fn behind(client: &Client, namespace: &str) -> Result<(Vec<String>, Vec<String>), Hindered> {
+/// What is behind those claims and snapshots of probes in a namespace that have such a name: names of volumes and contents.
+/// They are told to go with what they belong to, also where their class would keep them. Which volume a claim names is for
+/// anybody to write, so only one that says itself that it belongs to the claim is touched.
+pub(super) async fn behind(
+    client: &Client,
+    namespace: &str,
+    is_meant: &(dyn Fn(&str) -> bool + Sync),
+) -> Result<(Vec<String>, Vec<String>), Hindered> {
     let ours = ListParams::default().labels(&format!("{LABEL}={VALUE}"));
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
     let claims = claims.list(&ours).await.map_err(Hindered::by("listing claims of probes"))?;
@@ -122,7 +126,7 @@ pub(super) async fn behind(client: &Client, namespace: &str) -> Result<(Vec<Stri
     let to_go = |field: &str| Patch::Merge(json!({"spec": {field: "Delete"}}));
     let (mut volumes, mut cuts) = (Vec::new(), Vec::new());
     let of_volumes: Api<PersistentVolume> = Api::all(client.clone());
-    for claim in &claims.items {
+    for claim in claims.items.iter().filter(|claim| is_meant(&claim.name_any())) {
         let name = claim.spec.as_ref().and_then(|spec| spec.volume_name.as_deref());
         let Some(name) = name.filter(|name| !name.is_empty()) else { continue };
         let found = of_volumes.get_opt(name).await.map_err(Hindered::by("looking at a probe's volume"))?;
@@ -134,7 +138,7 @@ pub(super) async fn behind(client: &Client, namespace: &str) -> Result<(Vec<Stri
         unless_gone(told.map(drop)).map_err(Hindered::by("letting a volume go"))?;
         volumes.push(name.to_owned());
     }
-    for snapshot in &snapshots {
+    for snapshot in snapshots.iter().filter(|snapshot| is_meant(&snapshot.name_any())) {
         let bound = snapshot.data.pointer("/status/boundVolumeSnapshotContentName").and_then(Value::as_str);
         let Some(name) = bound else { continue };
         let found =
@@ -174,7 +178,9 @@ pub(super) async fn remove(
     claims: &[&str],
     limit: Duration,
 ) -> Vec<String> {
-    let behind = behind(client, namespace).await;
+    // Another run may have claims in the same namespace.
+    let is_meant = |name: &str| cuts.contains(&name) || claims.contains(&name);
+    let behind = behind(client, namespace, &is_meant).await;
     for name in cuts {
         drop(snapshots(client, namespace).delete(name, &DeleteParams::default()).await);
     }
@@ -244,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_says_itself_that_it_belongs_to_a_probe_is_told_to_go() {
+    async fn only_what_says_itself_that_it_belongs_to_a_probe_of_this_run_is_told_to_go() {
         let snapshot = |name: &str, uid: &str, content: &str| {
             named(name, uid, true, ("status", json!({"boundVolumeSnapshotContentName": content})))
         };
@@ -255,6 +261,7 @@ mod tests {
             claim("own", "u1", true, "made"),
             claim("names-another", "u2", true, "of-a-tenant"),
             claim("of-somebody", "u3", false, "of-somebody"),
+            claim("of-another-run", "u5", true, "of-another-run"),
             named("waits", "u4", true, ("spec", json!({}))),
         ]);
         let cuts = json!([snapshot("own", "s1", "cut"), snapshot("other", "s2", "cut-of-a-tenant")]);
@@ -264,10 +271,11 @@ mod tests {
             .with(&format!("{VOLUMES}/made"), volume("made", "u1"))
             .with(&format!("{VOLUMES}/of-a-tenant"), volume("of-a-tenant", "tenant"))
             .with(&format!("{VOLUMES}/of-somebody"), volume("of-somebody", "u3"))
+            .with(&format!("{VOLUMES}/of-another-run"), volume("of-another-run", "u5"))
             .with(&format!("{CONTENTS}/cut"), content("cut", "s1"))
             .with(&format!("{CONTENTS}/cut-of-a-tenant"), content("cut-of-a-tenant", "tenant"));
 
-        let found = behind(&server.client(), "probes").await;
+        let found = behind(&server.client(), "probes", &|name| name != "of-another-run").await;
 
         assert_eq!(found, Ok((vec!["made".to_owned()], vec!["cut".to_owned()])));
         let policy = r#"{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}"#;

@@ -1,6 +1,9 @@
 //! Probes that make something in the cluster: asked for, agreed to, run, removed.
 
-use super::endpoints::{Known, endpoints};
+use super::{
+    installed::{Locations, locations},
+    reach::{Installation, Part, Whose, probed},
+};
 use crate::{
     ask::{self, Interrupts},
     exit::Failure,
@@ -14,9 +17,12 @@ use kube::{Api, Client};
 use prerequisites::{DeepCheck, Facts, Observed, Profile, Registry};
 use probes::{
     Account, Subject,
-    active::{Answer, NAMESPACE, Place, Tried, candidates, deep, egress, sweep},
+    active::{
+        Answer, Hindered, Life, NAMESPACE, Place, RunId, Tried, begin, candidates, deep, egress, end, sweep,
+    },
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+use telemetry::SystemClock;
 
 /// How long the API server may take to hand out a certificate.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -81,8 +87,9 @@ impl ActiveArgs {
                 "  in {NAMESPACE}, for each CSI driver that makes snapshots: two claims of 1Gi, one snapshot, two Jobs of at most 120 s"
             ));
         }
+        lines.push(format!("  a Lease in {NAMESPACE}, by which other runs see that this one lives"));
         lines.push(format!(
-            "  all of it is removed in the end, and what a run that was killed left behind: the namespace {NAMESPACE} too"
+            "  all of it is removed in the end, and what a run that was killed left behind: by the last run the namespace {NAMESPACE} too"
         ));
         lines.join("\n")
     }
@@ -92,7 +99,8 @@ impl ActiveArgs {
 pub struct Asked<'a> {
     pub args: &'a ActiveArgs,
     pub subject: &'a Subject,
-    pub record: Option<LocationRecord>,
+    /// The location that the settings describe.
+    pub location: Option<&'a LocationRecord>,
     pub profile: Profile,
     /// The proxy's own authorities, as the settings say.
     pub proxy_authorities: Option<&'a str>,
@@ -129,44 +137,65 @@ pub async fn look(client: &Observed<Client>, asked: Asked<'_>, facts: &mut Facts
         return Ok(());
     };
     let installed = matches!(asked.subject.needed.account, Account::Extension(_));
-    let own = Place::own(pod);
+    let run = RunId::fresh();
+    let own = Place::own(pod, &run);
     let place = match installed {
-        true => Place::of_extension(pod),
-        false => Place::of_planned(pod, asked.proxy_authorities),
+        true => Place::of_extension(pod, &run),
+        false => Place::of_planned(pod, asked.proxy_authorities, &run),
     };
     let (Some(place), Some(own)) = (place, own) else {
         unseen(facts, args, "the extension's pod names no image");
         return Ok(());
     };
-    asked.bar.set_message("removing what earlier probes left");
-    match sweep(client, &asked.subject.namespace).await {
-        Err(why) => {
-            unseen(facts, args, &why.0);
-            return Ok(());
-        }
-        Ok(swept) if !swept.is_empty() => {
-            asked.bar.suspend(|| {
-                note!("an earlier probe had left behind, and it is removed: {}", swept.join(", "))
-            });
-        }
-        Ok(_) => {}
-    }
+    // Held until everything is gone: as long as it is renewed, nobody else removes it.
+    let mut life = None;
     let stopped = tokio::select! {
-        () = probes(client, &asked, &place, &own, facts) => false,
+        ended = alive(client, &asked, (&place, &own), &run, &mut life, facts) => {
+            if let Err(why) = ended {
+                unseen(facts, args, &why.0);
+            }
+            false
+        }
         _ = tokio::signal::ctrl_c() => true,
     };
     asked.bar.set_message("removing probes");
-    if let Err(why) = sweep(client, &asked.subject.namespace).await {
+    if let Err(why) = end(client, &asked.subject.namespace, &run).await {
         asked.bar.suspend(|| note!("warning: {why}"));
     }
+    drop(life);
     if stopped { Err(Failure::cancelled()) } else { Ok(()) }
 }
 
+/// Shows that this run lives, removes what belongs to none that does, and runs the probes.
+async fn alive(
+    client: &Client,
+    asked: &Asked<'_>,
+    (place, own): (&Place, &Place),
+    run: &RunId,
+    life: &mut Option<Life>,
+    facts: &mut Facts,
+) -> Result<(), Hindered> {
+    asked.bar.set_message("making the namespace of probes");
+    let life = life.insert(begin(client, run, Arc::new(SystemClock)).await?);
+    asked.bar.set_message("looking for other runs of probes, and removing what dead ones left");
+    let swept = sweep(client, &asked.subject.namespace, run).await?;
+    if !swept.is_empty() {
+        asked
+            .bar
+            .suspend(|| note!("an earlier probe had left behind, and it is removed: {}", swept.join(", ")));
+    }
+    tokio::select! {
+        () = probes(client, asked, place, own, facts) => Ok(()),
+        why = life.lost() => Err(why),
+    }
+}
+
+/// That nobody saw what was asked for. What was seen before stays seen.
 fn unseen(facts: &mut Facts, args: &ActiveArgs, why: &str) {
-    if args.active {
+    if args.active && !matches!(facts.egress, Observed::Seen(Some(_))) {
         facts.egress = Observed::NotObservable(why.to_owned());
     }
-    if args.deep {
+    if args.deep && !matches!(facts.deep, Observed::Seen(Some(_))) {
         facts.deep = Observed::NotObservable(why.to_owned());
     }
 }
@@ -187,16 +216,20 @@ async fn probes(client: &Client, asked: &Asked<'_>, place: &Place, own: &Place, 
 async fn way_out(client: &Client, asked: &Asked<'_>, place: &Place, facts: &mut Facts) {
     let fetches = !facts.registry.seen().is_some_and(|registry| registry.everywhere);
     let region = facts.arm.seen().and_then(|arm| arm.cluster.seen()).map(|it| it.location.clone());
-    let region = region.map(|region| region.replace(' ', "").to_lowercase());
-    let known = Known {
-        pod: asked.subject.pod.as_ref(),
-        record: asked.record.as_ref(),
+    let pods = asked.subject.pod.iter();
+    let installed = tokio::time::timeout(PATIENCE, locations(client, &asked.subject.namespace)).await;
+    // P6 says why they cannot be read.
+    let installed = installed.map_or_else(|_| Locations::default(), Result::unwrap_or_default);
+    let known = Installation {
+        parts: pods.map(|pod| Part { whose: Whose::Extension, pod: pod.clone(), image: true }).collect(),
+        locations: installed.with(asked.location).records,
         of_vault: authorities(client, &asked.subject.namespace, AUTHORITIES).await,
         of_cluster: authorities(client, "kube-system", CLUSTER_AUTHORITIES).await,
-        region: region.filter(|region| asked.profile == Profile::Aks && !region.is_empty()),
+        region: region.filter(|_| asked.profile == Profile::Aks),
         fetches,
+        told: Vec::new(),
     };
-    match egress(client, place, &endpoints(&known)).await {
+    match egress(client, place, &probed(&known)).await {
         Ok(Answer::Seen(reached)) => facts.egress = Observed::Seen(Some(reached)),
         Ok(Answer::NoImage(why)) => {
             facts.egress = Observed::NotObservable(NO_IMAGE.to_owned());
@@ -259,6 +292,7 @@ mod tests {
         assert_eq!(refused.exit.code(), 2);
         assert!(refused.message().contains("in backups as the extension"), "{}", refused.message());
         assert!(refused.message().contains("one snapshot"), "{}", refused.message());
+        assert!(refused.message().contains("a Lease in cofferdam-preflight"), "{}", refused.message());
         assert!(of(false, false).consent("backups", false).await.is_ok());
         assert!(of(true, true).consent("backups", true).await.is_ok());
         assert!(!of(true, false).plan("backups").contains("snapshot,"));

@@ -105,14 +105,10 @@ pub async fn survey(
     };
     let mut facts = Box::pin(probes::survey(client.clone(), it, &SystemClock)).await;
     if args.active.is_wanted() {
-        let record = match client.seen() {
-            Some(client) => recorded(client, &cluster.namespace, wanted).await,
-            None => wanted.install.location.clone(),
-        };
         let asked = active::Asked {
             args: &args.active,
             subject: &subject,
-            record,
+            location: wanted.install.location.as_ref(),
             profile,
             proxy_authorities: wanted.install.proxy.authorities.as_deref(),
             bar: &bar,
@@ -149,13 +145,9 @@ async fn subject(
         Some(client) => installed(client, namespace).await,
         None => None,
     };
-    let rendered = || {
-        let documents = render(wanted.install).ok()?;
-        documents.iter().find(|d| d.get("kind").is_some_and(|kind| kind == "Deployment")).and_then(pod_of)
-    };
     let pod = match &installed {
         Some(deployment) if wanted.wish.image.is_none() && !wanted.installing => pod_of(deployment),
-        _ => rendered(),
+        _ => planned(wanted.install),
     };
     let (account, restore) = match (&installed, client) {
         (Some(_), Some(client)) if !wanted.installing => {
@@ -171,6 +163,12 @@ async fn subject(
         location,
     };
     Ok(Described { subject, notes })
+}
+
+/// The pod of an extension that is to be installed.
+pub(super) fn planned(install: &InstallSettings) -> Option<serde_json::Value> {
+    let documents = render(install).ok()?;
+    documents.iter().find(|d| d.get("kind").is_some_and(|kind| kind == "Deployment")).and_then(pod_of)
 }
 
 /// The Deployment of an installed extension.
@@ -240,14 +238,6 @@ fn unenforced(record: &LocationRecord) -> Option<String> {
     let named = |key: &str| record.settings.config.contains_key(key);
     let is_known = ["subscriptionId", "resourceGroup", "storageAccount"].into_iter().all(named);
     (!is_known).then(|| not_enforced(secret))
-}
-
-/// The location that the settings describe, else that which is installed.
-async fn recorded(client: &Client, namespace: &str, wanted: &Wanted<'_>) -> Option<LocationRecord> {
-    match &wanted.install.location {
-        Some(record) => Some(record.clone()),
-        None => LocationRecord::decode(&noted(client, namespace, wanted.location).await?).ok(),
-    }
 }
 
 async fn noted(client: &Client, namespace: &str, location: &str) -> Option<ConfigMap> {

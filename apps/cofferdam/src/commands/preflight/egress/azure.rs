@@ -84,6 +84,6 @@ mod tests {
         assert_eq!(of("any.azmk8s.io")["targetFqdns"], json!(["*.azmk8s.io"]));
         assert!(of("any.azmk8s.io")["description"].as_str().unwrap().contains("no concrete name"));
         assert_eq!(of("ocsp.digicert.com")["protocols"].as_array().unwrap().len(), 2);
-        assert!(left_out.len() == 1 && left_out[0].starts_with("10.0.0.9 (store)"), "{left_out:?}");
+        assert!(left_out.len() == 1 && left_out[0].starts_with("10.0.0.9 (object store)"), "{left_out:?}");
     }
 }

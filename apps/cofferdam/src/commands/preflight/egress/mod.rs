@@ -7,7 +7,7 @@ mod observe;
 mod policy;
 mod table;
 
-use super::{ProfileArg, arm::ArmArgs};
+use super::{ProfileArg, arm::ArmArgs, reach::let_out};
 use crate::{
     cluster::ClusterArgs,
     commands::install::Wish,
@@ -90,9 +90,10 @@ impl Plan {
 
 pub async fn run(args: &EgressArgs, cluster: &ClusterArgs) -> Outcome {
     let seen = observe::installation(args, cluster).await?;
-    let mut all = rules(&seen.endpoints);
+    let endpoints = let_out(&seen.installation);
+    let mut all = rules(&endpoints);
     if args.profile == ProfileArg::Aks {
-        all.extend(aks_rules(&seen.endpoints, seen.region.as_deref()));
+        all.extend(aks_rules(&endpoints));
     }
     for what in &seen.unseen {
         note!("warning: {what}");
@@ -161,17 +162,15 @@ mod tests {
 
     /// A vault, a store by its address, and a pattern with and one without a name.
     pub fn plan() -> Plan {
-        use prerequisites::egress::Endpoint;
+        use prerequisites::{Endpoint, EndpointKind};
         let endpoints = [
-            Endpoint::of_url("vault", "https://v.example:8443").unwrap(),
-            Endpoint::of_url("store", "http://10.0.0.9:9000").unwrap(),
-            Endpoint::of_url("image registry", "https://acr1.azurecr.io").unwrap(),
+            Endpoint::of_url(EndpointKind::Vault, "https://v.example:8443").unwrap(),
+            Endpoint::of_url(EndpointKind::Store, "http://10.0.0.9:9000").unwrap(),
+            Endpoint::of_url(EndpointKind::Registry, "https://acr1.azurecr.io").unwrap(),
         ];
         let mut all = rules(&endpoints);
         let wanted = ["*.azurecr.io", "*.azmk8s.io", "ocsp.digicert.com"];
-        all.extend(
-            aks_rules(&endpoints, None).into_iter().filter(|rule| wanted.contains(&rule.host.as_str())),
-        );
+        all.extend(aks_rules(&endpoints).into_iter().filter(|rule| wanted.contains(&rule.host.as_str())));
         let address = |host: &str, addresses: &[&str]| {
             (host.to_owned(), addresses.iter().map(|one| one.parse().unwrap()).collect())
         };

@@ -1,28 +1,26 @@
 //! What this installation reaches: by what is installed, else by the settings on the command line; and what only the
 //! resource manager knows, its region and its storage account.
 
+use super::super::{
+    installed::{locations, parts},
+    reach::{AZURE_AUTHORITY, Installation, Part, Whose, let_out},
+    subject::planned,
+};
 use super::EgressArgs;
 use crate::{cluster::ClusterArgs, commands::install::wished, exit::Failure, managed::folder};
-use extension::locations::LocationRecord;
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{ConfigMap, Container, Service},
-    discovery::v1::EndpointSlice,
-};
+use extension::manifests::InstallSettings;
+use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use kube::{Api, Client, ResourceExt, api::ListParams};
-use prerequisites::{Observed, egress::Endpoint};
+use prerequisites::{Endpoint, EndpointKind, Observed};
 use std::{net::IpAddr, time::Duration};
-use storage::location::{LocationSettings, Provider};
 
 const PATIENCE: Duration = Duration::from_secs(9);
-/// The names of what runs in kube-system.
-const SYSTEM: [&str; 2] = [agent::NAME, gateway::NAME];
 
 /// What was seen.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    pub endpoints: Vec<Endpoint>,
-    pub region: Option<String>,
+    /// What there is, or will be.
+    pub installation: Installation,
     pub inside: Inside,
     /// What could not be seen, a sentence each.
     pub unseen: Vec<String>,
@@ -44,14 +42,17 @@ pub(super) struct Inside {
 /// Looks.
 pub(super) async fn installation(args: &EgressArgs, cluster: &ClusterArgs) -> Result<Seen, Failure> {
     let mut seen = Seen::default();
-    settings(args, cluster, &mut seen)?;
+    let (install, _) = wished(&args.wish, cluster)?;
+    seen.installation.parts.extend(wished_part(args, &install));
+    seen.installation.locations.extend(install.location.clone());
     match cluster.client().await {
         Err(failure) => seen.unseen.push(format!("the cluster was not looked at: {}", failure.message())),
         Ok(client) => {
             if let Ok(config) = cluster.config().await {
-                seen.add(Endpoint::of_url("API server", &config.cluster_url.to_string()));
+                seen.tell(EndpointKind::ApiServer, &config.cluster_url.to_string());
             }
-            match tokio::time::timeout(PATIENCE, installed(&client, &cluster.namespace, &mut seen)).await {
+            let look = installed(&client, &cluster.namespace, &install, &mut seen);
+            match tokio::time::timeout(PATIENCE, look).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     seen.unseen.push(format!("the cluster was not looked at to its end: {error}"))
@@ -67,52 +68,36 @@ pub(super) async fn installation(args: &EgressArgs, cluster: &ClusterArgs) -> Re
 }
 
 impl Seen {
-    fn add(&mut self, endpoint: Option<Endpoint>) {
-        self.endpoints.extend(endpoint);
+    /// What nothing in the cluster says.
+    fn tell(&mut self, kind: EndpointKind, url: &str) {
+        self.installation.told.extend(Endpoint::of_url(kind, url));
     }
 }
 
-/// What the settings on the command line say, before anything is installed.
-fn settings(args: &EgressArgs, cluster: &ClusterArgs, seen: &mut Seen) -> Result<(), Failure> {
-    let (install, _) = wished(&args.wish, cluster)?;
-    if let Some(vault) = &install.vault {
-        seen.add(Endpoint::of_url("vault", &vault.url));
-        seen.add(Endpoint::of_url("token endpoint", &vault.url));
-    }
-    if let Some(location) = &install.location {
-        seen.endpoints.extend(stores(&location.settings));
-    }
-    if args.wish.image.is_some() {
-        seen.add(Endpoint::of_image("image registry", &install.image));
-    }
-    seen.add(install.proxy.https.as_deref().and_then(|url| Endpoint::of_url("proxy", url)));
-    Ok(())
+/// The extension as the settings on the command line describe it, before anything is installed.
+fn wished_part(args: &EgressArgs, install: &InstallSettings) -> Option<Part> {
+    let image = args.wish.image.is_some();
+    let says_something =
+        image || install.vault.is_some() || install.client_id.is_some() || install.proxy.https.is_some();
+    let pod = planned(install).filter(|_| says_something)?;
+    Some(Part { whose: Whose::Extension, pod, image })
 }
 
-async fn installed(client: &Client, namespace: &str, seen: &mut Seen) -> Result<(), kube::Error> {
-    let own: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    let system: Api<Deployment> = Api::namespaced(client.clone(), "kube-system");
-    let any = ListParams::default();
-    for deployment in own.list(&any.clone().labels("app.kubernetes.io/part-of=cofferdam")).await? {
-        of_deployment(&deployment, seen);
-    }
-    for name in SYSTEM {
-        if let Some(deployment) = system.get_opt(name).await? {
-            of_deployment(&deployment, seen);
-            seen.inside.system_parts.push(name.to_owned());
-        }
-    }
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    for map in maps.list(&any).await? {
-        if map.name_any().starts_with(&LocationRecord::config_map_name(""))
-            && let Ok(record) = LocationRecord::decode(&map)
-        {
-            seen.endpoints.extend(stores(&record.settings));
-        }
-    }
+async fn installed(
+    client: &Client,
+    namespace: &str,
+    install: &InstallSettings,
+    seen: &mut Seen,
+) -> Result<(), kube::Error> {
+    let (found, system) = parts(client, namespace).await?;
+    seen.installation.parts.extend(found);
+    seen.inside.system_parts = system;
+    let found = locations(client, namespace).await?.with(install.location.as_ref());
+    seen.installation.locations = found.records;
+    seen.unseen.extend(found.unread);
     names(client, seen).await?;
     let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), "default");
-    for slice in slices.list(&any.labels("kubernetes.io/service-name=kubernetes")).await? {
+    for slice in slices.list(&ListParams::default().labels("kubernetes.io/service-name=kubernetes")).await? {
         let ports = slice.ports.iter().flatten().filter_map(|port| u16::try_from(port.port?).ok());
         let ports: Vec<u16> = ports.collect();
         for address in
@@ -146,69 +131,13 @@ async fn names(client: &Client, seen: &mut Seen) -> Result<(), kube::Error> {
     Ok(())
 }
 
-/// A Deployment of ours says by its arguments and variables whom it speaks to.
-fn of_deployment(deployment: &Deployment, seen: &mut Seen) {
-    let spec = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    for container in spec.iter().flat_map(|spec| &spec.containers) {
-        seen.endpoints.extend(of_container(container));
-    }
-}
-
-fn of_container(container: &Container) -> Vec<Endpoint> {
-    let arguments = container.args.iter().chain(&container.command).flatten();
-    let mut all: Vec<Endpoint> = arguments
-        .filter_map(|argument| match argument.split_once('=')? {
-            ("--vault", url) => Endpoint::of_url("vault", url),
-            ("--registry", url) => Endpoint::of_url("package registry", url),
-            _ => None,
-        })
-        .collect();
-    for variable in container.env.iter().flatten() {
-        let Some(value) = variable.value.as_deref() else { continue };
-        let what = match variable.name.as_str() {
-            "COFFERDAM_VAULT_URL" => "vault",
-            "AZURE_AUTHORITY_HOST" => "token endpoint",
-            "HTTPS_PROXY" => "proxy",
-            _ => continue,
-        };
-        all.extend(Endpoint::of_url(what, value));
-    }
-    all.extend(container.image.as_deref().and_then(|image| Endpoint::of_image("image registry", image)));
-    all
-}
-
-/// Where a location lies.
-fn stores(settings: &LocationSettings) -> Vec<Endpoint> {
-    let text = |key: &str| settings.config.get(key).map(String::as_str).filter(|text| !text.is_empty());
-    let urls = match settings.provider {
-        Provider::Local => Vec::new(),
-        Provider::Azure => {
-            let account = text("storageAccount").unwrap_or_default();
-            let usual = format!("https://{account}.blob.core.windows.net");
-            vec![text("storageAccountURI").map_or(usual, str::to_owned)]
-        }
-        Provider::Aws => {
-            let region = text("region").unwrap_or_default();
-            let usual = match text("s3ForcePathStyle") {
-                Some("true") => format!("https://s3.{region}.amazonaws.com"),
-                _ => format!("https://{}.s3.{region}.amazonaws.com", settings.bucket),
-            };
-            vec![text("s3Url").map_or(usual, str::to_owned)]
-        }
-        Provider::Gcp => {
-            vec!["https://storage.googleapis.com".to_owned(), "https://oauth2.googleapis.com".to_owned()]
-        }
-    };
-    urls.iter().filter_map(|url| Endpoint::of_url("store", url)).collect()
-}
-
 /// Region and account of Azure; and the vault that somebody is signed in to.
 async fn resource_manager(args: &EgressArgs, seen: &mut Seen) -> Result<(), Failure> {
     let signed_in = folder().ok().and_then(|folder| folder.profile().ok());
-    let knows_vault = seen.endpoints.iter().any(|one| one.what == "vault");
+    let knows_vault = let_out(&seen.installation).iter().any(|one| one.kind == EndpointKind::Vault);
     if let (Some(profile), false) = (signed_in.filter(|_| args.arm.arm.is_none()), knows_vault) {
-        seen.add(Endpoint::of_url("vault", &profile.cloud.resource_manager));
-        seen.add(Endpoint::of_url("token endpoint", &profile.endpoints.token));
+        seen.tell(EndpointKind::Vault, &profile.cloud.resource_manager);
+        seen.tell(EndpointKind::Token, &profile.endpoints.token);
     }
     let arm = match args.arm.open().await?.0 {
         Observed::Seen(arm) => arm,
@@ -220,70 +149,17 @@ async fn resource_manager(args: &EgressArgs, seen: &mut Seen) -> Result<(), Fail
     };
     let facts = probes::resource_manager::observe(&arm, None).await;
     match &facts.cluster {
-        Observed::Seen(cluster) => seen.region = Some(cluster.location.clone()),
+        Observed::Seen(cluster) => seen.installation.region = Some(cluster.location.clone()),
         Observed::NotObservable(why) => seen.unseen.push(format!("the region is not known: {why}")),
     }
     let names = probes::resource_manager::names(&arm, &facts);
     if names.0.contains_key("azure") {
-        let account = names.0.get("account").map(|name| format!("https://{name}.blob.core.windows.net"));
-        seen.add(account.and_then(|url| Endpoint::of_url("store", &url)));
-        seen.add(Endpoint::of_url("token endpoint", "https://login.microsoftonline.com"));
+        if let Some(account) = names.0.get("account") {
+            seen.tell(EndpointKind::Store, &format!("https://{account}.blob.core.windows.net"));
+        }
+        seen.tell(EndpointKind::Token, AZURE_AUTHORITY);
     } else {
-        seen.add(Endpoint::of_url("vault", &arm.url));
+        seen.tell(EndpointKind::Vault, &arm.url);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn hosts(endpoints: &[Endpoint]) -> Vec<String> {
-        endpoints.iter().map(|one| format!("{} {}:{}", one.what, one.host, one.port.number)).collect()
-    }
-
-    #[test]
-    fn a_part_says_by_its_arguments_variables_and_image_whom_it_reaches() {
-        let container: Container = serde_json::from_value(json!({
-            "name": "c", "image": "registry.example/cofferdam:1",
-            "args": ["agent", "--vault=https://v.example:8443", "--registry=https://packages.example", "--vault-ca=/etc/x"],
-            "env": [{"name": "AZURE_AUTHORITY_HOST", "value": "https://v.example:8443/"},
-                {"name": "HTTPS_PROXY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
-                {"name": "OTHER", "value": "https://elsewhere.example"}]
-        }))
-        .unwrap();
-
-        assert_eq!(
-            hosts(&of_container(&container)),
-            [
-                "vault v.example:8443",
-                "package registry packages.example:443",
-                "token endpoint v.example:8443",
-                "image registry registry.example:443"
-            ]
-        );
-    }
-
-    #[test]
-    fn a_location_is_reached_where_its_settings_say_or_where_its_provider_is() {
-        let store = |provider, config: &[(&str, &str)]| {
-            hosts(&stores(&LocationSettings {
-                provider,
-                bucket: "b".into(),
-                prefix: storage::StorePath::root(),
-                config: config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-            }))
-        };
-
-        assert_eq!(store(Provider::Azure, &[("storageAccount", "a")]), ["store a.blob.core.windows.net:443"]);
-        let at = [("storageAccount", "a"), ("storageAccountURI", "https://v.example:8443/a")];
-        assert_eq!(store(Provider::Azure, &at), ["store v.example:8443"]);
-        assert_eq!(
-            store(Provider::Aws, &[("region", "eu-west-1")]),
-            ["store b.s3.eu-west-1.amazonaws.com:443"]
-        );
-        assert_eq!(store(Provider::Aws, &[("s3Url", "http://10.0.0.9:9000")]), ["store 10.0.0.9:9000"]);
-        assert_eq!(store(Provider::Local, &[]), [""; 0]);
-    }
 }
