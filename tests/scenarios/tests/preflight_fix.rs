@@ -51,6 +51,21 @@ fn visitor(cluster: &Cluster, folder: &std::path::Path) -> String {
     kubeconfig
 }
 
+/// A namespace with marks, two definitions and a labelled class.
+fn left_by_velero(cluster: &Cluster) {
+    let annotations =
+        json!({"velero.io/what-ever": "true", "velero.io/exclude-from-backup": "true", "note": "mine"});
+    velero::leave(
+        cluster,
+        &[
+            velero::namespace("pf-left", annotations),
+            velero::definition("Restore", "restores"),
+            velero::definition("Backup", "backups"),
+            velero::class("pf-labelled", "nobody.example"),
+        ],
+    );
+}
+
 #[test]
 fn what_velero_left_is_shown_first_and_goes_after_a_yes_and_only_what_has_no_objects() {
     let cluster = Cluster::one();
@@ -60,17 +75,7 @@ fn what_velero_left_is_shown_first_and_goes_after_a_yes_and_only_what_has_no_obj
         cluster.kubectl(&["delete", "clusterrolebinding,clusterrole", "pf-visitor", "--ignore-not-found"]);
     };
     clean();
-    let annotations =
-        json!({"velero.io/what-ever": "true", "velero.io/exclude-from-backup": "true", "note": "mine"});
-    velero::leave(
-        &cluster,
-        &[
-            velero::namespace("pf-left", annotations),
-            velero::definition("Restore", "restores"),
-            velero::definition("Backup", "backups"),
-            velero::class("pf-labelled", "nobody.example"),
-        ],
-    );
+    left_by_velero(&cluster);
     cluster.apply(OBJECT);
     std::thread::sleep(OLD_ENOUGH);
     let folder = tempfile::tempdir().unwrap();
@@ -269,11 +274,10 @@ fn an_api_server_that_goes_while_something_is_mended_is_a_failure_and_the_same_o
     let cluster = Cluster::one();
     let clean = || {
         cluster.delete_namespace("pf-left");
-        cluster.kubectl(&["delete", "crd", "-l", "component=velero"]);
-        cluster.kubectl(&["delete", "volumesnapshotclass", "pf-labelled", "--ignore-not-found"]);
+        velero::forget(&cluster, &["pf-labelled"]);
     };
     clean();
-    cluster.apply(LEFT);
+    left_by_velero(&cluster);
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = folder.path().join("kubeconfig").display().to_string();
     std::fs::copy(&cluster.kubeconfig, &kubeconfig).unwrap();

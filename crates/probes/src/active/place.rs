@@ -333,7 +333,11 @@ mod tests {
             (&secret["metadata"]["namespace"], &secret["metadata"]["name"]),
             (&json!(NAMESPACE), &json!("n"))
         );
-        assert_eq!(Place::of_planned(&self::pod(), None, &run()).unwrap().secret("n"), None, "nothing to hide");
+        assert_eq!(
+            Place::of_planned(&self::pod(), None, &run()).unwrap().secret("n"),
+            None,
+            "nothing to hide"
+        );
         serde_json::from_value::<k8s_openapi::api::batch::v1::Job>(job).unwrap();
     }
 
