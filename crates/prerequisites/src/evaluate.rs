@@ -161,4 +161,6 @@ fn fixes(check: &Check, own: Option<&str>, names: &Names) -> Vec<(Fix, String)> 
 #[cfg(test)]
 mod active_tests;
 #[cfg(test)]
+mod room_tests;
+#[cfg(test)]
 mod tests;

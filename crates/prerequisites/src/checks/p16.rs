@@ -14,12 +14,12 @@ pub(crate) static CHECK: Check = Check {
     observed_by: IN_CLUSTER,
     code: None,
     purposes: &[],
-    depends_on: &["P15"],
+    depends_on: &["P15", "P29", "P43"],
     fixes: &[
         Fix::person("Allow the endpoint in the firewall: DNS, and TCP 443 to the name that failed."),
         Fix::cofferdam("cofferdam preflight egress --format table"),
     ],
-    tested_by: "unit test; test `probes_egress` against endpoints that break in each way; scenario `preflight_active` with egress dropped to one endpoint",
+    tested_by: "unit test; test `probes_egress` against endpoints that break in each way; scenario `preflight_active`; scenario `preflight_egress` with egress dropped to each endpoint in turn, and with names that lead elsewhere",
     only_azure: true,
     rule: judge,
 };

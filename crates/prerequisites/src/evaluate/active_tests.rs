@@ -183,3 +183,47 @@ fn a_cluster_whose_store_is_not_known_yet_is_not_called_well() {
 
     assert!(matches!(&found, Outcome::NotObservable { why } if why.contains("--set")), "{found:?}");
 }
+
+#[test]
+fn a_network_policy_is_judged_by_what_a_pod_of_the_extensions_labels_reaches() {
+    let policy = NetworkPolicies { restricting: vec!["ns/closed".into()], lets_some_out: false };
+    let with = |failed, installed: bool| {
+        let mut facts = healthy();
+        if !installed {
+            facts.extension = Observed::Seen(None);
+        }
+        facts.network_policies = Observed::Seen(policy.clone());
+        let all = vec![
+            reached(EndpointKind::ApiServer, "kubernetes.default.svc", failed),
+            reached(EndpointKind::Store, "store.example", None),
+        ];
+        facts.egress = Observed::Seen(Some(all));
+        let of = |id: &str| judged(&facts, Profile::Cofferdam, id);
+        (of("P43"), of("P16").finding.outcome)
+    };
+    let dropped = || Some((Stage::Tcp, Trouble::TimedOut));
+
+    let (shut, behind) = with(dropped(), true);
+    let (open, beside) = with(None, true);
+    // Before an installation the probe runs where other policies hold.
+    let (elsewhere, _) = with(None, false);
+
+    assert_eq!((&shut.finding.outcome, behind), (&BLOCKED, Outcome::Skipped { because: "P43".into() }));
+    assert!(shut.finding.evidence.contains("ns/closed") && shut.finding.evidence.contains("TCP timed out"));
+    assert!(shut.finding.fix.unwrap().starts_with("cofferdam preflight egress --format networkpolicy"));
+    assert_eq!((&open.finding.outcome, open.informs, beside), (&Outcome::Passed, true, Outcome::Passed));
+    assert_eq!(elsewhere.finding.outcome, BLOCKED);
+}
+
+#[test]
+fn where_taints_keep_every_pod_away_no_probe_is_waited_for() {
+    let mut facts = healthy();
+    facts.extension = Observed::Seen(None);
+    let Observed::Seen(nodes) = &mut facts.nodes else { unreachable!() };
+    nodes.all.iter_mut().for_each(|node| node.not_tolerated = vec!["gpu:NoSchedule".into()]);
+
+    for id in ["P16", "C3"] {
+        let found = judged(&facts, Profile::Cofferdam, id).finding.outcome;
+        assert_eq!(found, Outcome::Skipped { because: "P29".into() }, "{id}");
+    }
+}

@@ -96,6 +96,8 @@ pub struct Asked<'a> {
     pub profile: Profile,
     /// The proxy's own authorities, as the settings say.
     pub proxy_authorities: Option<&'a str>,
+    /// The vault's, where the settings name one: before an installation they lie nowhere in the cluster.
+    pub vault_authorities: Option<&'a str>,
     pub bar: &'a ProgressBar,
 }
 
@@ -122,6 +124,10 @@ pub async fn look(client: &Observed<Client>, asked: Asked<'_>, facts: &mut Facts
     };
     if facts.registry.seen().is_some_and(|registry| registry.pulled.is_err()) {
         unseen(facts, args, NO_IMAGE);
+        return Ok(());
+    }
+    if facts.nodes.seen().is_some_and(prerequisites::Nodes::all_tainted) {
+        unseen(facts, args, "no node would take the probe's pod: their taints keep it away (P29)");
         return Ok(());
     }
     let Some(pod) = &asked.subject.pod else {
@@ -188,10 +194,14 @@ async fn way_out(client: &Client, asked: &Asked<'_>, place: &Place, facts: &mut 
     let fetches = !facts.registry.seen().is_some_and(|registry| registry.everywhere);
     let region = facts.arm.seen().and_then(|arm| arm.cluster.seen()).map(|it| it.location.clone());
     let region = region.map(|region| region.replace(' ', "").to_lowercase());
+    let of_vault = match asked.vault_authorities {
+        Some(given) => Some(given.to_owned()),
+        None => authorities(client, &asked.subject.namespace, AUTHORITIES).await,
+    };
     let known = Known {
         pod: asked.subject.pod.as_ref(),
         record: asked.record.as_ref(),
-        of_vault: authorities(client, &asked.subject.namespace, AUTHORITIES).await,
+        of_vault,
         of_cluster: authorities(client, "kube-system", CLUSTER_AUTHORITIES).await,
         region: region.filter(|region| asked.profile == Profile::Aks && !region.is_empty()),
         fetches,
