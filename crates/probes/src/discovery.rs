@@ -115,10 +115,16 @@ mod tests {
         let groups = json!({"kind": "APIGroupList", "groups": [{"name": "shop.example",
             "versions": [version("v1"), version("v1beta1")], "preferredVersion": version("v1")}]});
         let server = FakeServer::default()
-            .with("/api/v1", list("v1", &[("pods", kept), ("pods/log", &["get"]), ("componentstatuses", &["list"])]))
+            .with(
+                "/api/v1",
+                list("v1", &[("pods", kept), ("pods/log", &["get"]), ("componentstatuses", &["list"])]),
+            )
             .with("/apis", groups)
             .with("/apis/shop.example/v1", list("shop.example/v1", &[("carts", kept)]))
-            .with("/apis/shop.example/v1beta1", list("shop.example/v1beta1", &[("carts", kept), ("tills", kept)]));
+            .with(
+                "/apis/shop.example/v1beta1",
+                list("shop.example/v1beta1", &[("carts", kept), ("tills", kept)]),
+            );
 
         let found = backed_up(&server.client()).await.unwrap();
 

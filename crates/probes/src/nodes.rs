@@ -172,7 +172,8 @@ mod tests {
     #[test]
     fn a_pod_asks_for_what_runs_together_or_for_what_runs_first_whichever_is_more() {
         let container = |cpu: &str, more: serde_json::Value| {
-            let mut one = serde_json::json!({"name": "c", "resources": {"requests": {"cpu": cpu, "memory": "1Mi"}}});
+            let mut one =
+                serde_json::json!({"name": "c", "resources": {"requests": {"cpu": cpu, "memory": "1Mi"}}});
             if let Some(policy) = more.as_str() {
                 one["restartPolicy"] = policy.into();
             }

@@ -28,14 +28,22 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
     match &facts.egress {
         Observed::NotObservable(why) => unseen(why),
         Observed::Seen(None) => unseen_in_cluster("what the cluster's pods reach"),
-        Observed::Seen(Some(reached)) => reached_all(reached),
+        Observed::Seen(Some(reached)) => {
+            let pulled = facts.registry.seen().is_some_and(|registry| registry.pulled.is_ok());
+            reached_all(reached, pulled)
+        }
     }
 }
 
-fn reached_all(reached: &[Reached]) -> Verdict {
+fn reached_all(reached: &[Reached], pulled: bool) -> Verdict {
     let all: Vec<&Reached> = reached.iter().filter(|one| !is(one, EndpointKind::ControlPlane)).collect();
+    // Nodes fetch images, and may trust whom pods do not: where one has fetched it from a registry that answers, it is well.
+    let answers_nodes = |one: &Reached| {
+        let answered = matches!(one.sight.failed, Some((Stage::Tls | Stage::Http, _)));
+        pulled && is(one, EndpointKind::Registry) && answered
+    };
     let (needed, other): (Vec<&Reached>, Vec<&Reached>) =
-        all.iter().copied().partition(|one| one.endpoint.needed);
+        all.iter().copied().partition(|one| one.endpoint.needed && !answers_nodes(one));
     // Where the name service is silent, every other name fails for that alone.
     let silent = needed.iter().any(|one| is(one, EndpointKind::Dns) && one.sight.failed.is_some());
     let broken: Vec<&Reached> = needed
@@ -66,7 +74,7 @@ fn reached_all(reached: &[Reached]) -> Verdict {
     match beside.is_empty() {
         true => passed(seen).about(&names).number("endpoints", count),
         false => {
-            let note = "not needed now, for every node holds the image";
+            let note = "pods do not need it, and nodes have the image";
             informs(format!("{seen}; {} ({note})", super::some(&beside)))
                 .about(&names)
                 .number("endpoints", count)

@@ -56,9 +56,11 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
 }
 
 /// The ResourceQuota that a refusal names, in the words of the API server: `exceeded quota: NAME, requested: …` where it is
-/// used up, `failed quota: NAME: must specify …` where the pod does not say what it asks for.
+/// used up, `failed quota: NAME: must specify …` where the pod does not say what it asks for, `status unknown for quota: NAME,
+/// …` where nobody has counted yet.
 fn full_quota(reason: &str) -> Option<&str> {
-    let (_, rest) = ["exceeded quota: ", "failed quota: "].iter().find_map(|words| reason.split_once(words))?;
+    let words = ["exceeded quota: ", "failed quota: ", "status unknown for quota: "];
+    let (_, rest) = words.iter().find_map(|words| reason.split_once(words))?;
     rest.split([',', ':', ' ']).next().filter(|name| !name.is_empty())
 }
 
@@ -70,7 +72,10 @@ fn no_room(facts: &Facts, namespace: &str, reason: &str) -> Verdict {
         // What runs counts in its own quota.
         Some(Some(pods)) if pods.available > 0 => fails_as(
             Severity::Warn,
-            format!("{said}; {} runs, and another pod beside it, as in an upgrade, is not made", pods.deployment),
+            format!(
+                "{said}; {} runs, and another pod beside it, as in an upgrade, is not made",
+                pods.deployment
+            ),
         ),
         _ => fails(said),
     }

@@ -59,7 +59,8 @@ fn judge(facts: &Facts, profile: Profile) -> Verdict {
             ));
         }
         // Room on a node whose taints keep the pod away is none. Where every node does that, P29 tells it.
-        let untainted: Vec<&Node> = open.iter().copied().filter(|node| node.not_tolerated.is_empty()).collect();
+        let untainted: Vec<&Node> =
+            open.iter().copied().filter(|node| node.not_tolerated.is_empty()).collect();
         let beside = open.len().saturating_sub(untainted.len());
         let (open, beside) = if untainted.is_empty() { (open, 0) } else { (untainted, beside) };
         let room = |node: &&&Node| {

@@ -34,7 +34,9 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
         let verdict = match (as_extension(facts), installed, seen.lets_some_out) {
             (Some(api_server), ..) => match api_server.problem() {
                 None => informs(format!("{said}; a pod with the extension's labels reaches the API server")),
-                Some(problem) => fails(format!("{said}, and a pod with the extension's labels finds: {problem}")),
+                Some(problem) => {
+                    fails(format!("{said}, and a pod with the extension's labels finds: {problem}"))
+                }
             },
             (None, Some(pods), _) if pods.leads => {
                 informs(format!("{said}; the extension reaches the API server: it renews its lease"))

@@ -227,3 +227,26 @@ fn where_taints_keep_every_pod_away_no_probe_is_waited_for() {
         assert_eq!(found, Outcome::Skipped { because: "P29".into() }, "{id}");
     }
 }
+
+#[test]
+fn a_registry_that_nodes_trust_and_pods_do_not_stops_nothing_once_a_node_has_fetched_the_image() {
+    let judged_with = |failed, pulled: Result<String, String>| {
+        let mut registry = reached(EndpointKind::Registry, "registry.corp", Some(failed));
+        registry.endpoint.needed = true;
+        let mut facts = healthy();
+        facts.registry = Observed::Seen(Registry { image: "i".into(), pulled, everywhere: false });
+        let all = vec![reached(EndpointKind::Vault, "vault.example", None), registry];
+        facts.egress = Observed::Seen(Some(all));
+        let found = judged(&facts, Profile::Cofferdam, "P16");
+        (found.finding.outcome, found.informs)
+    };
+    let strange = || (Stage::Tls, Trouble::Intercepted { issuer: "CN=Ours".into() });
+    let dropped = (Stage::Tcp, Trouble::TimedOut);
+
+    assert_eq!(judged_with(strange(), Ok("a probe's pod ran".into())), (Outcome::Passed, true));
+    assert_eq!(
+        judged_with(dropped, Ok("a probe's pod ran".into())).0,
+        BLOCKED,
+        "other nodes could not fetch it"
+    );
+}

@@ -40,8 +40,16 @@ fn one_node_must_have_room_and_be_open_and_untainted_at_once() {
     ] {
         named(&with_nodes(nodes), Profile::Cofferdam, id, BLOCKED);
     }
-    let report = evaluate(&with_nodes(vec![full(), tainted("t"), node("fit")]), Profile::Cofferdam, Purpose::Preflight);
-    assert_eq!(report.blocking().count() + report.warning().count(), 0, "one that fits is enough: {report:#?}");
+    let report = evaluate(
+        &with_nodes(vec![full(), tainted("t"), node("fit")]),
+        Profile::Cofferdam,
+        Purpose::Preflight,
+    );
+    assert_eq!(
+        report.blocking().count() + report.warning().count(),
+        0,
+        "one that fits is enough: {report:#?}"
+    );
 }
 
 #[test]
@@ -64,7 +72,8 @@ fn a_full_quota_is_raised_and_not_excepted_from_a_policy() {
     };
 
     let full = of(FULL_QUOTA);
-    let silent = of("pods \"e\" is forbidden: failed quota: strict: must specify requests.cpu for: extension");
+    let silent =
+        of("pods \"e\" is forbidden: failed quota: strict: must specify requests.cpu for: extension");
     let policy = of("ValidatingAdmissionPolicy 'p' denied request: the quota: none");
 
     let edit = |name: &str| format!("kubectl edit resourcequota {name} -n dataprotection-microsoft");

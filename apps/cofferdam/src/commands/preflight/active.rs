@@ -207,7 +207,15 @@ async fn way_out(client: &Client, asked: &Asked<'_>, place: &Place, facts: &mut 
         fetches,
     };
     match egress(client, place, &endpoints(&known)).await {
-        Ok(Answer::Seen(reached)) => facts.egress = Observed::Seen(Some(reached)),
+        Ok(Answer::Seen(reached)) => {
+            facts.egress = Observed::Seen(Some(reached));
+            // Where nobody had used the image before, its node has fetched it now.
+            if facts.registry.seen().is_none() {
+                let pulled = Ok("a probe's pod ran".to_owned());
+                facts.registry =
+                    Observed::Seen(Registry { image: place.image.clone(), pulled, everywhere: false });
+            }
+        }
         Ok(Answer::NoImage(why)) => {
             facts.egress = Observed::NotObservable(NO_IMAGE.to_owned());
             facts.registry = unpulled(place, why);
