@@ -57,14 +57,8 @@ impl Dropped {
             let (table, rest) = rule.split_first().expect("a table");
             let mut command = Command::new(binary("testbed"));
             command.args(["exec", "--name", &self.cluster, "--", "iptables", "-w", "-t", table, verb]);
-            run(
-                {
-                    command.args(rest);
-                    command
-                },
-                "",
-            )
-            .ok();
+            command.args(rest);
+            run(command, "").ok();
         }
     }
 }
