@@ -5,6 +5,9 @@ use kube::Client;
 use kube::api::ApiResource;
 use std::collections::BTreeSet;
 
+/// Groups that say nothing of what a target can take.
+const NOT_COMPARED: [&str; 2] = ["velero.io", "clusterbackup.dataprotection.microsoft.com"];
+
 /// Resources that understand `verb`. Groups whose server does not answer are left out: they hold nothing that can be
 /// read now.
 pub(crate) async fn resources(client: &Client, verb: &str) -> Result<Vec<ApiResource>, kube::Error> {
@@ -24,16 +27,19 @@ pub(crate) async fn resources(client: &Client, verb: &str) -> Result<Vec<ApiReso
 }
 
 /// Every resource that a backup could hold, in the version that it would hold: the first of its group's order of preference
-/// that serves it. What cannot be created has no place in a target. As `<group>/<version>/<plural>`.
+/// that serves it. What cannot be created has no place in a target, Velero's kinds are in no backup, and ours come with the
+/// extension. Groups whose server does not answer are left out. As `<group>/<version>/<plural>`.
 pub(crate) async fn backed_up(client: &Client) -> Result<Vec<String>, kube::Error> {
     let core = client.list_core_api_resources("v1").await?;
-    let groups = client.list_api_groups().await?.groups;
+    let mut groups = client.list_api_groups().await?.groups;
+    groups.retain(|group| !NOT_COMPARED.contains(&group.name.as_str()));
     let of_groups = futures::future::join_all(groups.iter().map(|group| async move {
         let versions = group.versions.iter().map(|version| version.group_version.as_str());
         let lists = versions.map(|version| async move {
             Some((version, client.list_api_group_resources(version).await.ok()?))
         });
-        first_of_each(&futures::future::join_all(lists).await.into_iter().flatten().collect::<Vec<_>>())
+        let lists: Option<Vec<_>> = futures::future::join_all(lists).await.into_iter().collect();
+        first_of_each(&lists.unwrap_or_default())
     }));
     let mut all = first_of_each(&[("v1", core)]);
     all.extend(of_groups.await.into_iter().flatten());
@@ -112,14 +118,17 @@ mod tests {
     async fn a_resource_counts_in_the_version_that_a_backup_holds_and_only_where_it_can_be_created() {
         let kept: &[&str] = &["create", "list"];
         let version = |name: &str| json!({"groupVersion": format!("shop.example/{name}"), "version": name});
-        let groups = json!({"kind": "APIGroupList", "groups": [{"name": "shop.example",
-            "versions": [version("v1"), version("v1beta1")], "preferredVersion": version("v1")}]});
+        let of_velero = json!({"groupVersion": "velero.io/v1", "version": "v1"});
+        let groups = json!({"kind": "APIGroupList", "groups": [
+            {"name": "shop.example", "versions": [version("v1"), version("v1beta1")], "preferredVersion": version("v1")},
+            {"name": "velero.io", "versions": [of_velero], "preferredVersion": of_velero}]});
         let server = FakeServer::default()
             .with(
                 "/api/v1",
                 list("v1", &[("pods", kept), ("pods/log", &["get"]), ("componentstatuses", &["list"])]),
             )
             .with("/apis", groups)
+            .with("/apis/velero.io/v1", list("velero.io/v1", &[("backups", kept)]))
             .with("/apis/shop.example/v1", list("shop.example/v1", &[("carts", kept)]))
             .with(
                 "/apis/shop.example/v1beta1",
