@@ -104,6 +104,55 @@ fn taints_on_every_node_are_named_and_no_probe_waits_behind_them() {
     assert_eq!(after.failed(), [""; 0], "{after:?}");
 }
 
+/// Nodes that take no pods, until this is dropped.
+struct Closed<'a>(&'a Cluster, Vec<String>);
+
+impl<'a> Closed<'a> {
+    fn all(cluster: &'a Cluster) -> Self {
+        let names = cluster.kubectl(&["get", "nodes", "-o", "jsonpath={.items[*].metadata.name}"]);
+        let closed = Self(cluster, names.split_whitespace().map(str::to_owned).collect());
+        closed.all_of_them("cordon");
+        closed
+    }
+
+    fn all_of_them(&self, verb: &str) {
+        for name in &self.1 {
+            self.0.try_kubectl(&[verb, name], "");
+        }
+    }
+}
+
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        self.all_of_them("uncordon");
+    }
+}
+
+#[test]
+fn where_no_node_takes_pods_that_is_the_cause_and_no_probe_waits_for_one() {
+    let cluster = Cluster::one();
+    Installation::prepared(&cluster, "cordoned");
+    let closed = Closed::all(&cluster);
+
+    let shut = Preflight::run(&cluster, &["--active", "--deep", "--yes", "--image", IMAGE]);
+    let probes = cluster.get(&["namespace", "cofferdam-preflight"]);
+    // As the last of its fixes says.
+    let fix = shut.fix("P28").contains("kubectl uncordon NODE");
+    drop(closed);
+    let after = Preflight::run(&cluster, &["--image", IMAGE]);
+
+    shut.expect("P28", "Failed Block", "no node is ready and takes pods: ");
+    assert_eq!((shut.failed(), shut.code), (vec!["P28"], 5), "{shut:?}");
+    for id in ["P1", "P29"] {
+        behind(&shut, id, "P28");
+    }
+    // Skipped behind P29, which is skipped itself.
+    behind(&shut, "P16", "P29");
+    assert_eq!(probes, None, "something was made that could find no node");
+    assert!(fix, "{}", shut.fix("P28"));
+    assert_eq!(after.failed(), [""; 0], "{after:?}");
+}
+
 #[test]
 fn a_node_whose_processors_are_all_asked_for_is_full_until_the_pod_asks_for_less() {
     let cluster = Cluster::one();

@@ -11,7 +11,7 @@ use extension::{locations::LocationRecord, manifests::AUTHORITIES};
 use indicatif::ProgressBar;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
-use prerequisites::{DeepCheck, Facts, Observed, Profile, Registry};
+use prerequisites::{DeepCheck, Facts, Nodes, Observed, Profile, Registry};
 use probes::{
     Account, Subject,
     active::{Answer, NAMESPACE, Place, Tried, candidates, deep, egress, sweep},
@@ -126,8 +126,8 @@ pub async fn look(client: &Observed<Client>, asked: Asked<'_>, facts: &mut Facts
         unseen(facts, args, NO_IMAGE);
         return Ok(());
     }
-    if facts.nodes.seen().is_some_and(prerequisites::Nodes::all_tainted) {
-        unseen(facts, args, "no node would take the probe's pod: their taints keep it away (P29)");
+    if let Some(why) = facts.nodes.seen().and_then(nowhere) {
+        unseen(facts, args, why);
         return Ok(());
     }
     let Some(pod) = &asked.subject.pod else {
@@ -166,6 +166,14 @@ pub async fn look(client: &Observed<Client>, asked: Asked<'_>, facts: &mut Facts
         asked.bar.suspend(|| note!("warning: {why}"));
     }
     if stopped { Err(Failure::cancelled()) } else { Ok(()) }
+}
+
+/// Why a probe's pod would wait for a node until its deadline.
+fn nowhere(nodes: &Nodes) -> Option<&'static str> {
+    if nodes.open().next().is_none() {
+        return Some("no Linux node is ready and takes pods, the probe's neither (P28)");
+    }
+    nodes.all_tainted().then_some("the taints of every node keep the probe's pod away (P29)")
 }
 
 fn unseen(facts: &mut Facts, args: &ActiveArgs, why: &str) {
