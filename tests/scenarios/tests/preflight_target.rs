@@ -30,7 +30,8 @@ fn definitions(cluster: &Cluster) -> Vec<Value> {
     let all = cluster.get(&["crd"]).expect("a list");
     let bare = |one: &Value| {
         let approved = "api-approved.kubernetes.io";
-        let annotations = one["metadata"]["annotations"].get(approved).map(|why| json!({approved: why}));
+        let annotations =
+            json!({approved: one["metadata"]["annotations"].get(approved).unwrap_or(&json!(""))});
         json!({"apiVersion": one["apiVersion"], "kind": one["kind"], "spec": one["spec"],
             "metadata": {"name": one["metadata"]["name"], "annotations": annotations}})
     };
@@ -54,6 +55,7 @@ fn a_target_that_serves_another_version_is_named_until_it_serves_that_of_the_sou
     let back = compare(&target.0, &source);
     define(&target.0, &definitions(&source));
     let same = compare(&source, &target.0);
+    target.0.kubectl(&["delete", "crd", "things.pf.example"]);
     define(&target.0, &[things(&["v2"])]);
     let without_old = compare(&source, &target.0);
     clean();
