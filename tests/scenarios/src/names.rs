@@ -37,13 +37,10 @@ impl Names {
     pub fn lead(&self, name: &str, address: Ipv4Addr) {
         let line = format!("{HOSTS}        {address} {name}\n");
         self.say(&self.before.replacen(HOSTS, &line, 1));
-        self.answers(name, Some(address));
-    }
-
-    /// From now on nobody knows `name`.
-    pub fn forget(&self, name: &str) {
-        self.say(&self.before);
-        self.answers(name, None);
+        wait_until(&format!("the address of {name}"), SOON, || match self.ask(name) {
+            Ok(found) if found == Some(address) => Ok(()),
+            found => Err(format!("{found:?}")),
+        });
     }
 
     fn say(&self, text: &str) {
@@ -54,13 +51,6 @@ impl Names {
         let mut reload = Command::new("kill");
         reload.args(["-USR1", &id]);
         run(reload, "").ok();
-    }
-
-    fn answers(&self, name: &str, wanted: Option<Ipv4Addr>) {
-        wait_until(&format!("the address of {name}"), SOON, || match self.ask(name) {
-            Ok(found) if found == wanted => Ok(()),
-            found => Err(format!("{found:?}")),
-        });
     }
 
     /// The address that it has for a name.

@@ -10,7 +10,8 @@ const START: Duration = Duration::from_secs(30);
 const HOST: &str = "10.213.0.1";
 const PORT: &str = "5000";
 
-/// A registry with the product's image. Ends when it is dropped.
+/// A registry with the product's image, whose digest is another one than that which clusters are given. Ends when it is
+/// dropped.
 #[derive(Debug)]
 pub struct Registry {
     child: Child,
@@ -34,6 +35,7 @@ impl Registry {
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("registry.js"))
             .args([HOST, PORT])
             .arg(&layout)
+            .arg(std::process::id().to_string())
             .stdin(Stdio::piped())
             .stdout(File::create(&log).expect("the registry's log"))
             .spawn()

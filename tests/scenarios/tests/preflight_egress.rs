@@ -97,19 +97,20 @@ fn a_name_that_is_unknown_or_leads_elsewhere_is_told_apart_from_a_firewall() {
         active(&cluster, &planned)
     };
 
-    names.forget(name);
-    let unknown = active(&cluster, &planned);
+    let nowhere = "store.nowhere.example";
+    let unknown = Store { url: format!("http://{nowhere}:9000"), ..store.clone() };
+    let unknown = active(&cluster, &[words(&["--image", IMAGE]), unknown.arguments()].concat());
     let itself = leads([127, 0, 0, 1]);
     let elsewhere = leads([10, 213, 0, 2]);
     let right = leads([10, 213, 0, 1]);
     drop(names);
 
-    assert_eq!(only_p16(&unknown), [format!("object store {name}:9000: DNS the name is not known")]);
+    assert_eq!(only_p16(&unknown), [format!("object store {nowhere}:9000: DNS the name is not known")]);
     assert_eq!(
         only_p16(&itself),
         [format!("object store {name}:9000: DNS the name leads to an address that cannot be right")]
     );
-    for found in [&unknown, &itself] {
+    for (found, name) in [(&unknown, nowhere), (&itself, name)] {
         assert!(
             found.fix("P16").contains(&format!("what the cluster's DNS answers for {name}")),
             "{found:?}"
@@ -208,7 +209,7 @@ fn a_second_store_that_people_reach_and_pods_do_not_is_named() {
     let installation = Installation::beside(&cluster, "staging");
     let container = azure::Container::new(&format!("staging-{}-{}", cluster.name, std::process::id()));
     let arguments = container.arguments("AZURE_STORAGE_ACCOUNT_ACCESS_KEY", azure::KEY);
-    let mut add = vec!["location", "add", "staging", "--role", "source"];
+    let mut add = vec!["location", "add", "staging"];
     add.extend(arguments.iter().map(String::as_str));
     cluster.cofferdam(&add).ok();
     let staging = words(&["--location", "staging", "--image", IMAGE]);

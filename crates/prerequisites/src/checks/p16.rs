@@ -95,12 +95,13 @@ fn mend(one: &Reached, address: &str) -> String {
         Intercepted { .. } if *stage == Stage::Proxy => {
             "Give the authority that signed the proxy's certificate: the setting proxy.authorities, or cofferdam cluster connect --reconnect --proxy-ca FILE.".to_owned()
         }
-        NameNotKnown | WrongAddress => format!(
-            "Correct what the cluster's DNS answers for {host} (kubectl -n kube-system get configmap coredns -o yaml), or the name in the settings."
-        ),
-        NoNameService(_) => {
+        // Where the name service itself is found, pods reach it: it fails for this name.
+        NoNameService(_) if is(one, EndpointKind::Dns) => {
             "Let pods reach the cluster's name service: UDP and TCP 53; see kubectl -n kube-system get pods -l k8s-app=kube-dns.".to_owned()
         }
+        NameNotKnown | WrongAddress | NoNameService(_) => format!(
+            "Correct what the cluster's DNS answers for {host} (kubectl -n kube-system get configmap coredns -o yaml), or the name in the settings."
+        ),
         Refused => format!("Nobody listens at {address}, or a firewall refuses: start the service, or allow it."),
         ProxyRefused(_) => format!(
             "Allow {address} at the proxy, or leave it out: cofferdam install --set proxy.except={host}"

@@ -45,7 +45,12 @@ fn exactly_the_endpoint_that_is_dropped_is_named_with_its_address_and_what_mends
 fn each_trouble_has_words_and_a_fix_of_its_own() {
     let cases = [
         (Stage::Dns, Trouble::NameNotKnown, "DNS the name is not known", "DNS answers"),
-        (Stage::Dns, Trouble::NoNameService("no answer".into()), "name service gives no answer", "TCP 53"),
+        (
+            Stage::Dns,
+            Trouble::NoNameService("no answer".into()),
+            "name service gives no answer",
+            "DNS answers",
+        ),
         (Stage::Tcp, Trouble::Refused, "TCP refused", "Nobody listens"),
         (Stage::Tls, Trouble::Reset, "TLS reset", "Allow TCP"),
         (Stage::Proxy, Trouble::ProxyRefused(403), "the proxy does not let it pass (403)", "at the proxy"),
@@ -249,4 +254,18 @@ fn a_registry_that_nodes_trust_and_pods_do_not_stops_nothing_once_a_node_has_fet
         BLOCKED,
         "other nodes could not fetch it"
     );
+}
+
+#[test]
+fn a_name_service_that_is_silent_is_to_be_reached_and_one_that_fails_for_a_name_is_to_be_corrected() {
+    let fails_with = |kind, host: &str, why: &str| {
+        let all = vec![reached(kind, host, Some((Stage::Dns, Trouble::NoNameService(why.into()))))];
+        of_egress(all, Profile::Cofferdam, "P16").finding.fix.unwrap()
+    };
+
+    let silent = fails_with(EndpointKind::Dns, "kubernetes.default.svc", "10.96.0.10 says nothing");
+    let failing = fails_with(EndpointKind::Store, "store.example", "10.96.0.10 answers SERVFAIL");
+
+    assert!(silent.contains("UDP and TCP 53"), "{silent}");
+    assert!(failing.contains("what the cluster's DNS answers for store.example"), "{failing}");
 }
