@@ -184,6 +184,8 @@ mod remedy_tests;
 #[cfg(test)]
 mod role_tests;
 #[cfg(test)]
+mod room_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod velero_tests;

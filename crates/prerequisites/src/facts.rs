@@ -454,6 +454,20 @@ pub struct Node {
     pub free_cpu: Option<u64>,
     /// Memory that nobody has asked for, in bytes.
     pub free_memory: Option<u64>,
+    /// Pods that it takes beside those that it has; nothing when pods could not be read.
+    pub free_pods: Option<u64>,
+}
+
+impl Nodes {
+    /// Those that run Linux, are ready and take pods.
+    pub fn open(&self) -> impl Iterator<Item = &Node> {
+        self.all.iter().filter(|node| node.os == "linux" && node.takes_pods)
+    }
+
+    /// Whether taints keep the extension's pod, and whatever tolerates no more than it, from every node that takes pods.
+    pub fn all_tainted(&self) -> bool {
+        self.open().next().is_some() && self.open().all(|node| !node.not_tolerated.is_empty())
+    }
 }
 
 /// Namespaces, and those that a configuration names.

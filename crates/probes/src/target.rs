@@ -27,7 +27,7 @@ pub(crate) async fn observe(
 }
 
 async fn compare(source: &Client, target: &Client) -> Result<Target, kube::Error> {
-    let (ours, theirs) = futures::try_join!(discovery::names(source), discovery::names(target))?;
+    let (ours, theirs) = futures::try_join!(discovery::backed_up(source), discovery::names(target))?;
     let theirs: BTreeSet<String> = theirs.into_iter().collect();
     let (asked, free) = futures::try_join!(asked(source), free(target))?;
     let claim = |meta: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta| {
@@ -40,8 +40,8 @@ async fn compare(source: &Client, target: &Client) -> Result<Target, kube::Error
     Ok(Target {
         extension: None,
         missing_resources: ours.into_iter().filter(|name| !theirs.contains(name)).collect(),
-        cpu: (asked.0, free.0),
-        memory: (asked.1, free.1),
+        cpu: (asked.cpu, free.cpu),
+        memory: (asked.memory, free.memory),
         full_quotas: full_quotas(target).await?,
         claims_there: here.intersection(&there).cloned().collect(),
     })
@@ -50,7 +50,7 @@ async fn compare(source: &Client, target: &Client) -> Result<Target, kube::Error
 /// What all pods of the source ask for.
 async fn asked(client: &Client) -> Result<nodes::Asked, kube::Error> {
     let all = nodes::asked(client).await?;
-    Ok(all.values().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1)))
+    Ok(all.values().fold(nodes::Asked::default(), |sum, one| sum.and(*one)))
 }
 
 /// What all open nodes of the target have free.
@@ -60,8 +60,12 @@ async fn free(client: &Client) -> Result<nodes::Asked, kube::Error> {
         Observed::NotObservable(why) => return Err(kube::Error::Service(why.into())),
     };
     let open = nodes.iter().filter(|node| node.takes_pods);
-    Ok(open.fold((0, 0), |sum, node| {
-        (sum.0 + node.free_cpu.unwrap_or_default(), sum.1 + node.free_memory.unwrap_or_default())
+    Ok(open.fold(nodes::Asked::default(), |sum, node| {
+        sum.and(nodes::Asked {
+            cpu: node.free_cpu.unwrap_or_default(),
+            memory: node.free_memory.unwrap_or_default(),
+            ..nodes::Asked::default()
+        })
     }))
 }
 

@@ -135,6 +135,9 @@ disable_tcp_service = true
 bin_dir = "/usr/lib/cni"
 conf_dir = "{cni}"
 
+[plugins."io.containerd.grpc.v1.cri".registry]
+config_path = "{registries}"
+
 [plugins."io.containerd.grpc.v1.cri".containerd]
 snapshotter = "overlayfs"
 default_runtime_name = "runc"
@@ -149,6 +152,8 @@ SystemdCgroup = false
         state = state.display(),
         socket = places.containerd_socket().display(),
         cni = config.join("cni").display(),
+        // Read at each pull: how a registry is reached can be said while the cluster runs.
+        registries = config.join("registries").display(),
     )
 }
 

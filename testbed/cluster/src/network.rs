@@ -1,6 +1,7 @@
 //! The network between the clusters: a hub namespace with a bridge, and one
 //! cable from it to each cluster's namespace and to the machine's own shell.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use crate::doors::Doors;
@@ -13,6 +14,13 @@ const HOST_CABLE: &str = "cofferdam0";
 /// ports': a cluster that comes or goes would change it, and everybody else
 /// would send to the old one for up to a minute.
 const HUB_HARDWARE: &str = "02:cf:da:00:00:01";
+
+/// The hardware address of the node with this address, always the same: whoever spoke to a cluster that went would send to
+/// the old one when the next cluster gets its number.
+fn hardware(node: Ipv4Addr) -> String {
+    let [.., number, _] = node.octets();
+    format!("02:cf:da:00:01:{number:02x}")
+}
 
 /// Removes the hub with its cable to the machine; harmless when there is none.
 pub async fn remove_hub(layout: &Layout) -> Result<(), Error> {
@@ -68,7 +76,12 @@ pub async fn ensure_cluster(
     }
     create_namespace(places).await?;
     let (node, bits, gateway) = (addresses.node(), Hub::PREFIX, Hub::ADDRESS);
-    inside(&hub, &format!("link add {cable} type veth peer name eth0 netns {}\n", places.namespace)).await?;
+    let (hardware, namespace) = (hardware(node), &places.namespace);
+    inside(
+        &hub,
+        &format!("link add {cable} type veth peer name eth0 address {hardware} netns {namespace}\n"),
+    )
+    .await?;
     inside(&hub, &format!("link set {cable} master hub\nlink set {cable} up\n")).await?;
     inside(
         places,

@@ -6,7 +6,6 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use serde_json::Value;
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,12 +75,12 @@ impl Closed {
 
     /// A file of its public keys and certificates.
     pub fn pki(&self, file: &str) -> String {
-        self.data().join("pki").join(file).display().to_string()
+        self.cluster.data().join("pki").join(file).display().to_string()
     }
 
     /// The entries of the API server's audit log.
     pub fn audit_log(&self) -> Vec<Value> {
-        let path = self.data().join("logs/audit.log");
+        let path = self.cluster.data().join("logs/audit.log");
         let text =
             std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         text.lines().map(|line| serde_json::from_str(line).expect("an entry in JSON")).collect()
@@ -111,14 +110,6 @@ impl Closed {
             connection.complete_io(&mut stream)?;
         }
         Ok(())
-    }
-
-    fn data(&self) -> PathBuf {
-        let status: Value = serde_json::from_str(&testbed(&["status", "--json"])).expect("JSON");
-        let all = status.as_array().expect("a list");
-        let own = all.iter().find(|one| one["name"] == self.cluster.name.as_str()).expect("this cluster");
-        let logs = Path::new(own["logs"].as_str().expect("a path"));
-        logs.parent().expect("the cluster's directory").to_owned()
     }
 }
 

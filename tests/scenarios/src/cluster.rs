@@ -2,6 +2,7 @@
 
 use crate::command::{Ran, binary, run, wait_until};
 use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -31,6 +32,16 @@ impl Cluster {
         command.args(["kubeconfig", "--name", name]);
         let kubeconfig = run(command, "").ok().trim().to_owned();
         Self { name: name.to_owned(), kubeconfig }
+    }
+
+    /// Where its data, its logs and its components' files are.
+    pub fn data(&self) -> PathBuf {
+        let mut status = Command::new(binary("testbed"));
+        status.args(["status", "--json"]);
+        let status = run(status, "").json();
+        let own = status.as_array().and_then(|all| all.iter().find(|one| one["name"] == self.name.as_str()));
+        let logs = Path::new(own.expect("this cluster")["logs"].as_str().expect("a path"));
+        logs.parent().expect("the cluster's directory").to_owned()
     }
 
     /// `kubectl` with these arguments; panics when it fails.

@@ -102,8 +102,12 @@ fn release_backups(cluster: &Cluster) {
 
 /// Builds the product's image from the binary beside this test and loads it, unless the cluster has this very one.
 pub fn load_product(cluster: &Cluster) {
-    let archive = archive("product", &["product", "--binary", &binary("cofferdam").display().to_string()]);
-    load(cluster, &archive);
+    load(cluster, &product_archive());
+}
+
+/// The product's image as an archive: an OCI layout and a docker archive in one.
+pub fn product_archive() -> PathBuf {
+    archive("product", &["product", "--binary", &binary("cofferdam").display().to_string()])
 }
 
 /// Builds a workload image (`shell`, `nginx`, `postgres`) and loads it.

@@ -1,7 +1,9 @@
 //! `cofferdam preflight --active` and `--deep` on a cluster with a node: what a pod reaches, what comes back out of a
 //! snapshot, and that nothing of it stays.
 
-use scenarios::{Cluster, IMAGE, Installation, Preflight, Ran, binary, run, volumes::Faults, wait_until};
+use scenarios::{
+    Cluster, Dropped, IMAGE, Installation, Preflight, Ran, binary, run, volumes::Faults, wait_until,
+};
 use serde_json::{Value, json};
 use std::{
     process::{Child, Command, Stdio},
@@ -67,46 +69,6 @@ fn left(cluster: &Cluster) -> Vec<String> {
         );
     }
     left
-}
-
-/// What pods of the cluster send to an address is dropped until this is dropped.
-struct Dropped<'a> {
-    cluster: &'a Cluster,
-    rule: Vec<&'a str>,
-}
-
-impl<'a> Dropped<'a> {
-    fn to(cluster: &'a Cluster, address: &'a str, port: &'a str) -> Self {
-        let rule = vec![
-            "PREROUTING",
-            "-s",
-            "10.214.0.0/16",
-            "-d",
-            address,
-            "-p",
-            "tcp",
-            "--dport",
-            port,
-            "-j",
-            "DROP",
-        ];
-        let dropped = Self { cluster, rule };
-        dropped.filter("-I");
-        dropped
-    }
-
-    fn filter(&self, verb: &str) {
-        let mut command = Command::new(binary("testbed"));
-        command.args(["exec", "--name", &self.cluster.name, "--", "iptables", "-w", "-t", "mangle", verb]);
-        command.args(&self.rule);
-        run(command, "").ok();
-    }
-}
-
-impl Drop for Dropped<'_> {
-    fn drop(&mut self) {
-        self.filter("-D");
-    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub(crate) static CHECK: Check = Check {
     observed_by: "a volume that is made, written, snapshot, restored, compared and removed (`--deep`)",
     code: None,
     purposes: &[],
-    depends_on: &["P12", "P15"],
+    depends_on: &["P12", "P15", "P29"],
     fixes: &[
         Fix::kubectl("kubectl get volumesnapshotclasses,storageclasses,csidrivers"),
         Fix::kubectl("kubectl -n kube-system logs -l app.kubernetes.io/name=snapshot-controller --tail=50"),

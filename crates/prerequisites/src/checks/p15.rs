@@ -19,7 +19,7 @@ pub(crate) static CHECK: Check = Check {
         Fix::cofferdam("cofferdam install --image REGISTRY/cofferdam:TAG"),
         Fix::az("az aks update --name {cluster} -g {group} --attach-acr REGISTRY"),
     ],
-    tested_by: "unit test; scenario `preflight` with an image that is nowhere",
+    tested_by: "unit test; scenario `preflight` with an image that is nowhere; scenario `preflight_egress` with a registry behind a packet filter",
     only_azure: false,
     rule: judge,
 };

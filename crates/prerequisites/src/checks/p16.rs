@@ -14,12 +14,12 @@ pub(crate) static CHECK: Check = Check {
     observed_by: IN_CLUSTER,
     code: None,
     purposes: &[],
-    depends_on: &["P15"],
+    depends_on: &["P15", "P29", "P43"],
     fixes: &[
         Fix::person("Allow the endpoint in the firewall: DNS, and TCP 443 to the name that failed."),
         Fix::cofferdam("cofferdam preflight egress --format table"),
     ],
-    tested_by: "unit test; test `probes_egress` against endpoints that break in each way; scenario `preflight_active` with egress dropped to one endpoint",
+    tested_by: "unit test; test `probes_egress` against endpoints that break in each way; scenario `preflight_active`; scenario `preflight_egress` with egress dropped to each endpoint in turn, and with names that lead elsewhere",
     only_azure: true,
     rule: judge,
 };
@@ -28,14 +28,22 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
     match &facts.egress {
         Observed::NotObservable(why) => unseen(why),
         Observed::Seen(None) => unseen_in_cluster("what the cluster's pods reach"),
-        Observed::Seen(Some(reached)) => reached_all(reached),
+        Observed::Seen(Some(reached)) => {
+            let pulled = facts.registry.seen().is_some_and(|registry| registry.pulled.is_ok());
+            reached_all(reached, pulled)
+        }
     }
 }
 
-fn reached_all(reached: &[Reached]) -> Verdict {
+fn reached_all(reached: &[Reached], pulled: bool) -> Verdict {
     let all: Vec<&Reached> = reached.iter().filter(|one| !is(one, EndpointKind::ControlPlane)).collect();
+    // Nodes fetch images, and may trust whom pods do not: where one has fetched it from a registry that answers, it is well.
+    let answers_nodes = |one: &Reached| {
+        let answered = matches!(one.sight.failed, Some((Stage::Tls | Stage::Http, _)));
+        pulled && is(one, EndpointKind::Registry) && answered
+    };
     let (needed, other): (Vec<&Reached>, Vec<&Reached>) =
-        all.iter().copied().partition(|one| one.endpoint.needed);
+        all.iter().copied().partition(|one| one.endpoint.needed && !answers_nodes(one));
     // Where the name service is silent, every other name fails for that alone.
     let silent = needed.iter().any(|one| is(one, EndpointKind::Dns) && one.sight.failed.is_some());
     let broken: Vec<&Reached> = needed
@@ -66,7 +74,7 @@ fn reached_all(reached: &[Reached]) -> Verdict {
     match beside.is_empty() {
         true => passed(seen).about(&names).number("endpoints", count),
         false => {
-            let note = "not needed now, for every node holds the image";
+            let note = "pods do not need it, and nodes have the image";
             informs(format!("{seen}; {} ({note})", super::some(&beside)))
                 .about(&names)
                 .number("endpoints", count)
@@ -87,12 +95,13 @@ fn mend(one: &Reached, address: &str) -> String {
         Intercepted { .. } if *stage == Stage::Proxy => {
             "Give the authority that signed the proxy's certificate: the setting proxy.authorities, or cofferdam cluster connect --reconnect --proxy-ca FILE.".to_owned()
         }
-        NameNotKnown | WrongAddress => format!(
-            "Correct what the cluster's DNS answers for {host} (kubectl -n kube-system get configmap coredns -o yaml), or the name in the settings."
-        ),
-        NoNameService(_) => {
+        // Where the name service itself is found, pods reach it: it fails for this name.
+        NoNameService(_) if is(one, EndpointKind::Dns) => {
             "Let pods reach the cluster's name service: UDP and TCP 53; see kubectl -n kube-system get pods -l k8s-app=kube-dns.".to_owned()
         }
+        NameNotKnown | WrongAddress | NoNameService(_) => format!(
+            "Correct what the cluster's DNS answers for {host} (kubectl -n kube-system get configmap coredns -o yaml), or the name in the settings."
+        ),
         Refused => format!("Nobody listens at {address}, or a firewall refuses: start the service, or allow it."),
         ProxyRefused(_) => format!(
             "Allow {address} at the proxy, or leave it out: cofferdam install --set proxy.except={host}"

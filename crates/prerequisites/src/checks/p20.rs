@@ -2,8 +2,8 @@
 
 use super::ALWAYS;
 use crate::refused::refuser;
-use crate::verdict::{fails, passed, unseen, when_seen};
-use crate::{Check, DryRun, Facts, Fix, Profile, Scope, Verdict, Weight};
+use crate::verdict::{fails, fails_as, passed, unseen, when_seen};
+use crate::{Check, DryRun, Facts, Fix, Profile, Scope, Severity, Verdict, Weight};
 
 pub(crate) static CHECK: Check = Check {
     id: "P20",
@@ -22,7 +22,7 @@ pub(crate) static CHECK: Check = Check {
             "az policy assignment update --name ASSIGNMENT --params '{\"excludedNamespaces\": {\"value\": [\"{namespace}\"]}}'",
         ),
     ],
-    tested_by: "unit test; scenarios `preflight` and `preflight_others` with a ValidatingAdmissionPolicy and pod security; scenario `preflight_fix`",
+    tested_by: "unit test; scenarios `preflight` and `preflight_others` with a ValidatingAdmissionPolicy and pod security; scenario `preflight_fix`; scenario `preflight_room` with a ResourceQuota",
     only_azure: false,
     rule: judge,
 };
@@ -43,6 +43,7 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
             .map_or_else(|| "the extension's namespace".to_owned(), |c| c.extension_namespace.clone());
         match &policies.dry_run {
             DryRun::Admitted => passed(format!("a dry run of the pod was admitted; {engines}")),
+            DryRun::Rejected(reason) if full_quota(reason).is_some() => no_room(facts, &namespace, reason),
             DryRun::Rejected(reason) => rejected(reason, &engines, &namespace),
             DryRun::NotPossible(why) => unseen(format!("no dry run of the pod: {why}; seen: {engines}")),
             DryRun::NoNamespace => unseen(format!(
@@ -61,4 +62,32 @@ fn rejected(reason: &str, engines: &str, namespace: &str) -> Verdict {
             "Exclude the namespace {namespace} from the policy that rejected it; see which: kubectl get validatingadmissionpolicies,validatingwebhookconfigurations; kubectl get namespace {namespace} --show-labels"
         )),
     }
+}
+
+/// The ResourceQuota that a refusal names, in the words of the API server: `exceeded quota: NAME, requested: …` where it is
+/// used up, `failed quota: NAME: must specify …` where the pod does not say what it asks for, `status unknown for quota: NAME,
+/// …` where nobody has counted yet.
+fn full_quota(reason: &str) -> Option<&str> {
+    let words = ["exceeded quota: ", "failed quota: ", "status unknown for quota: "];
+    let (_, rest) = words.iter().find_map(|words| reason.split_once(words))?;
+    rest.split([',', ':', ' ']).next().filter(|name| !name.is_empty())
+}
+
+/// A quota is nobody's policy: it is raised, not excepted from.
+fn no_room(facts: &Facts, namespace: &str, reason: &str) -> Verdict {
+    let quota = full_quota(reason).unwrap_or("QUOTA");
+    let said = format!("the ResourceQuota {namespace}/{quota} leaves no room for the pod: {reason}");
+    match facts.extension.seen() {
+        // What runs counts in its own quota.
+        Some(Some(pods)) if pods.available > 0 => fails_as(
+            Severity::Warn,
+            format!(
+                "{said}; {} runs, and another pod beside it, as in an upgrade, is not made",
+                pods.deployment
+            ),
+        ),
+        _ => fails(said),
+    }
+    .about(&[format!("{namespace}/{quota}")])
+    .fix(format!("kubectl edit resourcequota {quota} -n {namespace}"))
 }

@@ -22,7 +22,7 @@ pub(crate) static CHECK: Check = Check {
         ),
         Fix::kubectl("kubectl uncordon NODE"),
     ],
-    tested_by: "unit test; scenario `preflight` on a healthy cluster",
+    tested_by: "unit test; scenario `preflight_room` with a node whose processors are all asked for",
     only_azure: false,
     rule: judge,
 };
@@ -49,7 +49,7 @@ fn judge(facts: &Facts, profile: Profile) -> Verdict {
         }
         let open: Vec<&Node> = fit.iter().copied().filter(|node| node.takes_pods).collect();
         if open.is_empty() {
-            let names: Vec<String> = fit.iter().map(|node| node.name.clone()).collect();
+            let names = names_of(&fit);
             return fails(format!("no node is ready and takes pods: {}", some(&names))).about(&names);
         }
         if open.iter().any(|node| node.free_cpu.is_none()) {
@@ -58,18 +58,35 @@ fn judge(facts: &Facts, profile: Profile) -> Verdict {
                 open.len()
             ));
         }
+        // Room on a node whose taints keep the pod away is none. Where every node does that, P29 tells it.
+        let untainted: Vec<&Node> =
+            open.iter().copied().filter(|node| node.not_tolerated.is_empty()).collect();
+        let beside = open.len().saturating_sub(untainted.len());
+        let (open, beside) = if untainted.is_empty() { (open, 0) } else { (untainted, beside) };
         let room = |node: &&&Node| {
             node.free_cpu.unwrap_or_default() >= nodes.wanted_cpu
                 && node.free_memory.unwrap_or_default() >= nodes.wanted_memory
+                && node.free_pods.unwrap_or_default() > 0
         };
         let most_cpu = open.iter().filter_map(|node| node.free_cpu).max().unwrap_or_default();
         let most_memory = open.iter().filter_map(|node| node.free_memory).max().unwrap_or_default();
         let asks = format!("{} m CPU and {} MiB", nodes.wanted_cpu, nodes.wanted_memory >> 20);
         let verdict = match open.iter().filter(room).count() {
-            0 => fails(format!(
-                "the pod asks for {asks}; the most that a node has free is {most_cpu} m CPU and {} MiB",
-                most_memory >> 20
-            )),
+            0 => {
+                let most_pods = open.iter().filter_map(|node| node.free_pods).max().unwrap_or_default();
+                let others = match beside {
+                    0 => String::new(),
+                    many => format!("; taints keep it from {many} others"),
+                };
+                fails(match most_pods {
+                    0 => format!("no node takes one more pod: {}{others}", some(&names_of(&open))),
+                    _ => format!(
+                        "the pod asks for {asks}; the most that a node has free is {most_cpu} m CPU and {} MiB{others}",
+                        most_memory >> 20
+                    ),
+                })
+                .about(&names_of(&open))
+            }
             count if fit.iter().all(|node| node.arch != "amd64") => fails_as(
                 Severity::Warn,
                 format!(
@@ -84,4 +101,8 @@ fn judge(facts: &Facts, profile: Profile) -> Verdict {
             .number("freeMilliCpu", most_cpu)
             .number("freeMemory", most_memory)
     })
+}
+
+fn names_of(nodes: &[&Node]) -> Vec<String> {
+    nodes.iter().map(|node| node.name.clone()).collect()
 }

@@ -1,8 +1,8 @@
 //! P29: taints leave a node for the extension.
 
 use super::some;
-use crate::verdict::{fails, passed, when_seen};
-use crate::{Check, Facts, Fix, Node, Profile, Scope, Verdict, Weight};
+use crate::verdict::{fails, fails_as, passed, when_seen};
+use crate::{Check, Facts, Fix, Node, Profile, Scope, Severity, Verdict, Weight};
 
 pub(crate) static CHECK: Check = Check {
     id: "P29",
@@ -19,20 +19,29 @@ pub(crate) static CHECK: Check = Check {
         Fix::kubectl("kubectl taint nodes NODE TAINT-"),
         Fix::az("az aks nodepool add --cluster-name {cluster} -g {group} -n backup --node-count 1"),
     ],
-    tested_by: "unit test; scenario `preflight` on a healthy cluster",
+    tested_by: "unit test; scenario `preflight_room` with a taint on every node",
     only_azure: false,
     rule: judge,
 };
 
 fn judge(facts: &Facts, _: Profile) -> Verdict {
     when_seen(&facts.nodes, |nodes| {
-        let linux: Vec<&Node> = nodes.all.iter().filter(|node| node.os == "linux").collect();
-        let free = linux.iter().filter(|node| node.not_tolerated.is_empty()).count();
-        if free > 0 {
-            return passed(format!("{free} of {} Linux nodes have no such taint", linux.len()));
+        // A node that takes no pods helps nobody, whatever its taints; that none takes any is P28's to tell.
+        let open: Vec<&Node> = nodes.open().collect();
+        if !nodes.all_tainted() {
+            let free = open.iter().filter(|node| node.not_tolerated.is_empty()).count();
+            return passed(format!("{free} of {} Linux nodes that take pods have no such taint", open.len()));
         }
         let tainted: Vec<String> =
-            linux.iter().map(|node| format!("{} ({})", node.name, node.not_tolerated.join(", "))).collect();
-        fails(format!("every node keeps it away: {}", some(&tainted))).about(&tainted)
+            open.iter().map(|node| format!("{} ({})", node.name, node.not_tolerated.join(", "))).collect();
+        let said = format!("every node keeps it away: {}", some(&tainted));
+        match facts.extension.seen() {
+            Some(Some(pods)) if pods.available > 0 => fails_as(
+                Severity::Warn,
+                format!("{said}; {} runs, and once it ends it finds no node again", pods.deployment),
+            ),
+            _ => fails(said),
+        }
+        .about(&tainted)
     })
 }

@@ -15,8 +15,13 @@ pub(crate) static CHECK: Check = Check {
     code: Some("UserErrorPVCNotBoundToVolume"),
     purposes: NOT_RESTORE,
     depends_on: &["P35"],
-    fixes: &[Fix::kubectl("kubectl describe pvc CLAIM -n NAMESPACE")],
-    tested_by: "unit test; scenario `preflight` with a claim that waits",
+    fixes: &[
+        Fix::kubectl("kubectl describe pvc CLAIM -n NAMESPACE"),
+        Fix::person(
+            "A claim that is Lost gets its volume back from nobody: delete it, and restore it from a recovery point.",
+        ),
+    ],
+    tested_by: "unit test; scenario `preflight_cluster` with a claim that waits; scenario `preflight_room` with one that has lost its volume",
     only_azure: false,
     rule: judge,
 };

@@ -16,7 +16,7 @@ pub(crate) static CHECK: Check = Check {
     purposes: &[],
     depends_on: &[],
     fixes: &[Fix::person("Upgrade the target, or install the CustomResourceDefinitions there first.")],
-    tested_by: "unit test",
+    tested_by: "unit test; scenario `preflight_target` with a target that serves another version",
     only_azure: false,
     rule: judge,
 };

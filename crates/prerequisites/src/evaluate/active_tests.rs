@@ -45,7 +45,12 @@ fn exactly_the_endpoint_that_is_dropped_is_named_with_its_address_and_what_mends
 fn each_trouble_has_words_and_a_fix_of_its_own() {
     let cases = [
         (Stage::Dns, Trouble::NameNotKnown, "DNS the name is not known", "DNS answers"),
-        (Stage::Dns, Trouble::NoNameService("no answer".into()), "name service gives no answer", "TCP 53"),
+        (
+            Stage::Dns,
+            Trouble::NoNameService("no answer".into()),
+            "name service gives no answer",
+            "DNS answers",
+        ),
         (Stage::Tcp, Trouble::Refused, "TCP refused", "Nobody listens"),
         (Stage::Tls, Trouble::Reset, "TLS reset", "Allow TCP"),
         (Stage::Proxy, Trouble::ProxyRefused(403), "the proxy does not let it pass (403)", "at the proxy"),
@@ -182,4 +187,85 @@ fn a_cluster_whose_store_is_not_known_yet_is_not_called_well() {
     let found = of_egress(inside, Profile::Cofferdam, "P16").finding.outcome;
 
     assert!(matches!(&found, Outcome::NotObservable { why } if why.contains("--set")), "{found:?}");
+}
+
+#[test]
+fn a_network_policy_is_judged_by_what_a_pod_of_the_extensions_labels_reaches() {
+    let policy = NetworkPolicies { restricting: vec!["ns/closed".into()], lets_some_out: false };
+    let with = |failed, installed: bool| {
+        let mut facts = healthy();
+        if !installed {
+            facts.extension = Observed::Seen(None);
+        }
+        facts.network_policies = Observed::Seen(policy.clone());
+        let all = vec![
+            reached(EndpointKind::ApiServer, "kubernetes.default.svc", failed),
+            reached(EndpointKind::Store, "store.example", None),
+        ];
+        facts.egress = Observed::Seen(Some(all));
+        let of = |id: &str| judged(&facts, Profile::Cofferdam, id);
+        (of("P43"), of("P16").finding.outcome)
+    };
+    let dropped = || Some((Stage::Tcp, Trouble::TimedOut));
+
+    let (shut, behind) = with(dropped(), true);
+    let (open, beside) = with(None, true);
+    // Before an installation the probe runs where other policies hold.
+    let (elsewhere, _) = with(None, false);
+
+    assert_eq!((&shut.finding.outcome, behind), (&BLOCKED, Outcome::Skipped { because: "P43".into() }));
+    assert!(shut.finding.evidence.contains("ns/closed") && shut.finding.evidence.contains("TCP timed out"));
+    assert!(shut.finding.fix.unwrap().starts_with("cofferdam preflight egress --format networkpolicy"));
+    assert_eq!((&open.finding.outcome, open.informs, beside), (&Outcome::Passed, true, Outcome::Passed));
+    assert_eq!(elsewhere.finding.outcome, BLOCKED);
+}
+
+#[test]
+fn where_taints_keep_every_pod_away_no_probe_is_waited_for() {
+    let mut facts = healthy();
+    facts.extension = Observed::Seen(None);
+    let Observed::Seen(nodes) = &mut facts.nodes else { unreachable!() };
+    nodes.all.iter_mut().for_each(|node| node.not_tolerated = vec!["gpu:NoSchedule".into()]);
+
+    for id in ["P16", "C3"] {
+        let found = judged(&facts, Profile::Cofferdam, id).finding.outcome;
+        assert_eq!(found, Outcome::Skipped { because: "P29".into() }, "{id}");
+    }
+}
+
+#[test]
+fn a_registry_that_nodes_trust_and_pods_do_not_stops_nothing_once_a_node_has_fetched_the_image() {
+    let judged_with = |failed, pulled: Result<String, String>| {
+        let mut registry = reached(EndpointKind::Registry, "registry.corp", Some(failed));
+        registry.endpoint.needed = true;
+        let mut facts = healthy();
+        facts.registry = Observed::Seen(Registry { image: "i".into(), pulled, everywhere: false });
+        let all = vec![reached(EndpointKind::Vault, "vault.example", None), registry];
+        facts.egress = Observed::Seen(Some(all));
+        let found = judged(&facts, Profile::Cofferdam, "P16");
+        (found.finding.outcome, found.informs)
+    };
+    let strange = || (Stage::Tls, Trouble::Intercepted { issuer: "CN=Ours".into() });
+    let dropped = (Stage::Tcp, Trouble::TimedOut);
+
+    assert_eq!(judged_with(strange(), Ok("a probe's pod ran".into())), (Outcome::Passed, true));
+    assert_eq!(
+        judged_with(dropped, Ok("a probe's pod ran".into())).0,
+        BLOCKED,
+        "other nodes could not fetch it"
+    );
+}
+
+#[test]
+fn a_name_service_that_is_silent_is_to_be_reached_and_one_that_fails_for_a_name_is_to_be_corrected() {
+    let fails_with = |kind, host: &str, why: &str| {
+        let all = vec![reached(kind, host, Some((Stage::Dns, Trouble::NoNameService(why.into()))))];
+        of_egress(all, Profile::Cofferdam, "P16").finding.fix.unwrap()
+    };
+
+    let silent = fails_with(EndpointKind::Dns, "kubernetes.default.svc", "10.96.0.10 says nothing");
+    let failing = fails_with(EndpointKind::Store, "store.example", "10.96.0.10 answers SERVFAIL");
+
+    assert!(silent.contains("UDP and TCP 53"), "{silent}");
+    assert!(failing.contains("what the cluster's DNS answers for store.example"), "{failing}");
 }

@@ -81,7 +81,7 @@ fn pods() -> ExtensionPods {
     }
 }
 
-fn node(name: &str) -> Node {
+pub(super) fn node(name: &str) -> Node {
     Node {
         name: name.into(),
         os: "linux".into(),
@@ -91,6 +91,7 @@ fn node(name: &str) -> Node {
         not_tolerated: Vec::new(),
         free_cpu: Some(1_000),
         free_memory: Some(1 << 30),
+        free_pods: Some(100),
     }
 }
 
@@ -478,6 +479,7 @@ fn each_broken_thing_is_named_by_its_check() {
             seen(&mut f.nodes).all[0].arch = "arm64".into();
         }),
         ("P29", cofferdam, BLOCKED, |f| {
+            missing_pods(f);
             seen(&mut f.nodes).all[0].not_tolerated = vec!["gpu:NoSchedule".into()]
         }),
         ("P30", cofferdam, WARNED, |f| extension(f).out_of_memory = vec!["e-1".into()]),
@@ -626,7 +628,7 @@ fn each_broken_thing_of_a_resource_manager_is_named_by_its_check() {
 }
 
 /// The check failed, comes with a fix, and no other check failed with it.
-fn named(facts: &Facts, profile: Profile, id: &str, wanted: Outcome) {
+pub(super) fn named(facts: &Facts, profile: Profile, id: &str, wanted: Outcome) {
     let report = evaluate(facts, profile, Purpose::Preflight);
     let failed: Vec<&Finding> =
         report.findings.iter().filter(|found| matches!(found.outcome, Outcome::Failed { .. })).collect();

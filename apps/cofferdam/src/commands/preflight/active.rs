@@ -14,7 +14,7 @@ use extension::{locations::LocationRecord, manifests::AUTHORITIES};
 use indicatif::ProgressBar;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
-use prerequisites::{DeepCheck, Facts, Observed, Profile, Registry};
+use prerequisites::{DeepCheck, Facts, Nodes, Observed, Profile, Registry};
 use probes::{
     Account, Subject,
     active::{
@@ -104,6 +104,8 @@ pub struct Asked<'a> {
     pub profile: Profile,
     /// The proxy's own authorities, as the settings say.
     pub proxy_authorities: Option<&'a str>,
+    /// The vault's, where the settings name one: before an installation they lie nowhere in the cluster.
+    pub vault_authorities: Option<&'a str>,
     pub bar: &'a ProgressBar,
 }
 
@@ -130,6 +132,10 @@ pub async fn look(client: &Observed<Client>, asked: Asked<'_>, facts: &mut Facts
     };
     if facts.registry.seen().is_some_and(|registry| registry.pulled.is_err()) {
         unseen(facts, args, NO_IMAGE);
+        return Ok(());
+    }
+    if let Some(why) = facts.nodes.seen().and_then(nowhere) {
+        unseen(facts, args, why);
         return Ok(());
     }
     let Some(pod) = &asked.subject.pod else {
@@ -190,6 +196,14 @@ async fn alive(
     }
 }
 
+/// Why a probe's pod would wait for a node until its deadline.
+fn nowhere(nodes: &Nodes) -> Option<&'static str> {
+    if nodes.open().next().is_none() {
+        return Some("no Linux node is ready and takes pods, the probe's neither (P28)");
+    }
+    nodes.all_tainted().then_some("the taints of every node keep the probe's pod away (P29)")
+}
+
 /// That nobody saw what was asked for. What was seen before stays seen.
 fn unseen(facts: &mut Facts, args: &ActiveArgs, why: &str) {
     if args.active && !matches!(facts.egress, Observed::Seen(Some(_))) {
@@ -216,6 +230,11 @@ async fn probes(client: &Client, asked: &Asked<'_>, place: &Place, own: &Place, 
 async fn way_out(client: &Client, asked: &Asked<'_>, place: &Place, facts: &mut Facts) {
     let fetches = !facts.registry.seen().is_some_and(|registry| registry.everywhere);
     let region = facts.arm.seen().and_then(|arm| arm.cluster.seen()).map(|it| it.location.clone());
+    let region = region.map(|region| region.replace(' ', "").to_lowercase());
+    let of_vault = match asked.vault_authorities {
+        Some(given) => Some(given.to_owned()),
+        None => authorities(client, &asked.subject.namespace, AUTHORITIES).await,
+    };
     let pods = asked.subject.pod.iter();
     let installed = tokio::time::timeout(PATIENCE, locations(client, &asked.subject.namespace)).await;
     // P6 says why they cannot be read.
@@ -223,14 +242,22 @@ async fn way_out(client: &Client, asked: &Asked<'_>, place: &Place, facts: &mut 
     let known = Installation {
         parts: pods.map(|pod| Part { whose: Whose::Extension, pod: pod.clone(), image: true }).collect(),
         locations: installed.with(asked.location).records,
-        of_vault: authorities(client, &asked.subject.namespace, AUTHORITIES).await,
+        of_vault,
         of_cluster: authorities(client, "kube-system", CLUSTER_AUTHORITIES).await,
         region: region.filter(|_| asked.profile == Profile::Aks),
         fetches,
         told: Vec::new(),
     };
     match egress(client, place, &probed(&known)).await {
-        Ok(Answer::Seen(reached)) => facts.egress = Observed::Seen(Some(reached)),
+        Ok(Answer::Seen(reached)) => {
+            facts.egress = Observed::Seen(Some(reached));
+            // Where nobody had used the image before, its node has fetched it now.
+            if facts.registry.seen().is_none() {
+                let pulled = Ok("a probe's pod ran".to_owned());
+                facts.registry =
+                    Observed::Seen(Registry { image: place.image.clone(), pulled, everywhere: false });
+            }
+        }
         Ok(Answer::NoImage(why)) => {
             facts.egress = Observed::NotObservable(NO_IMAGE.to_owned());
             facts.registry = unpulled(place, why);

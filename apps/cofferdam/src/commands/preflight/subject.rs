@@ -111,6 +111,7 @@ pub async fn survey(
             location: wanted.install.location.as_ref(),
             profile,
             proxy_authorities: wanted.install.proxy.authorities.as_deref(),
+            vault_authorities: wanted.install.vault.as_ref().map(|vault| vault.authorities.as_str()),
             bar: &bar,
         };
         Box::pin(active::look(&client, asked, &mut facts)).await?;
