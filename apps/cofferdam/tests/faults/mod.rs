@@ -171,7 +171,7 @@ fn node() -> Value {
     json!({
         "metadata": {"name": "node", "labels": {"kubernetes.io/os": "linux"}},
         "status": {
-            "nodeInfo": described, "allocatable": {"cpu": "4", "memory": "8Gi"},
+            "nodeInfo": described, "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"},
             "conditions": [{"type": "Ready", "status": "True"}],
         },
     })

@@ -80,6 +80,7 @@ fn all_of(facts: &Facts, record: &ClusterRecord) -> ArmFacts {
         vault: Observed::Seen(Some(ArmVault {
             id: facts.vault.to_string(),
             location: facts.vault_location.clone(),
+            principal: of_vault(&facts.roles),
             ..ArmVault::default()
         })),
         extension: Observed::Seen(extension),
@@ -120,13 +121,20 @@ fn providers(unregistered: &[String]) -> Vec<(String, String)> {
     names.map(|name| ((*name).to_owned(), state(name).to_owned())).collect()
 }
 
-/// A role is asked for only where there is somebody to have it. That the vault itself is nobody counts: nothing else tells it.
+/// The vault's identity, as the roles name it that it needs.
+fn of_vault(roles: &[RoleFact]) -> Option<String> {
+    roles
+        .iter()
+        .filter(|role| role.need.row.whose == Whose::Vault)
+        .find_map(|role| role.need.principal.clone())
+}
+
+/// A role is asked for only where there is somebody to have it.
 fn role(fact: &RoleFact) -> Option<RoleNeed> {
     let row = fact.need.row;
     let held = match fact.held {
         Held::There | Held::Inherited { .. } => true,
         Held::Missing => false,
-        Held::NoIdentity if row.whose == Whose::Vault && row.id == "R1" => false,
         Held::NoIdentity => return None,
     };
     Some(RoleNeed {
