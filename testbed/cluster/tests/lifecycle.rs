@@ -117,27 +117,34 @@ fn crash(name: &str) {
     panic!("processes of {name} outlive SIGKILL");
 }
 
+/// What the snapshotter has logged once it has begun so often, or after half a minute; and how often it has.
+fn snapshotter(name: &str, wanted: usize) -> (String, usize) {
+    let log = Path::new("/var/lib/cofferdam-testbed").join(name).join("logs/csi-snapshotter.log");
+    // It begins once its driver answers, which `up` does not wait for.
+    let mut seen = String::new();
+    let mut starts = 0;
+    for _ in 0..300 {
+        seen = std::fs::read_to_string(&log).unwrap_or_default();
+        starts = seen.matches("Starting CSI snapshotter").count();
+        if starts >= wanted {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    (seen, starts)
+}
+
 #[test]
 fn a_cluster_whose_processes_died_comes_back_whole() {
     const NAME: &str = "crashed";
     succeeds(&["down", "--name", NAME]);
     succeeds(&["up", "--name", NAME]);
     succeeds(&["kubectl", "--name", NAME, "--", "create", "namespace", "kept"]);
+    snapshotter(NAME, 1);
     crash(NAME);
     succeeds(&["up", "--name", NAME]);
     let namespaces = succeeds(&["kubectl", "--name", NAME, "--", "get", "namespaces", "-o", "name"]);
-    let snapshotter = Path::new("/var/lib/cofferdam-testbed").join(NAME).join("logs/csi-snapshotter.log");
-    // It begins once its driver answers, which `up` does not wait for.
-    let mut seen = String::new();
-    let mut starts = 0;
-    for _ in 0..300 {
-        seen = std::fs::read_to_string(&snapshotter).unwrap_or_default();
-        starts = seen.matches("Starting CSI snapshotter").count();
-        if starts >= 2 {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let (seen, starts) = snapshotter(NAME, 2);
     let without_groups = seen.matches("disabling the VolumeGroupSnapshot feature").count();
     succeeds(&["down", "--name", NAME]);
 
