@@ -14,11 +14,17 @@ pub struct Preflight {
 }
 
 impl Preflight {
-    /// Runs the checks with these arguments.
+    /// Runs the checks with these arguments; once more where a probe of a run that only looks had no answer within its
+    /// deadline: the machine may have had other work.
     pub fn run(cluster: &Cluster, arguments: &[&str]) -> Self {
         let mut all = vec!["preflight", "-o", "json"];
         all.extend(arguments);
-        Self::of(&cluster.cofferdam(&all))
+        let found = Self::of(&cluster.cofferdam(&all));
+        let only_looks = !arguments.iter().any(|one| ["--fix", "--active", "--deep"].contains(one));
+        match only_looks && found.document["checks"].to_string().contains("no answer within 3 s") {
+            true => Self::of(&cluster.cofferdam(&all)),
+            false => found,
+        }
     }
 
     /// What a run printed.
