@@ -7,14 +7,14 @@ mod terminal;
 mod world;
 
 use reqwest::Method;
-use roles::{Roles, identities, restore, told, unmet};
+use roles::{Roles, identities, told, unmet};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader},
     process::{Command, Output, Stdio},
 };
 use terminal::Terminal;
-use world::{Person, World};
+use world::{Person, World, protected::restore};
 
 const STORE: &str = "UserErrorExtensionMSIMissingPermissionsOnBackupStorageLocation";
 

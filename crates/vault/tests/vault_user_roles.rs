@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use world::{
     Answer, Person, policy,
-    protected::{POINT, Protected},
+    protected::{self, POINT, Protected},
 };
 
 /// Nobody makes snapshots by this API: the cluster does, and a person only in Azure.
@@ -80,7 +80,7 @@ impl Six {
     async fn act(&self, place: &str, action: &str) -> Option<Answer> {
         let (it, two, vault) = (&self.it, &self.two, &self.it.vault);
         let restores = format!("{}/triggerRestoreRequests/default", self.guard);
-        let mut restore = self.restore();
+        let mut restore = protected::restore(&self.two);
         restore["resourceGuardOperationRequests"] = json!([restores]);
         let (method, path, body) = match action {
             NOT_HERE => return None,
@@ -119,7 +119,7 @@ impl Six {
             // Whoever may not see what was backed up is refused here, and not by the cluster alone.
             "Microsoft.DataProtection/backupVaults/backupInstances/validateRestore/action"
             | "Microsoft.ContainerService/managedClusters/read" => {
-                let body = json!({"restoreRequestObject": self.restore()});
+                let body = json!({"restoreRequestObject": protected::restore(&self.two)});
                 (Method::POST, format!("{}/validateRestore", it.instance), body)
             }
             "Microsoft.DataProtection/backupVaults/backupInstances/restore/action"
@@ -146,18 +146,6 @@ impl Six {
             }
         }
         answers
-    }
-
-    fn restore(&self) -> Value {
-        let target = &self.two;
-        let datasource = json!({"objectType": "Datasource", "datasourceType": "Microsoft.ContainerService/managedClusters",
-            "resourceID": target, "resourceUri": target, "resourceName": "two",
-            "resourceType": "Microsoft.ContainerService/managedClusters", "resourceLocation": "local"});
-        json!({"objectType": "AzureBackupRecoveryPointBasedRestoreRequest", "recoveryPointId": POINT,
-            "sourceDataStoreType": "OperationalStore",
-            "restoreTargetInfo": {"objectType": "ItemLevelRestoreTargetInfo", "recoveryOption": "FailIfExists",
-                "restoreLocation": "local", "datasourceInfo": datasource, "datasourceSetInfo": datasource,
-                "restoreCriteria": [{"objectType": "KubernetesClusterRestoreCriteria"}]}})
     }
 }
 

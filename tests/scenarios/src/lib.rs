@@ -18,6 +18,7 @@ mod issuer;
 mod managed;
 mod names;
 mod objects;
+mod policy;
 mod preflight;
 mod process;
 mod protected;
@@ -48,6 +49,7 @@ pub use installation::{IMAGE, Installation, NAMESPACE, load_product, load_worklo
 pub use issuer::Issuer;
 pub use managed::Managed;
 pub use names::Names;
+pub use policy::owner_policy;
 pub use preflight::Preflight;
 pub use process::{Extension, Hold, Start};
 pub use protected::{GROUP, Protected, VAULT};

@@ -2,7 +2,7 @@
 
 use scenarios::{
     Cluster, IMAGE, Installation, NAMESPACE, Preflight, Ran, Start, Store, azure, azure::Container, binary,
-    run, velero,
+    owner_policy, run, velero,
 };
 use serde_json::json;
 use std::process::Command;
@@ -283,7 +283,7 @@ fn a_policy_that_rejects_the_pod_is_met_before_the_pod_is() {
         cluster.delete_namespace(NAMESPACE);
     };
     clean();
-    cluster.apply(POLICY);
+    cluster.apply(&owner_policy("pf-owner", "pf-owner", &[NAMESPACE]));
     let no_namespace = Preflight::run(&cluster, &["--image", IMAGE]);
     cluster.kubectl(&["create", "namespace", NAMESPACE]);
     // A new policy takes a moment to count.
@@ -304,23 +304,6 @@ fn a_policy_that_rejects_the_pod_is_met_before_the_pod_is() {
     assert!(rejected.fix("P20").contains(NAMESPACE), "{rejected:?}");
     admitted.expect("P20", "Passed", "a dry run of the pod was admitted");
 }
-
-const POLICY: &str = r#"
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicy
-metadata: {name: pf-owner}
-spec:
-  failurePolicy: Fail
-  matchConstraints:
-    namespaceSelector: {matchExpressions: [{key: policies, operator: NotIn, values: [none]}]}
-    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]
-  validations: [{expression: "has(object.metadata.labels) && 'owner' in object.metadata.labels", message: every pod needs an owner}]
----
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicyBinding
-metadata: {name: pf-owner}
-spec: {policyName: pf-owner, validationActions: [Deny], matchResources: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: dataprotection-microsoft}}}}
-"#;
 
 #[test]
 fn an_image_that_nodes_cannot_fetch_is_named_by_the_installation_and_by_preflight() {

@@ -1,7 +1,9 @@
 //! What others have left in a cluster or demand of it: leftovers of Velero that do no harm are told and nothing more, and a
 //! policy that refuses our pods is named, by preflight and by the installation, until it leaves our namespace out.
 
-use scenarios::{Cluster, IMAGE, Installation, NAMESPACE, Preflight, velero, volumes, wait_until};
+use scenarios::{
+    Cluster, IMAGE, Installation, NAMESPACE, Preflight, owner_policy, velero, volumes, wait_until,
+};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 
@@ -95,28 +97,6 @@ fn on_a_healthy_cluster_leftovers_of_velero_are_told_and_change_nothing_else() {
     assert_eq!(after.informed(), before.informed());
 }
 
-/// Refuses pods without an owner in our namespace and in one more, unless the namespace is left out.
-const POLICY: &str = r#"
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicy
-metadata: {name: pf-named}
-spec:
-  failurePolicy: Fail
-  matchConstraints:
-    namespaceSelector: {matchExpressions: [{key: policies, operator: NotIn, values: [none]}]}
-    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]
-  validations: [{expression: "has(object.metadata.labels) && 'owner' in object.metadata.labels", message: every pod needs an owner}]
----
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicyBinding
-metadata: {name: pf-where}
-spec:
-  policyName: pf-named
-  validationActions: [Deny]
-  matchResources:
-    namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [dataprotection-microsoft, pf-asked]}]}
-"#;
-
 /// A new policy takes a moment to count.
 fn until_it_counts(cluster: &Cluster) {
     cluster.kubectl(&["create", "namespace", "pf-asked"]);
@@ -137,7 +117,7 @@ fn a_policy_is_named_by_preflight_and_by_the_installation_until_it_leaves_the_na
     };
     clean();
     let installation = Installation::prepared(&cluster, "policed");
-    cluster.apply(POLICY);
+    cluster.apply(&owner_policy("pf-named", "pf-where", &[NAMESPACE, "pf-asked"]));
     until_it_counts(&cluster);
     let preflight = || Preflight::run(&cluster, &["--image", IMAGE]);
 

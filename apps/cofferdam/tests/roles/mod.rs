@@ -182,14 +182,3 @@ pub fn unmet(rows: &[Value]) -> Vec<(&str, &str)> {
         .map(|row| (row["id"].as_str().unwrap(), row["scope"].as_str().unwrap()))
         .collect()
 }
-
-pub fn restore(target: &ResourceId) -> Value {
-    let datasource = json!({"objectType": "Datasource", "datasourceType": "Microsoft.ContainerService/managedClusters",
-        "resourceID": target, "resourceUri": target, "resourceName": "two",
-        "resourceType": "Microsoft.ContainerService/managedClusters", "resourceLocation": "local"});
-    json!({"objectType": "AzureBackupRecoveryPointBasedRestoreRequest", "recoveryPointId": POINT,
-        "sourceDataStoreType": "OperationalStore",
-        "restoreTargetInfo": {"objectType": "ItemLevelRestoreTargetInfo", "recoveryOption": "FailIfExists",
-            "restoreLocation": "local", "datasourceInfo": datasource, "datasourceSetInfo": datasource,
-            "restoreCriteria": [{"objectType": "KubernetesClusterRestoreCriteria"}]}})
-}

@@ -1,7 +1,8 @@
 //! The whole table of roles of identities, row by row, so that a new row cannot be forgotten: without its role exactly one
 //! check of `preflight` fails and names it, the vault's validation does where a code is documented, and one step mends it.
 
-use super::{Roles, identities, restore};
+use super::{Roles, identities};
+use crate::world::protected::restore;
 use identity::required::{Grant, IDENTITY_ROLES, IdentityRole, Place, When, Whose};
 use reqwest::Method;
 use serde_json::{Value, json};

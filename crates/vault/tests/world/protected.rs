@@ -425,3 +425,15 @@ pub fn audit() -> AuditEntry {
         correlation: "c".into(),
     }
 }
+
+/// The request of a restore into another cluster, from the recovery point that the played cluster made.
+pub fn restore(target: &ResourceId) -> Value {
+    let datasource = json!({"objectType": "Datasource", "datasourceType": "Microsoft.ContainerService/managedClusters",
+        "resourceID": target, "resourceUri": target, "resourceName": "two",
+        "resourceType": "Microsoft.ContainerService/managedClusters", "resourceLocation": "local"});
+    json!({"objectType": "AzureBackupRecoveryPointBasedRestoreRequest", "recoveryPointId": POINT,
+        "sourceDataStoreType": "OperationalStore",
+        "restoreTargetInfo": {"objectType": "ItemLevelRestoreTargetInfo", "recoveryOption": "FailIfExists",
+            "restoreLocation": "local", "datasourceInfo": datasource, "datasourceSetInfo": datasource,
+            "restoreCriteria": [{"objectType": "KubernetesClusterRestoreCriteria"}]}})
+}
