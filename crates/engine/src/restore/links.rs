@@ -40,11 +40,15 @@ pub(super) enum Step {
 }
 
 impl Links {
-    /// Handles one name of a regular file. Names are made in the order of the calls.
+    /// Handles one name of a regular file. Names are made in the order of the calls; once its content has failed, none is, and
+    /// the error is the reason of that.
     pub(super) fn meet(&self, place: &Place, node: &Node, path: &Path) -> io::Result<Step> {
         let Some(inode) = inode(node) else { return Ok(Step::Single) };
         let mut groups = self.0.lock();
         let group = groups.entry(inode).or_default();
+        if let Some(reason) = &group.failed {
+            return Err(io::Error::other(reason.clone()));
+        }
         let complete = group.names.len() as u64 + 1 >= node.meta.links;
         let step = match &group.file {
             None => {

@@ -392,18 +392,24 @@ fn complete(context: &Context, task: Task, file: &File, length: u64) {
     finish(context, task.directory);
 }
 
-/// A file that exists but is not whole is removed.
+/// A file that exists but is not whole is removed. Its further names learn first why: a file whose last name is gone cannot
+/// be linked to.
 fn fail(context: &Context, task: Task, reason: &str) {
+    context.links.fail(&task.node, reason);
     let removed = task.directory.place.remove(&task.node.name);
     let reason = match removed {
         Ok(()) => reason.to_owned(),
         Err(error) => format!("{reason}; what there is of it could not be removed: {error}"),
     };
-    fail_unmade(context, task, &reason);
+    tell_failed(context, task, reason);
 }
 
 fn fail_unmade(context: &Context, task: Task, reason: &str) {
     context.links.fail(&task.node, reason);
-    context.reporter.note(&task.path, FileOutcome::Failed(reason.to_owned()), |_| {});
+    tell_failed(context, task, reason.to_owned());
+}
+
+fn tell_failed(context: &Context, task: Task, reason: String) {
+    context.reporter.note(&task.path, FileOutcome::Failed(reason), |_| {});
     finish(context, task.directory);
 }
