@@ -100,3 +100,37 @@ fn inode(node: &Node) -> Option<Inode> {
     let Metadata { inode, device_id, links, .. } = node.meta;
     (matches!(node.kind, NodeKind::File(_)) && links > 1).then_some((inode, device_id))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use repository::{FileContent, FileMode};
+
+    #[test]
+    fn a_further_name_is_told_why_the_content_failed_though_the_first_name_is_gone() {
+        let target = tempfile::tempdir().unwrap();
+        let place = Place::open_target(target.path()).unwrap();
+        let named = |name: &str, inode| {
+            let mode = FileMode::file(0o600);
+            let meta = Metadata { inode, links: 3, ..Metadata::synthetic(mode, Timestamp::UNIX_EPOCH) };
+            Node { name: name.into(), kind: NodeKind::File(FileContent::default()), meta }
+        };
+        let links = Links::default();
+        let meet = |name: &str, inode| links.meet(&place, &named(name, inode), Path::new(name));
+
+        assert!(matches!(meet("first", 1), Ok(Step::First(_))));
+        assert!(matches!(meet("linked", 1), Ok(Step::Linked)));
+        links.fail(&named("first", 1), "blob b1 of pack p1 is damaged");
+        place.remove(b"first").unwrap();
+        let late = meet("late", 1).unwrap_err();
+        let other = meet("other", 2);
+
+        assert_eq!(late.to_string(), "blob b1 of pack p1 is damaged");
+        assert!(!target.path().join("late").exists());
+        assert!(matches!(other, Ok(Step::First(_))), "another file is not concerned: {other:?}");
+        let removed = links.remove_failed(&place);
+        assert_eq!(removed, [(PathBuf::from("linked"), "blob b1 of pack p1 is damaged".to_owned())]);
+        assert!(!target.path().join("linked").exists() && target.path().join("other").exists());
+    }
+}
