@@ -1,8 +1,7 @@
 //! All index files of a repository as one: where is this blob?
 
 use crate::check::{expected_size, pack_sizes};
-use crate::{EngineError, Repo};
-use futures::{StreamExt, TryStreamExt};
+use crate::{EngineError, Repo, settle};
 use repository::{BlobId, BlobKind, FileKind, IndexFile, IndexId, PackEntry, PackId};
 use std::num::NonZeroU32;
 
@@ -35,16 +34,25 @@ struct Slot {
     uncompressed_length: u32,
 }
 
+/// Hands over every index file. While a prune replaces them, old ones may be among them beside those in their stead: the
+/// packs of the old ones stay for as long as the longest job.
+pub(crate) async fn each_file(
+    repo: &Repo,
+    mut take: impl FnMut(IndexId, IndexFile),
+) -> Result<(), EngineError> {
+    let read = |id| repo.index_file(id);
+    settle::each(repo, FileKind::Index, PARALLEL_READS, read, |id, file| {
+        take(id, file?);
+        Ok(())
+    })
+    .await
+}
+
 impl BlobIndex {
     /// Reads all index files of a repository.
     pub async fn load(repo: &Repo) -> Result<Self, EngineError> {
-        let ids = repo.list::<IndexId>(FileKind::Index).await?;
-        let mut files =
-            futures::stream::iter(ids).map(|id| repo.index_file(id)).buffer_unordered(PARALLEL_READS);
         let mut index = Self::default();
-        while let Some(file) = files.try_next().await? {
-            index.add(&file);
-        }
+        each_file(repo, |_, file| index.add(&file)).await?;
         tokio::task::spawn_blocking(move || index.sorted()).await.map_err(EngineError::from)
     }
 
@@ -52,14 +60,12 @@ impl BlobIndex {
     /// that they must have: what refers to their blobs could not be read.
     pub async fn load_present(repo: &Repo) -> Result<Self, EngineError> {
         let sizes = pack_sizes(repo).await?;
-        let ids = repo.list::<IndexId>(FileKind::Index).await?;
-        let mut files =
-            futures::stream::iter(ids).map(|id| repo.index_file(id)).buffer_unordered(PARALLEL_READS);
         let mut index = Self::default();
-        while let Some(mut file) = files.try_next().await? {
+        each_file(repo, |_, mut file| {
             file.packs.retain(|pack| sizes.get(&pack.id) == Some(&expected_size(&pack.blobs)));
             index.add(&file);
-        }
+        })
+        .await?;
         tokio::task::spawn_blocking(move || index.sorted()).await.map_err(EngineError::from)
     }
 

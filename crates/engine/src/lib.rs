@@ -27,6 +27,7 @@ mod reader;
 mod repo;
 mod restore;
 mod secret;
+mod settle;
 mod trees;
 mod writer;
 

@@ -1,8 +1,7 @@
 //! An open repository: its key, its store, and its files by kind.
 
-use crate::{EngineError, RepositorySecret};
+use crate::{EngineError, RepositorySecret, settle};
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
 use repository::{
     Config, FileKind, IndexFile, IndexId, KeyFile, KeyId, MasterKey, Nonce, Snapshot, SnapshotId,
 };
@@ -80,14 +79,15 @@ impl Repo {
         &self.inner.key
     }
 
-    /// All snapshots, oldest first.
+    /// All snapshots, oldest first. One that is deleted meanwhile may be among them or not.
     pub async fn snapshots(&self) -> Result<Vec<(SnapshotId, Snapshot)>, EngineError> {
-        let ids = self.list::<SnapshotId>(FileKind::Snapshot).await?;
-        let reads = futures::stream::iter(ids).map(async |id| {
-            let snapshot = self.snapshot(id).await?;
-            Ok::<_, EngineError>((id, snapshot))
-        });
-        let mut snapshots: Vec<_> = reads.buffer_unordered(PARALLEL_READS).try_collect().await?;
+        let mut snapshots = Vec::new();
+        let read = |id| self.snapshot(id);
+        settle::each(self, FileKind::Snapshot, PARALLEL_READS, read, |id, snapshot| {
+            snapshots.push((id, snapshot?));
+            Ok(())
+        })
+        .await?;
         snapshots.sort_by_key(|(id, snapshot): &(SnapshotId, Snapshot)| (snapshot.time, *id));
         Ok(snapshots)
     }

@@ -76,6 +76,11 @@ pub enum Fault {
         /// A part of the path.
         pattern: String,
     },
+    /// Somebody else deletes paths that contain `pattern` after they were listed and before they are read.
+    DeleteBeforeRead {
+        /// A part of the path.
+        pattern: String,
+    },
     /// Every delete is refused as retained.
     RetainAll,
     /// Every delete is denied.
@@ -235,6 +240,13 @@ fn dropped(faults: &[Fault], path: &StorePath) -> bool {
     )
 }
 
+/// Whether somebody deletes `path` before it is read.
+fn is_deleted_first(faults: &[Fault], path: &StorePath) -> bool {
+    faults.iter().any(
+        |fault| matches!(fault, Fault::DeleteBeforeRead { pattern } if path.as_str().contains(pattern.as_str())),
+    )
+}
+
 /// What a read returns instead of `data`, which begins at `start` of a file of `size` bytes.
 fn distorted(faults: &[Fault], path: &StorePath, data: Bytes, start: u64, size: u64) -> Bytes {
     let mut data = data;
@@ -290,6 +302,9 @@ impl Store for FaultStore {
 
     async fn read(&self, path: &StorePath) -> Result<Bytes, StoreError> {
         let faults = self.enter(Operation::Read, "read", path, 0).await?;
+        if is_deleted_first(&faults, path) {
+            self.inner.delete(path).await?;
+        }
         let data = self.inner.read(path).await?;
         let size = data.len() as u64;
         Ok(distorted(&faults, path, data, 0, size))

@@ -7,6 +7,11 @@ use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// Names the list of packages to the script that runs Python.
+const REQUIREMENTS: &str = "COFFERDAM_REQUIREMENTS";
+/// The list with `az`.
+const AZ: &str = "requirements-az.txt";
+
 /// `az`, where the vault's administrator is signed in.
 #[derive(Debug)]
 pub struct Az {
@@ -23,6 +28,7 @@ impl Az {
         let text = |name: &str| credential[name].as_str().expect("a part of the credential").to_owned();
         let home = tempfile::tempdir().expect("a folder for az");
         let this = Self { home, authority: vault.authority(), subscription: text("subscriptionId") };
+        installed("python", AZ);
         this.done("cloud register -n Cofferdam --endpoint-resource-manager", &[&vault.url()]);
         // Were this to fail unnoticed, the secret would go to the public cloud next.
         this.done("cloud set -n Cofferdam", &[]);
@@ -66,7 +72,7 @@ impl Az {
     /// The call, however it ends.
     pub fn runs(&self, words: &str, more: &[&str]) -> Ran {
         let mut command = direct("timeout");
-        command.arg("300").arg(clients().join("python")).env("COFFERDAM_REQUIREMENTS", "requirements-az.txt");
+        command.arg("300").arg(clients().join("python")).env(REQUIREMENTS, AZ);
         command.args(["-m", "azure.cli"]).args(words.split_whitespace()).args(more).args(["-o", "json"]);
         command
             .env("AZURE_CONFIG_DIR", self.home.path())
@@ -83,10 +89,21 @@ impl Az {
 
 /// A script with the official JavaScript clients of a vault, and what it is told.
 pub fn javascript(vault: &Vault, script: &str, args: &[&str]) -> Ran {
+    installed("node", "");
     let mut command = direct("timeout");
     command.arg("300").arg(clients().join("node")).arg(clients().join("javascript").join(script)).args(args);
     command.env("NODE_EXTRA_CA_CERTS", vault.authority());
     run(command, "")
+}
+
+/// Has a runtime's packages installed, by the machine's own proxy and authorities: those of a test are for the vault alone.
+fn installed(runtime: &str, requirements: &str) {
+    let mut command = Command::new("timeout");
+    command.arg("900").arg(clients().join(runtime)).arg("--version");
+    if !requirements.is_empty() {
+        command.env(REQUIREMENTS, requirements);
+    }
+    run(command, "").ok();
 }
 
 /// The folder of the clients.

@@ -1,8 +1,7 @@
 //! Index files against the packs that are really there.
 
 use super::{CheckProblem, CheckReport};
-use crate::{EngineError, Job, Repo};
-use futures::StreamExt;
+use crate::{EngineError, Job, Repo, settle};
 use repository::{FileKind, IndexFile, IndexId, OVERHEAD, PackEntry, PackId};
 use std::collections::{BTreeMap, HashMap};
 use storage::StorePath;
@@ -62,12 +61,9 @@ async fn read_index_files(
     job: &Job,
     report: &mut CheckReport,
 ) -> Result<Vec<IndexFile>, EngineError> {
-    let ids = repo.list::<IndexId>(FileKind::Index).await?;
-    let mut reads = futures::stream::iter(ids)
-        .map(|id| async move { (id, repo.index_file(id).await) })
-        .buffer_unordered(job.budget.readers());
     let mut files = Vec::new();
-    while let Some((id, read)) = reads.next().await {
+    let read = |id: IndexId| repo.index_file(id);
+    settle::each(repo, FileKind::Index, job.budget.readers(), read, |id, read| {
         match read {
             Ok(file) => files.push(file),
             Err(error) if error.is_temporary() => return Err(error),
@@ -75,7 +71,9 @@ async fn read_index_files(
                 report.add(CheckProblem::Index { file: FileKind::Index.path(id), cause: error.to_string() });
             }
         }
-    }
+        Ok(())
+    })
+    .await?;
     Ok(files)
 }
 

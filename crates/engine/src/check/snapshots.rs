@@ -1,8 +1,7 @@
 //! Keys, config, snapshots, and every directory and chunk that the snapshots refer to.
 
 use super::{CheckProblem, CheckReport};
-use crate::{EngineError, Job, Reader, Repo, repo::path, trees};
-use futures::StreamExt;
+use crate::{EngineError, Job, Reader, Repo, repo::path, settle, trees};
 use repository::{BlobKind, Config, FileKind, KeyFile, KeyId, NodeKind, Snapshot, SnapshotId, Tree};
 use trees::Visit;
 
@@ -40,12 +39,9 @@ pub(super) async fn read_all(
     job: &Job,
     report: &mut CheckReport,
 ) -> Result<Vec<(SnapshotId, Snapshot)>, EngineError> {
-    let ids = repo.list::<SnapshotId>(FileKind::Snapshot).await?;
-    let mut reads = futures::stream::iter(ids)
-        .map(|id| async move { (id, repo.snapshot(id).await) })
-        .buffer_unordered(job.budget.readers());
     let mut snapshots = Vec::new();
-    while let Some((id, read)) = reads.next().await {
+    let read = |id| repo.snapshot(id);
+    settle::each(repo, FileKind::Snapshot, job.budget.readers(), read, |id, read| {
         match read {
             Ok(snapshot) => snapshots.push((id, snapshot)),
             Err(error) if error.is_temporary() => return Err(error),
@@ -56,7 +52,9 @@ pub(super) async fn read_all(
                 });
             }
         }
-    }
+        Ok(())
+    })
+    .await?;
     report.snapshots = snapshots.len();
     Ok(snapshots)
 }

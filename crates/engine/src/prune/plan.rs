@@ -1,7 +1,10 @@
 //! Decides which packs stay, which are rewritten, which leave the index, and which are deleted.
 
 use super::PruneOptions;
-use crate::{BlobIndex, EngineError, Job, Reader, Repo, doomed, doomed::DoomedList, reader::missing, trees};
+use crate::{
+    BlobIndex, EngineError, Job, Reader, Repo, doomed, doomed::DoomedList, index::each_file, reader::missing,
+    trees,
+};
 use jiff::Timestamp;
 use repository::{
     BlobId, BlobKind, FileKind, IndexFile, IndexId, IndexPack, NodeKind, PackEntry, PackId, SnapshotId,
@@ -66,9 +69,7 @@ pub(super) async fn make(
     let stored = stored_packs(repo).await?;
     let snapshots = repo.snapshots().await?;
     let mut plan = PrunePlan { now, lists: doomed::load(repo).await?, ..PrunePlan::default() };
-    for id in repo.list::<IndexId>(FileKind::Index).await? {
-        plan.index_files.insert(id, repo.index_file(id).await?);
-    }
+    each_file(repo, |id, file| drop(plan.index_files.insert(id, file))).await?;
     plan.snapshots = snapshots.iter().map(|(id, _)| *id).collect();
     let index = BlobIndex::from_files(plan.index_files.values());
     let leaving = BlobIndex::from_files(plan.lists.iter().map(|(_, list)| &list.index));

@@ -18,7 +18,8 @@ pub struct Az {
 impl Az {
     /// One that knows the vault as its cloud. Nobody is signed in.
     pub fn knowing(world: &World) -> Self {
-        let mut ready = python();
+        // Installed by the machine's own proxy and authorities: those of a test are for the vault alone.
+        let mut ready = python(Command::new("timeout"));
         let ready = ready.arg("--version").output().unwrap();
         assert!(ready.status.success(), "{}", both(&ready));
         let this = Self { home: tempfile::tempdir().unwrap(), ca: world.ca.clone() };
@@ -62,7 +63,7 @@ impl Az {
 
     /// The call, not yet made.
     pub fn command(&self, words: &str, more: &[&str]) -> Command {
-        let mut command = python();
+        let mut command = python(direct("timeout"));
         command.args(["-m", "azure.cli"]).args(words.split_whitespace()).args(more).args(["-o", "json"]);
         command
             .env("AZURE_CONFIG_DIR", self.home.path())
@@ -80,8 +81,7 @@ impl Az {
 }
 
 /// Python with the packages of `az`; a call that hangs is ended.
-fn python() -> Command {
-    let mut command = direct("timeout");
+fn python(mut command: Command) -> Command {
     command.arg("900").arg(folder().join("python")).env("COFFERDAM_REQUIREMENTS", "requirements-az.txt");
     command
 }
