@@ -9,7 +9,7 @@ use crate::{
 };
 use futures::future::BoxFuture;
 use kube::Client;
-use prerequisites::{Facts, Names, Observed, Tool};
+use prerequisites::{Facts, Names, Observed};
 use std::future::Future;
 use telemetry::Clock;
 
@@ -25,15 +25,13 @@ pub struct Survey<'a> {
     pub hooks: &'a [String],
     /// The cluster that is restored into, if one was named.
     pub target: Option<Observed<Client>>,
-    /// Clients of the original on this machine.
-    pub tools: Observed<Vec<Tool>>,
     /// The resource manager, or why there is none.
     pub arm: Observed<ResourceManager>,
     /// Called with a word whenever something was looked at.
     pub shown: &'a (dyn Fn(&str) + Sync),
 }
 
-/// Looks at everything. `client` is whoever runs the checks.
+/// Looks at everything but the machine that this runs on. `client` is whoever runs the checks.
 pub async fn survey(client: Observed<Client>, it: Survey<'_>, clock: &dyn Clock) -> Facts {
     let mut facts = match &client {
         Observed::Seen(client) => of_cluster(&patient(client), &it, clock).await,
@@ -43,7 +41,6 @@ pub async fn survey(client: Observed<Client>, it: Survey<'_>, clock: &dyn Clock)
             Facts { location: within("looking at the store", STORE, location).await, ..facts }
         }
     };
-    facts.tools = it.tools;
     let mut names = Names::default();
     facts.arm = match &it.arm {
         Observed::NotObservable(why) => Observed::NotObservable(why.clone()),

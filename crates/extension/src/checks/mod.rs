@@ -86,13 +86,13 @@ pub async fn run(context: &Context, subject: Subject<'_>, purpose: &GrantPurpose
         namespaces: &subject.namespaces(),
         hooks: &subject.hooks(),
         target: None,
-        tools: Observed::NotObservable(NO_TOOLS.to_owned()),
         arm: Observed::NotObservable(NO_RESOURCE_MANAGER.to_owned()),
         shown: &|_| {},
     };
     let client = Observed::Seen(context.client.clone());
     // In a box, or the compiler does not see that whoever awaits this can be sent to another thread.
-    let facts = probes::survey(client, survey, context.clock.as_ref()).boxed().await;
+    let mut facts = probes::survey(client, survey, context.clock.as_ref()).boxed().await;
+    facts.tools = Observed::NotObservable(NO_TOOLS.to_owned());
     let judged = judge(&facts, Profile::Cofferdam, Purpose::Preflight);
     let known: Vec<String> = checks.iter().map(|check| check.id.clone()).collect();
     // What the request itself was judged by is closer to it than the catalogue.

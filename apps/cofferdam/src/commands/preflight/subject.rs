@@ -99,11 +99,12 @@ pub async fn survey(
         namespaces: &with(&args.include_namespaces, &named.namespaces),
         hooks: &with(&args.backup_hook, &named.hooks),
         target,
-        tools: tools(profile).await,
         arm,
         shown: &|what| bar.set_message(format!("looked at: {what}")),
     };
-    let mut facts = Box::pin(probes::survey(client.clone(), it, &SystemClock)).await;
+    let surveyed = Box::pin(probes::survey(client.clone(), it, &SystemClock));
+    let (mut facts, tools) = futures::join!(surveyed, tools(profile));
+    facts.tools = tools;
     if args.active.is_wanted() {
         let asked = active::Asked {
             args: &args.active,

@@ -9,7 +9,7 @@ use crate::store::{
     audit::chained,
     sql::{Executed, Statement, judge},
 };
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
 
 /// Who appends to the audit log holds this advisory lock of the database until its transaction ends.
 const AUDIT: i64 = 0x0C0F_FE12_DA3A_0D17;
@@ -52,13 +52,14 @@ impl From<StoreError> for Refusal {
 }
 
 async fn once(pool: &PgPool, statements: &[Statement], audit: Option<&AuditEntry>) -> Result<(), Refusal> {
-    let mut transaction = pool.begin().await?;
-    if audit.is_some() {
-        // Before the first change: audited transactions come one after the other anyway, since each record stands on the
-        // one before it, and so they cannot lock each other out.
-        let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").persistent(false).bind(AUDIT);
-        lock.execute(&mut *transaction).await?;
-    }
+    let mut transaction = match audit {
+        // Locked before the first change: audited transactions of all replicas come one after the other anyway, since each
+        // record stands on the one before it, and so they cannot lock each other out.
+        Some(_) => {
+            pool.begin_with(AssertSqlSafe(format!("BEGIN; SELECT pg_advisory_xact_lock({AUDIT})"))).await?
+        }
+        None => pool.begin().await?,
+    };
     for Statement { query, must_meet } in statements {
         let executed = match bound(query.clone()).execute(&mut *transaction).await {
             Ok(done) => Executed::Rows(done.rows_affected()),
@@ -82,7 +83,7 @@ pub async fn append_alone(connection: &mut PgConnection, audit: &AuditEntry) -> 
 }
 
 async fn append(connection: &mut PgConnection, audit: &AuditEntry) -> Result<(), Refusal> {
-    let last = sqlx::query("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1").persistent(false);
+    let last = sqlx::query("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1");
     let (number, before): (i64, Vec<u8>) = match last.fetch_optional(&mut *connection).await? {
         Some(row) => (row.try_get("number")?, row.try_get("hash")?),
         None => (0, Vec::new()),
@@ -90,7 +91,6 @@ async fn append(connection: &mut PgConnection, audit: &AuditEntry) -> Result<(),
     let record = serde_json::to_string(audit).map_err(|error| StoreError::Damaged(error.to_string()))?;
     let hash = chained(&before, &record);
     let insert = sqlx::query("INSERT INTO audit (number, record, hash) VALUES ($1, $2, $3)")
-        .persistent(false)
         .bind(number + 1)
         .bind(record)
         .bind(hash);

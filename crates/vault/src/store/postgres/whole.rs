@@ -17,13 +17,13 @@ struct Writing(Transaction<'static, sqlx::Postgres>);
 
 /// The moment is that of the first page.
 pub async fn snapshot(database: &Postgres) -> Stores<Box<dyn Snapshot>> {
-    let begun = database.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
+    let begun = database.readers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
     Ok(Box::new(Reading(begun.map_err(store_error)?)))
 }
 
 /// A replica that starts for the first time meanwhile waits, and then finds what was filled in.
 pub async fn fill(database: &Postgres) -> Stores<Box<dyn Filling>> {
-    let mut writing = database.pool.begin().await.map_err(store_error)?;
+    let mut writing = database.readers.begin().await.map_err(store_error)?;
     let all: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
     let lock = format!("LOCK TABLE {} IN EXCLUSIVE MODE", all.join(", "));
     writing.execute(sqlx::AssertSqlSafe(lock)).await.map_err(store_error)?;

@@ -73,7 +73,10 @@ fn assignment_of(row: &impl Columns) -> Stores<Assignment> {
 }
 
 pub async fn principal(database: &impl Database, object_id: &str) -> Stores<Option<Principal>> {
-    let row = query("SELECT * FROM principals WHERE object_id = ?1").bind(object_id.to_lowercase());
+    let row = query(
+        "SELECT object_id, client_id, name, kind, resource, created_at FROM principals WHERE object_id = ?1",
+    )
+    .bind(object_id.to_lowercase());
     database.fetch(row).await?.first().map(principal_record).transpose()
 }
 
