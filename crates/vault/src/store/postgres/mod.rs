@@ -42,7 +42,8 @@ const FRESH: Duration = Duration::from_secs(1);
 /// Nothing waits for ever: not for a statement, not for a lock, not for a client that went away in a transaction. What was
 /// answered has reached the disk, whatever the server's default is. And a prepared statement is planned for the values of each
 /// call: a page below one vault and one below a subscription are not read alike. Every statement has its index, and what the
-/// server's statistics say of times is minutes old: by them it would now and then read all work to find what is due, or compile what takes a millisecond.
+/// server's statistics say of times is minutes old: by them it would now and then read all work to find what is due, or compile
+/// what takes a millisecond.
 const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '15s';
     SET idle_in_transaction_session_timeout = '60s'; SET synchronous_commit = on;
     SET plan_cache_mode = force_custom_plan; SET enable_seqscan = off; SET jit = off;";
