@@ -13,6 +13,9 @@ use uuid::Uuid;
 
 /// Steps under way at a time.
 const STEPS: usize = 64;
+/// Those of them that may queue for the audit log, where each change waits for the one before it: a call that changes something
+/// is not behind all of them.
+const CHANGES: usize = 8;
 /// A claim is renewed three times before it ends.
 const RENEWALS: u32 = 3;
 /// How often is looked when nobody pokes.
@@ -24,9 +27,17 @@ const TURNED_BACK: SignedDuration = SignedDuration::from_secs(60);
 /// are forwarded.
 const HOLDER_FIRST: SignedDuration = SignedDuration::from_secs(5);
 
+/// How much goes on at a time.
+#[derive(Debug)]
+struct Places {
+    steps: Arc<Semaphore>,
+    changes: Semaphore,
+}
+
 /// Works until it is told to stop; what is under way is then left to end.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(STEPS));
+    let places =
+        Arc::new(Places { steps: Arc::new(Semaphore::new(STEPS)), changes: Semaphore::new(CHANGES) });
     let tasks = TaskTracker::new();
     let mut seen: Option<Timestamp> = None;
     loop {
@@ -55,12 +66,12 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
 
 async fn claim(
     app: &Arc<App>,
-    places: &Arc<Semaphore>,
+    places: &Arc<Places>,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     while !stop.is_cancelled() {
-        let free = places.available_permits();
+        let free = places.steps.available_permits();
         let now = app.clock.now();
         if free == 0 || app.store.next_due().await?.is_none_or(|due| due > now) {
             return Ok(());
@@ -80,10 +91,10 @@ async fn claim(
         }
         for work in found {
             app.metrics.claimed(&work.kind);
-            let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
-            let (app, owner) = (app.clone(), owner.clone());
+            let Ok(place) = places.steps.clone().acquire_owned().await else { return Ok(()) };
+            let (app, places, owner) = (app.clone(), places.clone(), owner.clone());
             tasks.spawn(async move {
-                one(&app, &work, &owner).await;
+                one(&app, &places.changes, &work, &owner).await;
                 drop(place);
             });
         }
@@ -92,7 +103,7 @@ async fn claim(
 }
 
 /// One step, whose claim is renewed for as long as it takes.
-async fn one(app: &Arc<App>, work: &Work, owner: &str) {
+async fn one(app: &Arc<App>, places: &Semaphore, work: &Work, owner: &str) {
     let Some(step) = step_of(app, &work.kind) else {
         tracing::error!(
             kind = work.kind,
@@ -125,11 +136,11 @@ async fn one(app: &Arc<App>, work: &Work, owner: &str) {
     let committed = match ended {
         Ok(Step::Done(mut changes)) => {
             changes.push(Change::Done(id, owner_text));
-            commit(app, work, told, &changes).await
+            commit(app, places, work, told, &changes).await
         }
         Ok(Step::Later { due_at, advanced, document, mut changes }) => {
             changes.push(Change::PutDown { id, owner: owner_text, due_at, advanced, document, connection });
-            commit(app, work, told, &changes).await
+            commit(app, places, work, told, &changes).await
         }
         Ok(Step::Told(..)) => Err(StoreError::Damaged("a step was told twice".to_owned())),
         Err(error) => Err(error),
@@ -145,12 +156,20 @@ async fn one(app: &Arc<App>, work: &Work, owner: &str) {
 }
 
 /// Steps that change something, or have something to tell, are audited; a step that only waits is not.
-async fn commit(app: &App, work: &Work, told: Option<String>, changes: &[Change]) -> Result<(), StoreError> {
+async fn commit(
+    app: &App,
+    places: &Semaphore,
+    work: &Work,
+    told: Option<String>,
+    changes: &[Change],
+) -> Result<(), StoreError> {
     let own = |change: &Change| matches!(change, Change::PutDown { .. } | Change::Done(..));
     if told.is_none() && changes.iter().all(own) {
         return app.store.commit_unaudited(changes).await;
     }
     let action = told.map_or_else(|| work.kind.clone(), |told| format!("{}: {told}", work.kind));
+    // It is never closed.
+    let _place = places.acquire().await.ok();
     app.store.commit(changes, &audit(&action, work, app.clock.now())).await
 }
 
