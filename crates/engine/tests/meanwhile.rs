@@ -9,8 +9,13 @@ use engine::{Node, Reader, Repo, SnapshotDraft, Writer, check, forget};
 use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use oracle::noise;
-use repository::{FileKind, SnapshotId};
-use std::sync::Arc;
+use repository::{FileKind, IndexId, SnapshotId};
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use storage::StoreErrorKind;
 use storage::faults::{Fault, FaultStore, Operation};
 
@@ -36,6 +41,15 @@ async fn ids(repo: &Repo) -> Vec<SnapshotId> {
     let mut ids: Vec<SnapshotId> = repo.snapshots().await.unwrap().iter().map(|(id, _)| *id).collect();
     ids.sort();
     ids
+}
+
+async fn indexes(repo: &Repo) -> Vec<IndexId> {
+    repo.list(FileKind::Index).await.unwrap()
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,6 +106,12 @@ async fn readers_see_all_that_stays_while_others_forget_and_prune() {
     for seed in 1..=20 {
         doomed.push(save(&world.repo, seed).await);
     }
+    // Packs that are younger than the longest job stay in the index.
+    for file in walk(&world.repo_dir().join("data")) {
+        let two_hours_ago = SystemTime::now() - Duration::from_secs(7_200);
+        File::options().write(true).open(file).unwrap().set_modified(two_hours_ago).unwrap();
+    }
+    let before = indexes(&world.repo).await;
     let other = open(&world.repo_dir()).await;
     let options = PruneOptions { longest_job: SignedDuration::from_hours(1), tolerated_waste: 0 };
     let work = tokio::spawn(async move {
@@ -116,4 +136,7 @@ async fn readers_see_all_that_stays_while_others_forget_and_prune() {
 
     assert!(looks > 0);
     assert_eq!(ids(&world.repo).await, [kept]);
+    let left: Vec<IndexId> =
+        indexes(&world.repo).await.into_iter().filter(|id| before.contains(id)).collect();
+    assert_eq!((before.len(), left.len()), (21, 1), "all but what is kept were written anew");
 }

@@ -4,6 +4,7 @@
 use arm::ResourceId;
 use jiff::Timestamp;
 use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection};
 use std::{
     path::Path,
     sync::{
@@ -194,6 +195,45 @@ async fn a_statement_that_waits_too_long_for_a_lock_is_given_up() {
     assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");
     assert!(begun.elapsed() < Duration::from_secs(25));
     assert_eq!(store.setting("x").await.unwrap(), None);
+}
+
+/// Another replica that hangs in the middle of a change.
+async fn holds_the_audit_log(url: &str) -> PgConnection {
+    let mut other = PgConnection::connect(url).await.unwrap();
+    other.execute("SELECT pg_advisory_lock(869192610029899031)").await.unwrap();
+    other
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_that_waited_in_vain_for_another_replica_do_not_stand_in_the_way_of_the_next() {
+    let url = new_database(shared(), "").await;
+    let store = Postgres::open(&url.parse().unwrap()).await.unwrap();
+    let other = holds_the_audit_log(&url).await;
+
+    let waited = store.note(&audit("waits")).await;
+    other.close().await.unwrap();
+    let next = store.note(&audit("next")).await;
+
+    assert!(matches!(waited, Err(StoreError::Unavailable(_))), "{waited:?}");
+    assert!(next.is_ok(), "{next:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_whose_caller_went_away_while_it_waited_leaves_no_lock_behind() {
+    let url = new_database(shared(), "").await;
+    let store = Postgres::open(&url.parse().unwrap()).await.unwrap();
+    let replica = Postgres::open(&url.parse().unwrap()).await.unwrap();
+    let other = holds_the_audit_log(&url).await;
+
+    let left = tokio::time::timeout(Duration::from_millis(500), store.note(&audit("left"))).await;
+    other.close().await.unwrap();
+    let begun = Instant::now();
+    let next = [replica.note(&audit("elsewhere")).await, store.note(&audit("here")).await];
+
+    assert!(left.is_err(), "{left:?}");
+    assert!(next.iter().all(Result::is_ok) && begun.elapsed() < Duration::from_secs(10), "{next:?}");
+    let said: Vec<String> = store.audit(0, 10).await.unwrap().into_iter().map(|row| row.record).collect();
+    assert!(said.len() == 2 && said.iter().all(|record| !record.contains("left")), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,5 @@
-//! Migrations are forward only: what was released is never changed. Embedded as text, not with the macro, which would
+//! Migrations are forward only: what was released is never changed, and no column changes its type or goes: replicas of the
+//! version before keep their statements prepared. Embedded as text, not with the macro, which would
 //! build the driver once more for the compiler.
 
 use super::StoreError;

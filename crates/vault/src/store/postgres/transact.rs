@@ -9,10 +9,13 @@ use crate::store::{
     audit::chained,
     sql::{Executed, Statement, judge},
 };
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
+use sqlx::{Connection, PgConnection, PgPool, Row, pool::PoolConnection};
+use std::time::Duration;
 
 /// Who appends to the audit log holds this advisory lock of the database until its transaction ends.
 const AUDIT: i64 = 0x0C0F_FE12_DA3A_0D17;
+/// How long one may take: longer than the server gives each of its statements, so that this ends only what is not heard of.
+const LONGEST: Duration = Duration::from_secs(45);
 /// How often a deadlock is tried again.
 const ATTEMPTS: u32 = 3;
 
@@ -52,14 +55,42 @@ impl From<StoreError> for Refusal {
 }
 
 async fn once(pool: &PgPool, statements: &[Statement], audit: Option<&AuditEntry>) -> Result<(), Refusal> {
-    let mut transaction = match audit {
-        // Locked before the first change: audited transactions of all replicas come one after the other anyway, since each
-        // record stands on the one before it, and so they cannot lock each other out.
-        Some(_) => {
-            pool.begin_with(AssertSqlSafe(format!("BEGIN; SELECT pg_advisory_xact_lock({AUDIT})"))).await?
+    let mut lent = Lent { connection: pool.acquire().await?, is_sound: false };
+    let ended = tokio::time::timeout(LONGEST, one(&mut lent.connection, statements, audit)).await;
+    lent.is_sound = ended.is_ok();
+    ended.unwrap_or_else(|_| {
+        let why = format!("the database did not end a transaction within {} s", LONGEST.as_secs());
+        Err(StoreError::Unavailable(why).into())
+    })
+}
+
+/// A connection on which a transaction was not heard to its end is closed: whoever gets it next would be in the middle of
+/// that, or wait for its locks.
+struct Lent {
+    connection: PoolConnection<sqlx::Postgres>,
+    is_sound: bool,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.is_sound {
+            self.connection.close_on_drop();
         }
-        None => pool.begin().await?,
-    };
+    }
+}
+
+async fn one(
+    connection: &mut PgConnection,
+    statements: &[Statement],
+    audit: Option<&AuditEntry>,
+) -> Result<(), Refusal> {
+    let mut transaction = connection.begin().await?;
+    if audit.is_some() {
+        // Before the first change: audited transactions of all replicas come one after the other anyway, since each record
+        // stands on the one before it, and so they cannot lock each other out.
+        let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(AUDIT);
+        lock.execute(&mut *transaction).await?;
+    }
     for Statement { query, must_meet } in statements {
         let executed = match bound(query.clone()).execute(&mut *transaction).await {
             Ok(done) => Executed::Rows(done.rows_affected()),
