@@ -14,7 +14,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 use storage::StoreErrorKind;
 use storage::faults::{Fault, FaultStore, Operation};
@@ -108,8 +108,9 @@ async fn readers_see_all_that_stays_while_others_forget_and_prune() {
     }
     // Packs that are younger than the longest job stay in the index.
     for file in walk(&world.repo_dir().join("data")) {
-        let two_hours_ago = SystemTime::now() - Duration::from_secs(7_200);
-        File::options().write(true).open(file).unwrap().set_modified(two_hours_ago).unwrap();
+        let file = File::options().write(true).open(file).unwrap();
+        let written = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(written - Duration::from_secs(7_200)).unwrap();
     }
     let before = indexes(&world.repo).await;
     let other = open(&world.repo_dir()).await;
