@@ -15,10 +15,10 @@ pub const NAME: &str = "azure-aks-backup";
 const NAMESPACE: &str = "backup-packaged";
 
 /// A world in which the Backup Extension may be installed, and is wished for.
-pub async fn wished_for(namespace: &str) -> Option<World> {
+pub async fn wished_for(namespace: &str) -> World {
     let document = extension::manifests::package("0.1.0", "cofferdam.invalid/none:1").unwrap();
     let package = Package::parse(document.to_string().as_bytes()).unwrap();
-    let mut world = World::allowing(vec![(package, namespace.to_owned())]).await?;
+    let mut world = World::allowing(vec![(package, namespace.to_owned())]).await;
     let published = world.publish(&document);
     world.wish(
         NAME,
@@ -34,7 +34,7 @@ pub async fn wished_for(namespace: &str) -> Option<World> {
         principal_id: "p".into(),
         audience: "api://AzureADTokenExchange".into(),
     });
-    Some(world)
+    world
 }
 
 /// What of the extension is in the cluster, of a few objects that it begins with.
@@ -58,7 +58,7 @@ pub async fn written(world: &World, namespace: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn without_the_snapshot_api_nothing_is_written_and_once_it_is_served_the_same_agent_goes_on() {
-    let Some(world) = wished_for(NAMESPACE).await else { return };
+    let world = wished_for(NAMESPACE).await;
     withdraw_snapshots(&world).await;
 
     let mut agent = world.start();
@@ -88,7 +88,7 @@ async fn without_the_snapshot_api_nothing_is_written_and_once_it_is_served_the_s
 
 #[tokio::test]
 async fn the_backup_extension_is_applied_and_removed_with_rights_by_name() {
-    let Some(mut world) = wished_for(NAMESPACE).await else { return };
+    let mut world = wished_for(NAMESPACE).await;
     serve_snapshots(&world, true).await;
 
     let mut agent = world.start();

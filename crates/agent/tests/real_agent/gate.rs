@@ -33,12 +33,12 @@ fn gated(name: &str) -> Value {
 }
 
 /// A world with these, and with the snapshot API.
-async fn world(names: &[&str]) -> Option<World> {
+async fn world(names: &[&str]) -> World {
     let allowed =
         |name: &&str| (Package::parse(gated(name).to_string().as_bytes()).unwrap(), (*name).to_owned());
-    let world = World::allowing(names.iter().map(allowed).collect()).await?;
+    let world = World::allowing(names.iter().map(allowed).collect()).await;
     serve_snapshots(&world, true).await;
-    Some(world)
+    world
 }
 
 fn wish(world: &mut World, name: &str, settings: Value) {
@@ -79,7 +79,7 @@ fn said<'a>(report: &'a ExtensionReport, id: &str) -> Option<&'a Status> {
 
 #[tokio::test]
 async fn a_velero_beside_is_let_be_one_in_our_place_stops_the_installation_until_it_has_moved() {
-    let Some(mut world) = world(&["beside", "inside", "unplaced"]).await else { return };
+    let mut world = world(&["beside", "inside", "unplaced"]).await;
     velero(&world, "shared").await;
     wish(&mut world, "beside", json!({BUCKET: "ours"}));
     wish(&mut world, "inside", json!({BUCKET: "shared", PREFIX: "cofferdam"}));
@@ -114,7 +114,7 @@ async fn a_velero_beside_is_let_be_one_in_our_place_stops_the_installation_until
 #[tokio::test]
 async fn a_policy_that_refuses_the_pods_of_the_backup_extension_stops_it_before_anything_is_written() {
     let namespace = "backup-policed";
-    let Some(world) = backup::wished_for(namespace).await else { return };
+    let world = backup::wished_for(namespace).await;
     serve_snapshots(&world, true).await;
     let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
     apply(&world.admin, &own).await;
@@ -140,7 +140,7 @@ async fn a_policy_that_refuses_the_pods_of_the_backup_extension_stops_it_before_
 #[tokio::test]
 async fn where_the_namespace_is_only_made_a_policy_stops_the_installation_until_it_is_gone_and_nothing_else_is_written()
  {
-    let Some(mut world) = world(&["policed"]).await else { return };
+    let mut world = world(&["policed"]).await;
     policy(&world, "policed").await;
     wish(&mut world, "policed", json!({BUCKET: "ours"}));
     let mut agent = world.start();
@@ -174,7 +174,7 @@ async fn a_policy_on_the_account_of_the_pods_stops_the_installation_before_that_
     let deployment = objects.iter_mut().find(|one| one["resource"] == "deployments").unwrap();
     deployment["object"]["spec"]["template"]["spec"]["serviceAccountName"] = json!(name);
     let allowed = (Package::parse(package.to_string().as_bytes()).unwrap(), name.to_owned());
-    let Some(mut world) = World::allowing(vec![allowed]).await else { return };
+    let mut world = World::allowing(vec![allowed]).await;
     serve_snapshots(&world, true).await;
     let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     apply(&world.admin, &own).await;
@@ -205,7 +205,7 @@ async fn a_policy_on_the_account_of_the_pods_stops_the_installation_before_that_
 
 #[tokio::test]
 async fn an_old_api_server_stops_the_installation_and_a_driver_that_is_gone_is_warned_of() {
-    let Some(mut world) = world(&["aged"]).await else { return };
+    let mut world = world(&["aged"]).await;
     let volume = json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "orphaned"},
         "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
             "csi": {"driver": "gone.example.com", "volumeHandle": "1"}}});
@@ -239,7 +239,7 @@ async fn an_old_api_server_stops_the_installation_and_a_driver_that_is_gone_is_w
 
 #[tokio::test]
 async fn what_cannot_be_seen_for_now_is_waited_for_and_never_taken_for_passed() {
-    let Some(mut world) = world(&["waiting"]).await else { return };
+    let mut world = world(&["waiting"]).await;
     let server = FaultServer::default();
     server.answers("/apis/snapshot.storage.k8s.io/v1", 503, "etcd is slow");
     wish(&mut world, "waiting", json!({BUCKET: "ours"}));
@@ -268,7 +268,7 @@ async fn what_cannot_be_seen_for_now_is_waited_for_and_never_taken_for_passed() 
 
 #[tokio::test]
 async fn what_the_agent_has_no_right_to_see_is_named_on_the_extension_for_as_long_as_it_is_installed() {
-    let Some(mut world) = world(&["unseeing"]).await else { return };
+    let mut world = world(&["unseeing"]).await;
     let roles: Api<ClusterRole> = Api::all(world.admin.clone());
     for (name, taken) in [("cofferdam-agent", "leases"), ("cofferdam-agent:example.unseeing", "pods")] {
         let mut role = roles.get(name).await.unwrap();

@@ -9,7 +9,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn an_extension_is_installed_changed_and_upgraded_with_the_rights_of_the_manifest_alone() {
-    let Some(mut world) = World::new(&["upgraded"]).await else { return };
+    let mut world = World::new(&["upgraded"]).await;
     let with_extra = greeter("upgraded", "1.0.0", |package| {
         package["objects"].as_array_mut().unwrap().push(extra("upgraded", "extra"));
     });
@@ -60,7 +60,7 @@ async fn an_extension_is_installed_changed_and_upgraded_with_the_rights_of_the_m
 
 #[tokio::test]
 async fn what_somebody_deleted_comes_back_and_the_registry_is_not_needed_for_it() {
-    let Some(mut world) = World::new(&["repaired"]).await else { return };
+    let mut world = World::new(&["repaired"]).await;
     let published = world.publish(&greeter("repaired", "1.0.0", |_| {}));
     world.wish("repaired", "1.0.0", &published, json!({"greeting": "kept"}));
     world.work("repaired").await;
@@ -79,7 +79,7 @@ async fn what_somebody_deleted_comes_back_and_the_registry_is_not_needed_for_it(
 
 #[tokio::test]
 async fn an_upgrade_that_does_not_become_ready_goes_back_to_the_version_before() {
-    let Some(mut world) = World::new(&["returned"]).await else { return };
+    let mut world = World::new(&["returned"]).await;
     let first = world.publish(&greeter("returned", "1.0.0", |_| {}));
     let second = world.publish(&greeter("returned", "2.0.0", |package| {
         package["objects"].as_array_mut().unwrap().push(extra("returned", "extra"));
@@ -115,7 +115,7 @@ async fn an_upgrade_that_does_not_become_ready_goes_back_to_the_version_before()
 
 #[tokio::test]
 async fn a_first_installation_that_does_not_become_ready_leaves_nothing() {
-    let Some(mut world) = World::new(&["vanished"]).await else { return };
+    let mut world = World::new(&["vanished"]).await;
     let first = world.publish(&greeter("vanished", "1.0.0", |_| {}));
 
     world.wish("vanished", "1.0.0", &first, json!({"replicas": 1}));
@@ -129,7 +129,7 @@ async fn a_first_installation_that_does_not_become_ready_leaves_nothing() {
 
 #[tokio::test]
 async fn two_types_live_side_by_side() {
-    let Some(mut world) = World::new(&["lefty", "righty"]).await else { return };
+    let mut world = World::new(&["lefty", "righty"]).await;
     let left = world.publish(&greeter("lefty", "1.0.0", |_| {}));
     let right = world.publish(&greeter("righty", "3.0.0", |_| {}));
 
@@ -154,7 +154,7 @@ async fn two_types_live_side_by_side() {
 
 #[tokio::test]
 async fn the_report_tells_what_the_cluster_is() {
-    let Some(world) = World::new(&["reporter"]).await else { return };
+    let world = World::new(&["reporter"]).await;
 
     let facts = world.start().report(None).await.cluster;
 
@@ -167,7 +167,7 @@ async fn the_report_tells_what_the_cluster_is() {
 
 #[tokio::test]
 async fn an_upgrade_that_failed_and_is_taken_back_leaves_what_was_there_and_a_later_one_is_taken() {
-    let Some(mut world) = World::new(&["resumed"]).await else { return };
+    let mut world = World::new(&["resumed"]).await;
     let first = world.publish(&greeter("resumed", "1.0.0", |_| {}));
     let broken = world.publish(&greeter("resumed", "1.1.0", |package| {
         package["settings"]["replicas"]["default"] = json!(1);

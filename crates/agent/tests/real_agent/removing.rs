@@ -9,7 +9,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn removal_takes_everything_that_was_installed_and_the_namespace_last() {
-    let Some(mut world) = World::new(&["removed"]).await else { return };
+    let mut world = World::new(&["removed"]).await;
     let first = world.publish(&greeter("removed", "1.0.0", |_| {}));
     world.wish("removed", "1.0.0", &first, json!({}));
     world.work("removed").await;
@@ -39,7 +39,7 @@ async fn removal_takes_everything_that_was_installed_and_the_namespace_last() {
 
 #[tokio::test]
 async fn a_namespace_in_which_others_keep_something_stays_with_it() {
-    let Some(mut world) = World::new(&["shared"]).await else { return };
+    let mut world = World::new(&["shared"]).await;
     let first = world.publish(&greeter("shared", "1.0.0", |_| {}));
     world.wish("shared", "1.0.0", &first, json!({}));
     world.work("shared").await;
@@ -63,7 +63,7 @@ async fn a_namespace_in_which_others_keep_something_stays_with_it() {
 
 #[tokio::test]
 async fn a_namespace_that_was_there_before_is_used_and_never_removed() {
-    let Some(mut world) = World::new(&["older"]).await else { return };
+    let mut world = World::new(&["older"]).await;
     let first = world.publish(&greeter("older", "1.0.0", |_| {}));
     apply(&world.admin, &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "older"}}))
         .await;
@@ -82,7 +82,7 @@ async fn a_namespace_that_was_there_before_is_used_and_never_removed() {
 
 #[tokio::test]
 async fn an_extension_that_the_vault_no_longer_mentions_stays() {
-    let Some(mut world) = World::new(&["forgotten"]).await else { return };
+    let mut world = World::new(&["forgotten"]).await;
     let first = world.publish(&greeter("forgotten", "1.0.0", |_| {}));
     world.wish("forgotten", "1.0.0", &first, json!({}));
     world.work("forgotten").await;
@@ -98,7 +98,7 @@ async fn an_extension_that_the_vault_no_longer_mentions_stays() {
 
 #[tokio::test]
 async fn once_no_extension_is_left_the_agent_goes_with_its_manifest_and_leaves_nothing() {
-    let Some(mut world) = World::new(&["farewell"]).await else { return };
+    let mut world = World::new(&["farewell"]).await;
     world.disconnect().await;
     let before = world.ours().await;
     world.connect().await;

@@ -33,7 +33,7 @@ async fn through_every_point(world: &World) -> Vec<String> {
 
 #[tokio::test]
 async fn an_agent_that_is_ended_at_any_point_is_continued_by_the_next_one() {
-    let Some(mut world) = World::new(&["restarted"]).await else { return };
+    let mut world = World::new(&["restarted"]).await;
     let first = world.publish(&greeter("restarted", "1.0.0", |package| {
         package["objects"].as_array_mut().unwrap().push(extra("restarted", "extra"));
     }));

@@ -53,8 +53,8 @@ pub struct World {
 }
 
 impl World {
-    /// A world whose agent may install the greeters that are called `names`; `None` without a cluster.
-    pub async fn new(names: &[&str]) -> Option<Self> {
+    /// A world whose agent may install the greeters that are called `names`.
+    pub async fn new(names: &[&str]) -> Self {
         let allowed = |name: &&str| {
             let package = greeter(name, "1.0.0", |package| {
                 package["objects"].as_array_mut().unwrap().push(extra(name, "extra"));
@@ -65,8 +65,11 @@ impl World {
     }
 
     /// A world whose agent may install these packages, each in its namespace.
-    pub async fn allowing(packages: Vec<(Package, String)>) -> Option<Self> {
-        let path = std::env::var("COFFERDAM_TEST_KUBECONFIG").ok().filter(|path| !path.is_empty())?;
+    pub async fn allowing(packages: Vec<(Package, String)>) -> Self {
+        let path = std::env::var("COFFERDAM_TEST_KUBECONFIG").expect(
+            "COFFERDAM_TEST_KUBECONFIG is not set: point it at the kubeconfig of a test cluster, e.g. of \
+             `testbed up --control-plane-only`",
+        );
         let alone = ALONE.lock().await;
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let config = config(&path).await;
@@ -92,7 +95,7 @@ impl World {
         }
         let agent = as_account(&admin, config.clone()).await;
         let (host, files) = registry().await;
-        let world = Self {
+        Self {
             admin,
             agent,
             key,
@@ -111,8 +114,7 @@ impl World {
                 extensions: Vec::new(),
             },
             _alone: alone,
-        };
-        Some(world)
+        }
     }
 
     /// Puts a package into the registry.
