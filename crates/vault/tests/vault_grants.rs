@@ -2,6 +2,7 @@
 
 mod world;
 
+use arm::ResourceId;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use vault::{
 };
 use world::{
     Answer, Person,
-    protected::{POINT, Protected, audit},
+    protected::{POINT, Protected, audit, restore},
 };
 
 const CONTRIBUTOR: &str = "Storage Blob Data Contributor";
@@ -30,7 +31,11 @@ fn done() -> Value {
 
 /// The identity of the extension of the cluster of the world.
 async fn extension(it: &Protected) -> Person {
-    let id = it.managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
+    extension_of(it, &it.managed).await
+}
+
+async fn extension_of(it: &Protected, managed: &ResourceId) -> Person {
+    let id = managed.with("Microsoft.KubernetesConfiguration/extensions", "backup").unwrap();
     let found: Option<Loaded<ExtensionRecord>> = load(it.world.app.store.as_ref(), &id).await.unwrap();
     signed_in(it, &found.unwrap().document.identity.unwrap().principal_id).await
 }
@@ -183,6 +188,55 @@ async fn a_job_of_another_cluster_an_unknown_one_and_one_that_has_ended_are_gran
         [&of_the_other, &as_restore, &elsewhere, &after].iter().map(|one| one.code()).collect();
     assert_eq!(codes, ["GrantUnknownJob", "GrantDenied", "GrantDenied", "GrantUnknownJob"]);
     for refused in [of_the_other, as_restore, elsewhere, after] {
+        assert!(refused.body.get("repositoryPassword").is_none(), "{refused:?}");
+    }
+}
+
+/// A restore of the first cluster's recovery point into the second one is under way; the name of the location that it reads.
+async fn restore_under_way(it: &Protected, two: &ResourceId) -> (String, String) {
+    it.cluster.says("Restore", json!({"phase": "InProgress"}));
+    let begun = it.call(Method::POST, &format!("{}/restore", it.instance), Some(restore(two))).await;
+    let job = it.job_of(&begun).await;
+    let made = it.until(async || it.cluster.made("restores").pop()).await;
+    (job, made["recoveryPoint"]["location"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn a_restore_elsewhere_reads_the_source_while_it_runs_and_only_by_a_role_of_its_own() {
+    let it = Protected::start().await;
+    let account = into_known_account(&it).await;
+    let container = format!("{account}/blobServices/default/containers/backups");
+    let owner = it.world.administrator.clone();
+    let one = extension(&it).await;
+    assert_eq!(it.world.assign(&owner, CONTRIBUTOR, &one, &account).await.status, 201);
+    it.protect().await;
+    it.cluster.says("Backup", done());
+    it.ended(&it.job_of(&it.back_up().await).await).await;
+    let own = ask(&it, &one, upkeep()).await;
+    let two: ResourceId =
+        format!("{}/providers/Microsoft.ContainerService/managedClusters/two", it.group).parse().unwrap();
+    it.connect_another(&two).await;
+    let reader = extension_of(&it, &two).await;
+    assert_eq!(it.world.assign(&owner, READER, &reader, &container).await.status, 201);
+    let (job, location) = restore_under_way(&it, &two).await;
+
+    it.unassign(&reader.object_id, &container).await;
+    let without = ask(&it, &reader, of_job("Restore", &job, &location)).await;
+    assert_eq!(it.world.assign(&owner, READER, &reader, &container).await.status, 201);
+    let with = ask(&it, &reader, of_job("Restore", &job, &location)).await;
+    let of_the_first = ask(&it, &one, of_job("Restore", &job, &location)).await;
+    let as_its_own = ask(&it, &reader, of_job("Restore", &job, "default")).await;
+    it.cluster.says("Restore", json!({"phase": "Completed", "problems": [], "problemCount": 0}));
+    it.ended(&job).await;
+    let after = ask(&it, &reader, of_job("Restore", &job, &location)).await;
+
+    assert_eq!((without.status, without.code()), (403, "GrantMissingRole"), "{without:?}");
+    assert!(without.body["error"]["message"].as_str().unwrap().contains(READER), "{without:?}");
+    assert_eq!((with.status, with.body["role"].as_str()), (200, Some("source")), "{with:?}");
+    assert_eq!(with.body["repositoryPassword"], own.body["repositoryPassword"]);
+    let codes = [&of_the_first, &as_its_own, &after].map(|refused| refused.code().to_owned());
+    assert_eq!(codes, ["GrantUnknownJob", "GrantDenied", "GrantUnknownJob"]);
+    for refused in [without, of_the_first, as_its_own, after] {
         assert!(refused.body.get("repositoryPassword").is_none(), "{refused:?}");
     }
 }

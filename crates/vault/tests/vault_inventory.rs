@@ -145,10 +145,22 @@ async fn what_is_not_offered_says_why() {
     let world = ready().await;
     let at = format!("{}/providers/Microsoft.DataProtection/locations/local", world.group("g"));
 
-    for path in ["crossRegionRestore", "fetchSecondaryRecoveryPoints", "fetchCrossRegionRestoreJobs"] {
-        let refused =
-            world.call(&world.administrator, Method::POST, &format!("{at}/{path}"), Some(json!({}))).await;
+    let at_location = [
+        "crossRegionRestore",
+        "validateCrossRegionRestore",
+        "fetchSecondaryRecoveryPoints",
+        "fetchCrossRegionRestoreJob",
+        "fetchCrossRegionRestoreJobs",
+    ];
+    let rehydrate = format!(
+        "{}/providers/Microsoft.DataProtection/backupVaults/v/backupInstances/i/rehydrate",
+        world.group("g")
+    );
+    let paths = at_location.map(|path| (format!("{at}/{path}"), "second region"));
+
+    for (path, why) in paths.into_iter().chain([(rehydrate, "archive tier")]) {
+        let refused = world.call(&world.administrator, Method::POST, &path, Some(json!({}))).await;
         assert_eq!((refused.status, refused.code()), (400, "UserErrorOperationNotSupported"), "{path}");
-        assert!(refused.body["error"]["message"].as_str().unwrap().contains("second region"));
+        assert!(refused.body["error"]["message"].as_str().unwrap().contains(why), "{refused:?}");
     }
 }

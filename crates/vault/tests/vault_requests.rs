@@ -21,6 +21,8 @@ async fn health_metadata_and_keys_are_told_to_everyone() {
 
     assert_eq!(get("/healthz").await.status, 200);
     assert_eq!(get("/readyz").await.status, 200);
+    let version = world.http.get(format!("{}/healthz", world.url)).send().await.unwrap().version();
+    assert_eq!(version, reqwest::Version::HTTP_2, "whoever can speak it does");
     let cloud = get("//metadata/endpoints?api-version=2022-09-01").await;
     assert_eq!(cloud.body["resourceManager"], world.url.as_str());
     assert_eq!(get("/metadata/endpoints").await.code(), "MissingApiVersionParameter");
