@@ -219,6 +219,32 @@ async fn changes_that_waited_in_vain_for_another_replica_do_not_stand_in_the_way
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_and_steps_that_only_wait_go_on_while_a_crowd_of_changes_waits_for_another_replica() {
+    let url = new_database(shared(), "").await;
+    let store = Arc::new(Postgres::open(&url.parse().unwrap()).await.unwrap());
+    let other = holds_the_audit_log(&url).await;
+    let crowd: Vec<_> = (0..40)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move { store.note(&audit(&n.to_string())).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+
+    let begun = Instant::now();
+    let read = store.setting("x").await;
+    let renewed = store.renew("nothing", "nobody", Timestamp::UNIX_EPOCH).await;
+    let took = begun.elapsed();
+    other.close().await.unwrap();
+
+    assert!(matches!((&read, &renewed), (Ok(None), Ok(false))), "{read:?} {renewed:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    for change in crowd {
+        change.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_whose_caller_went_away_while_it_waited_leaves_no_lock_behind() {
     let url = new_database(shared(), "").await;
     let store = Postgres::open(&url.parse().unwrap()).await.unwrap();

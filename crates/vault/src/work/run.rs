@@ -112,8 +112,16 @@ async fn one(app: &Arc<App>, places: &Semaphore, work: &Work, owner: &str) {
         );
         return put_down(app, work, owner).await;
     };
-    let mut running = std::pin::pin!(noting(step(app, work)));
-    let (ended, needed) = loop {
+    let mut running = std::pin::pin!(async {
+        let (ended, needed) = noting(step(app, work)).await;
+        // Its claim is renewed while it queues, too: those before it may wait for the database.
+        let place = match &ended {
+            Ok(step) if is_audited(step) => Some(places.acquire().await),
+            _ => None,
+        };
+        (ended, needed, place)
+    });
+    let (ended, needed, place) = loop {
         tokio::select! {
             ended = &mut running => break ended,
             () = tokio::time::sleep(app.lease / RENEWALS) => {
@@ -136,11 +144,11 @@ async fn one(app: &Arc<App>, places: &Semaphore, work: &Work, owner: &str) {
     let committed = match ended {
         Ok(Step::Done(mut changes)) => {
             changes.push(Change::Done(id, owner_text));
-            commit(app, places, work, told, &changes).await
+            commit(app, place.is_some(), work, told, &changes).await
         }
         Ok(Step::Later { due_at, advanced, document, mut changes }) => {
             changes.push(Change::PutDown { id, owner: owner_text, due_at, advanced, document, connection });
-            commit(app, places, work, told, &changes).await
+            commit(app, place.is_some(), work, told, &changes).await
         }
         Ok(Step::Told(..)) => Err(StoreError::Damaged("a step was told twice".to_owned())),
         Err(error) => Err(error),
@@ -156,20 +164,25 @@ async fn one(app: &Arc<App>, places: &Semaphore, work: &Work, owner: &str) {
 }
 
 /// Steps that change something, or have something to tell, are audited; a step that only waits is not.
+fn is_audited(step: &Step) -> bool {
+    let own = |change: &Change| matches!(change, Change::PutDown { .. } | Change::Done(..));
+    match step {
+        Step::Told(..) => true,
+        Step::Done(changes) | Step::Later { changes, .. } => !changes.iter().all(own),
+    }
+}
+
 async fn commit(
     app: &App,
-    places: &Semaphore,
+    audited: bool,
     work: &Work,
     told: Option<String>,
     changes: &[Change],
 ) -> Result<(), StoreError> {
-    let own = |change: &Change| matches!(change, Change::PutDown { .. } | Change::Done(..));
-    if told.is_none() && changes.iter().all(own) {
+    if !audited {
         return app.store.commit_unaudited(changes).await;
     }
     let action = told.map_or_else(|| work.kind.clone(), |told| format!("{}: {told}", work.kind));
-    // It is never closed.
-    let _place = places.acquire().await.ok();
     app.store.commit(changes, &audit(&action, work, app.clock.now())).await
 }
 

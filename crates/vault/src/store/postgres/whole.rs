@@ -23,7 +23,7 @@ pub async fn snapshot(database: &Postgres) -> Stores<Box<dyn Snapshot>> {
 
 /// A replica that starts for the first time meanwhile waits, and then finds what was filled in.
 pub async fn fill(database: &Postgres) -> Stores<Box<dyn Filling>> {
-    let mut writing = database.readers.begin().await.map_err(store_error)?;
+    let mut writing = database.workers.begin().await.map_err(store_error)?;
     let all: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
     let lock = format!("LOCK TABLE {} IN EXCLUSIVE MODE", all.join(", "));
     writing.execute(sqlx::AssertSqlSafe(lock)).await.map_err(store_error)?;
