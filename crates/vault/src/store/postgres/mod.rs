@@ -1,6 +1,7 @@
 //! The store on PostgreSQL, which several replicas share.
 
 mod error;
+mod heard;
 mod transact;
 mod url;
 mod whole;
@@ -116,12 +117,11 @@ impl Database for Postgres {
     type Row = PgRow;
 
     async fn fetch(&self, query: Query) -> Stores<Vec<PgRow>> {
-        bound(query).fetch_all(&self.readers).await.map_err(store_error)
+        heard::rows(&self.readers, bound(query)).await
     }
 
     async fn execute(&self, query: Query) -> Stores<u64> {
-        let done = bound(query).execute(&self.workers).await.map_err(store_error)?;
-        Ok(done.rows_affected())
+        Ok(heard::done(&self.workers, bound(query)).await?.rows_affected())
     }
 
     /// What another replica is claiming at this moment is passed over, not waited for. Materialized: else the planner may
@@ -145,7 +145,7 @@ impl Database for Postgres {
         .bind(&claim.replica)
         .bind(i64::from(claim.most))
         .bind(rows::to_column(claim.overdue));
-        query.fetch_all(&self.workers).await.map_err(store_error)
+        heard::rows(&self.workers, query).await
     }
 
     async fn transact(&self, statements: Vec<Statement>, audit: Option<&AuditEntry>) -> Stores<()> {
