@@ -141,6 +141,25 @@ pub fn aks_rules(endpoints: &[Endpoint]) -> Vec<Rule> {
         .collect()
 }
 
+/// What a pod tries to see the 25 host rules, beside the endpoints that are known: every name that they come down to and that
+/// none of these has.
+pub fn aks_hosts(known: &[Endpoint]) -> Vec<Endpoint> {
+    let mut all: Vec<Endpoint> = Vec::new();
+    for rule in aks_rules(known) {
+        for host in rule.hosts() {
+            let is_there = known.iter().chain(&all).any(|one| one.host == host);
+            // Without TLS where it is served so: what they are named for is fetched over it.
+            let plain = rule.ports.iter().find(|port| port.speech == Speech::Http);
+            if let Some(port) = plain.or(rule.ports.first()).filter(|_| !is_there) {
+                let tls = port.speech == Speech::Https;
+                let named = Endpoint::named(EndpointKind::HostRule, host, port.number);
+                all.push(Endpoint { tls, path: "/".to_owned(), ..named });
+            }
+        }
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,5 +223,25 @@ mod tests {
             all.iter().find(|rule| rule.host == "mcr.microsoft.com").unwrap().hosts(),
             ["mcr.microsoft.com"]
         );
+    }
+
+    #[test]
+    fn every_host_rule_comes_down_to_names_that_are_tried_once_and_as_they_are_served() {
+        let known = [
+            endpoint(EndpointKind::Store, "https://backups1.blob.core.windows.net"),
+            endpoint(EndpointKind::Registry, "https://mcr.microsoft.com/v2/"),
+        ];
+
+        let hosts = aks_hosts(&known);
+
+        let named = AKS.iter().filter(|(host, _)| !host.starts_with('*')).count();
+        assert_eq!(hosts.len(), named - 1, "the registry is tried as what it is");
+        assert!(hosts.iter().all(|one| one.kind == EndpointKind::HostRule && one.needed));
+        let address = |host: &str| {
+            let one = hosts.iter().find(|one| one.host == host).unwrap();
+            (one.port, one.tls)
+        };
+        assert_eq!(address("data.mcr.microsoft.com"), (443, true));
+        assert_eq!(address("ocsp.digicert.com"), (80, false));
     }
 }

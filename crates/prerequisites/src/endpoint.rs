@@ -27,6 +27,8 @@ pub enum EndpointKind {
     PackageRegistry,
     /// What stands between the cluster and the rest.
     Proxy,
+    /// A host that AKS backup names in its firewall rules: whether it is reached counts, not what it answers.
+    HostRule,
 }
 
 impl EndpointKind {
@@ -43,6 +45,7 @@ impl EndpointKind {
             Self::ControlPlane => "control plane of extensions",
             Self::PackageRegistry => "package registry",
             Self::Proxy => "proxy",
+            Self::HostRule => "host rule",
         }
     }
 
@@ -55,7 +58,7 @@ impl EndpointKind {
     pub fn accepts(self, status: u16) -> bool {
         match self {
             // Nothing is asked of them.
-            Self::Dns | Self::ControlPlane | Self::Proxy => true,
+            Self::Dns | Self::ControlPlane | Self::Proxy | Self::HostRule => true,
             Self::ApiServer | Self::Registry => matches!(status, 200 | 401 | 403),
             Self::PackageRegistry => matches!(status, 200 | 401 | 403 | 404),
             Self::Vault | Self::DataPlane | Self::Token => {

@@ -9,7 +9,7 @@ mod tls;
 
 use dial::Dialled;
 use hyper_util::client::proxy::matcher::Matcher;
-use prerequisites::{Endpoint, Sight, Stage, Trouble};
+use prerequisites::{Endpoint, EndpointKind, Sight, Stage, Trouble};
 use std::{net::IpAddr, time::Duration};
 use storage::PROXY_AUTHORITIES_VARIABLE;
 use tokio::time::{Instant, timeout};
@@ -108,6 +108,10 @@ async fn steps(endpoint: &Endpoint, way: &WayOut, sight: &mut Sight) -> Result<(
     if endpoint.tls {
         let authorities = endpoint.authorities.as_deref();
         stream = step(sight, Stage::Tls, way.step, tls::over(stream, &endpoint.host, authorities)).await?;
+        // Its certificate says who answers; what it answers to a stranger is nowhere written.
+        if endpoint.kind == EndpointKind::HostRule {
+            return Ok(());
+        }
     }
     step(sight, Stage::Http, way.step, http::ask(&mut stream, endpoint)).await
 }

@@ -197,6 +197,28 @@ async fn a_statement_that_waits_too_long_for_a_lock_is_given_up() {
     assert_eq!(store.setting("x").await.unwrap(), None);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_whose_host_vanished_is_told_and_asked_again_when_it_is_back() {
+    let server = Server::start();
+    let url = new_database(&server, "").await;
+    let store = Postgres::open(&url.parse().unwrap()).await.unwrap();
+    assert_eq!(store.setting("x").await.unwrap(), None);
+
+    let silence = server.silenced();
+    let begun = Instant::now();
+    let (read, renewed) =
+        tokio::join!(store.setting("x"), store.renew("nothing", "nobody", Timestamp::UNIX_EPOCH));
+    let took = begun.elapsed();
+    drop(silence);
+    let again = store.setting("x").await;
+
+    let is_unavailable = |error: &StoreError| matches!(error, StoreError::Unavailable(_));
+    assert!(read.as_ref().is_err_and(is_unavailable), "{read:?}");
+    assert!(renewed.as_ref().is_err_and(is_unavailable), "{renewed:?}");
+    assert!(took < Duration::from_secs(50), "{took:?}");
+    assert!(matches!(again, Ok(None)), "{again:?}");
+}
+
 /// Another replica that hangs in the middle of a change.
 async fn holds_the_audit_log(url: &str) -> PgConnection {
     let mut other = PgConnection::connect(url).await.unwrap();

@@ -125,6 +125,26 @@ fn egress_that_is_dropped_to_one_endpoint_is_named_with_it_alone_until_it_is_let
 }
 
 #[test]
+fn under_the_rules_of_aks_a_pod_tries_the_host_rules_too_and_names_those_that_are_out_of_reach() {
+    let cluster = Cluster::one();
+    let installation = Installation::prepared(&cluster, "hosts");
+    let arguments = installation.store.arguments();
+    let mut active: Vec<&str> = vec!["--active", "--yes", "--image", IMAGE, "--profile", "aks"];
+    active.extend(arguments.iter().map(String::as_str));
+
+    // Nothing of Azure is reached from the pods of a testbed.
+    let found = Preflight::run(&cluster, &active);
+
+    found.expect("P16", "Failed Block", "host rule mcr.microsoft.com:443: ");
+    assert!(!found.evidence("P16").contains("object store"), "{:#}", found.check("P16"));
+    let named = found.check("P16")["details"].to_string();
+    for host in ["data.mcr.microsoft.com:443", "ocsp.digicert.com:80", "docker.io:443"] {
+        assert!(named.contains(host), "{host} is not in {named}");
+    }
+    assert_eq!(left(&cluster), [""; 0]);
+}
+
+#[test]
 fn an_image_that_cannot_be_pulled_is_the_one_thing_that_is_named() {
     let cluster = Cluster::one();
     let bad = "nowhere.invalid/cofferdam:1";

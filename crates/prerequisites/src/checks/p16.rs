@@ -2,7 +2,10 @@
 
 use super::{IN_CLUSTER, unseen_in_cluster};
 use crate::verdict::{fails, informs, passed, unseen};
-use crate::{Check, EndpointKind, Facts, Fix, Observed, Profile, Reached, Scope, Stage, Verdict, Weight};
+use crate::{
+    Check, Endpoint, EndpointKind, Facts, Fix, Observed, Profile, Reached, Scope, Stage, Verdict, Weight,
+    egress,
+};
 
 pub(crate) static CHECK: Check = Check {
     id: "P16",
@@ -19,23 +22,23 @@ pub(crate) static CHECK: Check = Check {
         Fix::person("Allow the endpoint in the firewall: DNS, and TCP 443 to the name that failed."),
         Fix::cofferdam("cofferdam preflight egress --format table"),
     ],
-    tested_by: "unit test; test `probes_egress` against endpoints that break in each way; scenario `preflight_active`; scenario `preflight_egress` with egress dropped to each endpoint in turn, and with names that lead elsewhere",
+    tested_by: "unit test; test `probes_egress` against endpoints that break in each way; scenario `preflight_active`; scenario `preflight_egress` with egress dropped to each endpoint in turn, and with names that lead elsewhere; the host rules in scenario `preflight_active`",
     only_azure: true,
     rule: judge,
 };
 
-fn judge(facts: &Facts, _: Profile) -> Verdict {
+fn judge(facts: &Facts, profile: Profile) -> Verdict {
     match &facts.egress {
         Observed::NotObservable(why) => unseen(why),
         Observed::Seen(None) => unseen_in_cluster("what the cluster's pods reach"),
         Observed::Seen(Some(reached)) => {
             let pulled = facts.registry.seen().is_some_and(|registry| registry.pulled.is_ok());
-            reached_all(reached, pulled)
+            reached_all(reached, pulled, profile)
         }
     }
 }
 
-fn reached_all(reached: &[Reached], pulled: bool) -> Verdict {
+fn reached_all(reached: &[Reached], pulled: bool, profile: Profile) -> Verdict {
     let all: Vec<&Reached> = reached.iter().filter(|one| !is(one, EndpointKind::ControlPlane)).collect();
     // Nodes fetch images, and may trust whom pods do not: where one has fetched it from a registry that answers, it is well.
     let answers_nodes = |one: &Reached| {
@@ -69,6 +72,13 @@ fn reached_all(reached: &[Reached], pulled: bool) -> Verdict {
             "{seen}; what else this installation speaks to is not known yet: give its settings (--set)"
         ));
     }
+    let nameless = nameless(reached).filter(|_| profile == Profile::Aks);
+    if let Some(patterns) = nameless {
+        return unseen(format!(
+            "{seen}; nothing here tells a name for these of the 25 host rules: {}",
+            patterns.join(", ")
+        ));
+    }
     let beside: Vec<String> = other.iter().filter_map(|one| one.problem()).collect();
     let count = needed.len() as u64;
     match beside.is_empty() {
@@ -80,6 +90,14 @@ fn reached_all(reached: &[Reached], pulled: bool) -> Verdict {
                 .number("endpoints", count)
         }
     }
+}
+
+/// The host rules that are patterns for which no name is known; nothing when there is none.
+fn nameless(reached: &[Reached]) -> Option<Vec<String>> {
+    let endpoints: Vec<Endpoint> = reached.iter().map(|one| one.endpoint.clone()).collect();
+    let rules = egress::aks_rules(&endpoints).into_iter().filter(egress::Rule::is_nameless);
+    let patterns: Vec<String> = rules.map(|rule| rule.host).collect();
+    (!patterns.is_empty()).then_some(patterns)
 }
 
 fn is(one: &Reached, kind: EndpointKind) -> bool {

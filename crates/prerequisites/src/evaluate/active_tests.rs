@@ -88,6 +88,25 @@ fn a_registry_that_nobody_needs_now_is_told_and_stops_nothing() {
 }
 
 #[test]
+fn under_the_rules_of_aks_each_host_rule_counts_and_one_without_a_name_is_not_called_reached() {
+    let store = || reached(EndpointKind::Store, "store.example", None);
+    let closed = reached(EndpointKind::HostRule, "mcr.microsoft.com", Some((Stage::Tcp, Trouble::TimedOut)));
+    let open = reached(EndpointKind::HostRule, "mcr.microsoft.com", None);
+
+    let failed = of_egress(vec![store(), closed], Profile::Aks, "P16");
+    let seen = of_egress(vec![store(), open], Profile::Aks, "P16").finding.outcome;
+    let ours = of_egress(vec![store()], Profile::Cofferdam, "P16").finding.outcome;
+
+    assert_eq!(failed.finding.outcome, BLOCKED);
+    assert!(failed.finding.evidence.contains("host rule mcr.microsoft.com:443: TCP timed out"));
+    let Outcome::NotObservable { why } = seen else { panic!("{seen:?}") };
+    assert!(why.contains("host rule mcr.microsoft.com:443"), "what was reached is told: {why}");
+    assert!(why.contains("*.prod.warm.ingest.monitor.core.windows.net"), "{why}");
+    assert!(!why.contains("*.microsoft.com"), "it has a name: {why}");
+    assert_eq!(ours, Outcome::Passed);
+}
+
+#[test]
 fn without_a_probe_or_an_image_for_it_egress_is_not_observed() {
     let registry =
         Registry { image: "i".into(), pulled: Err("ImagePullBackOff: no".into()), everywhere: false };

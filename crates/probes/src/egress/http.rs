@@ -1,7 +1,7 @@
 //! One request, and the head of its answer: enough to know who answers.
 
 use super::{dial::Dialled, shortened, trouble};
-use prerequisites::{Endpoint, Trouble};
+use prerequisites::{Endpoint, EndpointKind, Trouble};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// No head of an honest server is longer.
@@ -28,7 +28,10 @@ pub(super) async fn ask(stream: &mut Dialled, endpoint: &Endpoint) -> Result<(),
 }
 
 fn judged(head: &Head, endpoint: &Endpoint) -> Result<(), Trouble> {
-    let elsewhere = head.location.as_ref().filter(|location| !leads_to(location, &endpoint.host));
+    // Those of a host rule lead strangers to pages about themselves.
+    let may_lead_away = endpoint.kind == EndpointKind::HostRule;
+    let location = head.location.as_ref().filter(|_| !may_lead_away);
+    let elsewhere = location.filter(|location| !leads_to(location, &endpoint.host));
     match (head.status, elsewhere) {
         (407, _) => Err(Trouble::ProxyRefused(407)),
         (511, _) => Err(Trouble::Portal("511, sign-in to the network".to_owned())),
@@ -84,7 +87,6 @@ fn parse(text: &str) -> Option<Head> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use prerequisites::EndpointKind;
 
     fn of(answer: &str, kind: EndpointKind) -> Result<(), Trouble> {
         let host = "vault.example".to_owned();
@@ -106,6 +108,9 @@ mod tests {
             of("HTTP/1.1 302 Found\r\nLocation: http://login.hotel/x\r\n\r\n", vault),
             portal("302 to http://login.hotel/x")
         );
+        let rule = EndpointKind::HostRule;
+        assert_eq!(of("HTTP/1.1 301 M\r\nLocation: https://about.example/\r\n\r\n", rule), Ok(()));
+        assert_eq!(of("HTTP/1.1 511 N\r\n\r\n", rule), portal("511, sign-in to the network"));
         assert_eq!(of("HTTP/1.1 511 N\r\n\r\n", vault), portal("511, sign-in to the network"));
         assert_eq!(
             of("HTTP/1.1 403 F\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\n\r\n", vault),

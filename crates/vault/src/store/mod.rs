@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use std::{collections::BTreeSet, fmt};
 
 /// Why the store did not do it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// What was to be changed is not as it was when it was read: read again, decide again.
     #[error("{0} was changed meanwhile")]

@@ -13,9 +13,9 @@ use uuid::Uuid;
 
 /// Steps under way at a time.
 const STEPS: usize = 64;
-/// Those of them that may queue for the audit log, where each change waits for the one before it: a call that changes something
-/// is not behind all of them.
-const CHANGES: usize = 8;
+/// Those of them that may queue for the audit log, where changes come one after the other: a call that changes something is not
+/// behind all of them. A database that takes several at once gets that many at once.
+const CHANGES: usize = 24;
 /// A claim is renewed three times before it ends.
 const RENEWALS: u32 = 3;
 /// How often is looked when nobody pokes.

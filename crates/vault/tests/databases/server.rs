@@ -73,6 +73,18 @@ impl Server {
         run(self.control().args(["-w", "-o", &socket, "-l"]).arg(self.folder.join("log")).arg("start"));
     }
 
+    /// Lets it answer nothing until what this returns is dropped: its host has vanished, and closes no connection.
+    pub fn silenced(&self) -> Silence {
+        let known = fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        let main = known.lines().next().unwrap().to_owned();
+        let children = Command::new("pgrep").args(["-P", &main]).output().unwrap().stdout;
+        let children = String::from_utf8(children).unwrap();
+        let processes = children.split_whitespace().map(str::to_owned).chain([main]).collect();
+        let silence = Silence { processes };
+        silence.signal("-STOP");
+        silence
+    }
+
     /// Ends it as a crash does: what is under way is lost, and the next start recovers from its log.
     pub fn crash(&self) {
         run(self.control().args(["-w", "-m", "immediate", "stop"]));
@@ -152,4 +164,22 @@ fn run(command: &mut Command) {
     let output = tempfile::tempfile().unwrap();
     let status = command.stdout(output.try_clone().unwrap()).stderr(output).status().unwrap();
     assert!(status.success(), "{command:?} ended with {status}");
+}
+
+/// A server that answers nothing; it goes on when this is dropped.
+pub struct Silence {
+    processes: Vec<String>,
+}
+
+impl Silence {
+    fn signal(&self, signal: &str) {
+        // One that ended meanwhile takes no signal.
+        drop(Command::new("kill").arg(signal).args(&self.processes).stderr(Stdio::null()).status());
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        self.signal("-CONT");
+    }
 }

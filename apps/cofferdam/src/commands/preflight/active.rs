@@ -79,7 +79,7 @@ impl ActiveArgs {
         let mut lines = Vec::new();
         if self.active {
             lines.push(format!(
-                "  a Job of at most 90 s in {namespace} as the extension where it is installed, else in {NAMESPACE}; it has no rights and reads nothing"
+                "  Jobs of at most 90 s in {namespace} as the extension where it is installed, else in {NAMESPACE}; they have no rights and read nothing"
             ));
         }
         if self.deep {
@@ -248,7 +248,7 @@ async fn way_out(client: &Client, asked: &Asked<'_>, place: &Place, facts: &mut 
         fetches,
         told: Vec::new(),
     };
-    match egress(client, place, &probed(&known)).await {
+    match egress(client, place, &probed(&known, asked.profile)).await {
         Ok(Answer::Seen(reached)) => {
             facts.egress = Observed::Seen(Some(reached));
             // Where nobody had used the image before, its node has fetched it now.

@@ -2,7 +2,7 @@
 //! `--active` tries what the extension's pods reach. Pure.
 
 use extension::{grants::URL_VARIABLE, locations::LocationRecord};
-use prerequisites::{Endpoint, EndpointKind};
+use prerequisites::{Endpoint, EndpointKind, Profile, egress};
 use serde_json::Value;
 use storage::location::Provider;
 
@@ -59,8 +59,9 @@ struct Reach {
     endpoint: Endpoint,
 }
 
-/// What a pod of the extension tries: whatever the extension speaks to, but a proxy, which is on the way to the rest.
-pub fn probed(it: &Installation) -> Vec<Endpoint> {
+/// What a pod of the extension tries: whatever the extension speaks to, but a proxy, which is on the way to the rest; under the
+/// rules of AKS the hosts of its firewall rules too.
+pub fn probed(it: &Installation, profile: Profile) -> Vec<Endpoint> {
     let of_extension = reaches(it).into_iter().filter(|one| one.whose == Whose::Extension);
     let mut all: Vec<Endpoint> = of_extension.map(|one| one.endpoint).collect();
     all.retain(|one| match one.kind {
@@ -69,6 +70,9 @@ pub fn probed(it: &Installation) -> Vec<Endpoint> {
         EndpointKind::Token => one.needed,
         _ => true,
     });
+    if profile == Profile::Aks {
+        all.extend(egress::aks_hosts(&all));
+    }
     all
 }
 

@@ -63,7 +63,7 @@ fn an_extension_with_a_vault_speaks_to_it_to_its_data_plane_and_to_whoever_gives
         ..Installation::default()
     };
 
-    let found = probed(&known);
+    let found = probed(&known, Profile::Cofferdam);
 
     assert_eq!(
         shown(&found),
@@ -96,7 +96,7 @@ fn without_a_vault_the_store_is_reached_under_its_own_name_and_a_held_image_need
     };
 
     assert_eq!(
-        shown(&probed(&known)),
+        shown(&probed(&known, Profile::Cofferdam)),
         [
             "Dns name://kubernetes.default.svc:53",
             "Store https://s3.eu-west-1.amazonaws.com:443/",
@@ -104,6 +104,24 @@ fn without_a_vault_the_store_is_reached_under_its_own_name_and_a_held_image_need
             "ControlPlane name://westeurope.dp.kubernetesconfiguration.azure.com:443 ?",
         ]
     );
+}
+
+#[test]
+fn under_the_rules_of_aks_the_hosts_of_its_firewall_are_tried_too() {
+    let known = Installation {
+        parts: vec![extension(pod("mcr.microsoft.com/cofferdam:1", &[]))],
+        fetches: true,
+        ..Installation::default()
+    };
+
+    let ours = shown(&probed(&known, Profile::Cofferdam));
+    let aks = shown(&probed(&known, Profile::Aks));
+
+    assert_eq!(aks[..ours.len()], ours);
+    let hosts = &aks[ours.len()..];
+    assert!(hosts.contains(&"HostRule https://management.azure.com:443/".to_owned()), "{hosts:?}");
+    assert!(hosts.contains(&"HostRule http://crl3.digicert.com:80/".to_owned()), "{hosts:?}");
+    assert!(hosts.iter().all(|one| !one.contains("//mcr.microsoft.com")), "that is the registry: {hosts:?}");
 }
 
 #[test]
@@ -133,7 +151,7 @@ fn a_part_says_by_its_arguments_variables_and_image_whom_it_reaches() {
         ]
     );
     assert_eq!(
-        shown(&probed(&known)),
+        shown(&probed(&known, Profile::Cofferdam)),
         ["Dns name://kubernetes.default.svc:53"],
         "a pod of the extension tries neither what others reach nor the proxy that it goes through"
     );
@@ -193,7 +211,7 @@ fn several_locations_are_all_tried() {
     let known = Installation { locations: vec![aws, other], ..Installation::default() };
 
     assert_eq!(
-        shown(&probed(&known)),
+        shown(&probed(&known, Profile::Cofferdam)),
         [
             "Dns name://kubernetes.default.svc:53",
             "Store http://10.0.0.9:9000/",

@@ -1,6 +1,8 @@
 //! The store on PostgreSQL, which several replicas share.
 
 mod error;
+mod heard;
+mod log;
 mod transact;
 mod url;
 mod whole;
@@ -14,6 +16,7 @@ use super::{
 };
 use async_trait::async_trait;
 use error::store_error;
+use log::Log;
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Executor, PgPool, Row,
     postgres::{PgArguments, PgConnectOptions, PgConnection, PgPoolOptions, PgRow},
@@ -32,8 +35,7 @@ const SCHEMA: &[Step] = &[
 const READERS: Share = (12, Duration::from_secs(10));
 /// Those for what goes on in the background: claims, and steps that only wait.
 const WORKERS: Share = (3, Duration::from_secs(10));
-/// That for audited changes. They come one after the other anyway, since each record stands on the one before it; here they
-/// queue without a connection that others could use.
+/// That for audited changes: they queue for it without a connection that others could use.
 const LOG: Share = (1, Duration::from_secs(15));
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// One that was used so lately is handed out as it is: it was tried when it was put back, and to try it again costs each
@@ -57,7 +59,7 @@ type Share = (u32, Duration);
 pub struct Postgres {
     readers: PgPool,
     workers: PgPool,
-    log: PgPool,
+    log: Log,
 }
 
 impl Postgres {
@@ -67,7 +69,7 @@ impl Postgres {
         migrate(&options).await?;
         let (readers, workers, log) =
             tokio::try_join!(pool(&options, READERS), pool(&options, WORKERS), pool(&options, LOG))?;
-        Ok(Self { readers, workers, log })
+        Ok(Self { readers, workers, log: Log::over(log) })
     }
 }
 
@@ -116,12 +118,11 @@ impl Database for Postgres {
     type Row = PgRow;
 
     async fn fetch(&self, query: Query) -> Stores<Vec<PgRow>> {
-        bound(query).fetch_all(&self.readers).await.map_err(store_error)
+        heard::rows(&self.readers, bound(query)).await
     }
 
     async fn execute(&self, query: Query) -> Stores<u64> {
-        let done = bound(query).execute(&self.workers).await.map_err(store_error)?;
-        Ok(done.rows_affected())
+        Ok(heard::done(&self.workers, bound(query)).await?.rows_affected())
     }
 
     /// What another replica is claiming at this moment is passed over, not waited for. Materialized: else the planner may
@@ -145,12 +146,14 @@ impl Database for Postgres {
         .bind(&claim.replica)
         .bind(i64::from(claim.most))
         .bind(rows::to_column(claim.overdue));
-        query.fetch_all(&self.workers).await.map_err(store_error)
+        heard::rows(&self.workers, query).await
     }
 
     async fn transact(&self, statements: Vec<Statement>, audit: Option<&AuditEntry>) -> Stores<()> {
-        let pool = if audit.is_some() { &self.log } else { &self.workers };
-        transact::transact(pool, &statements, audit).await
+        match audit {
+            Some(audit) => self.log.append(statements, audit).await,
+            None => transact::transact(&self.workers, &statements, None).await,
+        }
     }
 
     async fn snapshot(&self) -> Stores<Box<dyn Snapshot>> {

@@ -15,7 +15,7 @@ use std::time::Duration;
 /// Who appends to the audit log holds this advisory lock of the database until its transaction ends.
 const AUDIT: i64 = 0x0C0F_FE12_DA3A_0D17;
 /// How long one may take: longer than the server gives each of its statements, so that this ends only what is not heard of.
-const LONGEST: Duration = Duration::from_secs(45);
+pub const LONGEST: Duration = Duration::from_secs(45);
 /// How often a deadlock is tried again.
 const ATTEMPTS: u32 = 3;
 
@@ -34,7 +34,8 @@ pub async fn transact(pool: &PgPool, statements: &[Statement], audit: Option<&Au
     }
 }
 
-enum Refusal {
+/// Why a transaction was not kept.
+pub enum Refusal {
     /// The server ended it in favour of another transaction.
     Race(sqlx::Error),
     Final(StoreError),
@@ -55,20 +56,29 @@ impl From<StoreError> for Refusal {
 }
 
 async fn once(pool: &PgPool, statements: &[Statement], audit: Option<&AuditEntry>) -> Result<(), Refusal> {
-    let mut lent = Lent { connection: pool.acquire().await?, is_sound: false };
+    let mut lent = Lent::of(pool).await?;
     let ended = tokio::time::timeout(LONGEST, one(&mut lent.connection, statements, audit)).await;
     lent.is_sound = ended.is_ok();
-    ended.unwrap_or_else(|_| {
-        let why = format!("the database did not end a transaction within {} s", LONGEST.as_secs());
-        Err(StoreError::Unavailable(why).into())
-    })
+    ended.unwrap_or_else(|_| Err(unheard().into()))
+}
+
+/// What is told of a transaction that was not heard to its end.
+pub fn unheard() -> StoreError {
+    StoreError::Unavailable(format!("the database did not end a transaction within {} s", LONGEST.as_secs()))
 }
 
 /// A connection on which a transaction was not heard to its end is closed: whoever gets it next would be in the middle of
 /// that, or wait for its locks.
-struct Lent {
-    connection: PoolConnection<sqlx::Postgres>,
-    is_sound: bool,
+pub struct Lent {
+    pub connection: PoolConnection<sqlx::Postgres>,
+    pub is_sound: bool,
+}
+
+impl Lent {
+    /// One of these, not yet sound.
+    pub async fn of(pool: &PgPool) -> Stores<Self> {
+        Ok(Self { connection: pool.acquire().await.map_err(store_error)?, is_sound: false })
+    }
 }
 
 impl Drop for Lent {
@@ -86,45 +96,67 @@ async fn one(
 ) -> Result<(), Refusal> {
     let mut transaction = connection.begin().await?;
     if audit.is_some() {
-        // Before the first change: audited transactions of all replicas come one after the other anyway, since each record
-        // stands on the one before it, and so they cannot lock each other out.
-        let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(AUDIT);
-        lock.execute(&mut *transaction).await?;
+        wait_for_turn(&mut transaction).await?;
     }
+    apply(&mut transaction, statements).await?;
+    append(&mut transaction, audit).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Before the first change: audited transactions of all replicas come one after the other anyway, since each record stands on
+/// the one before it, and so they cannot lock each other out.
+pub async fn wait_for_turn(connection: &mut PgConnection) -> Result<(), Refusal> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(AUDIT).execute(connection).await?;
+    Ok(())
+}
+
+/// The statements, in a transaction that has begun.
+pub async fn apply(connection: &mut PgConnection, statements: &[Statement]) -> Result<(), Refusal> {
     for Statement { query, must_meet } in statements {
-        let executed = match bound(query.clone()).execute(&mut *transaction).await {
+        let executed = match bound(query.clone()).execute(&mut *connection).await {
             Ok(done) => Executed::Rows(done.rows_affected()),
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Executed::Duplicate,
             Err(error) => return Err(error.into()),
         };
         judge(executed, must_meet.clone())?;
     }
-    if let Some(audit) = audit {
-        append(&mut transaction, audit).await?;
-    }
-    Ok(transaction.commit().await?)
+    Ok(())
 }
 
 /// In a transaction that nobody else can be beside.
 pub async fn append_alone(connection: &mut PgConnection, audit: &AuditEntry) -> Result<(), StoreError> {
-    append(connection, audit).await.map_err(|refusal| match refusal {
+    append(connection, [audit]).await.map_err(|refusal| match refusal {
         Refusal::Race(error) => store_error(error),
         Refusal::Final(error) => error,
     })
 }
 
-async fn append(connection: &mut PgConnection, audit: &AuditEntry) -> Result<(), Refusal> {
+/// Puts records behind the last one.
+pub async fn append<'a>(
+    connection: &mut PgConnection,
+    records: impl IntoIterator<Item = &'a AuditEntry>,
+) -> Result<(), Refusal> {
+    let mut new = Vec::new();
+    for audit in records {
+        new.push(serde_json::to_string(audit).map_err(|error| StoreError::Damaged(error.to_string()))?);
+    }
+    if new.is_empty() {
+        return Ok(());
+    }
     let last = sqlx::query("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1");
-    let (number, before): (i64, Vec<u8>) = match last.fetch_optional(&mut *connection).await? {
+    let (last, mut hash): (i64, Vec<u8>) = match last.fetch_optional(&mut *connection).await? {
         Some(row) => (row.try_get("number")?, row.try_get("hash")?),
         None => (0, Vec::new()),
     };
-    let record = serde_json::to_string(audit).map_err(|error| StoreError::Damaged(error.to_string()))?;
-    let hash = chained(&before, &record);
-    let insert = sqlx::query("INSERT INTO audit (number, record, hash) VALUES ($1, $2, $3)")
-        .bind(number + 1)
-        .bind(record)
-        .bind(hash);
-    insert.execute(&mut *connection).await?;
+    let mut hashes = Vec::new();
+    for record in &new {
+        hash = chained(&hash, record);
+        hashes.push(hash.clone());
+    }
+    let numbers: Vec<i64> = (last + 1..).take(new.len()).collect();
+    let insert = sqlx::query(
+        "INSERT INTO audit (number, record, hash) SELECT * FROM UNNEST($1::bigint[], $2::text[], $3::bytea[])",
+    );
+    insert.bind(numbers).bind(new).bind(hashes).execute(&mut *connection).await?;
     Ok(())
 }
