@@ -413,7 +413,8 @@ async fn account_with(it: &Protected, container: &str) -> String {
     let register = format!("{}/providers/Microsoft.Storage/register", it.world.root());
     assert_eq!(it.call(Method::POST, &register, None).await.status, 200);
     let account = format!("{}/providers/Microsoft.Storage/storageAccounts/shopstore", it.group);
-    let body = json!({"location": "local", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": {}});
+    let body =
+        json!({"location": "local", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": {}});
     assert_eq!(it.call(Method::PUT, &account, Some(body)).await.status, 200);
     let path = format!("{account}/blobServices/default/containers/{container}");
     assert_eq!(it.call(Method::PUT, &path, Some(json!({"properties": {}}))).await.status, 201);
