@@ -63,6 +63,10 @@ def step(text):
     print(f"{time.monotonic() - BEGUN:7.1f} s  {text}", flush=True)
 
 
+def container_id(name):
+    return f"{ACCOUNT_ID}/blobServices/default/containers/{name}"
+
+
 def cluster_id(name):
     return f"{ROOT}/resourceGroups/{GROUP}/providers/{KIND}/{name}"
 
@@ -281,7 +285,10 @@ def journey():
         assign(vault.identity.principal_id, "Reader", cluster_id(name))
         own = containers.managed_clusters.get(GROUP, name).identity.principal_id
         assign(own, "Contributor", SNAPSHOT_ID)
-        assign(writers[name], "Storage Blob Data Contributor", ACCOUNT_ID)
+    # Each writes to its own container; the second one restores from the first one's, and may only read there.
+    assign(writers["one"], "Storage Blob Data Contributor", container_id(CONTAINER))
+    assign(writers["two"], "Storage Blob Data Contributor", container_id(f"{CONTAINER}-two"))
+    assign(writers["two"], "Storage Blob Data Reader", container_id(CONTAINER))
     assign(vault.identity.principal_id, "Reader", SNAPSHOT_ID)
     step("Trusted Access and roles")
     wait_for_validation()
