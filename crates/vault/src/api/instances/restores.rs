@@ -38,7 +38,7 @@ pub struct Prepared {
     pub extension: Option<Loaded<ExtensionRecord>>,
     /// The location as the target names it.
     pub location: String,
-    /// The storage account from which is read, where the resource manager knows it.
+    /// The container from which is read, where it is another cluster's place; its account, where no more is known.
     pub source_store: Option<ResourceId>,
 }
 
