@@ -53,19 +53,40 @@ fn each_thing_that_is_taken_away_is_named_by_its_check_alone_and_its_command_bri
         "/subscriptions/{}/providers/Microsoft.KubernetesConfiguration/unregister",
         world.vault.split('/').nth(2).unwrap()
     );
-    let taken: [(&str, &str, &dyn Fn()); 7] = [
-        ("P3", "none of 0 bindings", &|| world.delete_binding()),
-        ("P7", "Microsoft.KubernetesConfiguration is ", &|| {
+    let taken: [(&str, &str, &str, &dyn Fn()); 7] = [
+        ("P3", "UserErrorTrustedAccessGatewayReturnedForbidden", "none of 0 bindings", &|| {
+            world.delete_binding()
+        }),
+        ("P7", "MissingSubscriptionRegistration", "Microsoft.KubernetesConfiguration is ", &|| {
             world.call("POST", &unregister, versions::RESOURCES, None);
         }),
-        ("P25", "the container shop does not exist", &|| world.delete_container()),
-        ("P23", "R1 Reader of the vault", &|| take_role(&reads_cluster)),
-        ("P23", "R2 Reader of the vault", &|| take_role(&reads_group)),
-        ("P23", "R3 Contributor of the cluster", &|| take_role(&writes_group)),
-        ("P6", "Storage Blob Data Contributor of the extension", &|| take_role(&writes_store)),
+        ("P25", "UserErrorNoDefaultBackupStorageLocationFound", "the container shop does not exist", &|| {
+            world.delete_container()
+        }),
+        ("P23", "KubernetesBackupListExtensionsError", "R1 Reader of the vault", &|| {
+            take_role(&reads_cluster)
+        }),
+        (
+            "P23",
+            "UserErrorVaultMSIMissingPermissionsOnSnapshotResourceGroup",
+            "R2 Reader of the vault",
+            &|| take_role(&reads_group),
+        ),
+        (
+            "P23",
+            "UserErrorClusterMSIMissingPermissionsOnSnapshotResourceGroup",
+            "R3 Contributor of the cluster",
+            &|| take_role(&writes_group),
+        ),
+        (
+            "P6",
+            "UserErrorExtensionMSIMissingPermissionsOnBackupStorageLocation",
+            "Storage Blob Data Contributor of the extension",
+            &|| take_role(&writes_store),
+        ),
     ];
 
-    for (id, evidence, take) in taken {
+    for (id, code, evidence, take) in taken {
         take();
         let broken = world.preflight(&[]);
         let only = world.preflight(&["--only", id]);
@@ -73,6 +94,7 @@ fn each_thing_that_is_taken_away_is_named_by_its_check_alone_and_its_command_bri
         let mended = world.preflight(&[]);
 
         assert_eq!(broken.with("Failed"), [id], "{:#}", broken.document);
+        assert_eq!(broken.check(id)["code"], code, "{:#}", broken.check(id));
         assert!(broken.check(id)["evidence"].as_str().unwrap().contains(evidence), "{:#}", broken.check(id));
         assert_eq!(only.document["checks"].as_array().unwrap().len(), 1);
         let weighs = match id {
@@ -107,6 +129,25 @@ fn a_firewall_that_does_not_know_the_vault_is_named_until_the_vault_is_on_its_li
         closed.check("P9")
     );
     assert_eq!(trusted.check("P9")["result"], "Passed", "{:#}", trusted.check("P9"));
+}
+
+#[test]
+fn a_lock_on_the_snapshot_group_is_named_until_it_is_gone() {
+    let world = World::start();
+    let lock = format!("{}/providers/Microsoft.Authorization/locks/keep", world.snapshots);
+
+    world.call("PUT", &lock, versions::LOCKS, Some(json!({"properties": {"level": "CanNotDelete"}})));
+    let locked = world.preflight(&[]);
+    world.call("DELETE", &lock, versions::LOCKS, None);
+    let free = world.preflight(&[]);
+
+    assert_eq!((locked.with("Failed"), locked.code), (vec!["P32"], 5), "{:#}", locked.document);
+    let check = locked.check("P32");
+    assert_eq!(check["code"], "UserErrorSnapshotResourceGroupHasLocks", "{check:#}");
+    assert!(check["evidence"].as_str().unwrap().contains("CanNotDelete keep"), "{check:#}");
+    assert!(check["fix"].as_str().unwrap().contains("az lock delete"), "{check:#}");
+    assert_eq!(free.check("P32")["result"], "Passed", "{:#}", free.check("P32"));
+    assert_eq!(free.with("Failed"), [""; 0], "{:#}", free.document);
 }
 
 #[test]

@@ -389,11 +389,30 @@ pub enum StoreProbe {
     Failed {
         /// `create`, `read`, `list` or `delete`.
         operation: String,
+        /// What kind of refusal it is.
+        refusal: Refusal,
         /// Why.
         cause: String,
         /// What to do.
         remedy: String,
     },
+}
+
+/// What kind of refusal a store gave; each has a documented code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The bucket, container or directory does not exist.
+    NoBucket,
+    /// Reading is allowed, writing is not.
+    ReadOnly,
+    /// The credential is not accepted, or lacks the right.
+    NoPermission,
+    /// There is no space or quota left.
+    Full,
+    /// A clock is wrong.
+    WrongClock,
+    /// Anything else.
+    NotReady,
 }
 
 /// The installed extension's Deployment and pods.

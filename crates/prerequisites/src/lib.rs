@@ -9,6 +9,7 @@
 
 mod check;
 mod checks;
+mod codes;
 mod deep;
 pub mod egress;
 mod endpoint;
@@ -23,7 +24,7 @@ mod resource_manager;
 mod verdict;
 mod written;
 
-pub use check::{By, Check, Finding, Fix, Outcome, Profile, Purpose, Report, Scope, Severity, Weight};
+pub use check::{By, Cause, Check, Finding, Fix, Outcome, Profile, Purpose, Report, Scope, Severity, Weight};
 pub use checks::catalogue;
 pub use deep::{DeepCheck, Step};
 pub use endpoint::{Endpoint, EndpointKind};
@@ -32,8 +33,8 @@ pub use evidence::{Evidence, printable};
 pub use facts::{
     BrokenWebhook, Cluster, ClusterVolume, Contents, Definition, DryRun, ExtensionPods, Facts, Hook,
     LocationFacts, Marks, Names, Namespaces, NetworkPolicies, Node, Nodes, Observed, Owner, PodIdentity,
-    Policies, Registry, Rights, SnapshotApi, SnapshotClassFacts, StoreProbe, SystemParts, Target, Tool,
-    VeleroFacts, VolumeKind, Whose,
+    Policies, Refusal, Registry, Rights, SnapshotApi, SnapshotClassFacts, StoreProbe, SystemParts, Target,
+    Tool, VeleroFacts, VolumeKind, Whose,
 };
 pub use mend::{Action, Change, Offer, mends, offers};
 pub use pages::{mending, page, page_name, table};

@@ -1,6 +1,7 @@
 //! `cofferdam preflight` with a kubeconfig alone: each thing that is broken is named by its check, and only by it.
 
-use scenarios::{Cluster, Preflight, binary, run, wait_until};
+use scenarios::{Cluster, NAMESPACE, Preflight, binary, run, volumes, wait_until};
+use serde_json::json;
 use std::{process::Command, time::Duration};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -40,6 +41,7 @@ fn a_webhook_without_a_service_is_named_until_it_is_gone() {
         "Failed Warn",
         "validating/pf-webhook/left.behind.example: the service gone/hook does not exist",
     );
+    seen.expect_code("P44", "KubernetesBackupGenericWarning");
     assert_eq!(seen.failed(), ["P44"], "{seen:?}");
     assert_eq!(after.result("P44"), "Passed", "{:#}", after.check("P44"));
 }
@@ -62,8 +64,10 @@ fn a_claim_that_waits_and_one_of_a_class_that_is_not_there_are_told_apart() {
     let [waits, _] = broken(&cluster, &claim(""), "pf-claims", &[], "P34");
 
     no_class.expect("P35", "Failed Warn", "pf-claims/waits (pf-no-such-class)");
+    no_class.expect_code("P35", "UserErrorStorageClassMissingForPVC");
     assert_eq!(no_class.failed(), ["P35"], "{no_class:?}");
     waits.expect("P34", "Failed Warn", "pf-claims/waits (Pending)");
+    waits.expect_code("P34", "UserErrorPVCNotBoundToVolume");
     assert_eq!(waits.failed(), ["P34"], "{waits:?}");
     assert_eq!(after.result("P35"), "Passed", "{:#}", after.check("P35"));
 }
@@ -81,6 +85,7 @@ fn an_extension_like_the_originals_blocks_ours() {
     let [seen, after] = broken(&cluster, manifest, "pf-original", &[], "C2");
 
     seen.expect("C2", "Failed Block", "pf-original/dataprotection-microsoft-controller");
+    seen.expect_code("C2", None);
     assert_eq!(seen.failed(), ["C2"], "{seen:?}");
     assert_eq!(seen.code, 5);
     assert_eq!(after.result("C2"), "Passed", "{:#}", after.check("C2"));
@@ -95,7 +100,9 @@ fn what_a_configuration_names_must_be_there() {
     let there = Preflight::run(&cluster, &["--include-namespaces", "default,kube-system"]);
 
     found.expect("P36", "Failed Warn", "not there: pf-absent");
+    found.expect_code("P36", "UserErrorNamespaceNotFound");
     found.expect("P51", "Failed Block", "not there: default/pf-hook");
+    found.expect_code("P51", "UserErrorHookNotFound");
     there.expect("P36", "Passed", "all 2 are there");
     assert_eq!(there.result("P51"), "NotApplicable", "{:#}", there.check("P51"));
 }
@@ -103,17 +110,17 @@ fn what_a_configuration_names_must_be_there() {
 #[test]
 fn a_cluster_is_its_own_target_but_for_what_stands_there_already() {
     let cluster = Cluster::one();
+    cluster.delete_namespace(NAMESPACE);
+    volumes::world(&cluster, "pf-own", vec![volumes::claim("pf-own", "data", "", json!({}))]);
 
     let found = Preflight::run(&cluster, &["--target-kubeconfig", &cluster.kubeconfig]);
+    cluster.delete_namespace("pf-own");
 
     found.expect("P47", "Passed", "serves every resource");
-    for id in ["P2", "P46", "P50"] {
-        assert!(
-            ["Passed", "Failed Block", "Failed Warn"].contains(&found.result(id).as_str()),
-            "{:#}",
-            found.check(id)
-        );
-    }
+    found.expect("P2", "Failed Block", "the target has no Backup Extension");
+    found.expect("P50", "Failed Warn", "they exist in the target: ");
+    let objects = found.check("P50")["details"]["objects"].to_string();
+    assert!(objects.contains("pf-own/data"), "{objects}");
 }
 
 #[test]
@@ -140,6 +147,7 @@ fn whoever_may_look_at_nothing_is_told_so_by_every_check() {
     cluster.delete_namespace("pf-blind");
 
     found.expect("P4", "Failed Block", "system:serviceaccount:pf-blind:blind lacks: ");
+    found.expect_code("P4", None);
     assert_eq!(found.failed(), ["P4"], "{found:?}");
     // Everybody may ask for the resources that are served; nothing else is open to a stranger.
     for check in found.document["checks"].as_array().unwrap() {

@@ -134,6 +134,7 @@ fn a_registry_that_refuses_the_nodes_is_the_cause_and_the_probe_behind_it_is_not
     let open = active(&cluster, &planned);
 
     blocked.expect("P15", "Failed Block", "10.213.0.1:5000");
+    blocked.expect_code("P15", None);
     blocked.expect("P15", "Failed Block", "connection refused");
     assert_eq!((blocked.failed(), blocked.code), (vec!["P15"], 5), "{blocked:?}");
     blocked.expect("P16", "Skipped", "P15");
@@ -161,6 +162,7 @@ fn a_network_policy_that_lets_nothing_out_is_the_cause_until_the_printed_ones_st
     cluster.try_kubectl(&["delete", "-f", "-", "--ignore-not-found"], &printed.stdout).ok();
 
     closed.expect("P43", "Failed Block", &format!("restricted by {NAMESPACE}/closed"));
+    closed.expect_code("P43", None);
     closed.expect("P43", "Failed Block", "API server kubernetes.default.svc:443");
     assert_eq!((closed.failed(), closed.code), (vec!["P43"], 5), "{closed:?}");
     closed.expect("P16", "Skipped", "P43");

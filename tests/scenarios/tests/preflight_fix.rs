@@ -121,6 +121,7 @@ fn what_velero_left_is_shown_first_and_goes_after_a_yes_and_only_what_has_no_obj
     mended.expect("P18", "Passed", "no snapshot class carries the label");
     assert_eq!(mended.result("P19"), "Passed", "{:#}", mended.check("P19"));
     mended.expect("P17", "Failed Block", "its CustomResourceDefinitions");
+    mended.expect_code("P17", None);
     assert_eq!(rows(&again), [], "{again:?}");
     assert!(restores && backups.is_some(), "the definition with an object stays");
     assert_eq!(after["velero.io/what-ever"], Value::Null, "{after:#}");
@@ -155,6 +156,7 @@ fn a_driver_whose_snapshotter_is_at_work_gets_a_class_that_backups_choose() {
     clean();
 
     none.expect("P13", "Failed Warn", "pf-driver/pf-driver (no VolumeSnapshotClass for pf.example)");
+    none.expect_code("P13", "VolumeNotProtected");
     assert_eq!(rows(&none), [], "nobody has seen that it makes snapshots");
     assert_eq!(rows(&mended), states(&[("P13", "done")]), "{mended:?}");
     assert!(!mended.evidence("P13").contains("pf-driver"), "{:#}", mended.check("P13"));

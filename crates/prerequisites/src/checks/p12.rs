@@ -2,10 +2,13 @@
 
 use super::{ALWAYS, some};
 use crate::verdict::{fails, fails_as, passed, unseen};
-use crate::{Check, Facts, Fix, Observed, Profile, Scope, Severity, SnapshotApi, Verdict, Weight};
+use crate::{Cause, Check, Facts, Fix, Observed, Profile, Scope, Severity, SnapshotApi, Verdict, Weight};
 
 const CRDS: &str = "kubectl kustomize https://github.com/kubernetes-csi/external-snapshotter/client/config/crd | kubectl create -f -";
 const NEEDED: [&str; 3] = ["volumesnapshots", "volumesnapshotcontents", "volumesnapshotclasses"];
+
+/// What a backup says of snapshots that stay pending.
+const SNAPSHOTS_PENDING: &str = "CSISnapshottingTimedOut";
 
 pub(crate) static CHECK: Check = Check {
     id: "P12",
@@ -16,6 +19,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "discovery of snapshot.storage.k8s.io/v1, snapshot-controller, VolumeSnapshotClasses; resource manager: storageProfile",
     code: None,
+    causes: &[Cause::new(SNAPSHOTS_PENDING, "the snapshot controller is there and does not run")],
     purposes: ALWAYS,
     depends_on: &["P11"],
     fixes: &[
@@ -58,6 +62,7 @@ fn api(facts: &Facts, snapshots: &SnapshotApi, profile: Profile) -> Verdict {
             ),
         )
         .about(std::slice::from_ref(stopped))
+        .code(SNAPSHOTS_PENDING)
         .fix(start(stopped));
     }
     if let Some(off) = switched_off(facts, profile) {

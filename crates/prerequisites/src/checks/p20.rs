@@ -14,6 +14,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "a server-side dry run of the pod, policy engines, pod security labels",
     code: None,
+    causes: &[],
     purposes: ALWAYS,
     depends_on: &["P4"],
     fixes: &[

@@ -13,7 +13,8 @@ pub(crate) static CHECK: Check = Check {
     cofferdam: Weight::Informs,
     aks: Weight::Blocks,
     observed_by: "metadata of namespaces",
-    code: None,
+    code: Some("UserErrorTooManyNamespaces"),
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[

@@ -13,13 +13,14 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: "webhook configurations, Services and EndpointSlices",
     code: Some("KubernetesBackupGenericWarning"),
+    causes: &[],
     purposes: &[Purpose::Restore],
     depends_on: &[],
     fixes: &[
         Fix::kubectl("kubectl get endpointslices -n NAMESPACE -l kubernetes.io/service-name=SERVICE"),
         Fix::kubectl("kubectl delete validatingwebhookconfiguration NAME (if what it belonged to is gone)"),
     ],
-    tested_by: "unit test; scenario `preflight` with a webhook without service",
+    tested_by: "unit test; scenario `preflight_cluster` with a webhook without service",
     only_azure: false,
     rule: judge,
 };
