@@ -188,10 +188,24 @@ pub struct SnapshotApi {
     /// Whether a snapshot controller was seen: a ready Deployment or a live Lease. `None`: neither was
     /// found, which on some distributions only means that it runs outside the cluster.
     pub controller: Option<String>,
-    /// A snapshot controller that is there and has no ready pod, as `<namespace>/<name>`.
-    pub stopped: Option<String>,
+    /// A snapshot controller that is there and does nothing.
+    pub stopped: Option<StoppedController>,
     /// The classes.
     pub classes: Vec<SnapshotClassFacts>,
+}
+
+/// What a snapshot controller that does nothing is known by; names are `<namespace>/<name>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoppedController {
+    /// A Deployment without a ready pod.
+    Deployment(String),
+    /// A Lease that nobody renews any more.
+    Lease {
+        /// Its name.
+        name: String,
+        /// Who renewed it last; empty where it does not say.
+        holder: String,
+    },
 }
 
 /// One VolumeSnapshotClass.

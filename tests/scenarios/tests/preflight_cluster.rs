@@ -1,6 +1,6 @@
 //! `cofferdam preflight` with a kubeconfig alone: each thing that is broken is named by its check, and only by it.
 
-use scenarios::{Cluster, Preflight, binary, run, wait_until};
+use scenarios::{Cluster, Halted, Preflight, binary, run, wait_until};
 use std::{process::Command, time::Duration};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -84,6 +84,39 @@ fn an_extension_like_the_originals_blocks_ours() {
     assert_eq!(seen.failed(), ["C2"], "{seen:?}");
     assert_eq!(seen.code, 5);
     assert_eq!(after.result("C2"), "Passed", "{:#}", after.check("C2"));
+}
+
+#[test]
+fn a_snapshot_controller_that_does_nothing_is_named_by_its_lease_until_it_goes_on() {
+    let cluster = Cluster::one();
+    // A lease counts for a minute after its last renewal; one that went on takes a new one over in a few seconds.
+    let until = |result: &str| {
+        wait_until(&format!("P12 is {result}"), Duration::from_secs(90), || {
+            let found = Preflight::run(&cluster, &[]);
+            if found.result("P12") == result { Ok(found) } else { Err(format!("{:#}", found.check("P12"))) }
+        })
+    };
+    let before = until("Passed");
+
+    let halted = Halted::component(&cluster, "snapshot-controller");
+    let idle = until("Failed Warn");
+    // The first command of the fix shows where it ran.
+    let (_, look) = idle.fix("P12").split_once("Lease ran: ").expect("where to look");
+    let (look, _) = look.split_once(". If ").expect("the end of the command");
+    let words: Vec<&str> = look.split(' ').collect();
+    let shown = cluster.kubectl(&words[1..]);
+    drop(halted);
+    let after = until("Passed");
+
+    let lease = "kube-system/snapshot-controller-leader";
+    before.expect("P12", "Passed", &format!("the API is served; Lease {lease} is being renewed"));
+    idle.expect("P12", "Failed Warn", &format!("nobody renews the Lease {lease} of its controller any more"));
+    assert_eq!((idle.failed(), idle.code), (vec!["P12"], 3), "{idle:?}");
+    assert_eq!(idle.check("P12")["details"]["objects"], serde_json::json!([lease]));
+    let (_, holder) = shown.split_once("holderIdentity: ").expect("a holder");
+    let holder = holder.lines().next().unwrap_or_default().trim_matches(['"', '\'']);
+    assert!(!holder.is_empty() && idle.evidence("P12").contains(holder), "{holder}: {idle:?}");
+    assert_eq!(after.failed(), [""; 0], "{after:?}");
 }
 
 #[test]
