@@ -18,7 +18,7 @@ pub(crate) static CHECK: Check = Check {
     fixes: &[Fix::kubectl(
         "kubectl patch pv VOLUME --type=merge -p '{\"spec\":{\"storageClassName\":\"CLASS\"}}'",
     )],
-    tested_by: "unit test",
+    tested_by: "unit test; scenario `preflight_cluster` with a static volume without one",
     only_azure: false,
     rule: judge,
 };
