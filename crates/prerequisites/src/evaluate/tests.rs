@@ -437,15 +437,6 @@ fn a_snapshot_controller_that_nobody_sees_may_run_outside_and_is_neither_well_no
 }
 
 #[test]
-fn names_are_filled_in_and_the_braces_of_json_stay() {
-    let names = Names([("namespace", "backup".to_owned())].into());
-
-    let filled = names.fill(r#"az a -g {group} --params '{"excluded": {"value": ["{namespace}"]}}'"#);
-
-    assert_eq!(filled, r#"az a -g GROUP --params '{"excluded": {"value": ["backup"]}}'"#);
-}
-
-#[test]
 fn namespaces_that_are_named_count_instead_of_all_that_there_are() {
     let mut facts = healthy();
     let named = |count: usize| Namespaces { count: 2_000, wanted: vec!["a".into(); count], absent: vec![] };
@@ -454,33 +445,6 @@ fn namespaces_that_are_named_count_instead_of_all_that_there_are() {
         facts.namespaces = Observed::Seen(named(count));
         assert_eq!(outcome(&facts, Profile::Aks, "P37"), outcome_of, "{count} are named");
     }
-}
-
-#[test]
-fn a_webhook_of_something_that_is_gone_is_taken_away_and_one_whose_service_is_there_is_looked_at() {
-    let hook = |name: &str, service_exists| BrokenWebhook {
-        name: name.into(),
-        service: "shop/hook".into(),
-        service_exists,
-        refuses: false,
-    };
-    let fix = |hooks: Vec<BrokenWebhook>| {
-        let facts = Facts { webhooks: Observed::Seen(hooks), ..healthy() };
-        let report = evaluate(&facts, Profile::Cofferdam, Purpose::Preflight);
-        report.findings.into_iter().find(|one| one.id == "P44").and_then(|one| one.fix).unwrap()
-    };
-
-    let gone = fix(vec![
-        hook("mutating/b/x", false),
-        hook("validating/a/y", false),
-        hook("validating/a/z", false),
-        hook("validating/c/z", true),
-    ]);
-    let there = fix(vec![hook("validating/c/z", true)]);
-
-    let both = "kubectl delete mutatingwebhookconfiguration/b validatingwebhookconfiguration/a # ";
-    assert!(gone.starts_with(both), "{gone}");
-    assert_eq!(there, "kubectl get endpointslices -n shop -l kubernetes.io/service-name=hook");
 }
 
 /// Each row breaks one thing; exactly that check must say so.
