@@ -108,7 +108,7 @@ fn a_look_and_a_plan_change_nothing_at_the_vault_whose_audit_log_would_name_it()
     world.preflight(&[]);
 
     let before = acts(&world);
-    for more in [&[][..], &["--profile", "aks"], &["--fix", "--dry-run"]] {
+    for more in [&["--profile", "aks"][..], &[], &["--fix", "--dry-run"]] {
         world.preflight(more);
     }
     let looked = acts(&world);

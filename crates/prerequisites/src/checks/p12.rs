@@ -81,7 +81,7 @@ fn idle(stopped: &StoppedController) -> Verdict {
         }
         StoppedController::Lease { name, holder } => {
             let (namespace, short) = parts(name);
-            let holder = if holder.is_empty() { "it does not say who" } else { holder };
+            let holder = if holder.is_empty() { "it does not say who" } else { holder.as_str() };
             let fix = format!(
                 "Start the snapshot controller again where the last holder of its Lease ran: kubectl -n {namespace} get lease {short} -o yaml. If another one without a Lease runs instead: kubectl -n {namespace} delete lease {short}"
             );
