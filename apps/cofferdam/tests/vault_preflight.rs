@@ -7,6 +7,7 @@ mod served;
 use management::versions;
 use protected::{Found, World, text};
 use serde_json::{Value, json};
+use vault::{directory::DataDirectory, server::open_store};
 
 /// What a resource manager alone can answer for a vault's own cluster. The rest needs a cluster, or Azure.
 const SEEN: [&str; 12] = ["P14", "P22", "P23", "P24", "P25", "P3", "P32", "P5", "P6", "P7", "P9", "P40"];
@@ -49,16 +50,23 @@ fn each_thing_that_is_taken_away_is_named_by_its_check_alone_and_its_command_bri
     let world = World::start();
     let [reads_cluster, reads_group, writes_group, writes_store] = world.assignments();
     let take_role = |assignment| world.role(&["delete", "--yes"], assignment);
-    let unregister = format!(
-        "/subscriptions/{}/providers/Microsoft.KubernetesConfiguration/unregister",
-        world.vault.split('/').nth(2).unwrap()
-    );
-    let taken: [(&str, &str, &str, &dyn Fn()); 7] = [
+    let unregister = |provider: &str| {
+        let subscription = world.vault.split('/').nth(2).unwrap();
+        let path = format!("/subscriptions/{subscription}/providers/{provider}/unregister");
+        world.call("POST", &path, versions::RESOURCES, None);
+    };
+    let taken: [(&str, &str, &str, &dyn Fn()); 9] = [
         ("P3", "UserErrorTrustedAccessGatewayReturnedForbidden", "none of 0 bindings", &|| {
             world.delete_binding()
         }),
         ("P7", "MissingSubscriptionRegistration", "Microsoft.KubernetesConfiguration is ", &|| {
-            world.call("POST", &unregister, versions::RESOURCES, None);
+            unregister("Microsoft.KubernetesConfiguration")
+        }),
+        ("P7", "MissingSubscriptionRegistration", "Microsoft.ContainerService is ", &|| {
+            unregister("Microsoft.ContainerService")
+        }),
+        ("P7", "MissingSubscriptionRegistration", "Microsoft.DataProtection is ", &|| {
+            unregister("Microsoft.DataProtection")
         }),
         ("P25", "UserErrorNoDefaultBackupStorageLocationFound", "the container shop does not exist", &|| {
             world.delete_container()
@@ -105,6 +113,43 @@ fn each_thing_that_is_taken_away_is_named_by_its_check_alone_and_its_command_bri
         assert_eq!(mended.check(id)["result"], "Passed", "{:#}", mended.check(id));
         assert_eq!(mended.with("Failed"), [""; 0], "{:#}", mended.document);
     }
+}
+
+/// What is in the audit log of a vault of what others than the vault itself did.
+fn acts(world: &World) -> Vec<String> {
+    let read = async {
+        let directory = DataDirectory::open(&world.served.data).unwrap();
+        let store = open_store(&directory, None).await.unwrap();
+        let rows = store.audit(0, 10_000).await.unwrap();
+        store.close().await;
+        rows
+    };
+    let rows = tokio::runtime::Runtime::new().unwrap().block_on(read);
+    let records = rows.into_iter().map(|row| row.record);
+    records.filter(|record| serde_json::from_str::<Value>(record).unwrap()["principal"] != "vault").collect()
+}
+
+#[test]
+fn a_look_and_a_plan_change_nothing_at_the_vault_whose_audit_log_would_name_it() {
+    let world = World::start();
+    let [_, reads_group, ..] = world.assignments();
+    world.preflight(&[]);
+
+    let before = acts(&world);
+    for more in [&["--profile", "aks"][..], &[], &["--fix", "--dry-run"]] {
+        world.preflight(more);
+    }
+    let looked = acts(&world);
+    world.role(&["delete", "--yes"], &reads_group);
+    let taken = acts(&world);
+    let planned = world.preflight(&["--fix", "--dry-run"]);
+    let still = acts(&world);
+
+    assert!(!before.is_empty(), "what made this world is there");
+    assert_eq!(looked, before, "a look changed something");
+    assert!(taken.len() > looked.len(), "a change is named");
+    assert_eq!(planned.with("Failed"), ["P23"], "{:#}", planned.document);
+    assert_eq!(still, taken, "a plan changed something");
 }
 
 #[test]

@@ -124,12 +124,13 @@ impl Facts {
 pub struct Names(pub BTreeMap<&'static str, String>);
 
 impl Names {
-    /// A text with the names that are known; what is not known stands there in capitals.
+    /// A text with the names that are known; what is not known stands there in capitals. Braces around anything else, as of
+    /// JSON, stay.
     pub fn fill(&self, text: &str) -> String {
         let mut parts = text.split('{');
         let mut filled = parts.next().unwrap_or_default().to_owned();
         for part in parts {
-            match part.split_once('}') {
+            match part.split_once('}').filter(|(name, _)| is_name(name)) {
                 Some((name, rest)) => {
                     let known = self.0.get(name).cloned();
                     filled.push_str(&known.unwrap_or_else(|| name.to_uppercase().replace('-', "_")));
@@ -143,6 +144,10 @@ impl Names {
         }
         filled
     }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|one| one.is_ascii_lowercase() || one == '-')
 }
 
 /// Identity, version and drivers of the cluster.
@@ -188,10 +193,24 @@ pub struct SnapshotApi {
     /// Whether a snapshot controller was seen: a ready Deployment or a live Lease. `None`: neither was
     /// found, which on some distributions only means that it runs outside the cluster.
     pub controller: Option<String>,
-    /// A snapshot controller that is there and has no ready pod, as `<namespace>/<name>`.
-    pub stopped: Option<String>,
+    /// A snapshot controller that is there and does nothing.
+    pub stopped: Option<StoppedController>,
     /// The classes.
     pub classes: Vec<SnapshotClassFacts>,
+}
+
+/// What a snapshot controller that does nothing is known by; names are `<namespace>/<name>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoppedController {
+    /// A Deployment without a ready pod.
+    Deployment(String),
+    /// A Lease that nobody renews any more.
+    Lease {
+        /// Its name.
+        name: String,
+        /// Who renewed it last; empty where it does not say.
+        holder: String,
+    },
 }
 
 /// One VolumeSnapshotClass.

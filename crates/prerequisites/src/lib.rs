@@ -33,8 +33,8 @@ pub use evidence::{Evidence, printable};
 pub use facts::{
     BrokenWebhook, Cluster, ClusterVolume, Contents, Definition, DryRun, ExtensionPods, Facts, Hook,
     LocationFacts, Marks, Names, Namespaces, NetworkPolicies, Node, Nodes, Observed, Owner, PodIdentity,
-    Policies, Refusal, Registry, Rights, SnapshotApi, SnapshotClassFacts, StoreProbe, SystemParts, Target,
-    Tool, VeleroFacts, VolumeKind, Whose,
+    Policies, Refusal, Registry, Rights, SnapshotApi, SnapshotClassFacts, StoppedController, StoreProbe,
+    SystemParts, Target, Tool, VeleroFacts, VolumeKind, Whose,
 };
 pub use mend::{Action, Change, Offer, mends, offers};
 pub use pages::{mending, page, page_name, table};

@@ -13,6 +13,7 @@ pub(crate) struct Refuser {
 pub(crate) fn refuser(reason: &str, namespace: &str) -> Option<Refuser> {
     of_kubernetes(reason, namespace)
         .or_else(|| pod_security(reason, namespace))
+        .or_else(|| limit_range(reason, namespace))
         .or_else(|| webhook(reason, namespace))
 }
 
@@ -45,6 +46,23 @@ fn pod_security(reason: &str, namespace: &str) -> Option<Refuser> {
         ),
     };
     Some(Refuser { name: format!("the level {level} of pod security"), remedy })
+}
+
+/// `maximum cpu usage per Container is 600m, but limit is 1`; the API server does not say which LimitRange.
+fn limit_range(reason: &str, namespace: &str) -> Option<Refuser> {
+    let raise = format!("kubectl edit limitrange -n {namespace}");
+    let fits = [("maximum ", "limits"), ("minimum ", "requests")].into_iter().find_map(|(word, which)| {
+        let (_, rest) = reason.split_once(word)?;
+        let (resource, rest) = rest.split_once(" usage per ")?;
+        let (_, bound) = rest.split_once(" is ")?;
+        let bound = bound.split([',', ' ']).next()?.trim_end_matches('.');
+        let is_known = ["cpu", "memory"].contains(&resource) && !bound.is_empty();
+        is_known.then(|| format!("{raise}; or: cofferdam install --set resources.{which}.{resource}={bound}"))
+    });
+    let others = [" usage per Container is ", " usage per Pod is ", " max limit to request ratio per "];
+    let is_another = others.iter().any(|words| reason.contains(words));
+    let remedy = fits.or_else(|| is_another.then_some(raise))?;
+    Some(Refuser { name: format!("a LimitRange of namespace {namespace}"), remedy })
 }
 
 /// `admission webhook "validation.gatekeeper.sh" denied the request: …`
@@ -122,6 +140,21 @@ mod tests {
                 "kubectl label namespace n pod-security.kubernetes.io/enforce=baseline",
             ),
             (
+                "pods \"p\" is forbidden: [maximum cpu usage per Container is 600m, but limit is 1, minimum memory usage per Pod is 1Gi, but request is 256Mi]",
+                "a LimitRange of namespace n",
+                "cofferdam install --set resources.limits.cpu=600m",
+            ),
+            (
+                "pods \"p\" is forbidden: minimum memory usage per Pod is 1Gi.  No request is specified",
+                "a LimitRange of namespace n",
+                "cofferdam install --set resources.requests.memory=1Gi",
+            ),
+            (
+                "pods \"p\" is forbidden: cpu max limit to request ratio per Container is 2, but provided ratio is 4.000000",
+                "a LimitRange of namespace n",
+                "kubectl edit limitrange -n n",
+            ),
+            (
                 "pods \"p\" is forbidden: violates PodSecurity \"baseline:v1.30\": hostPath volumes",
                 "the level baseline of pod security",
                 "kubectl get namespace n --show-labels",
@@ -132,7 +165,8 @@ mod tests {
             let found = refuser(reason, "n").unwrap_or_else(|| panic!("nobody: {reason}"));
             assert_eq!(found.name, name);
             assert!(found.remedy.contains(remedy), "{found:?}");
-            assert!(found.remedy.contains("namespace n"), "{found:?}");
+            let named = ["namespace n", " -n n"].iter().any(|name| found.remedy.contains(name));
+            assert!(named, "{found:?}");
         }
     }
 
@@ -143,6 +177,7 @@ mod tests {
             "pods \"p\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0",
             "admission webhook \"",
             "ValidatingAdmissionPolicy 'half",
+            "maximum patience usage per person is 3, but limit is 4",
         ] {
             assert_eq!(refuser(reason, "n"), None, "{reason}");
         }

@@ -2,10 +2,12 @@
 
 use scenarios::{
     Cluster, IMAGE, Installation, NAMESPACE, Preflight, Ran, Start, Store, azure, azure::Container, binary,
-    owner_policy, run, velero,
+    owner_policy, run, snapshots, velero,
 };
 use serde_json::json;
-use std::process::Command;
+use std::{collections::BTreeSet, process::Command, time::Duration};
+
+const SOON: Duration = Duration::from_secs(60);
 
 /// Whose a bucket is.
 const MARKER: &str = "cofferdam-owner.json";
@@ -35,7 +37,7 @@ fn before_an_installation_nothing_blocks_a_fit_cluster() {
     let prepared = Installation::prepared(&cluster, "preflight-fit");
 
     // The kubelet lists a loaded image with its next report.
-    let found = scenarios::wait_until("the node lists the image", std::time::Duration::from_secs(60), || {
+    let found = scenarios::wait_until("the node lists the image", SOON, || {
         let found = preflight_at(&cluster, &prepared.store, &["--image", IMAGE]);
         if found.result("P15") == "Passed" { Ok(found) } else { Err(found.evidence("P15").to_owned()) }
     });
@@ -49,15 +51,15 @@ fn before_an_installation_nothing_blocks_a_fit_cluster() {
         serde_json::Value::Null,
         "nothing blocks, and not all was seen: {found:?}"
     );
-    let seen = ["C1", "C2", "P4", "P6", "P10", "P11", "P13", "P15", "P17", "P18", "P19", "P26", "P27", "P28"];
+    let seen =
+        ["C1", "C2", "P4", "P6", "P10", "P11", "P12", "P13", "P15", "P17", "P18", "P19", "P26", "P27", "P28"];
     for id in seen.into_iter().chain(["P29", "P31", "P33", "P34", "P35", "P37", "P43", "P44"]) {
         assert_eq!(found.result(id), "Passed", "{:#}", found.check(id));
     }
     for id in ["P1", "P2", "P8", "P30", "P36", "P41", "P46", "P47", "P50", "P51"] {
         assert_eq!(found.result(id), "NotApplicable", "{:#}", found.check(id));
     }
-    // The testbed's snapshot controller runs outside of the cluster.
-    for id in ["P3", "P7", "P12", "P16", "P22"] {
+    for id in ["P3", "P7", "P16", "P22"] {
         assert_eq!(found.result(id), "NotObservable", "{:#}", found.check(id));
     }
     assert_eq!(found.failed(), [""; 0], "a false alarm: {found:?}");
@@ -346,16 +348,15 @@ fn a_policy_that_rejects_the_pod_is_met_before_the_pod_is() {
     let no_namespace = Preflight::run(&cluster, &["--image", IMAGE]);
     cluster.kubectl(&["create", "namespace", NAMESPACE]);
     // A new policy takes a moment to count.
-    let rejected = scenarios::wait_until("the policy rejects", std::time::Duration::from_secs(20), || {
+    let rejected = scenarios::wait_until("the policy rejects", Duration::from_secs(20), || {
         let found = Preflight::run(&cluster, &["--image", IMAGE]);
         if found.result("P20") == "Failed Block" { Ok(found) } else { Err(format!("{found:?}")) }
     });
     cluster.kubectl(&["label", "namespace", NAMESPACE, "policies=none"]);
-    let admitted =
-        scenarios::wait_until("the namespace is excluded", std::time::Duration::from_secs(20), || {
-            let found = Preflight::run(&cluster, &["--image", IMAGE]);
-            if found.result("P20") == "Passed" { Ok(found) } else { Err(format!("{found:?}")) }
-        });
+    let admitted = scenarios::wait_until("the namespace is excluded", Duration::from_secs(20), || {
+        let found = Preflight::run(&cluster, &["--image", IMAGE]);
+        if found.result("P20") == "Passed" { Ok(found) } else { Err(format!("{found:?}")) }
+    });
     clean();
 
     no_namespace.expect("P20", "NotObservable", "ValidatingAdmissionPolicy");
@@ -372,7 +373,7 @@ fn an_image_that_nodes_cannot_fetch_is_named_by_the_installation_and_by_prefligh
     let bad = "nowhere.invalid/cofferdam:1";
 
     let failed = installation.install_as(bad, &["--timeout", "15s"]);
-    let seen = scenarios::wait_until("the pod reports", std::time::Duration::from_secs(60), || {
+    let seen = scenarios::wait_until("the pod reports", SOON, || {
         let found = Preflight::run(&cluster, &[]);
         if found.result("P15") == "Failed Block" { Ok(found) } else { Err(format!("{found:?}")) }
     });
@@ -418,6 +419,17 @@ fn a_cluster_without_the_snapshot_api_is_refused_unless_that_is_skipped_by_name(
     let restore = ["restore", "create", "bare", "--from-backup", "bare", "--wait", "-o", "json"];
     let restored = cluster.cofferdam(&restore);
     running.kill();
+    let (one, before) = (Cluster::one(), preflight_at(&cluster, &store, &[]));
+    // What the first half of the command would fetch is what another cluster has.
+    let (_, create) = before.commands("P12", "kubectl")[0].rsplit_once(" | kubectl ").expect("two commands");
+    let definitions = snapshots::definitions(&one);
+    cluster.try_kubectl(&create.split(' ').collect::<Vec<_>>(), &definitions).ok();
+    let controller = snapshots::Controller::beside(&cluster, &one);
+    let mended = scenarios::wait_until("the controller has its lease", SOON, || {
+        let found = preflight_at(&cluster, &store, &[]);
+        if found.result("P12") == "Passed" { Ok(found) } else { Err(format!("{:#}", found.check("P12"))) }
+    });
+    drop(controller);
     testbed(&["down", "--name", &name]).ok();
 
     for ended in [backed_up, restored] {
@@ -429,7 +441,17 @@ fn a_cluster_without_the_snapshot_api_is_refused_unless_that_is_skipped_by_name(
     }
     found.expect("P12", "Failed Block", "does not serve volumesnapshots");
     found.expect_code("P12", None);
-    found.expect("P13", "Skipped", "P12");
+    for id in ["P13", "P18"] {
+        found.expect(id, "Skipped", "P12");
+    }
+    assert!(found.fix("P12").starts_with("Install the snapshot CRDs and the snapshot controller: kubectl "));
+    let mut changed = mended.changed_since(&before);
+    // It waits for P12 too, and for a node.
+    changed.remove("C3");
+    assert_eq!(changed, BTreeSet::from(["P12", "P13", "P18"]), "and nothing else");
+    for id in ["P12", "P13", "P18"] {
+        assert_eq!(mended.result(id), "Passed", "{:#}", mended.check(id));
+    }
     assert_eq!(refused.code, 5, "{}", refused.stderr);
     assert!(refused.stderr.contains("--skip-preflight P12"), "{}", refused.stderr);
     assert_eq!(untouched, None, "a refused installation wrote something");

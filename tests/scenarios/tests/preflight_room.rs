@@ -61,6 +61,39 @@ fn a_quota_without_room_for_the_pod_is_named_until_it_is_raised() {
     assert_eq!(wide.failed(), [""; 0], "{wide:?}");
 }
 
+#[test]
+fn a_limit_range_that_refuses_the_pod_is_named_until_the_pod_asks_for_what_it_allows() {
+    let cluster = Cluster::one();
+    Installation::prepared(&cluster, "limits");
+    let before = ["--image", IMAGE];
+    cluster.kubectl(&["create", "namespace", NAMESPACE]);
+    until(&cluster, &before, "P20", "Passed");
+    cluster.apply(
+        &json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small", "namespace": NAMESPACE},
+            "spec": {"limits": [{"type": "Container", "max": {"cpu": "600m"}}]}})
+        .to_string(),
+    );
+
+    let refused = until(&cluster, &before, "P20", "Failed Block");
+    let (raise, install) = refused.fix("P20").split_once("; or: ").expect("two ways");
+    let less: Vec<&str> = install.split(' ').skip(2).chain(before).collect();
+    let smaller = Preflight::run(&cluster, &less);
+    cluster.kubectl(&["delete", "limitrange", "-n", NAMESPACE, "small"]);
+    let after = until(&cluster, &before, "P20", "Passed");
+    cluster.delete_namespace(NAMESPACE);
+
+    refused.expect("P20", "Failed Block", "maximum cpu usage per Container is 600m, but limit is ");
+    assert_eq!((refused.failed(), refused.code), (vec!["P20"], 5), "{refused:?}");
+    let named = json!([format!("a LimitRange of namespace {NAMESPACE}")]);
+    assert_eq!(refused.check("P20")["details"]["objects"], named);
+    assert_eq!(raise, format!("kubectl edit limitrange -n {NAMESPACE}"));
+    assert_eq!(install, "cofferdam install --set resources.limits.cpu=600m");
+    behind(&refused, "P1", "P20");
+    smaller.expect("P20", "Passed", "a dry run of the pod was admitted");
+    assert_eq!(smaller.failed(), [""; 0], "{smaller:?}");
+    assert_eq!(after.failed(), [""; 0], "{after:?}");
+}
+
 /// A taint on every node of a cluster, until this is dropped.
 struct Tainted<'a>(&'a Cluster);
 

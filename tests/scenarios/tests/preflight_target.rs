@@ -119,6 +119,11 @@ fn the_801st_namespace_blocks_under_the_rules_of_aks_and_is_told_under_ours() {
 
     let aks = Preflight::run(&crowded.0, &["--profile", "aks", "--only", "P37"]);
     let ours = Preflight::run(&crowded.0, &["--only", "P37"]);
+    // The printed command's own arguments, with two of the namespaces.
+    let (_, some) = aks.commands("P37", "cofferdam")[0].split_once("backup create ").expect("a backup");
+    let some = some.replace("NAMESPACE,…", "default,crowd-800");
+    let some: Vec<&str> = ["--profile", "aks", "--only", "P37"].into_iter().chain(some.split(' ')).collect();
+    let named = Preflight::run(&crowded.0, &some);
     crowded.0.delete_namespace("crowd-800");
     let fewer = Preflight::run(&crowded.0, &["--profile", "aks", "--only", "P37"]);
 
@@ -126,6 +131,8 @@ fn the_801st_namespace_blocks_under_the_rules_of_aks_and_is_told_under_ours() {
     aks.expect_code("P37", "UserErrorTooManyNamespaces");
     assert_eq!(aks.code, 5);
     assert!(aks.fix("P37").contains("--include-namespaces"), "{aks:?}");
+    named.expect("P37", "Passed", "2 of 801 namespaces are named");
+    assert_eq!(named.code, 0, "{named:?}");
     ours.expect("P37", "Passed", "801 namespaces");
     assert_eq!((&ours.check("P37")["information"], ours.code), (&true.into(), 0), "{ours:?}");
     fewer.expect("P37", "Passed", "800 namespaces");

@@ -37,6 +37,7 @@ fn what_the_owners_of_vault_and_clusters_decide_holds_in_the_clusters_too() {
     let it = Protected { person, cluster_id, instance, cluster, vault };
     it.backs_up();
     the_checks_agree(&it);
+    roles::a_provider_that_is_not_registered_is_named_and_registered_as_printed(&it);
     roles::each_role_that_is_missing_is_named_and_granted_in_one_step(&it);
     roles::a_colleague_is_told_which_role_is_missing(&it);
     nothing_is_protected_twice_or_deleted_under_a_lock(&it);

@@ -23,6 +23,7 @@ pub(crate) static CHECK: Check = Check {
         Fix::kubectl(
             "kubectl get deployment -A -l app.kubernetes.io/name=dataprotection-microsoft-kubernetes",
         ),
+        Fix::kubectl("kubectl delete deployment NAME -n NAMESPACE # if only this is left of the extension"),
     ],
     tested_by: "unit test; scenario `preflight_cluster` with a Deployment like the original's",
     only_azure: false,

@@ -23,7 +23,7 @@ pub(crate) static CHECK: Check = Check {
             "az policy assignment update --name ASSIGNMENT --params '{\"excludedNamespaces\": {\"value\": [\"{namespace}\"]}}'",
         ),
     ],
-    tested_by: "unit test; scenarios `preflight` and `preflight_others` with a ValidatingAdmissionPolicy and pod security; scenario `preflight_fix`; scenario `preflight_room` with a ResourceQuota",
+    tested_by: "unit test; scenarios `preflight` and `preflight_others` with a ValidatingAdmissionPolicy and pod security; scenario `preflight_fix`; scenario `preflight_room` with a ResourceQuota and a LimitRange",
     only_azure: false,
     rule: judge,
 };

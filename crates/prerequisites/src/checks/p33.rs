@@ -19,7 +19,7 @@ pub(crate) static CHECK: Check = Check {
     fixes: &[Fix::kubectl(
         "kubectl patch pv VOLUME --type=merge -p '{\"spec\":{\"storageClassName\":\"CLASS\"}}'",
     )],
-    tested_by: UNITS,
+    tested_by: "unit test; scenario `preflight_cluster` with a static volume without one",
     only_azure: false,
     rule: judge,
 };

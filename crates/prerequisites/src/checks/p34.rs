@@ -22,6 +22,9 @@ pub(crate) static CHECK: Check = Check {
     fixes: &[
         Fix::kubectl("kubectl describe pvc CLAIM -n NAMESPACE"),
         Fix::person(
+            "A claim that waits needs what its events name: a volume that fits, or a driver that makes one.",
+        ),
+        Fix::person(
             "A claim that is Lost gets its volume back from nobody: delete it, and restore it from a recovery point.",
         ),
     ],

@@ -40,7 +40,15 @@ fn each_broken_thing_is_named_by_its_check() {
     let rows: Vec<Row<Change>> = vec![
         ("P12", cofferdam, WARNED, Some("CSISnapshottingTimedOut"), |f| {
             seen(&mut f.snapshots).controller = None;
-            seen(&mut f.snapshots).stopped = Some("kube-system/snapshot-controller".into());
+            seen(&mut f.snapshots).stopped =
+                Some(StoppedController::Deployment("kube-system/snapshot-controller".into()));
+        }),
+        ("P12", cofferdam, WARNED, Some("CSISnapshottingTimedOut"), |f| {
+            seen(&mut f.snapshots).controller = None;
+            seen(&mut f.snapshots).stopped = Some(StoppedController::Lease {
+                name: "kube-system/snapshot-controller-leader".into(),
+                holder: "node-1".into(),
+            });
         }),
         ("C1", cofferdam, WARNED, None, |f| {
             seen(&mut f.cluster).version = (1, 34, 9);

@@ -441,6 +441,17 @@ fn a_snapshot_controller_that_nobody_sees_may_run_outside_and_is_neither_well_no
 }
 
 #[test]
+fn namespaces_that_are_named_count_instead_of_all_that_there_are() {
+    let mut facts = healthy();
+    let named = |count: usize| Namespaces { count: 2_000, wanted: vec!["a".into(); count], absent: vec![] };
+
+    for (count, outcome_of) in [(800, Outcome::Passed), (801, BLOCKED), (0, BLOCKED)] {
+        facts.namespaces = Observed::Seen(named(count));
+        assert_eq!(outcome(&facts, Profile::Aks, "P37"), outcome_of, "{count} are named");
+    }
+}
+
+#[test]
 fn under_the_rules_of_aks_the_originals_extension_will_do() {
     let with = |state: Option<&str>, original: &[&str]| {
         let installed =
