@@ -1,18 +1,22 @@
 //! Who refused a pod, read out of what the API server says, and how a namespace is excluded from exactly that.
 
+use crate::{Constraint, gatekeeper};
+
 /// Who refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refuser {
-    /// What it is, as `kubectl` names it where it does.
-    pub name: String,
+    /// What they are, as `kubectl` names them where it does.
+    pub names: Vec<String>,
     /// How `namespace` gets out of its reach.
     pub remedy: String,
 }
 
-/// Who refused a pod of `namespace` with these words; nothing when they do not say.
-pub(crate) fn refuser(reason: &str, namespace: &str) -> Option<Refuser> {
+/// Who refused a pod of `namespace` with these words; nothing when they do not say. Constraints of Gatekeeper come with what could
+/// be read of them.
+pub(crate) fn refuser(reason: &str, namespace: &str, constraints: &[Constraint]) -> Option<Refuser> {
     of_kubernetes(reason, namespace)
         .or_else(|| pod_security(reason, namespace))
+        .or_else(|| gatekeeper::refuser(reason, namespace, constraints))
         .or_else(|| webhook(reason, namespace))
 }
 
@@ -25,7 +29,7 @@ fn of_kubernetes(reason: &str, namespace: &str) -> Option<Refuser> {
         .and_then(|rest| rest.split_once('\''))
         .map_or(policy, |(binding, _)| binding);
     Some(Refuser {
-        name: format!("validatingadmissionpolicy/{policy}"),
+        names: vec![format!("validatingadmissionpolicy/{policy}")],
         remedy: format!(
             "Exclude the namespace {namespace} from the ValidatingAdmissionPolicy {policy}, by a namespaceSelector of its binding {binding} or of its own: kubectl get validatingadmissionpolicy/{policy} validatingadmissionpolicybinding/{binding} -o yaml; kubectl get namespace {namespace} --show-labels"
         ),
@@ -44,45 +48,29 @@ fn pod_security(reason: &str, namespace: &str) -> Option<Refuser> {
             "Compare the pod with what the namespace {namespace} asks for: kubectl get namespace {namespace} --show-labels"
         ),
     };
-    Some(Refuser { name: format!("the level {level} of pod security"), remedy })
+    Some(Refuser { names: vec![format!("the level {level} of pod security")], remedy })
 }
 
-/// `admission webhook "validation.gatekeeper.sh" denied the request: …`
+/// `admission webhook "validate.kyverno.svc-fail" denied the request: …`
 fn webhook(reason: &str, namespace: &str) -> Option<Refuser> {
     let (_, rest) = reason.split_once("admission webhook \"")?;
     let (webhook, said) = rest.split_once('"')?;
-    if webhook.ends_with("gatekeeper.sh")
-        && let Some(constraint) = between(said, '[', ']')
-    {
-        return Some(Refuser {
-            name: format!("Gatekeeper's constraint {constraint}"),
-            remedy: format!(
-                "Exclude the namespace {namespace} from Gatekeeper's constraint {constraint} (spec.match.excludedNamespaces), with Azure Policy by the parameter excludedNamespaces of the assignment: kubectl get constraints"
-            ),
-        });
-    }
     if webhook.contains("kyverno")
         && let Some(policy) = kyvernos(said)
     {
         return Some(Refuser {
-            name: format!("Kyverno's policy {policy}"),
+            names: vec![format!("Kyverno's policy {policy}")],
             remedy: format!(
                 "Exclude the namespace {namespace} from Kyverno's policy {policy} (exclude of its rules): kubectl get clusterpolicies,policies -A"
             ),
         });
     }
     Some(Refuser {
-        name: format!("webhook {webhook}"),
+        names: vec![format!("webhook {webhook}")],
         remedy: format!(
             "Exclude the namespace {namespace} from the webhook {webhook} by its namespaceSelector: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"
         ),
     })
-}
-
-fn between(text: &str, open: char, close: char) -> Option<&str> {
-    let (_, rest) = text.split_once(open)?;
-    let (inner, _) = rest.split_once(close)?;
-    Some(inner).filter(|inner| !inner.is_empty())
 }
 
 /// The first policy that is named below `was blocked due to the following policies`.
@@ -129,8 +117,8 @@ mod tests {
         ];
 
         for (reason, name, remedy) in cases {
-            let found = refuser(reason, "n").unwrap_or_else(|| panic!("nobody: {reason}"));
-            assert_eq!(found.name, name);
+            let found = refuser(reason, "n", &[]).unwrap_or_else(|| panic!("nobody: {reason}"));
+            assert_eq!(found.names, [name]);
             assert!(found.remedy.contains(remedy), "{found:?}");
             assert!(found.remedy.contains("namespace n"), "{found:?}");
         }
@@ -144,7 +132,7 @@ mod tests {
             "admission webhook \"",
             "ValidatingAdmissionPolicy 'half",
         ] {
-            assert_eq!(refuser(reason, "n"), None, "{reason}");
+            assert_eq!(refuser(reason, "n", &[]), None, "{reason}");
         }
     }
 }
