@@ -5,7 +5,7 @@ use crate::{
     installation::{archive, load},
     run, wait_until,
 };
-use base64::prelude::{BASE64_STANDARD, Engine};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use std::{
