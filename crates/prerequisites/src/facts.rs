@@ -315,8 +315,28 @@ pub struct Policies {
     pub engines: BTreeMap<String, u64>,
     /// Those that are there and whose rules could not be listed.
     pub unlisted: Vec<String>,
+    /// Constraints of Gatekeeper that the refusal names, as far as they could be listed.
+    pub constraints: Vec<Constraint>,
     /// Pod security level that the namespace enforces.
     pub pod_security: Option<String>,
+}
+
+/// A constraint of Gatekeeper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Constraint {
+    /// What the API server calls its kind, in the group of constraints.
+    pub resource: String,
+    /// Its name.
+    pub name: String,
+    /// Namespaces that it leaves out.
+    pub excluded: Vec<String>,
+}
+
+impl Constraint {
+    /// As `kubectl` names it.
+    pub fn object(&self) -> String {
+        format!("{}.constraints.gatekeeper.sh/{}", self.resource, self.name)
+    }
 }
 
 /// A server-side dry run of the extension's pod.

@@ -16,6 +16,7 @@ mod endpoint;
 mod evaluate;
 mod evidence;
 mod facts;
+mod gatekeeper;
 mod mend;
 mod pages;
 mod reached;
@@ -31,11 +32,12 @@ pub use endpoint::{Endpoint, EndpointKind};
 pub use evaluate::{Judged, evaluate, judge, judge_alone};
 pub use evidence::{Evidence, printable};
 pub use facts::{
-    BrokenWebhook, Cluster, ClusterVolume, Contents, Definition, DryRun, ExtensionPods, Facts, Hook,
-    LocationFacts, Marks, Names, Namespaces, NetworkPolicies, Node, Nodes, Observed, Owner, PodIdentity,
-    Policies, Refusal, Registry, Rights, SnapshotApi, SnapshotClassFacts, StoppedController, StoreProbe,
-    SystemParts, Target, Tool, VeleroFacts, VolumeKind, Whose,
+    BrokenWebhook, Cluster, ClusterVolume, Constraint, Contents, Definition, DryRun, ExtensionPods, Facts,
+    Hook, LocationFacts, Marks, Names, Namespaces, NetworkPolicies, Node, Nodes, Observed, Owner,
+    PodIdentity, Policies, Refusal, Registry, Rights, SnapshotApi, SnapshotClassFacts, StoppedController,
+    StoreProbe, SystemParts, Target, Tool, VeleroFacts, VolumeKind, Whose,
 };
+pub use gatekeeper::refusing_constraints;
 pub use mend::{Action, Change, Offer, mends, offers};
 pub use pages::{mending, page, page_name, table};
 pub use reached::{Reached, Sight, Stage, Trouble, is_private};

@@ -1,19 +1,23 @@
 //! Who refused a pod, read out of what the API server says, and how a namespace is excluded from exactly that.
 
+use crate::{Constraint, gatekeeper};
+
 /// Who refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refuser {
-    /// What it is, as `kubectl` names it where it does.
-    pub name: String,
+    /// What they are, as `kubectl` names them where it does.
+    pub names: Vec<String>,
     /// How `namespace` gets out of its reach.
     pub remedy: String,
 }
 
-/// Who refused a pod of `namespace` with these words; nothing when they do not say.
-pub(crate) fn refuser(reason: &str, namespace: &str) -> Option<Refuser> {
+/// Who refused a pod of `namespace` with these words; nothing when they do not say. Constraints of Gatekeeper come with what could
+/// be read of them.
+pub(crate) fn refuser(reason: &str, namespace: &str, constraints: &[Constraint]) -> Option<Refuser> {
     of_kubernetes(reason, namespace)
         .or_else(|| pod_security(reason, namespace))
         .or_else(|| limit_range(reason, namespace))
+        .or_else(|| gatekeeper::refuser(reason, namespace, constraints))
         .or_else(|| webhook(reason, namespace))
 }
 
@@ -26,7 +30,7 @@ fn of_kubernetes(reason: &str, namespace: &str) -> Option<Refuser> {
         .and_then(|rest| rest.split_once('\''))
         .map_or(policy, |(binding, _)| binding);
     Some(Refuser {
-        name: format!("validatingadmissionpolicy/{policy}"),
+        names: vec![format!("validatingadmissionpolicy/{policy}")],
         remedy: format!(
             "Exclude the namespace {namespace} from the ValidatingAdmissionPolicy {policy}, by a namespaceSelector of its binding {binding} or of its own: kubectl get validatingadmissionpolicy/{policy} validatingadmissionpolicybinding/{binding} -o yaml; kubectl get namespace {namespace} --show-labels"
         ),
@@ -45,7 +49,7 @@ fn pod_security(reason: &str, namespace: &str) -> Option<Refuser> {
             "Compare the pod with what the namespace {namespace} asks for: kubectl get namespace {namespace} --show-labels"
         ),
     };
-    Some(Refuser { name: format!("the level {level} of pod security"), remedy })
+    Some(Refuser { names: vec![format!("the level {level} of pod security")], remedy })
 }
 
 /// `maximum cpu usage per Container is 600m, but limit is 1`; the API server does not say which LimitRange.
@@ -62,45 +66,29 @@ fn limit_range(reason: &str, namespace: &str) -> Option<Refuser> {
     let others = [" usage per Container is ", " usage per Pod is ", " max limit to request ratio per "];
     let is_another = others.iter().any(|words| reason.contains(words));
     let remedy = fits.or_else(|| is_another.then_some(raise))?;
-    Some(Refuser { name: format!("a LimitRange of namespace {namespace}"), remedy })
+    Some(Refuser { names: vec![format!("a LimitRange of namespace {namespace}")], remedy })
 }
 
-/// `admission webhook "validation.gatekeeper.sh" denied the request: …`
+/// `admission webhook "validate.kyverno.svc-fail" denied the request: …`
 fn webhook(reason: &str, namespace: &str) -> Option<Refuser> {
     let (_, rest) = reason.split_once("admission webhook \"")?;
     let (webhook, said) = rest.split_once('"')?;
-    if webhook.ends_with("gatekeeper.sh")
-        && let Some(constraint) = between(said, '[', ']')
-    {
-        return Some(Refuser {
-            name: format!("Gatekeeper's constraint {constraint}"),
-            remedy: format!(
-                "Exclude the namespace {namespace} from Gatekeeper's constraint {constraint} (spec.match.excludedNamespaces), with Azure Policy by the parameter excludedNamespaces of the assignment: kubectl get constraints"
-            ),
-        });
-    }
     if webhook.contains("kyverno")
         && let Some(policy) = kyvernos(said)
     {
         return Some(Refuser {
-            name: format!("Kyverno's policy {policy}"),
+            names: vec![format!("Kyverno's policy {policy}")],
             remedy: format!(
                 "Exclude the namespace {namespace} from Kyverno's policy {policy} (exclude of its rules): kubectl get clusterpolicies,policies -A"
             ),
         });
     }
     Some(Refuser {
-        name: format!("webhook {webhook}"),
+        names: vec![format!("webhook {webhook}")],
         remedy: format!(
             "Exclude the namespace {namespace} from the webhook {webhook} by its namespaceSelector: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"
         ),
     })
-}
-
-fn between(text: &str, open: char, close: char) -> Option<&str> {
-    let (_, rest) = text.split_once(open)?;
-    let (inner, _) = rest.split_once(close)?;
-    Some(inner).filter(|inner| !inner.is_empty())
 }
 
 /// The first policy that is named below `was blocked due to the following policies`.
@@ -162,8 +150,8 @@ mod tests {
         ];
 
         for (reason, name, remedy) in cases {
-            let found = refuser(reason, "n").unwrap_or_else(|| panic!("nobody: {reason}"));
-            assert_eq!(found.name, name);
+            let found = refuser(reason, "n", &[]).unwrap_or_else(|| panic!("nobody: {reason}"));
+            assert_eq!(found.names, [name]);
             assert!(found.remedy.contains(remedy), "{found:?}");
             let named = ["namespace n", " -n n"].iter().any(|name| found.remedy.contains(name));
             assert!(named, "{found:?}");
@@ -179,7 +167,7 @@ mod tests {
             "ValidatingAdmissionPolicy 'half",
             "maximum patience usage per person is 3, but limit is 4",
         ] {
-            assert_eq!(refuser(reason, "n"), None, "{reason}");
+            assert_eq!(refuser(reason, "n", &[]), None, "{reason}");
         }
     }
 }

@@ -13,6 +13,7 @@ mod cut;
 mod disk;
 mod documents;
 mod dropped;
+pub mod gatekeeper;
 mod halted;
 mod installation;
 mod issuer;
