@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from datetime import datetime, timedelta, timezone
+from urllib.parse import parse_qs, urlsplit
 
 from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
@@ -35,6 +36,8 @@ VAULT_ID = f"{ROOT}/resourceGroups/{GROUP}/providers/Microsoft.DataProtection/ba
 ACCOUNT_ID = f"{ROOT}/resourceGroups/{GROUP}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"
 KIND = "Microsoft.ContainerService/managedClusters"
 OPERATOR = "Microsoft.DataProtection/backupVaults/backup-operator"
+# What clients of earlier releases send; the package that is installed sends a later one.
+EARLIER = ("2024-04-01", "2025-07-01")
 BEGUN = time.monotonic()
 
 
@@ -61,6 +64,10 @@ backup = client(DataProtectionMgmtClient)
 
 def step(text):
     print(f"{time.monotonic() - BEGUN:7.1f} s  {text}", flush=True)
+
+
+def container_id(name):
+    return f"{ACCOUNT_ID}/blobServices/default/containers/{name}"
 
 
 def cluster_id(name):
@@ -281,7 +288,10 @@ def journey():
         assign(vault.identity.principal_id, "Reader", cluster_id(name))
         own = containers.managed_clusters.get(GROUP, name).identity.principal_id
         assign(own, "Contributor", SNAPSHOT_ID)
-        assign(writers[name], "Storage Blob Data Contributor", ACCOUNT_ID)
+    # Each writes to its own container; the second one restores from the first one's, and may only read there.
+    assign(writers["one"], "Storage Blob Data Contributor", container_id(CONTAINER))
+    assign(writers["two"], "Storage Blob Data Contributor", container_id(f"{CONTAINER}-two"))
+    assign(writers["two"], "Storage Blob Data Reader", container_id(CONTAINER))
     assign(vault.identity.principal_id, "Reader", SNAPSHOT_ID)
     step("Trusted Access and roles")
     wait_for_validation()
@@ -316,6 +326,8 @@ def journey():
     step("lost and restored where it was")
     scheduled()
     step("backed up on schedule")
+    earlier_versions()
+    step(f"read with the api-versions {', '.join(EARLIER)} too, and all is the same")
     life()
     step("stopped, resumed, deleted, brought back")
 
@@ -359,6 +371,43 @@ def scheduled():
         assert not jobs or jobs[0].properties.status == "InProgress", jobs[0].properties.as_dict()
         time.sleep(1)
     raise AssertionError("no scheduled backup came about")
+
+
+def read_by(of):
+    """The ids of all that there is by now, each read in its list and for itself."""
+    at = (GROUP, VAULT)
+    lists = {
+        "vaults": list(of.backup_vaults.get_in_resource_group(GROUP)),
+        "policies": list(of.backup_policies.list(*at)),
+        "instances": list(of.backup_instances.list(*at)),
+        "points": list(of.recovery_points.list(*at, "one-shop")),
+        "jobs": list(of.jobs.list(*at)),
+    }
+    each = {
+        "vaults": lambda name: of.backup_vaults.get(GROUP, name),
+        "policies": lambda name: of.backup_policies.get(*at, name),
+        "instances": lambda name: of.backup_instances.get(*at, name),
+        "points": lambda name: of.recovery_points.get(*at, "one-shop", name),
+        "jobs": lambda name: of.jobs.get(*at, name),
+    }
+    ids = {kind: [one.id for one in all] for kind, all in lists.items()}
+    for kind, all in lists.items():
+        assert ids[kind] == [each[kind](one.name).id for one in all], (kind, ids[kind])
+    return ids
+
+
+def earlier_versions():
+    """Clients of earlier releases read the same."""
+    now = read_by(backup)
+    assert len(now["points"]) == 2 and len(now["jobs"]) >= 5, now
+    assert now["vaults"] == [VAULT_ID] and now["instances"] == [f"{VAULT_ID}/backupInstances/one-shop"], now
+    for version in EARLIER:
+        sent = []
+        hook = lambda request: sent.append(parse_qs(urlsplit(request.http_request.url).query)["api-version"])
+        earlier = client(DataProtectionMgmtClient, api_version=version, raw_request_hook=hook)
+        seen = read_by(earlier)
+        assert sent and all(one == [version] for one in sent), (version, sent)
+        assert seen == now, (version, seen, now)
 
 
 def life():

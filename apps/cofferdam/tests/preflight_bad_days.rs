@@ -2,21 +2,30 @@
 //! goes away in the middle: what was not seen is said to be, nothing else is made up, and the command ends.
 
 mod faults;
+mod terminal;
 
 use faults::{Fault, FaultApiServer, Holds};
 use serde_json::Value;
 use std::{
+    collections::BTreeSet,
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
+use terminal::Terminal;
 
+/// What the live line begins with.
+const LOOKED: &str = "looked at: ";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cofferdam");
 /// Each probe has seconds; all of them together must not have minutes.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 fn preflight(folder: &Path, port: u16, more: &[&str]) -> Output {
+    command(folder, port, more).stdin(Stdio::null()).output().unwrap()
+}
+
+fn command(folder: &Path, port: u16, more: &[&str]) -> Command {
     let kubeconfig = folder.join("kubeconfig");
     let text = format!(
         r#"{{"apiVersion":"v1","kind":"Config","current-context":"c",
@@ -25,9 +34,9 @@ fn preflight(folder: &Path, port: u16, more: &[&str]) -> Output {
     );
     std::fs::write(&kubeconfig, text).unwrap();
     let mut command = Command::new(PROGRAM);
-    command.arg("preflight").args(more).env("KUBECONFIG", &kubeconfig).stdin(Stdio::null());
+    command.arg("preflight").args(more).env("KUBECONFIG", &kubeconfig);
     command.env("COFFERDAM_CONFIG_DIR", folder.join("config")).env("HOME", folder);
-    command.output().unwrap()
+    command
 }
 
 fn checks(output: &Output) -> Vec<Value> {
@@ -208,6 +217,38 @@ fn lists_that_are_slow_are_not_observed_and_what_answers_in_time_is() {
     assert!(hidden >= 4, "{hidden}");
     assert_eq!(ran.status.code(), Some(3), "not seen is not well");
     assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+}
+
+#[test]
+fn on_a_terminal_each_probe_that_has_looked_is_told_while_others_look_and_elsewhere_nothing_is() {
+    let slow = || FaultApiServer::start(Fault::SlowLists(Duration::from_millis(1_500)), SMALL).port;
+    let folder = tempfile::tempdir().unwrap();
+    let mut on_terminal = command(folder.path(), slow(), &[]);
+    on_terminal.env("TERM", "xterm").env_remove("NO_COLOR");
+
+    let mut terminal = Terminal::run(&on_terminal);
+    terminal.until(LOOKED);
+    terminal.until(LOOKED);
+    let (on_terminal, shown) = terminal.end();
+    let elsewhere = preflight(folder.path(), slow(), &[]);
+
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (printed, told) = (text(&elsewhere.stdout), text(&elsewhere.stderr));
+    let (first, last) = (shown.find(LOOKED), shown.rfind(LOOKED));
+    let (first, last) = first.zip(last).unwrap_or_else(|| panic!("{shown}"));
+    let live: BTreeSet<&str> =
+        shown.split(LOOKED).skip(1).filter_map(|rest| rest.split(char::is_control).next()).collect();
+    assert!(live.len() > 1, "the line changes: {live:?}");
+    assert!(
+        !shown[..first].contains("P11") && shown[last..].contains("P11"),
+        "the table comes last: {shown}"
+    );
+    assert!(shown[last..].contains("\u{1b}["), "the live line is taken away: {shown}");
+    for text in [&printed, &told] {
+        assert!(!text.contains(LOOKED) && !text.contains(['\u{1b}', '\r']), "{text:?}");
+    }
+    assert!(printed.contains("P11"), "{printed}");
+    assert_eq!(Some(on_terminal), elsewhere.status.code());
 }
 
 #[test]

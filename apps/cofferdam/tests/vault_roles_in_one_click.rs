@@ -65,6 +65,7 @@ async fn each_role_of_a_backup_that_is_missing_is_named_with_its_code_planned_an
 async fn each_role_of_a_restore_to_another_cluster_is_named_with_its_code_planned_and_granted() {
     let roles = Roles::start().await;
     let it = &roles.it;
+    let source = roles.container(&roles.account).await;
     let two = roles.backed_up_and_another_cluster().await;
     let words = format!("-g shop -v vault1 --instance one-shop --target-resource-id {two}");
     let arguments: Vec<String> = words.split(' ').map(str::to_owned).collect();
@@ -74,9 +75,11 @@ async fn each_role_of_a_restore_to_another_cluster_is_named_with_its_code_planne
         roles.validated(&format!("{}/validateRestore", it.instance), body).await
     };
 
-    // It may not read from the first one's account yet.
+    // It may not read from the first one's container yet. More than that is not planned, nor granted.
     let (code, begun) = roles.plan(&arguments).await;
-    assert_eq!((code, unmet(&begun)), (5, vec![("R4", roles.account.as_str())]), "{begun:?}");
+    assert_eq!((code, unmet(&begun)), (5, vec![("R4", source.as_str())]), "{begun:?}");
+    let reads = begun.iter().find(|row| row["scope"] == source.as_str()).unwrap();
+    assert_eq!(reads["role"], "Storage Blob Data Reader");
     let (applied, said) = roles.apply(&arguments).await;
     assert_eq!(applied, 0, "{said}");
     let codes = [

@@ -22,6 +22,7 @@ fn everywhere() -> Places {
         cluster: id(CLUSTER),
         snapshot_group: Some(id("/subscriptions/s/resourceGroups/snapshots")),
         store: Some(id(STORE)),
+        container: None,
         source_store: place("other"),
         staging_group: Some(id("/subscriptions/s/resourceGroups/staging")),
         staging_account: place("staging"),
@@ -109,6 +110,54 @@ fn a_place_that_is_read_and_written_is_one_need_and_one_that_is_only_read_needs_
     assert_eq!(ids(&same), ["R1", "R2", "R3", "R4", "R13"]);
     assert_eq!(reads.held(&reader, &roles()), Held::There);
     assert!(reads.actions().iter().all(|action| action.name.ends_with("/read")));
+}
+
+#[test]
+fn a_restore_from_another_place_is_planned_as_reading_that_container_and_nothing_more() {
+    const WRITES: &str = "Storage Blob Data Contributor";
+    const READS: &str = "Storage Blob Data Reader";
+    let container = |account: &str, name: &str| format!("{account}/blobServices/default/containers/{name}");
+    let other = STORE.replace("/a", "/other");
+    let (own, beside, elsewhere) =
+        (container(STORE, "own"), container(STORE, "one"), container(&other, "one"));
+
+    let table = [
+        // Own account, own container, source; what is planned.
+        (Some(&*own), &*elsewhere, vec![(WRITES, STORE), (READS, &*elsewhere)]),
+        (Some(&*own), &*other, vec![(WRITES, STORE), (READS, &*other)]),
+        // Whoever may write to the account of both could overwrite the other one's recovery points.
+        (Some(&*own), &*beside, vec![(WRITES, &*own), (READS, &*beside)]),
+        (Some(&*own), &*own, vec![(WRITES, STORE)]),
+        (Some(&*own), STORE, vec![(WRITES, STORE)]),
+        (None, &*beside, vec![(WRITES, STORE)]),
+        (None, &*elsewhere, vec![(WRITES, STORE), (READS, &*elsewhere)]),
+    ];
+
+    for (container, source, expected) in table {
+        let places = Places { container: container.map(id), source_store: Some(id(source)), ..everywhere() };
+        let needs = needs(Purpose::Restore { vault_tier: false }, &places, &all());
+        let planned = needs.iter().filter(|need| need.row.id == "R4");
+        let planned: Vec<_> = planned.map(|need| (need.grant().role(), need.scope.as_str())).collect();
+        assert_eq!(planned, expected, "{container:?} {source}");
+    }
+}
+
+#[test]
+fn who_may_write_to_its_own_container_alone_needs_no_more_of_the_account() {
+    let container = format!("{STORE}/blobServices/default/containers/own");
+    let beside = format!("{STORE}/blobServices/default/containers/one");
+    let places = Places { container: Some(id(&container)), source_store: None, ..everywhere() };
+    let needs = needs(Purpose::Backup { vault_tier: false }, &places, &all());
+    let writes = needs.iter().find(|need| need.row.id == "R4").unwrap();
+    let held = |role: &str, scope: &str| writes.held(&[assigned("e", role, scope)], &roles());
+    let writer = "Storage Blob Data Contributor";
+    let above = Held::Inherited { scope: id("/subscriptions/s"), role: named(&roles(), writer).id.clone() };
+
+    assert_eq!((writes.scope.as_str(), writes.at().as_str()), (STORE, container.as_str()));
+    assert_eq!([held(writer, &container), held(writer, STORE)], [Held::There, Held::There]);
+    assert_eq!(held(writer, "/subscriptions/s"), above);
+    assert_eq!(held(writer, &beside), Held::Missing);
+    assert_eq!(held("Storage Blob Data Reader", STORE), Held::Missing);
 }
 
 #[test]

@@ -119,6 +119,21 @@ impl Fix {
     }
 }
 
+/// A cause for which a check fails and that has a documented code of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cause {
+    /// The code.
+    pub code: &'static str,
+    /// What is wrong then, as half a sentence.
+    pub when: &'static str,
+}
+
+impl Cause {
+    pub(crate) const fn new(code: &'static str, when: &'static str) -> Self {
+        Self { code, when }
+    }
+}
+
 /// One row of the catalogue.
 #[derive(Debug, Clone, Copy)]
 pub struct Check {
@@ -136,15 +151,17 @@ pub struct Check {
     pub aks: Weight,
     /// How it is observed.
     pub observed_by: &'static str,
-    /// The code by which the original's documents know it.
+    /// The documented code of a failure, where its cause has none of its own: the original's, else ours.
     pub code: Option<&'static str>,
+    /// Causes that have codes of their own.
+    pub causes: &'static [Cause],
     /// What depends on it, the whole catalogue apart.
     pub purposes: &'static [Purpose],
     /// Checks that must have passed before this one makes sense.
     pub depends_on: &'static [&'static str],
     /// How to mend it.
     pub fixes: &'static [Fix],
-    /// How it is tested.
+    /// How it is tested: files of tests stand in backticks, and in each of them something of it fails, which a test verifies.
     pub tested_by: &'static str,
     /// Whether only Azure itself can prove the rule: it is tested against our resource manager or made-up facts.
     pub only_azure: bool,
@@ -166,6 +183,11 @@ impl Check {
             Weight::Blocks => Severity::Block,
             Weight::Warns | Weight::Informs | Weight::NotApplicable(_) => Severity::Warn,
         }
+    }
+
+    /// Whether a failure of it can have this code.
+    pub fn has_code(&self, code: &str) -> bool {
+        self.code == Some(code) || self.causes.iter().any(|cause| cause.code == code)
     }
 
     pub(crate) fn is_for(&self, purpose: Purpose) -> bool {

@@ -27,7 +27,7 @@ pub struct Judged {
     pub evidence: Evidence,
     /// It passed, and there is something to know.
     pub informs: bool,
-    /// The documented code of what goes wrong: of what was seen, else of the check.
+    /// The documented code of what goes wrong: of its cause, else of the check. None where nothing does.
     pub code: Option<&'static str>,
     /// What mends it, with the names that are known; empty when there is nothing to mend.
     pub fixes: Vec<(Fix, String)>,
@@ -129,7 +129,7 @@ impl Judged {
             fix: None,
         };
         let evidence = Evidence::say(evidence);
-        Self { check, finding, evidence, informs: false, code: check.code, fixes: Vec::new() }
+        Self { check, finding, evidence, informs: false, code: None, fixes: Vec::new() }
     }
 
     fn of(check: &'static Check, profile: Profile, weight: Weight, said: Verdict, names: &Names) -> Self {
@@ -149,8 +149,8 @@ impl Judged {
         let mut judged = Self::without(check, profile, outcome, evidence.sentence.clone());
         judged.evidence = evidence;
         judged.informs = informs;
-        judged.code = said.code.or(check.code);
         if matches!(judged.finding.outcome, Outcome::Failed { .. }) {
+            judged.code = said.code.or(check.code);
             judged.fixes = fixes(check, said.fix.as_deref(), names);
             let texts: Vec<&str> = match &said.fix {
                 Some(_) => judged.fixes.first().map(|(_, text)| text.as_str()).into_iter().collect(),
@@ -179,6 +179,8 @@ fn fixes(check: &Check, own: Option<&str>, names: &Names) -> Vec<(Fix, String)> 
 
 #[cfg(test)]
 mod active_tests;
+#[cfg(test)]
+mod broken_tests;
 #[cfg(test)]
 mod remedy_tests;
 #[cfg(test)]

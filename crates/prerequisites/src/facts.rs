@@ -124,12 +124,13 @@ impl Facts {
 pub struct Names(pub BTreeMap<&'static str, String>);
 
 impl Names {
-    /// A text with the names that are known; what is not known stands there in capitals.
+    /// A text with the names that are known; what is not known stands there in capitals. Braces around anything else, as of
+    /// JSON, stay.
     pub fn fill(&self, text: &str) -> String {
         let mut parts = text.split('{');
         let mut filled = parts.next().unwrap_or_default().to_owned();
         for part in parts {
-            match part.split_once('}') {
+            match part.split_once('}').filter(|(name, _)| is_name(name)) {
                 Some((name, rest)) => {
                     let known = self.0.get(name).cloned();
                     filled.push_str(&known.unwrap_or_else(|| name.to_uppercase().replace('-', "_")));
@@ -143,6 +144,10 @@ impl Names {
         }
         filled
     }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|one| one.is_ascii_lowercase() || one == '-')
 }
 
 /// Identity, version and drivers of the cluster.
@@ -188,10 +193,24 @@ pub struct SnapshotApi {
     /// Whether a snapshot controller was seen: a ready Deployment or a live Lease. `None`: neither was
     /// found, which on some distributions only means that it runs outside the cluster.
     pub controller: Option<String>,
-    /// A snapshot controller that is there and has no ready pod, as `<namespace>/<name>`.
-    pub stopped: Option<String>,
+    /// A snapshot controller that is there and does nothing.
+    pub stopped: Option<StoppedController>,
     /// The classes.
     pub classes: Vec<SnapshotClassFacts>,
+}
+
+/// What a snapshot controller that does nothing is known by; names are `<namespace>/<name>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoppedController {
+    /// A Deployment without a ready pod.
+    Deployment(String),
+    /// A Lease that nobody renews any more.
+    Lease {
+        /// Its name.
+        name: String,
+        /// Who renewed it last; empty where it does not say.
+        holder: String,
+    },
 }
 
 /// One VolumeSnapshotClass.
@@ -296,8 +315,28 @@ pub struct Policies {
     pub engines: BTreeMap<String, u64>,
     /// Those that are there and whose rules could not be listed.
     pub unlisted: Vec<String>,
+    /// Constraints of Gatekeeper that the refusal names, as far as they could be listed.
+    pub constraints: Vec<Constraint>,
     /// Pod security level that the namespace enforces.
     pub pod_security: Option<String>,
+}
+
+/// A constraint of Gatekeeper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Constraint {
+    /// What the API server calls its kind, in the group of constraints.
+    pub resource: String,
+    /// Its name.
+    pub name: String,
+    /// Namespaces that it leaves out.
+    pub excluded: Vec<String>,
+}
+
+impl Constraint {
+    /// As `kubectl` names it.
+    pub fn object(&self) -> String {
+        format!("{}.constraints.gatekeeper.sh/{}", self.resource, self.name)
+    }
 }
 
 /// A server-side dry run of the extension's pod.
@@ -389,11 +428,30 @@ pub enum StoreProbe {
     Failed {
         /// `create`, `read`, `list` or `delete`.
         operation: String,
+        /// What kind of refusal it is.
+        refusal: Refusal,
         /// Why.
         cause: String,
         /// What to do.
         remedy: String,
     },
+}
+
+/// What kind of refusal a store gave; each has a documented code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The bucket, container or directory does not exist.
+    NoBucket,
+    /// Reading is allowed, writing is not.
+    ReadOnly,
+    /// The credential is not accepted, or lacks the right.
+    NoPermission,
+    /// There is no space or quota left.
+    Full,
+    /// A clock is wrong.
+    WrongClock,
+    /// Anything else.
+    NotReady,
 }
 
 /// The installed extension's Deployment and pods.

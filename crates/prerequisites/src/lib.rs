@@ -9,12 +9,14 @@
 
 mod check;
 mod checks;
+mod codes;
 mod deep;
 pub mod egress;
 mod endpoint;
 mod evaluate;
 mod evidence;
 mod facts;
+mod gatekeeper;
 mod mend;
 mod pages;
 mod reached;
@@ -23,18 +25,19 @@ mod resource_manager;
 mod verdict;
 mod written;
 
-pub use check::{By, Check, Finding, Fix, Outcome, Profile, Purpose, Report, Scope, Severity, Weight};
+pub use check::{By, Cause, Check, Finding, Fix, Outcome, Profile, Purpose, Report, Scope, Severity, Weight};
 pub use checks::catalogue;
 pub use deep::{DeepCheck, Step};
 pub use endpoint::{Endpoint, EndpointKind};
 pub use evaluate::{Judged, evaluate, judge, judge_alone};
 pub use evidence::{Evidence, printable};
 pub use facts::{
-    BrokenWebhook, Cluster, ClusterVolume, Contents, Definition, DryRun, ExtensionPods, Facts, Hook,
-    LocationFacts, Marks, Names, Namespaces, NetworkPolicies, Node, Nodes, Observed, Owner, PodIdentity,
-    Policies, Registry, Rights, SnapshotApi, SnapshotClassFacts, StoreProbe, SystemParts, Target, Tool,
-    VeleroFacts, VolumeKind, Whose,
+    BrokenWebhook, Cluster, ClusterVolume, Constraint, Contents, Definition, DryRun, ExtensionPods, Facts,
+    Hook, LocationFacts, Marks, Names, Namespaces, NetworkPolicies, Node, Nodes, Observed, Owner,
+    PodIdentity, Policies, Refusal, Registry, Rights, SnapshotApi, SnapshotClassFacts, StoppedController,
+    StoreProbe, SystemParts, Target, Tool, VeleroFacts, VolumeKind, Whose,
 };
+pub use gatekeeper::refusing_constraints;
 pub use mend::{Action, Change, Offer, mends, offers};
 pub use pages::{mending, page, page_name, table};
 pub use reached::{Reached, Sight, Stage, Trouble, is_private};

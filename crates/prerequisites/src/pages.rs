@@ -22,6 +22,9 @@ pub fn page(check: &Check) -> String {
     if let Some(code) = check.code {
         add(&mut text, format_args!("| Error code | `{code}` |"));
     }
+    for cause in check.causes {
+        add(&mut text, format_args!("| Error code when {} | `{}` |", cause.when, cause.code));
+    }
     add(&mut text, format_args!("| Tested by | {} |", tested(check)));
     add(&mut text, format_args!("\n## What mends it\n"));
     for fix in check.fixes {

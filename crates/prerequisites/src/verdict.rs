@@ -49,9 +49,9 @@ impl Verdict {
         self
     }
 
-    /// With a code that says more than the catalogue's.
-    pub(crate) fn code(mut self, code: Option<&'static str>) -> Self {
-        self.code = code;
+    /// With the code of its cause, one of those that the catalogue has for the check; without one the check's own stands.
+    pub(crate) fn code(mut self, code: impl Into<Option<&'static str>>) -> Self {
+        self.code = code.into();
         self
     }
 

@@ -5,7 +5,7 @@ mod in_time;
 use crate::{Location, contain::PROBE};
 use bytes::Bytes;
 use in_time::InTime;
-use prerequisites::{Contents, LocationFacts, Observed, Owner, StoreProbe};
+use prerequisites::{Contents, LocationFacts, Observed, Owner, Refusal, StoreProbe};
 use storage::{Store, StoreError, StoreErrorKind, StorePath, owner};
 
 pub(crate) async fn observe(location: &Observed<Location>, cluster: Option<&str>) -> Observed<LocationFacts> {
@@ -200,8 +200,27 @@ fn other_bytes(root: &dyn Store) -> StoreError {
 fn failed(operation: &str, error: &StoreError) -> StoreProbe {
     StoreProbe::Failed {
         operation: operation.to_owned(),
+        refusal: refusal(error),
         cause: error.cause.clone(),
         remedy: error.remedy.clone(),
+    }
+}
+
+/// What kind of refusal it is, as an extension judges it at its own location: its code follows from that.
+fn refusal(error: &StoreError) -> Refusal {
+    let writing = matches!(error.tried, "create" | "replace" | "delete" | "write");
+    match error.kind {
+        StoreErrorKind::BucketMissing => Refusal::NoBucket,
+        StoreErrorKind::Denied if writing && !error.lacks_role() => Refusal::ReadOnly,
+        StoreErrorKind::Denied | StoreErrorKind::BadCredentials => Refusal::NoPermission,
+        StoreErrorKind::Full => Refusal::Full,
+        StoreErrorKind::WrongClock => Refusal::WrongClock,
+        StoreErrorKind::NotFound
+        | StoreErrorKind::Exists
+        | StoreErrorKind::Corrupt
+        | StoreErrorKind::Retained
+        | StoreErrorKind::Unreachable
+        | StoreErrorKind::Other => Refusal::NotReady,
     }
 }
 

@@ -8,7 +8,8 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
-use prerequisites::{DryRun, Observed, Policies, Registry};
+use prerequisites::{Constraint, DryRun, Observed, Policies, Registry, refusing_constraints};
+use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
@@ -58,18 +59,19 @@ async fn look(client: &Client, subject: &Subject) -> Result<Policies, kube::Erro
         }
         (Some(_), Some(pod)) => dry_run(client, subject, pod).await?,
     };
-    let engines = engines(client).await?;
+    let engines = engines(client, &refusing(&dry_run)).await?;
     Ok(Policies {
         dry_run,
         engines: engines.seen,
         unlisted: engines.unlisted,
+        constraints: engines.constraints,
         pod_security: namespace.and_then(|n| n.labels().get(ENFORCE).cloned()),
     })
 }
 
 /// What admission says to the pod. A pod whose account does not exist yet is judged with the namespace's
 /// default account: the refusal of the account would hide what the policies say.
-async fn dry_run(client: &Client, subject: &Subject, pod: &serde_json::Value) -> Result<DryRun, kube::Error> {
+async fn dry_run(client: &Client, subject: &Subject, pod: &Value) -> Result<DryRun, kube::Error> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), &subject.namespace);
     let mut pod: Pod = match serde_json::from_value(pod.clone()) {
         Ok(pod) => pod,
@@ -101,11 +103,20 @@ fn is_about_the_account(text: &str) -> bool {
     text.contains("serviceaccount") && text.contains("not found")
 }
 
+/// The constraints of Gatekeeper that refused.
+fn refusing(said: &DryRun) -> Vec<String> {
+    match said {
+        DryRun::Rejected(reason) => refusing_constraints(reason).into_iter().map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// Policy engines, and those that are there and whose rules whoever asks may not list.
 #[derive(Default)]
 struct Engines {
     seen: BTreeMap<String, u64>,
     unlisted: Vec<String>,
+    constraints: Vec<Constraint>,
 }
 
 impl Engines {
@@ -124,20 +135,25 @@ impl Engines {
     }
 }
 
-/// Whether a group is served is seen without any right; without one, a list of what is not served is forbidden.
-async fn engines(client: &Client) -> Result<Engines, kube::Error> {
+/// Whether a group is served is seen without any right; without one, a list of what is not served is forbidden. Of Gatekeeper's
+/// constraints those with these names are kept.
+async fn engines(client: &Client, refusing: &[String]) -> Result<Engines, kube::Error> {
     let mut engines = Engines::default();
     let policies: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
     let policies = policies.list_metadata(&ListParams::default()).await;
     engines.add("ValidatingAdmissionPolicy", policies.map(|list| list.items.len()))?;
     engines.add("webhooks that judge pods", webhooks_for_pods(client).await)?;
     for kind in served(client, GATEKEEPER).await? {
-        engines.add("Gatekeeper", items(client, &format!("/apis/{GATEKEEPER}/{kind}")).await)?;
+        let found = items(client, &format!("/apis/{GATEKEEPER}/{kind}")).await;
+        let named = found.iter().flatten().filter_map(|item| constraint(&kind, item));
+        engines.constraints.extend(named.filter(|one| refusing.contains(&one.name)));
+        engines.add("Gatekeeper", found.map(|items| items.len()))?;
     }
     let kyverno = served(client, KYVERNO).await?;
     for (name, kind) in [("Kyverno cluster policies", "clusterpolicies"), ("Kyverno policies", "policies")] {
         if kyverno.iter().any(|served| served == kind) {
-            engines.add(name, items(client, &format!("/apis/{KYVERNO}/{kind}")).await)?;
+            let found = items(client, &format!("/apis/{KYVERNO}/{kind}")).await;
+            engines.add(name, found.map(|items| items.len()))?;
         }
     }
     engines.seen.retain(|_, rules| *rules > 0);
@@ -169,12 +185,22 @@ async fn webhooks_for_pods(client: &Client) -> Result<usize, kube::Error> {
     Ok(matching.count())
 }
 
-async fn items(client: &Client, path: &str) -> Result<usize, kube::Error> {
+async fn items(client: &Client, path: &str) -> Result<Vec<Value>, kube::Error> {
     let request = Request::get(path)
         .body(Vec::new())
         .map_err(|e| kube::Error::BuildRequest(kube::core::request::Error::BuildRequest(e)))?;
-    let list: serde_json::Value = client.request(request).await?;
-    Ok(list.get("items").and_then(|items| items.as_array()).map_or(0, Vec::len))
+    let mut list: Value = client.request(request).await?;
+    Ok(list.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default())
+}
+
+/// A constraint of this kind, without its rules.
+fn constraint(resource: &str, item: &Value) -> Option<Constraint> {
+    let excluded = item.pointer("/spec/match/excludedNamespaces").and_then(Value::as_array);
+    Some(Constraint {
+        resource: resource.to_owned(),
+        name: item.pointer("/metadata/name")?.as_str()?.to_owned(),
+        excluded: excluded.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+    })
 }
 
 /// Whether a pod with the image runs, or why it waits.
@@ -235,4 +261,42 @@ async fn nodes_with(client: &Client, image: &str) -> Result<(usize, usize), kube
         images.flat_map(|held| held.names.iter().flatten()).any(|name| is_named(name, image))
     };
     Ok((nodes.len(), nodes.iter().filter(holds).count()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::FakeServer;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn of_gatekeepers_constraints_those_that_refused_are_kept_with_what_they_leave_out() {
+        let kind = json!({"name": "needsowner", "singularName": "needsowner", "namespaced": false,
+            "kind": "NeedsOwner", "verbs": ["list"]});
+        let status = json!({"name": "needsowner/status", "singularName": "", "namespaced": false,
+            "kind": "NeedsOwner", "verbs": ["get"]});
+        let resources = json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": GATEKEEPER,
+            "resources": [kind, status]});
+        let constraints = json!({"items": [
+            {"metadata": {"name": "owner"}, "spec": {"match": {"excludedNamespaces": ["kube-*"]}}},
+            {"metadata": {"name": "others"}},
+            {"metadata": {}},
+        ]});
+        let server = FakeServer::default()
+            .with(&format!("/apis/{GATEKEEPER}"), resources)
+            .with(&format!("/apis/{GATEKEEPER}/needsowner"), constraints);
+        let said = "admission webhook \"validation.gatekeeper.sh\" denied the request: [owner] no";
+        let refused = refusing(&DryRun::Rejected(said.to_owned()));
+
+        let found = engines(&server.client(), &refused).await.unwrap();
+
+        let owner = Constraint {
+            resource: "needsowner".to_owned(),
+            name: "owner".to_owned(),
+            excluded: vec!["kube-*".to_owned()],
+        };
+        assert_eq!(found.constraints, [owner]);
+        assert_eq!(found.seen, BTreeMap::from([("Gatekeeper".to_owned(), 3)]));
+        assert_eq!(refusing(&DryRun::Admitted), [""; 0]);
+    }
 }

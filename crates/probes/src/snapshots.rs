@@ -1,17 +1,22 @@
 //! The snapshot API: what is served, who handles it, which classes exist.
 
 use crate::{is_absent, seen};
-use jiff::SignedDuration;
+use http::{Request, header::DATE};
+use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::storage::v1::CSIDriver;
 use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::client::Body;
 use kube::{Api, Client, ResourceExt};
-use prerequisites::{Observed, SnapshotApi, SnapshotClassFacts};
+use prerequisites::{Observed, SnapshotApi, SnapshotClassFacts, StoppedController};
 use telemetry::Clock;
 
 const GROUP_VERSION: &str = "snapshot.storage.k8s.io/v1";
-const LIVE: SignedDuration = SignedDuration::from_mins(2);
+/// How long a lease lasts that does not say so.
+const USUAL: SignedDuration = SignedDuration::from_secs(15);
+/// After so many durations without a renewal nobody is at work, also where clocks differ a little.
+const LAPSED: i32 = 4;
 
 pub(crate) async fn observe(client: &Client, clock: &dyn Clock) -> Observed<SnapshotApi> {
     seen("looking at the snapshot API", look(client, clock).await)
@@ -58,12 +63,12 @@ async fn classes(client: &Client) -> Result<Vec<SnapshotClassFacts>, kube::Error
         .collect())
 }
 
-/// A ready Deployment or a live Lease of a snapshot controller; else a Deployment without a ready pod. Only those are asked for that go by its names: a
-/// list of everything would grow with the cluster.
+/// A ready Deployment or a live Lease of a snapshot controller; else one that is there and does nothing. Only those are asked
+/// for that go by its names: a list of everything would grow with the cluster.
 async fn controller(
     client: &Client,
     clock: &dyn Clock,
-) -> Result<(Option<String>, Option<String>), kube::Error> {
+) -> Result<(Option<String>, Option<StoppedController>), kube::Error> {
     let mut stopped = None;
     let deployments: Api<Deployment> = Api::all(client.clone());
     for named in controllers() {
@@ -72,21 +77,37 @@ async fn controller(
             if deployment.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or(0) > 0 {
                 return Ok((Some(format!("Deployment {name} is ready")), None));
             }
-            stopped = Some(name);
+            stopped = Some(StoppedController::Deployment(name));
         }
     }
     let leases: Api<Lease> = Api::all(client.clone());
-    let now = clock.now();
-    for lease in
-        leases.list(&ListParams::default().fields("metadata.name=snapshot-controller-leader")).await?
-    {
-        let renewed = lease.spec.as_ref().and_then(|s| s.renew_time.as_ref()).map(|t| t.0);
-        if renewed.is_some_and(|renewed| now.duration_since(renewed) < LIVE) {
-            let namespace = lease.namespace().unwrap_or_default();
-            return Ok((Some(format!("Lease {namespace}/{} is being renewed", lease.name_any())), None));
+    let named = ListParams::default().fields("metadata.name=snapshot-controller-leader");
+    for lease in leases.list(&named).await?.items {
+        let name = format!("{}/{}", lease.namespace().unwrap_or_default(), lease.name_any());
+        let Some(until) = lease.spec.as_ref().and_then(lasts_until) else { continue };
+        let is_live = clock.now() < until || servers_clock(client).await.is_some_and(|now| now < until);
+        if is_live {
+            return Ok((Some(format!("Lease {name} is being renewed")), None));
         }
+        let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
+        stopped.get_or_insert(StoppedController::Lease { name, holder });
     }
     Ok((None, stopped))
+}
+
+/// Until when somebody is taken to be at work who renewed a lease so; nothing where it was never renewed.
+fn lasts_until(spec: &LeaseSpec) -> Option<Timestamp> {
+    let renewed = spec.renew_time.as_ref()?.0;
+    let said = SignedDuration::from_secs(spec.lease_duration_seconds.unwrap_or_default().into());
+    renewed.checked_add(said.max(USUAL).saturating_mul(LAPSED)).ok()
+}
+
+/// What the API server's clock shows, if it says so: that of whoever asks may be fast.
+async fn servers_clock(client: &Client) -> Option<Timestamp> {
+    let request = Request::get("/version").body(Body::empty()).ok()?;
+    let answer = client.send(request).await.ok()?;
+    let date = answer.headers().get(DATE)?.to_str().ok()?;
+    rfc2822::parse(date).ok().map(|date| date.timestamp())
 }
 
 /// Drivers whose snapshotter has a lease: the sidecar takes one by the driver's name wherever several of it may run.
@@ -123,4 +144,25 @@ fn controllers() -> [ListParams; 3] {
         any.clone().fields("metadata.name=csi-snapshot-controller"),
         any.labels("app.kubernetes.io/name=snapshot-controller"),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_lease_counts_for_four_of_its_durations_and_for_a_minute_at_least() {
+        let until = |spec: serde_json::Value| {
+            let spec: LeaseSpec = serde_json::from_value(spec).unwrap();
+            lasts_until(&spec).map(|until| until.to_string())
+        };
+        let renewed = "2026-01-01T00:00:00.000000Z";
+
+        assert_eq!(until(json!({"holderIdentity": "a"})), None);
+        for (seconds, end) in [(json!(null), "00:01:00"), (json!(1), "00:01:00"), (json!(137), "00:09:08")] {
+            let lasts = until(json!({"renewTime": renewed, "leaseDurationSeconds": seconds}));
+            assert_eq!(lasts.as_deref(), Some(format!("2026-01-01T{end}Z").as_str()), "{seconds}");
+        }
+    }
 }

@@ -12,6 +12,9 @@ use vault::api::{
 };
 use world::{Answer, protected::Protected};
 
+/// The documented code of a location that is not there.
+const NO_CONTAINER: &str = "UserErrorNoDefaultBackupStorageLocationFound";
+
 /// A connected cluster with an installed extension.
 struct Installed {
     it: Protected,
@@ -405,12 +408,46 @@ fn located(account: &str, bucket: &str) -> Value {
     body
 }
 
+/// A storage account of the vault with one container.
+async fn account_with(it: &Protected, container: &str) -> String {
+    let register = format!("{}/providers/Microsoft.Storage/register", it.world.root());
+    assert_eq!(it.call(Method::POST, &register, None).await.status, 200);
+    let account = format!("{}/providers/Microsoft.Storage/storageAccounts/shopstore", it.group);
+    let body =
+        json!({"location": "local", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": {}});
+    assert_eq!(it.call(Method::PUT, &account, Some(body)).await.status, 200);
+    let path = format!("{account}/blobServices/default/containers/{container}");
+    assert_eq!(it.call(Method::PUT, &path, Some(json!({"properties": {}}))).await.status, 201);
+    account
+}
+
+#[tokio::test]
+async fn an_extension_that_is_there_is_not_sent_to_a_container_that_is_not() {
+    let all = Installed::start().await;
+    let account = account_with(&all.it, "other").await;
+    let before = all.record().await.unwrap().document.settings;
+    let to = |bucket: &str| located(&account, bucket)["properties"].clone();
+
+    let refused = all.patch(to("absent")).await;
+    let kept = all.record().await.unwrap().document.settings;
+    let path = format!("{account}/blobServices/default/containers/absent");
+    let made = all.it.call(Method::PUT, &path, Some(json!({"properties": {}}))).await;
+    let sent = all.patch(to("absent")).await;
+
+    assert_eq!((refused.status, refused.code()), (404, NO_CONTAINER), "{refused:?}");
+    assert_eq!(kept, before);
+    assert_eq!((made.status, sent.status), (201, 200), "{sent:?}");
+    let now = all.record().await.unwrap().document.settings;
+    assert_eq!(now["configuration.backupStorageLocation.bucket"], "absent");
+}
+
 #[tokio::test]
 async fn what_is_missing_stops_an_installation_with_its_code_and_leaves_nothing_behind() {
     let it = Protected::start().await;
     let (extension, identity, _) = cluster(&it, "managed").await;
     let profile = json!({"clientId": "0a0a0a0a-1111-4222-8333-444444444444", "secret": "s"});
     let (of_principal, its_identity, _) = cluster_of(&it, "old", Some(profile)).await;
+    let account = account_with(&it, "backups").await;
     let absent = format!("{}/providers/Microsoft.Storage/storageAccounts/absent", it.group);
     let mut half = located(&absent, "b");
     half["properties"]["configurationSettings"]
@@ -429,6 +466,8 @@ async fn what_is_missing_stops_an_installation_with_its_code_and_leaves_nothing_
             "enable-managed-identity",
         ),
         (&extension, located(&absent, "b"), 404, "UserErrorStorageAccountNotFound", absent.as_str()),
+        (&extension, located(&account, "other"), 404, NO_CONTAINER, "container create --name other"),
+        (&extension, located(&account, "no/name"), 404, NO_CONTAINER, "'no/name'"),
         (&extension, nowhere, 400, "InvalidRequestContent", "configuration.backupStorageLocation.bucket"),
         (&extension, half, 400, "InvalidRequestContent", "resourceGroup and subscriptionId"),
     ];
@@ -438,6 +477,7 @@ async fn what_is_missing_stops_an_installation_with_its_code_and_leaves_nothing_
         assert!(refused.body.to_string().contains(named), "{named}: {refused:?}");
     }
     let all = it.call(Method::PUT, &of_principal, Some(located(&absent, ""))).await;
+    let both = it.call(Method::PUT, &of_principal, Some(located(&account, "other"))).await;
     let provider =
         |verb: &str| format!("{}/providers/Microsoft.KubernetesConfiguration/{verb}", it.world.root());
     it.call(Method::POST, &provider("unregister"), None).await;
@@ -447,17 +487,20 @@ async fn what_is_missing_stops_an_installation_with_its_code_and_leaves_nothing_
         left.push(it.get(path).await.status);
     }
     it.call(Method::POST, &provider("register"), None).await;
-    let installed = it.call(Method::PUT, &extension, Some(wanted())).await;
+    let installed = it.call(Method::PUT, &extension, Some(located(&account, "backups"))).await;
 
     assert_eq!((all.status, all.code()), (400, "PrerequisitesNotMet"), "{all:?}");
-    let details = all.body["error"]["details"].as_array().unwrap();
-    let codes: Vec<_> = details.iter().map(|one| one["code"].as_str().unwrap()).collect();
+    let codes = |answer: &Answer| -> Vec<String> {
+        let details = answer.body["error"]["details"].as_array().unwrap();
+        details.iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect()
+    };
     let wanted = [
         "UserErrorClusterServicePrincipalNotSupported",
         "InvalidRequestContent",
         "UserErrorStorageAccountNotFound",
     ];
-    assert_eq!(codes, wanted, "{all:?}");
+    assert_eq!(codes(&all), wanted, "{all:?}");
+    assert_eq!(codes(&both), ["UserErrorClusterServicePrincipalNotSupported", NO_CONTAINER], "{both:?}");
     assert_eq!((unregistered.status, unregistered.code()), (409, "MissingSubscriptionRegistration"));
     assert_eq!(left, [404; 4], "nothing was made, and no identity either");
     assert_eq!(installed.status, 201, "the same is installed where all of it holds: {installed:?}");

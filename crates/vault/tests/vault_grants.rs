@@ -201,34 +201,60 @@ async fn restore_under_way(it: &Protected, two: &ResourceId) -> (String, String)
     (job, made["recoveryPoint"]["location"].as_str().unwrap().to_owned())
 }
 
+/// A cluster with a recovery point in a container of the vault, and a second one whose extension may read there.
+struct Elsewhere {
+    it: Protected,
+    container: String,
+    /// The extension that wrote it.
+    one: Person,
+    two: ResourceId,
+    /// The extension of the second cluster.
+    reader: Person,
+}
+
+impl Elsewhere {
+    async fn start() -> Self {
+        let it = Protected::start().await;
+        let account = into_known_account(&it).await;
+        let container = format!("{account}/blobServices/default/containers/backups");
+        let owner = it.world.administrator.clone();
+        let one = extension(&it).await;
+        assert_eq!(it.world.assign(&owner, CONTRIBUTOR, &one, &account).await.status, 201);
+        it.protect().await;
+        it.cluster.says("Backup", done());
+        it.ended(&it.job_of(&it.back_up().await).await).await;
+        let two: ResourceId =
+            format!("{}/providers/Microsoft.ContainerService/managedClusters/two", it.group).parse().unwrap();
+        it.connect_another(&two).await;
+        let reader = extension_of(&it, &two).await;
+        let all = Self { it, container, one, two, reader };
+        all.may_read().await;
+        all
+    }
+
+    async fn may_read(&self) {
+        let owner = &self.it.world.administrator;
+        let given = self.it.world.assign(owner, READER, &self.reader, &self.container).await;
+        assert_eq!(given.status, 201, "{given:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_restore_elsewhere_reads_the_source_while_it_runs_and_only_by_a_role_of_its_own() {
-    let it = Protected::start().await;
-    let account = into_known_account(&it).await;
-    let container = format!("{account}/blobServices/default/containers/backups");
-    let owner = it.world.administrator.clone();
-    let one = extension(&it).await;
-    assert_eq!(it.world.assign(&owner, CONTRIBUTOR, &one, &account).await.status, 201);
-    it.protect().await;
-    it.cluster.says("Backup", done());
-    it.ended(&it.job_of(&it.back_up().await).await).await;
-    let own = ask(&it, &one, upkeep()).await;
-    let two: ResourceId =
-        format!("{}/providers/Microsoft.ContainerService/managedClusters/two", it.group).parse().unwrap();
-    it.connect_another(&two).await;
-    let reader = extension_of(&it, &two).await;
-    assert_eq!(it.world.assign(&owner, READER, &reader, &container).await.status, 201);
-    let (job, location) = restore_under_way(&it, &two).await;
+    let all = Elsewhere::start().await;
+    let Elsewhere { it, container, one, two, reader } = &all;
+    let own = ask(it, one, upkeep()).await;
+    let (job, location) = restore_under_way(it, two).await;
 
-    it.unassign(&reader.object_id, &container).await;
-    let without = ask(&it, &reader, of_job("Restore", &job, &location)).await;
-    assert_eq!(it.world.assign(&owner, READER, &reader, &container).await.status, 201);
-    let with = ask(&it, &reader, of_job("Restore", &job, &location)).await;
-    let of_the_first = ask(&it, &one, of_job("Restore", &job, &location)).await;
-    let as_its_own = ask(&it, &reader, of_job("Restore", &job, "default")).await;
+    it.unassign(&reader.object_id, container).await;
+    let without = ask(it, reader, of_job("Restore", &job, &location)).await;
+    all.may_read().await;
+    let with = ask(it, reader, of_job("Restore", &job, &location)).await;
+    let of_the_first = ask(it, one, of_job("Restore", &job, &location)).await;
+    let as_its_own = ask(it, reader, of_job("Restore", &job, "default")).await;
     it.cluster.says("Restore", json!({"phase": "Completed", "problems": [], "problemCount": 0}));
     it.ended(&job).await;
-    let after = ask(&it, &reader, of_job("Restore", &job, &location)).await;
+    let after = ask(it, reader, of_job("Restore", &job, &location)).await;
 
     assert_eq!((without.status, without.code()), (403, "GrantMissingRole"), "{without:?}");
     assert!(without.body["error"]["message"].as_str().unwrap().contains(READER), "{without:?}");
@@ -239,6 +265,60 @@ async fn a_restore_elsewhere_reads_the_source_while_it_runs_and_only_by_a_role_o
     for refused in [without, of_the_first, as_its_own, after] {
         assert!(refused.body.get("repositoryPassword").is_none(), "{refused:?}");
     }
+}
+
+/// A question about a restore of the first cluster's recovery point into the second one is asked there: the call, and the
+/// name and location of the question.
+async fn question_under_way(it: &Protected, two: &ResourceId) -> (Answer, String, String) {
+    it.cluster.says("ValidateForRestore", json!({"phase": "InProgress"}));
+    let body = json!({"restoreRequestObject": restore(two)});
+    let begun = it.call(Method::POST, &format!("{}/validateRestore", it.instance), Some(body)).await;
+    assert_eq!(begun.status, 202, "{begun:?}");
+    let object = it.until(async || it.cluster.object("validateforrestores")).await;
+    let text = |at: &str| object.pointer(at).unwrap().as_str().unwrap().to_owned();
+    let location = text("/spec/restore/recoveryPoint/location");
+    (begun, text("/metadata/name"), location)
+}
+
+#[tokio::test]
+async fn a_question_about_a_restore_elsewhere_opens_the_source_for_reading_to_whom_it_is_put_and_no_longer() {
+    let all = Elsewhere::start().await;
+    let Elsewhere { it, container, one, two, reader } = &all;
+    let own = ask(it, one, upkeep()).await;
+    let unasked = of_job("ValidateForRestore", "d5a2c4de-0000-4000-8000-000000000000", "vault-0a1b2c3d");
+    let (begun, name, location) = question_under_way(it, two).await;
+    let question = || of_job("ValidateForRestore", &name, &location);
+
+    it.unassign(&reader.object_id, container).await;
+    let without = ask(it, reader, question()).await;
+    all.may_read().await;
+    let with = ask(it, reader, question()).await;
+    let refused = [
+        // The first cluster may even write there, and was not asked.
+        (ask(it, one, question()).await, "GrantUnknownJob"),
+        (ask(it, &it.world.administrator, question()).await, "GrantDenied"),
+        (ask(it, reader, unasked).await, "GrantUnknownJob"),
+        (ask(it, reader, of_job("ValidateForRestore", &name, "vault-0a1b2c3d")).await, "GrantUnknownJob"),
+        // A question is no job: nothing is restored, written or deleted by it.
+        (ask(it, reader, of_job("Restore", &name, &location)).await, "GrantUnknownJob"),
+        (ask(it, reader, of_job("DeleteBackup", &name, &location)).await, "GrantDenied"),
+        (ask(it, reader, json!({"purpose": "upkeep", "location": location})).await, "GrantDenied"),
+    ];
+    it.cluster.says("ValidateForRestore", json!({"phase": "Completed", "checks": []}));
+    let ended = it.operation(&begun).await;
+    let after = ask(it, reader, question()).await;
+
+    assert_eq!((without.status, without.code()), (403, "GrantMissingRole"), "{without:?}");
+    assert!(without.body["error"]["message"].as_str().unwrap().contains(READER), "{without:?}");
+    assert_eq!((with.status, with.body["role"].as_str()), (200, Some("source")), "{with:?}");
+    assert_eq!(with.body["repositoryPassword"], own.body["repositoryPassword"]);
+    assert_eq!(own.body["role"], "own", "who writes is told so");
+    assert_eq!(ended.body["status"], "Succeeded", "to read the container is enough: {ended:?}");
+    for (answer, code) in refused.into_iter().chain([(after, "GrantUnknownJob")]) {
+        assert_eq!(answer.code(), code, "{answer:?}");
+        assert!(answer.body.get("repositoryPassword").is_none(), "{answer:?}");
+    }
+    assert!(without.body.get("repositoryPassword").is_none(), "{without:?}");
 }
 
 #[tokio::test]

@@ -2,10 +2,12 @@
 
 mod world;
 
+use blobs::DataAction;
+use identity::Action;
 use reqwest::Method;
 use serde_json::json;
 use vault::api::{At, operations, permitted};
-use world::{ROLES, World};
+use world::{ROLES, World, stored::StoredWorld};
 
 const DEFINITIONS: &str = "/providers/Microsoft.Authorization/roleDefinitions";
 
@@ -179,6 +181,53 @@ async fn the_server_denies_exactly_what_the_role_does_not_grant() {
             let answer = world.call(&someone, operation.method.clone(), &path, Some(json!({}))).await;
             if (answer.status != 403) != may || answer.status >= 500 {
                 wrong.push(format!("{role}: {} {path}: {}", operation.method, answer.status));
+            }
+        }
+    }
+
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What is done with stored data: the actions of which one is enough, and the request.
+const WITH_DATA: [(&[DataAction], &str, &str); 10] = [
+    (&[DataAction::ContainerRead], "GET", "?comp=list"),
+    (&[DataAction::ContainerRead], "GET", "backups?restype=container"),
+    (&[DataAction::ContainerWrite], "PUT", "NEW?restype=container"),
+    (&[DataAction::ContainerDelete], "DELETE", "NEW?restype=container"),
+    (&[DataAction::BlobWrite], "PUT", "backups/NEW"),
+    (&[DataAction::BlobWrite, DataAction::BlobAdd], "PUT", "backups/NEW?comp=block&blockid=YQ%3D%3D"),
+    (&[DataAction::BlobRead], "GET", "backups/NEW"),
+    (&[DataAction::BlobRead], "GET", "backups?restype=container&comp=list"),
+    (&[DataAction::BlobDelete], "DELETE", "backups/NEW"),
+    (
+        &[DataAction::AccountInfo, DataAction::ContainerRead, DataAction::BlobRead],
+        "GET",
+        "?restype=account&comp=properties",
+    ),
+];
+
+/// The same for stored data. What each role should be allowed stands in the test of `data_plane::rights`.
+#[tokio::test]
+async fn the_data_plane_denies_exactly_what_the_role_does_not_grant() {
+    let stored = StoredWorld::start().await;
+    let roles = stored.world.app.roles.clone();
+    let mut wrong = Vec::new();
+
+    for (number, role) in roles.iter().enumerate() {
+        let someone = stored.identity(&stored.account).await;
+        stored.assign(&role.name, &someone, &stored.world.root()).await;
+        let token = stored.token(&someone);
+        for (any_of, method, path) in WITH_DATA {
+            let may = any_of.iter().any(|action| {
+                let name = action.as_str();
+                role.grants(&if action.is_data() { Action::data(name) } else { Action::control(name) })
+            });
+            let path = path.replace("NEW", &format!("new-{number}"));
+            let body = if method == "PUT" { "x" } else { "" };
+            let (status, code) = stored.data(method.parse().unwrap(), &path, &token, body).await;
+            let is_denied = status == 403 && code == "AuthorizationPermissionMismatch";
+            if is_denied == may || (is_denied != (status == 403)) || status >= 500 {
+                wrong.push(format!("{}: {method} {path}: {status} {code}", role.name));
             }
         }
     }

@@ -63,9 +63,16 @@ pub fn node(parts: &Parts<'_>, programs: &NodeBinaries) -> Vec<Process> {
 /// Both CSI drivers and their sidecars.
 pub fn storage(parts: &Parts<'_>, programs: &NodeBinaries, driver: &Path, pool: &Path) -> Vec<Process> {
     let served = parts.rights_given();
-    let controller = parts
-        .sidecar(&programs.snapshot_controller)
-        .args(["--worker-threads=20", "--retry-interval-max=10s"]);
+    // With a lease, as where several replicas of it run: others see by it whether it lives. A machine that is busy for a quarter
+    // of a minute is no reason to lose it.
+    let controller = parts.sidecar(&programs.snapshot_controller).args([
+        "--worker-threads=20",
+        "--retry-interval-max=10s",
+        "--leader-election",
+        "--leader-election-namespace=kube-system",
+        "--leader-election-lease-duration=30s",
+        "--leader-election-renew-deadline=25s",
+    ]);
     let mut processes = vec![process("snapshot-controller", controller, served.to_vec())];
     for (name, short) in [(DRIVER, "csi"), (PLAIN_DRIVER, "plain-csi")] {
         let socket = parts.places.driver_socket(name);

@@ -28,7 +28,7 @@ mod supervisor;
 
 pub use addresses::{AddressPlan, Hub};
 pub use api::client;
-pub use build::{BuiltBinaries, KubernetesVersion, build, build_everything, build_velero};
+pub use build::{BuiltBinaries, KubernetesVersion, build, build_everything, build_gatekeeper, build_velero};
 pub use command::Invocation;
 pub use doors::{Doors, OidcIssuer};
 pub use error::Error;

@@ -26,6 +26,9 @@ enum Verb {
         /// Velero with its plugin for S3 instead: for the benchmarks, and for stories beside it.
         #[arg(long)]
         velero: bool,
+        /// Gatekeeper with its manifest instead: for stories beside it.
+        #[arg(long, conflicts_with = "velero")]
+        gatekeeper: bool,
     },
     /// Bring a cluster up; continues where an interrupted one stopped.
     Up {
@@ -202,10 +205,13 @@ async fn main() -> ExitCode {
 async fn run(verb: Verb) -> Result<ExitCode, Error> {
     let layout = Layout::of_this_machine();
     match verb {
-        Verb::Build { velero: true } => {
+        Verb::Build { velero: true, .. } => {
             println!("{}", testbed::build_velero(&layout).await?.display());
         }
-        Verb::Build { velero: false } => {
+        Verb::Build { gatekeeper: true, .. } => {
+            println!("{}", testbed::build_gatekeeper(&layout).await?.display());
+        }
+        Verb::Build { velero: false, gatekeeper: false } => {
             for (name, path) in testbed::build_everything(&layout).await? {
                 println!("{name:24} {}", path.display());
             }

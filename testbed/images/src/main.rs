@@ -36,6 +36,15 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Builds the image of Gatekeeper.
+    Gatekeeper {
+        /// The directory with its program, as `testbed build --gatekeeper` names it.
+        #[arg(long)]
+        programs: PathBuf,
+        /// The file to write.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Builds the product's image.
     Product {
         /// The program to put in it.
@@ -87,6 +96,10 @@ fn main() -> anyhow::Result<()> {
         Command::Velero { programs, out } => {
             let image = recipes::velero(&programs, &packages)?;
             println!("{}@{}", recipes::VELERO, archive::write(&image, &out)?);
+        }
+        Command::Gatekeeper { programs, out } => {
+            let image = recipes::gatekeeper(&programs)?;
+            println!("{}@{}", recipes::GATEKEEPER, archive::write(&image, &out)?);
         }
         Command::Product { binary, reference, out } => {
             let image = recipes::product(&reference, &binary, &packages)?;

@@ -44,6 +44,15 @@ impl Cluster {
         logs.parent().expect("the cluster's directory").to_owned()
     }
 
+    /// The process that is this component of it now, such as `snapshot-controller`.
+    pub fn component(&self, name: &str) -> Result<u32, String> {
+        let pids = Path::new(&self.kubeconfig).with_file_name("pids");
+        let text = std::fs::read_to_string(pids.join(format!("{name}.json")));
+        let text = text.map_err(|error| error.to_string())?;
+        let record: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        record["id"]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).ok_or_else(|| text.clone())
+    }
+
     /// `kubectl` with these arguments; panics when it fails.
     pub fn kubectl(&self, args: &[&str]) -> String {
         self.try_kubectl(args, "").ok()

@@ -110,6 +110,12 @@ impl Preflight {
         self.check(id)["fix"].as_str().unwrap_or_default()
     }
 
+    /// Panics unless the check failed with this documented code, or has none where there is none for its cause.
+    pub fn expect_code<'c>(&self, id: &str, code: impl Into<Option<&'c str>>) {
+        assert_eq!(self.check(id)["result"], "Failed", "{:#}", self.check(id));
+        assert_eq!(self.check(id)["code"].as_str(), code.into(), "{:#}", self.check(id));
+    }
+
     /// Panics unless the check ended so, with this in its evidence.
     pub fn expect(&self, id: &str, result: &str, evidence: &str) {
         assert_eq!(self.result(id), result, "{:#}", self.check(id));

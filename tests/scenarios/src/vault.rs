@@ -1,7 +1,7 @@
 //! A vault beside the clusters, and a person with its command line.
 
 use crate::{IMAGE, Ran, binary, run, wait_until};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -31,9 +31,9 @@ impl Vault {
         Self::run(place, address, settings, &[])
     }
 
-    /// One that offers these packages of third parties too.
+    /// One that offers these packages of third parties too, and looks every few seconds whether there are more.
     pub fn offering(place: &Path, address: &str, thirds: &[Value]) -> Self {
-        Self::run(place, address, &[], thirds)
+        Self::run(place, address, &["--extension-upgrades", "4s"], thirds)
     }
 
     fn run(place: &Path, address: &str, settings: &[&str], thirds: &[Value]) -> Self {
@@ -103,10 +103,12 @@ impl Vault {
 
     /// Offers one more package, signed like the first.
     pub fn offer(&self, package: &Path) {
-        let mut build = Command::new(binary("cofferdam"));
-        build.args(["extension-package", "build", "--key"]).arg(self.place.join("key.pem"));
-        build.arg("--package").arg(package).arg("--directory").arg(self.place.join("packages"));
-        run(build, "").ok();
+        build(&self.place, "key", &["--package", &package.display().to_string()]);
+    }
+
+    /// Offers one more package of a third party, signed by that one.
+    pub fn offer_third(&self, package: &Value) {
+        third(&self.place, package);
     }
 
     /// The administrator, signed in at the command line.
@@ -199,33 +201,50 @@ impl Person {
     }
 }
 
-/// The backup extension's package and those of third parties, signed with a key of its own, and the file that trusts the
-/// key.
+/// The backup extension's package and those of third parties, each party's signed with a key of its own, and the file that
+/// trusts each key for that party's types.
 fn packages(place: &Path, thirds: &[Value]) {
-    let (private, public) = (place.join("key.pem"), place.join("key.pub"));
     let packages = place.join("packages");
     if packages.exists() {
         return;
     }
-    let mut key = Command::new(binary("cofferdam"));
-    key.args(["extension-package", "key", "--private"]).arg(&private).arg("--public").arg(&public);
-    run(key, "").ok();
-    let build = |package: &[&str]| {
-        let mut build = Command::new(binary("cofferdam"));
-        build.args(["extension-package", "build"]).args(package).arg("--key").arg(&private);
-        build.arg("--directory").arg(&packages);
-        run(build, "").ok();
-    };
-    build(&["--image", IMAGE]);
-    let mut types = vec!["microsoft.dataprotection.kubernetes".to_owned()];
-    for third in thirds {
-        let kind = third["type"].as_str().expect("a type").to_owned();
-        let file = place.join(format!("{kind}.json"));
-        std::fs::write(&file, third.to_string()).expect("the package");
-        build(&["--package", &file.display().to_string(), "--repository", &format!("thirds/{kind}")]);
-        types.push(kind);
+    let public = key(place, "key");
+    build(place, "key", &["--image", IMAGE]);
+    let mut keys = vec![json!({"publicKey": public, "types": ["microsoft.dataprotection.kubernetes"]})];
+    if !thirds.is_empty() {
+        let public = key(place, "thirds");
+        let types: Vec<&Value> = thirds.iter().map(|third| &third["type"]).collect();
+        keys.push(json!({"publicKey": public, "types": types}));
     }
-    let public = std::fs::read_to_string(&public).expect("the public key");
-    let trust = serde_json::json!({"keys": [{"publicKey": public, "types": types}]});
+    thirds.iter().for_each(|package| third(place, package));
+    let trust = json!({"keys": keys});
     std::fs::write(packages.join("trust.json"), trust.to_string()).expect("the file of trusted keys");
+}
+
+/// Makes a key that signs; its public half.
+fn key(place: &Path, name: &str) -> String {
+    let public = place.join(format!("{name}.pub"));
+    let mut make = Command::new(binary("cofferdam"));
+    make.args(["extension-package", "key", "--private"]).arg(place.join(format!("{name}.pem")));
+    make.arg("--public").arg(&public);
+    run(make, "").ok();
+    std::fs::read_to_string(&public).expect("the public key")
+}
+
+/// Signs a package and puts it among those that are offered.
+fn build(place: &Path, key: &str, package: &[&str]) {
+    let mut build = Command::new(binary("cofferdam"));
+    build.args(["extension-package", "build"]).args(package);
+    build.arg("--key").arg(place.join(format!("{key}.pem")));
+    build.arg("--directory").arg(place.join("packages"));
+    run(build, "").ok();
+}
+
+/// A third party's package, in a repository of its own; as it was built from, it lies beside the vault.
+fn third(place: &Path, package: &Value) {
+    let kind = package["type"].as_str().expect("a type");
+    let file = place.join(format!("{kind}.json"));
+    std::fs::write(&file, package.to_string()).expect("the package");
+    let file = file.display().to_string();
+    build(place, "thirds", &["--package", &file, "--repository", &format!("thirds/{kind}")]);
 }

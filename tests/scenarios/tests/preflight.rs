@@ -2,10 +2,15 @@
 
 use scenarios::{
     Cluster, IMAGE, Installation, NAMESPACE, Preflight, Ran, Start, Store, azure, azure::Container, binary,
-    owner_policy, run, velero,
+    owner_policy, run, snapshots, velero,
 };
 use serde_json::json;
-use std::process::Command;
+use std::{collections::BTreeSet, process::Command, time::Duration};
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// Whose a bucket is.
+const MARKER: &str = "cofferdam-owner.json";
 
 /// Runs a line that preflight printed, as the administrator of the cluster; `line` begins with `kubectl`.
 fn follow(cluster: &Cluster, line: &str) {
@@ -32,7 +37,7 @@ fn before_an_installation_nothing_blocks_a_fit_cluster() {
     let prepared = Installation::prepared(&cluster, "preflight-fit");
 
     // The kubelet lists a loaded image with its next report.
-    let found = scenarios::wait_until("the node lists the image", std::time::Duration::from_secs(60), || {
+    let found = scenarios::wait_until("the node lists the image", SOON, || {
         let found = preflight_at(&cluster, &prepared.store, &["--image", IMAGE]);
         if found.result("P15") == "Passed" { Ok(found) } else { Err(found.evidence("P15").to_owned()) }
     });
@@ -46,15 +51,15 @@ fn before_an_installation_nothing_blocks_a_fit_cluster() {
         serde_json::Value::Null,
         "nothing blocks, and not all was seen: {found:?}"
     );
-    let seen = ["C1", "C2", "P4", "P6", "P10", "P11", "P13", "P15", "P17", "P18", "P19", "P26", "P27", "P28"];
+    let seen =
+        ["C1", "C2", "P4", "P6", "P10", "P11", "P12", "P13", "P15", "P17", "P18", "P19", "P26", "P27", "P28"];
     for id in seen.into_iter().chain(["P29", "P31", "P33", "P34", "P35", "P37", "P43", "P44"]) {
         assert_eq!(found.result(id), "Passed", "{:#}", found.check(id));
     }
     for id in ["P1", "P2", "P8", "P30", "P36", "P41", "P46", "P47", "P50", "P51"] {
         assert_eq!(found.result(id), "NotApplicable", "{:#}", found.check(id));
     }
-    // The testbed's snapshot controller runs outside of the cluster.
-    for id in ["P3", "P7", "P12", "P16", "P22"] {
+    for id in ["P3", "P7", "P16", "P22"] {
         assert_eq!(found.result(id), "NotObservable", "{:#}", found.check(id));
     }
     assert_eq!(found.failed(), [""; 0], "a false alarm: {found:?}");
@@ -97,6 +102,7 @@ fn a_person_without_rights_is_told_which_and_the_printed_command_grants_them() {
     let after = Preflight::run(&cluster, &visitor);
 
     before.expect("P4", "Failed Block", "system:serviceaccount:limited:visitor lacks: ");
+    before.expect_code("P4", None);
     assert_eq!(before.code, 5);
     assert_eq!(refused.code, 5, "{}", refused.stderr);
     assert!(refused.stderr.contains("nothing was installed"), "{}", refused.stderr);
@@ -124,12 +130,15 @@ fn a_store_that_cannot_be_used_blocks_with_the_stores_own_words() {
     let right = azure("AZURE_STORAGE_ACCOUNT_ACCESS_KEY", azure::KEY);
 
     before.expect("P6", "Failed Block", "NoSuchBucket");
+    before.expect_code("P6", "UserErrorNoDefaultBackupStorageLocationFound");
     before.expect("P10", "NotObservable", "could not be listed");
     assert!(before.fix("P6").contains("Create the bucket"), "{before:?}");
     after.expect("P6", "Passed", "a probe object went in and out");
     wrong_key.expect("P6", "Failed Block", "list on ");
+    wrong_key.expect_code("P6", "UserErrorExtensionMSIMissingPermissionsOnBackupStorageLocation");
     assert!(wrong_key.fix("P6").contains("credential"), "{wrong_key:?}");
     read_only.expect("P6", "Failed Block", "create on ");
+    read_only.expect_code("P6", "UserErrorBackupFailedBackupStorageLocationReadOnly");
     assert!(!read_only.document.to_string().contains("sig="), "a signature was printed");
     right.expect("P6", "Passed", "a probe object went in and out");
 }
@@ -168,16 +177,62 @@ fn what_lies_in_the_bucket_is_respected() {
     let broken = preflight_at(&cluster, &store, &[]);
 
     unrelated.expect("P10", "Failed Block", "it holds holiday.jpg");
+    unrelated.expect_code("P10", "UserErrorBackupStorageLocationNotEmpty");
     unrelated.expect("P6", "NotObservable", "nothing is written beside");
     assert_eq!(refused.code, 5, "{}", refused.stderr);
     assert!(refused.stderr.contains("allowUnrelatedFiles=true"), "{}", refused.stderr);
     allowed.expect("P10", "Passed", "lets holiday.jpg stay");
     beside.expect("P10", "Passed", "the location is empty");
-    others.expect("P10", "Failed Block", "belongs to the cluster somebody-else");
+    others.expect("P26", "Failed Block", "belongs to the cluster somebody-else");
+    others.expect_code("P26", "UserErrorBackupStorageLocationOwnedByAnotherCluster");
+    assert_eq!(others.result("P10"), "NotApplicable", "{:#}", others.check("P10"));
     assert_eq!(taken.code, 5, "{}", taken.stderr);
     assert!(taken.stderr.contains("somebody-else"), "{}", taken.stderr);
     broken.expect("P10", "Failed Block", "cannot be understood");
+    broken.expect_code("P10", "RepositoryDamaged");
     assert_eq!(store.objects(""), ["cofferdam-owner.json"], "something was written beside the marker");
+}
+
+#[test]
+fn a_bucket_of_another_cluster_is_named_as_that_and_a_folder_of_its_own_tells_the_two_apart() {
+    let (cluster, other) = (Cluster::one(), Cluster::two());
+    let theirs = Installation::beside(&other, "preflight-shared");
+    Installation::beside(&cluster, "preflight-sharing");
+    let writes = Start::new(&other, "preflight-shared").run();
+    scenarios::wait_until("the other cluster owns the bucket", std::time::Duration::from_secs(60), || {
+        let there = theirs.store.objects("");
+        if there.iter().any(|key| key == MARKER) { Ok(()) } else { Err(format!("{there:?}")) }
+    });
+    writes.kill();
+    let before = (theirs.store.objects(""), theirs.store.object(MARKER));
+    let uid = other.kubectl(&["get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}"]);
+    let add = |more: &[&str]| {
+        let arguments = theirs.store.arguments();
+        let mut all = vec!["location", "add", "shared"];
+        all.extend(arguments.iter().map(String::as_str));
+        all.extend(more);
+        cluster.cofferdam(&all).ok();
+        Preflight::run(&cluster, &["--location", "shared"])
+    };
+
+    let taken = add(&[]);
+    let line = taken.commands("P26", "cofferdam").first().copied().unwrap_or_default().to_owned();
+    let folder = line.split(' ').find(|word| word.contains(".prefix=")).expect("a setting with a folder");
+    let apart = add(&["--set", &folder.replace("FOLDER", "of-its-own")]);
+    cluster.kubectl(&["delete", "configmap", "-n", NAMESPACE, "location-shared"]);
+
+    taken.expect("P26", "Failed Block", &format!("belongs to the cluster {}", uid.trim()));
+    taken.expect_code("P26", "UserErrorBackupStorageLocationOwnedByAnotherCluster");
+    assert_eq!((taken.failed(), taken.code), (vec!["P26"], 5), "{taken:?}");
+    taken.expect("P10", "NotApplicable", "P26");
+    taken.expect("P6", "NotObservable", "nothing is written where another cluster may write");
+    assert!(line.starts_with("cofferdam location add NAME --set "), "{line}");
+    apart.expect("P26", "Passed", "no cluster has claimed the location yet");
+    apart.expect("P10", "Passed", "the location is empty");
+    apart.expect("P6", "Passed", "a probe object went in and out");
+    assert_eq!(apart.failed(), [""; 0], "{apart:?}");
+    let after = (theirs.store.objects(""), theirs.store.object(MARKER));
+    assert_eq!(after, before, "something was written beside what the other cluster has there");
 }
 
 fn install(cluster: &Cluster, store: &Store, more: &[&str]) -> Ran {
@@ -208,7 +263,9 @@ fn volumes_without_a_driver_or_without_snapshots_are_named() {
     let after = Preflight::run(&cluster, &[]);
 
     before.expect("P11", "Failed Warn", "absent.example");
+    before.expect_code("P11", None);
     before.expect("P13", "Failed Warn", "volumes-seen/pf-absent (no VolumeSnapshotClass for absent.example)");
+    before.expect_code("P13", "VolumeNotProtected");
     before.expect("P13", "Failed Warn", "volumes-seen/pf-host (hostPath is not a CSI volume)");
     driver_there.expect("P11", "Passed", "absent.example");
     assert!(!after.evidence("P13").contains("volumes-seen"), "{after:?}");
@@ -265,9 +322,13 @@ fn traces_of_velero_block_where_they_collide_and_under_the_rules_of_aks() {
     beside.expect("P19", "Passed", "namespaces/velero");
     assert_eq!(beside.check("P19")["information"], true, "what does no harm is told and no more");
     aks.expect("P18", "Failed Warn", "pf-labelled");
+    aks.expect_code("P18", None);
     aks.expect("P19", "Failed Warn", "namespaces/velero");
+    aks.expect_code("P19", None);
     aks.expect("P17", "Failed Block", "velero/velero");
+    aks.expect_code("P17", None);
     collides.expect("P17", "Failed Block", &store.bucket);
+    collides.expect_code("P17", None);
     for id in ["P17", "P18", "P19"] {
         assert_eq!(after.result(id), "Passed", "{:#}", after.check(id));
     }
@@ -287,20 +348,20 @@ fn a_policy_that_rejects_the_pod_is_met_before_the_pod_is() {
     let no_namespace = Preflight::run(&cluster, &["--image", IMAGE]);
     cluster.kubectl(&["create", "namespace", NAMESPACE]);
     // A new policy takes a moment to count.
-    let rejected = scenarios::wait_until("the policy rejects", std::time::Duration::from_secs(20), || {
+    let rejected = scenarios::wait_until("the policy rejects", Duration::from_secs(20), || {
         let found = Preflight::run(&cluster, &["--image", IMAGE]);
         if found.result("P20") == "Failed Block" { Ok(found) } else { Err(format!("{found:?}")) }
     });
     cluster.kubectl(&["label", "namespace", NAMESPACE, "policies=none"]);
-    let admitted =
-        scenarios::wait_until("the namespace is excluded", std::time::Duration::from_secs(20), || {
-            let found = Preflight::run(&cluster, &["--image", IMAGE]);
-            if found.result("P20") == "Passed" { Ok(found) } else { Err(format!("{found:?}")) }
-        });
+    let admitted = scenarios::wait_until("the namespace is excluded", Duration::from_secs(20), || {
+        let found = Preflight::run(&cluster, &["--image", IMAGE]);
+        if found.result("P20") == "Passed" { Ok(found) } else { Err(format!("{found:?}")) }
+    });
     clean();
 
     no_namespace.expect("P20", "NotObservable", "ValidatingAdmissionPolicy");
     rejected.expect("P20", "Failed Block", "every pod needs an owner");
+    rejected.expect_code("P20", None);
     assert!(rejected.fix("P20").contains(NAMESPACE), "{rejected:?}");
     admitted.expect("P20", "Passed", "a dry run of the pod was admitted");
 }
@@ -312,7 +373,7 @@ fn an_image_that_nodes_cannot_fetch_is_named_by_the_installation_and_by_prefligh
     let bad = "nowhere.invalid/cofferdam:1";
 
     let failed = installation.install_as(bad, &["--timeout", "15s"]);
-    let seen = scenarios::wait_until("the pod reports", std::time::Duration::from_secs(60), || {
+    let seen = scenarios::wait_until("the pod reports", SOON, || {
         let found = Preflight::run(&cluster, &[]);
         if found.result("P15") == "Failed Block" { Ok(found) } else { Err(format!("{found:?}")) }
     });
@@ -321,6 +382,7 @@ fn an_image_that_nodes_cannot_fetch_is_named_by_the_installation_and_by_prefligh
 
     assert_eq!(failed.code, 1, "{}", failed.stderr);
     seen.expect("P15", "Failed Block", bad);
+    seen.expect_code("P15", None);
     assert!(seen.fix("P15").contains("--image"), "{seen:?}");
     after.expect("P15", "Passed", IMAGE);
     after.expect("P1", "Passed", "dataprotection-microsoft/cofferdam-extension: 1 of 1 pods are available");
@@ -357,6 +419,17 @@ fn a_cluster_without_the_snapshot_api_is_refused_unless_that_is_skipped_by_name(
     let restore = ["restore", "create", "bare", "--from-backup", "bare", "--wait", "-o", "json"];
     let restored = cluster.cofferdam(&restore);
     running.kill();
+    let (one, before) = (Cluster::one(), preflight_at(&cluster, &store, &[]));
+    // What the first half of the command would fetch is what another cluster has.
+    let (_, create) = before.commands("P12", "kubectl")[0].rsplit_once(" | kubectl ").expect("two commands");
+    let definitions = snapshots::definitions(&one);
+    cluster.try_kubectl(&create.split(' ').collect::<Vec<_>>(), &definitions).ok();
+    let controller = snapshots::Controller::beside(&cluster, &one);
+    let mended = scenarios::wait_until("the controller has its lease", SOON, || {
+        let found = preflight_at(&cluster, &store, &[]);
+        if found.result("P12") == "Passed" { Ok(found) } else { Err(format!("{:#}", found.check("P12"))) }
+    });
+    drop(controller);
     testbed(&["down", "--name", &name]).ok();
 
     for ended in [backed_up, restored] {
@@ -367,7 +440,18 @@ fn a_cluster_without_the_snapshot_api_is_refused_unless_that_is_skipped_by_name(
         );
     }
     found.expect("P12", "Failed Block", "does not serve volumesnapshots");
-    found.expect("P13", "Skipped", "P12");
+    found.expect_code("P12", None);
+    for id in ["P13", "P18"] {
+        found.expect(id, "Skipped", "P12");
+    }
+    assert!(found.fix("P12").starts_with("Install the snapshot CRDs and the snapshot controller: kubectl "));
+    let mut changed = mended.changed_since(&before);
+    // It waits for P12 too, and for a node.
+    changed.remove("C3");
+    assert_eq!(changed, BTreeSet::from(["P12", "P13", "P18"]), "and nothing else");
+    for id in ["P12", "P13", "P18"] {
+        assert_eq!(mended.result(id), "Passed", "{:#}", mended.check(id));
+    }
     assert_eq!(refused.code, 5, "{}", refused.stderr);
     assert!(refused.stderr.contains("--skip-preflight P12"), "{}", refused.stderr);
     assert_eq!(untouched, None, "a refused installation wrote something");

@@ -115,6 +115,7 @@ fn egress_that_is_dropped_to_one_endpoint_is_named_with_it_alone_until_it_is_let
     let open = Preflight::run(&cluster, &active);
 
     shut.expect("P16", "Failed Block", "object store 10.213.0.1:9000: TCP timed out");
+    shut.expect_code("P16", None);
     assert!(!shut.evidence("P16").contains("API server"), "{:#}", shut.check("P16"));
     assert_eq!(shut.failed(), ["P16"], "{shut:?}");
     assert_eq!(shut.check("P16")["details"]["address"], "10.213.0.1:9000");
@@ -152,6 +153,7 @@ fn an_image_that_cannot_be_pulled_is_the_one_thing_that_is_named() {
     let found = Preflight::run(&cluster, &["--active", "--deep", "--yes", "--image", bad]);
 
     found.expect("P15", "Failed Block", bad);
+    found.expect_code("P15", None);
     for id in ["P16", "C3"] {
         assert_eq!(found.result(id), "Skipped", "{:#}", found.check(id));
         assert!(found.evidence(id).contains("P15"), "{:#}", found.check(id));
@@ -243,6 +245,7 @@ fn a_driver_that_cuts_no_snapshots_is_named_with_its_own_words_and_a_killed_run_
     }
     let failing = Preflight::of(&failing);
     failing.expect("C3", "Failed Block", "csi.cofferdam.test with StorageClass standard");
+    failing.expect_code("C3", None);
     failing.expect("C3", "Failed Block", "snapshot: ");
     failing.expect("C3", "Failed Block", "out of luck");
     assert_eq!(left(&cluster), [""; 0], "left behind after a failure");

@@ -7,10 +7,15 @@ use scenarios::{
     Cluster, Dropped, IMAGE, Installation, NAMESPACE, Names, Preflight, Registry, Store, Vault, azure,
     binary, run,
 };
-use std::{net::Ipv4Addr, process::Command};
+use std::{
+    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    process::Command,
+};
 
 /// Where the vault is; apart from those of other stories.
 const VAULT: &str = "10.213.0.2:8457";
+/// Where it is too, behind another door.
+const DOOR: &str = "10.213.0.2:8458";
 const SOMEBODY: &str = "00000000-0000-0000-0000-000000000001";
 
 fn active(cluster: &Cluster, more: &[String]) -> Preflight {
@@ -26,6 +31,33 @@ fn words(all: &[&str]) -> Vec<String> {
 /// The settings of an installation to come, with this image and store.
 fn planned(image: &str, store: &Store) -> Vec<String> {
     [words(&["--image", image]), store.arguments()].concat()
+}
+
+/// The settings of one that belongs to a vault.
+fn with_vault(vault: &Vault) -> Vec<String> {
+    let settings = [
+        format!("vault.url=https://{VAULT}"),
+        format!("vault.tenantId={SOMEBODY}"),
+        format!("vault.clientId={SOMEBODY}"),
+    ];
+    let settings = settings.into_iter().flat_map(|setting| ["--set".to_owned(), setting]);
+    words(&["--vault-ca", &vault.authority().display().to_string()]).into_iter().chain(settings).collect()
+}
+
+/// Another door of the vault, as behind a load balancer: what comes to it goes to the vault.
+fn open_door(door: &str) {
+    let listener = TcpListener::bind(door).expect("the door's address");
+    std::thread::spawn(move || {
+        for near in listener.incoming().flatten() {
+            let far = TcpStream::connect(VAULT).expect("the vault");
+            for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
+                std::thread::spawn(move || {
+                    drop(std::io::copy(&mut from, &mut to));
+                    drop(to.shutdown(Shutdown::Both));
+                });
+            }
+        }
+    });
 }
 
 /// What P16 says, one line for each endpoint that fails; nothing else failed.
@@ -47,15 +79,7 @@ fn each_endpoint_that_is_dropped_in_turn_is_the_one_that_is_named() {
     let place = tempfile::tempdir().expect("a temporary directory");
     let vault = Vault::start(place.path(), VAULT);
     let _person = vault.administrator();
-    let mut planned = planned(IMAGE, &installation.store);
-    planned.extend(words(&["--vault-ca", &vault.authority().display().to_string()]));
-    for setting in [
-        format!("vault.url=https://{VAULT}"),
-        format!("vault.tenantId={SOMEBODY}"),
-        format!("vault.clientId={SOMEBODY}"),
-    ] {
-        planned.extend(["--set".to_owned(), setting]);
-    }
+    let planned = [planned(IMAGE, &installation.store), with_vault(&vault)].concat();
     let dropped = |protocol: &str, address: &str, port: &str| {
         let _dropped = Dropped::by(&cluster, protocol, address, port);
         only_p16(&active(&cluster, &planned))
@@ -82,6 +106,37 @@ fn each_endpoint_that_is_dropped_in_turn_is_the_one_that_is_named() {
         ["DNS kubernetes.default.svc:53: DNS the name service gives no answer (10.96.0.10 says nothing)"]
     );
     green(&open, &format!("token endpoint {VAULT}"));
+}
+
+#[test]
+fn the_vaults_data_plane_behind_a_door_of_its_own_is_named_alone_when_that_is_dropped() {
+    let cluster = Cluster::one();
+    let _installation = Installation::prepared(&cluster, "data-plane");
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let vault = Vault::start(place.path(), VAULT);
+    let _person = vault.administrator();
+    open_door(DOOR);
+    let location = "configuration.backupStorageLocation";
+    let settings = [
+        format!("{location}.bucket=backups"),
+        format!("{location}.config.storageAccount=backups"),
+        format!("{location}.config.resourceGroup=backups"),
+        format!("{location}.config.subscriptionId={SOMEBODY}"),
+        format!("{location}.config.storageAccountURI=https://{DOOR}/backups"),
+    ];
+    let settings = settings.into_iter().flat_map(|setting| ["--set".to_owned(), setting]);
+    let planned: Vec<String> =
+        words(&["--image", IMAGE]).into_iter().chain(with_vault(&vault)).chain(settings).collect();
+    let (host, port) = DOOR.split_once(':').expect("an address");
+
+    let dropped = Dropped::to(&cluster, host, port);
+    let shut = active(&cluster, &planned);
+    drop(dropped);
+    let open = active(&cluster, &planned);
+
+    assert_eq!(only_p16(&shut), [format!("data plane {DOOR}: TCP timed out: somebody drops the packets")]);
+    assert!(shut.fix("P16").contains(&format!("Allow TCP to {DOOR}")), "{}", shut.fix("P16"));
+    green(&open, &format!("data plane {DOOR}"));
 }
 
 #[test]
@@ -131,13 +186,20 @@ fn a_registry_that_refuses_the_nodes_is_the_cause_and_the_probe_behind_it_is_not
     let refused = registry.refuse(&cluster);
     let blocked = active(&cluster, &planned);
     drop(refused);
+    // Nodes fetch it now; pods, which go another way, would not.
+    let dropped = Dropped::to(&cluster, "10.213.0.1", "5000");
+    let silent = active(&cluster, &planned);
+    drop(dropped);
     let open = active(&cluster, &planned);
 
     blocked.expect("P15", "Failed Block", "10.213.0.1:5000");
+    blocked.expect_code("P15", None);
     blocked.expect("P15", "Failed Block", "connection refused");
     assert_eq!((blocked.failed(), blocked.code), (vec!["P15"], 5), "{blocked:?}");
     blocked.expect("P16", "Skipped", "P15");
-    open.expect("P15", "Passed", "a probe's pod ran");
+    silent.expect("P15", "Passed", "a probe's pod ran");
+    let registry = "image registry 10.213.0.1:5000";
+    assert_eq!(only_p16(&silent), [format!("{registry}: TCP timed out: somebody drops the packets")]);
     // It speaks no TLS, which the nodes were told and pods were not.
     green(&open, "pods do not need it, and nodes have the image");
 }
@@ -161,6 +223,7 @@ fn a_network_policy_that_lets_nothing_out_is_the_cause_until_the_printed_ones_st
     cluster.try_kubectl(&["delete", "-f", "-", "--ignore-not-found"], &printed.stdout).ok();
 
     closed.expect("P43", "Failed Block", &format!("restricted by {NAMESPACE}/closed"));
+    closed.expect_code("P43", None);
     closed.expect("P43", "Failed Block", "API server kubernetes.default.svc:443");
     assert_eq!((closed.failed(), closed.code), (vec!["P43"], 5), "{closed:?}");
     closed.expect("P16", "Skipped", "P43");

@@ -2,7 +2,7 @@
 //! is shown by the API server's own dry run first, mended after a yes, and seen as mended. And the rules for the way out
 //! are such as the programs take that they are meant for.
 
-use scenarios::{Cluster, NAMESPACE, Preflight, Ran, binary, run, velero};
+use scenarios::{Cluster, IMAGE, Installation, NAMESPACE, Preflight, Ran, Recorded, binary, run, velero};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader, Read},
@@ -121,6 +121,7 @@ fn what_velero_left_is_shown_first_and_goes_after_a_yes_and_only_what_has_no_obj
     mended.expect("P18", "Passed", "no snapshot class carries the label");
     assert_eq!(mended.result("P19"), "Passed", "{:#}", mended.check("P19"));
     mended.expect("P17", "Failed Block", "its CustomResourceDefinitions");
+    mended.expect_code("P17", None);
     assert_eq!(rows(&again), [], "{again:?}");
     assert!(restores && backups.is_some(), "the definition with an object stays");
     assert_eq!(after["velero.io/what-ever"], Value::Null, "{after:#}");
@@ -155,6 +156,7 @@ fn a_driver_whose_snapshotter_is_at_work_gets_a_class_that_backups_choose() {
     clean();
 
     none.expect("P13", "Failed Warn", "pf-driver/pf-driver (no VolumeSnapshotClass for pf.example)");
+    none.expect_code("P13", "VolumeNotProtected");
     assert_eq!(rows(&none), [], "nobody has seen that it makes snapshots");
     assert_eq!(rows(&mended), states(&[("P13", "done")]), "{mended:?}");
     assert!(!mended.evidence("P13").contains("pf-driver"), "{:#}", mended.check("P13"));
@@ -206,6 +208,63 @@ const STRICT: &str = r#"{"apiVersion":"v1","kind":"List","items":[
 {"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"cofferdam-extension","namespace":"dataprotection-microsoft"},
   "spec":{"replicas":0,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},
   "spec":{"serviceAccountName":"cofferdam-extension","containers":[{"name":"extension","image":"cofferdam:test"}]}}}}]}"#;
+
+/// Whether a request only asks whether something may be done.
+fn asks_about_rights(request: &str) -> bool {
+    let kinds =
+        ["selfsubjectaccessreviews", "subjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"];
+    let path = request.split('?').next().unwrap_or_default();
+    request.starts_with("POST ") && path.rsplit('/').next().is_some_and(|kind| kinds.contains(&kind))
+}
+
+/// The requests after which something may be another way.
+fn writes(asked: &[String]) -> Vec<&String> {
+    let only_looks =
+        |one: &&String| one.starts_with("GET ") || asks_about_rights(one) || one.contains("dryRun=All");
+    asked.iter().filter(|one| !only_looks(one)).collect()
+}
+
+#[test]
+fn a_look_and_a_plan_send_nothing_that_changes_a_cluster_and_what_is_mended_is_seen_on_the_way() {
+    let cluster = Cluster::one();
+    let clean = || velero::forget(&cluster, &["pf-labelled"]);
+    clean();
+    let installation = Installation::prepared(&cluster, "only-reads");
+    cluster.kubectl(&["create", "namespace", NAMESPACE]);
+    // A new namespace gets its account a moment later; before that no pod is tried in it.
+    let account = ["--for=create", "serviceaccount/default", "--timeout=30s"];
+    cluster.kubectl(&[&["wait", "-n", NAMESPACE], &account[..]].concat());
+    velero::leave(&cluster, &[velero::class("pf-labelled", "nobody.example")]);
+    let recorded = Recorded::way_to(&cluster);
+    let arguments = installation.store.arguments();
+    let mut all = vec!["--profile", "aks", "--image", IMAGE, "--kubeconfig", &recorded.kubeconfig];
+    all.extend(["--target-kubeconfig", &recorded.kubeconfig, "--include-namespaces", "default"]);
+    all.extend(arguments.iter().map(String::as_str));
+    let preflight = |more: &[&str]| {
+        let found = Preflight::run(&cluster, &[&all[..], more].concat());
+        (found, recorded.asked())
+    };
+
+    let (found, looked) = preflight(&[]);
+    let (_, planned) = preflight(&["--fix", "--dry-run"]);
+    let (_, mended) = preflight(&["--fix", "--yes", "--only", "P18"]);
+    clean();
+    cluster.delete_namespace(NAMESPACE);
+
+    found.expect("P18", "Failed Warn", "pf-labelled");
+    found.expect("P20", "Passed", "a dry run of the pod was admitted");
+    assert!(looked.iter().any(|one| asks_about_rights(one)), "{looked:?}");
+    assert!(looked.iter().any(|one| one.starts_with("POST ") && one.contains("dryRun=All")), "{looked:?}");
+    assert!(
+        planned.iter().any(|one| one.contains("pf-labelled") && one.contains("dryRun=All")),
+        "{planned:?}"
+    );
+    for asked in [&looked, &planned] {
+        assert_eq!(writes(asked), Vec::<&String>::new(), "of {} requests", asked.len());
+    }
+    let written = writes(&mended);
+    assert!(written.iter().any(|one| one.contains("volumesnapshotclasses/pf-labelled")), "{mended:?}");
+}
 
 /// A way to an API server that can be shut, and opened again.
 struct Way {

@@ -90,8 +90,11 @@ fn on_a_healthy_cluster_leftovers_of_velero_are_told_and_change_nothing_else() {
     assert!(table.stdout.contains("P17   info"), "{}", table.stdout);
     assert_eq!(aks.changed_since(&aks_before), BTreeSet::from(["P17", "P18", "P19"]));
     aks.expect("P17", "Failed Block", "its CustomResourceDefinitions");
+    aks.expect_code("P17", None);
     aks.expect("P18", "Failed Warn", CLASS);
+    aks.expect_code("P18", None);
     aks.expect("P19", "Failed Warn", "pods/pf-marked/app");
+    aks.expect_code("P19", None);
     assert_eq!(aks.code, 5);
     assert_eq!(backed_up["status"]["phase"], "Completed", "they do no harm: {:#}", backed_up["status"]);
     assert_eq!(after.informed(), before.informed());
@@ -144,6 +147,7 @@ fn a_policy_is_named_by_preflight_and_by_the_installation_until_it_leaves_the_na
     }
     assert_eq!(untouched, None, "it would wait for pods that never come");
     named.expect("P20", "Failed Block", "with binding 'pf-where' denied request: every pod needs an owner");
+    named.expect_code("P20", None);
     assert_eq!(named.failed(), ["P20"], "{named:?}");
     assert_eq!(named.check("P20")["details"]["objects"], json!(["validatingadmissionpolicy/pf-named"]));
     assert!(named.fix("P20").contains("validatingadmissionpolicybinding/pf-where"), "{}", named.fix("P20"));

@@ -48,15 +48,50 @@ fn a_quota_without_room_for_the_pod_is_named_until_it_is_raised() {
     cluster.delete_namespace(NAMESPACE);
 
     refused.expect("P20", "Failed Block", &format!("the ResourceQuota {NAMESPACE}/tight leaves no room"));
+    refused.expect_code("P20", None);
     assert_eq!((refused.failed(), refused.code), (vec!["P20"], 5), "{refused:?}");
     assert_eq!(refused.fix("P20"), format!("kubectl edit resourcequota tight -n {NAMESPACE}"));
     behind(&refused, "P1", "P20");
     assert_eq!(raised.failed(), [""; 0], "{raised:?}");
     // What runs is well; an upgrade would need one pod more.
     full.expect("P20", "Failed Warn", "another pod beside it");
+    full.expect_code("P20", None);
     full.expect("P1", "Passed", "1 of 1 pods");
     assert_eq!(full.failed(), ["P20"], "{full:?}");
     assert_eq!(wide.failed(), [""; 0], "{wide:?}");
+}
+
+#[test]
+fn a_limit_range_that_refuses_the_pod_is_named_until_the_pod_asks_for_what_it_allows() {
+    let cluster = Cluster::one();
+    Installation::prepared(&cluster, "limits");
+    let before = ["--image", IMAGE];
+    cluster.kubectl(&["create", "namespace", NAMESPACE]);
+    until(&cluster, &before, "P20", "Passed");
+    cluster.apply(
+        &json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small", "namespace": NAMESPACE},
+            "spec": {"limits": [{"type": "Container", "max": {"cpu": "600m"}}]}})
+        .to_string(),
+    );
+
+    let refused = until(&cluster, &before, "P20", "Failed Block");
+    let (raise, install) = refused.fix("P20").split_once("; or: ").expect("two ways");
+    let less: Vec<&str> = install.split(' ').skip(2).chain(before).collect();
+    let smaller = Preflight::run(&cluster, &less);
+    cluster.kubectl(&["delete", "limitrange", "-n", NAMESPACE, "small"]);
+    let after = until(&cluster, &before, "P20", "Passed");
+    cluster.delete_namespace(NAMESPACE);
+
+    refused.expect("P20", "Failed Block", "maximum cpu usage per Container is 600m, but limit is ");
+    assert_eq!((refused.failed(), refused.code), (vec!["P20"], 5), "{refused:?}");
+    let named = json!([format!("a LimitRange of namespace {NAMESPACE}")]);
+    assert_eq!(refused.check("P20")["details"]["objects"], named);
+    assert_eq!(raise, format!("kubectl edit limitrange -n {NAMESPACE}"));
+    assert_eq!(install, "cofferdam install --set resources.limits.cpu=600m");
+    behind(&refused, "P1", "P20");
+    smaller.expect("P20", "Passed", "a dry run of the pod was admitted");
+    assert_eq!(smaller.failed(), [""; 0], "{smaller:?}");
+    assert_eq!(after.failed(), [""; 0], "{after:?}");
 }
 
 /// A taint on every node of a cluster, until this is dropped.
@@ -95,6 +130,7 @@ fn taints_on_every_node_are_named_and_no_probe_waits_behind_them() {
     drop(tainted);
 
     kept_away.expect("P29", "Failed Block", "pf-reserved:NoSchedule");
+    kept_away.expect_code("P29", None);
     assert_eq!((kept_away.failed(), kept_away.code), (vec!["P29"], 5), "{kept_away:?}");
     for id in ["P1", "P16", "C3"] {
         behind(&kept_away, id, "P29");
@@ -142,6 +178,7 @@ fn where_no_node_takes_pods_that_is_the_cause_and_no_probe_waits_for_one() {
     let after = Preflight::run(&cluster, &["--image", IMAGE]);
 
     shut.expect("P28", "Failed Block", "no node is ready and takes pods: ");
+    shut.expect_code("P28", None);
     assert_eq!((shut.failed(), shut.code), (vec!["P28"], 5), "{shut:?}");
     for id in ["P1", "P29"] {
         behind(&shut, id, "P28");
@@ -186,6 +223,7 @@ fn a_node_whose_processors_are_all_asked_for_is_full_until_the_pod_asks_for_less
         "Failed Block",
         "the pod asks for 500 m CPU and 256 MiB; the most that a node has free is 200 m CPU",
     );
+    full.expect_code("P28", None);
     assert_eq!((full.failed(), full.code), (vec!["P28"], 5), "{full:?}");
     for id in ["P1", "P29"] {
         behind(&full, id, "P28");
@@ -213,6 +251,7 @@ fn a_claim_that_has_lost_its_volume_is_named_as_lost_until_it_is_gone() {
 
     assert_eq!(unprotected.failed(), ["P13"], "while it had its volume: {unprotected:?}");
     lost.expect("P34", "Failed Warn", "pf-lost/data (Lost)");
+    lost.expect_code("P34", "UserErrorPVCHasNoVolume");
     assert_eq!((lost.failed(), lost.code), (vec!["P34"], 3), "{lost:?}");
     assert!(lost.fix("P34").contains("delete it, and restore it"), "{}", lost.fix("P34"));
     assert_eq!(after.failed(), [""; 0], "{after:?}");

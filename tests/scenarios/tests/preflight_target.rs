@@ -1,7 +1,7 @@
-//! Preflight beside another API server: a target that serves other versions, and a cluster with more namespaces than AKS
-//! backup takes.
+//! Preflight beside another API server: a target that serves other versions, one without extension, room or free names, and
+//! a cluster with more namespaces than AKS backup takes.
 
-use scenarios::{Bare, Cluster, Preflight};
+use scenarios::{Bare, Cluster, Installation, Preflight, volumes};
 use serde_json::{Value, json};
 
 /// A definition of things that is served in these versions.
@@ -61,14 +61,51 @@ fn a_target_that_serves_another_version_is_named_until_it_serves_that_of_the_sou
     clean();
 
     older.expect("P47", "Failed Warn", "the target does not serve ");
+    older.expect_code("P47", "UserErrorSourceandTargetClusterCRDVersionMismatch");
     assert_eq!(older.code, 3);
-    assert_eq!(older.check("P47")["code"], "UserErrorSourceandTargetClusterCRDVersionMismatch");
     let named = older.check("P47")["details"]["objects"].to_string();
     assert!(named.contains("pf.example/v2/things") && !named.contains("pf.example/v1/things"), "{named}");
     assert!(older.fix("P47").contains("install the CustomResourceDefinitions there first"), "{older:?}");
     back.expect("P47", "Passed", "serves every resource");
     same.expect("P47", "Passed", "serves every resource");
     without_old.expect("P47", "Passed", "serves every resource");
+}
+
+#[test]
+fn a_target_without_extension_room_and_free_names_is_told_all_three_and_one_that_has_them_is_well() {
+    let source = Cluster::one();
+    Installation::fresh(&source, "preflight-target");
+    let target = Bare::up(&format!("{}empty", source.name));
+    let claim = volumes::claim("pf-target", "data", "", json!({}));
+    volumes::world(&source, "pf-target", vec![claim.clone()]);
+    let look = |from: &Cluster, to: &Cluster| {
+        Preflight::run(from, &["--only", "P2,P46,P50", "--target-kubeconfig", &to.kubeconfig])
+    };
+
+    // No node, no extension, and no claim of the source's names.
+    let empty = look(&source, &target.0);
+    volumes::world(&target.0, "pf-target", vec![claim]);
+    let taken = look(&source, &target.0);
+    let line = taken.commands("P50", "kubectl").first().copied().unwrap_or_default().to_owned();
+    let line = line.replace("CLAIM", "data").replace("NAMESPACE", "pf-target");
+    let words: Vec<&str> = line.split(' ').skip(1).collect();
+    target.0.kubectl(&words);
+    let freed = look(&source, &target.0);
+    // The other way round: nothing asks for room, and the extension runs where it is restored to.
+    let well = look(&target.0, &source);
+    source.delete_namespace("pf-target");
+
+    empty.expect("P2", "Failed Block", "the target has no Backup Extension");
+    empty.expect_code("P2", "UserErrorKubernetesBackupExtensionNotFoundError");
+    empty.expect("P46", "Failed Warn", "m CPU, 0 m are free");
+    empty.expect("P50", "Passed", "no claim of the source exists in the target");
+    assert_eq!(empty.code, 5, "{empty:?}");
+    taken.expect("P50", "Failed Warn", "they exist in the target: pf-target/data");
+    freed.expect("P50", "Passed", "no claim of the source exists in the target");
+    well.expect("P2", "Passed", "dataprotection-microsoft/cofferdam-extension: 1 pods are available");
+    well.expect("P46", "Passed", "MiB are free");
+    well.expect("P50", "Passed", "no claim of the source exists in the target");
+    assert_eq!((well.failed(), well.code), (vec![], 0), "{well:?}");
 }
 
 #[test]
@@ -82,12 +119,20 @@ fn the_801st_namespace_blocks_under_the_rules_of_aks_and_is_told_under_ours() {
 
     let aks = Preflight::run(&crowded.0, &["--profile", "aks", "--only", "P37"]);
     let ours = Preflight::run(&crowded.0, &["--only", "P37"]);
+    // The printed command's own arguments, with two of the namespaces.
+    let (_, some) = aks.commands("P37", "cofferdam")[0].split_once("backup create ").expect("a backup");
+    let some = some.replace("NAMESPACE,…", "default,crowd-800");
+    let some: Vec<&str> = ["--profile", "aks", "--only", "P37"].into_iter().chain(some.split(' ')).collect();
+    let named = Preflight::run(&crowded.0, &some);
     crowded.0.delete_namespace("crowd-800");
     let fewer = Preflight::run(&crowded.0, &["--profile", "aks", "--only", "P37"]);
 
     aks.expect("P37", "Failed Block", "801 namespaces");
+    aks.expect_code("P37", "UserErrorTooManyNamespaces");
     assert_eq!(aks.code, 5);
     assert!(aks.fix("P37").contains("--include-namespaces"), "{aks:?}");
+    named.expect("P37", "Passed", "2 of 801 namespaces are named");
+    assert_eq!(named.code, 0, "{named:?}");
     ours.expect("P37", "Passed", "801 namespaces");
     assert_eq!((&ours.check("P37")["information"], ours.code), (&true.into(), 0), "{ours:?}");
     fewer.expect("P37", "Passed", "800 namespaces");

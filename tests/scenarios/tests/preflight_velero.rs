@@ -91,6 +91,7 @@ fn a_velero_that_runs_blocks_on_aks_warns_with_what_was_counted_here_and_goes_st
     }
 
     ours.expect("P17", "Failed Warn", "velero/velero");
+    ours.expect_code("P17", None);
     ours.expect(
         "P17",
         "Failed Warn",
@@ -101,7 +102,9 @@ fn a_velero_that_runs_blocks_on_aks_warns_with_what_was_counted_here_and_goes_st
     assert_eq!(ours.changed_since(&none), BTreeSet::from(["P17"]), "and nothing else");
     assert_eq!(ours.check("P19")["information"], true, "it marks what it restores: {:#}", ours.check("P19"));
     theirs.expect("P17", "Failed Block", "Velero is there: velero/velero");
+    theirs.expect_code("P17", None);
     theirs.expect("P19", "Failed Warn", "services/pf-shop-copy/shop");
+    theirs.expect_code("P19", None);
     assert_eq!(theirs.changed_since(&none_aks), BTreeSet::from(["P17", "P19"]), "and nothing else");
     assert_eq!(theirs.code, 5);
     shared.expect(
@@ -109,6 +112,7 @@ fn a_velero_that_runs_blocks_on_aks_warns_with_what_was_counted_here_and_goes_st
         "Failed Block",
         &format!("a Velero storage location uses {}/ too", velero.store.bucket),
     );
+    shared.expect_code("P17", None);
     assert_eq!(fixed.document["fixes"], serde_json::json!([]), "what runs is its owner's: {fixed:?}");
     assert!(last.contains("crd"), "{steps:?}");
     assert!(rehearsed.iter().all(|said| said.contains("(server dry run)")), "{rehearsed:?}");

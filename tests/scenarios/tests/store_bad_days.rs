@@ -283,6 +283,7 @@ fn an_emptied_store_is_never_begun_anew_by_itself_also_after_a_restart_until_a_p
     assert_eq!(codes(&refused), ["RepositoryDamaged"], "{:#}", refused["status"]);
     assert_eq!(check(&looked, "location")["code"], "RepositoryDamaged", "{:#}", looked["status"]);
     seen.expect("P10", "Failed Block", "it had a repository");
+    seen.expect_code("P10", "RepositoryDamaged");
     assert_ne!(listed.code, 0, "an empty list would say that there never was anything: {}", listed.stdout);
     assert_eq!(written, Vec::<String>::new());
     assert_eq!((after, recovery_points("emptied")), (0, 1));

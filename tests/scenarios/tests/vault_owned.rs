@@ -37,6 +37,7 @@ fn what_the_owners_of_vault_and_clusters_decide_holds_in_the_clusters_too() {
     let it = Protected { person, cluster_id, instance, cluster, vault };
     it.backs_up();
     the_checks_agree(&it);
+    roles::a_provider_that_is_not_registered_is_named_and_registered_as_printed(&it);
     roles::each_role_that_is_missing_is_named_and_granted_in_one_step(&it);
     roles::a_colleague_is_told_which_role_is_missing(&it);
     nothing_is_protected_twice_or_deleted_under_a_lock(&it);
@@ -229,21 +230,43 @@ impl Site<'_> {
         self.there(
             &[&["extension", "create", "-c", "two"], &EXTENSION[..], &["--config"], &settings].concat(),
         );
-        let principal = ["--query", "properties.aksAssignedIdentity.principalId", "-o", "tsv"];
-        let principal =
-            self.there(&[&["extension", "show", "-c", "two"], &EXTENSION[..], &principal].concat());
-        let vault = it.does(&["vault", "show"], &["--query", "identity.principalId", "-o", "tsv"]);
-        let snapshots = it.person.line(&["group", "show", "-n", GROUP, "--query", "id", "-o", "tsv"]);
         let id = show("id");
-        for (assignee, role, scope) in [
-            (principal, "Storage Blob Data Contributor", it.account()),
-            (vault, "Reader", id.clone()),
-            (show("identity.principalId"), "Contributor", snapshots),
-        ] {
-            let which = ["--assignee", &assignee, "--role", role, "--scope", &scope];
+        self.is_granted_what_is_planned(&id);
+        id
+    }
+
+    /// The plan for a restore to this cluster names what its identities lack; they are given exactly that. The extension
+    /// writes to its own container and may only read that of the other cluster.
+    fn is_granted_what_is_planned(&self, id: &str) {
+        let it = self.it;
+        let snapshots = it.person.line(&["group", "show", "-n", GROUP, "--query", "id", "-o", "tsv"]);
+        let bucket = "properties.configurationSettings.\"configuration.backupStorageLocation.bucket\"";
+        let bucket = ["extension", "show", "-c", "one", "--query", bucket, "-o", "tsv"];
+        let source = it.person.line(&[&bucket[..], &EXTENSION].concat());
+        let container = |name: &str| format!("{}/blobServices/default/containers/{name}", it.account());
+        let which = ["--instance", &it.instance, "--target-resource-id", id, "-o", "json"];
+
+        let planned = it.tries(&["roles", "plan"], &which);
+        let rows = planned.json().as_array().cloned().expect("a plan");
+        let lacks = |row: &&Value| {
+            row["state"] == "missing" && row["id"].as_str().is_some_and(|id| id.starts_with('R'))
+        };
+        let lacking: Vec<&Value> = rows.iter().filter(lacks).filter(|row| row["id"] != "R13").collect();
+        let word = |row: &Value, name: &str| row[name].as_str().expect("a word").to_owned();
+        let said: Vec<_> = lacking.iter().map(|row| (word(row, "role"), word(row, "scope"))).collect();
+        for row in &lacking {
+            let (assignee, role, scope) = (word(row, "principalId"), word(row, "role"), word(row, "scope"));
+            let which = ["--assignee", &assignee, "--role", &role, "--scope", &scope];
             it.person.line(&[&["role", "assignment", "create"], &which[..]].concat());
         }
-        id
+
+        let expected = [
+            ("Reader", id.to_owned()),
+            ("Contributor", snapshots),
+            ("Storage Blob Data Contributor", container("two")),
+            ("Storage Blob Data Reader", container(&source)),
+        ];
+        assert_eq!(said, expected.map(|(role, scope)| (role.to_owned(), scope)), "{rows:#?}");
     }
 
     /// With a cluster goes the group of its nodes, in which the identity of its extension was.

@@ -126,6 +126,14 @@ impl Roles {
         two
     }
 
+    /// The container of an account to which its extension writes; its id.
+    pub async fn container(&self, account: &str) -> String {
+        let path = format!("{account}/blobServices/default/containers/backups");
+        let made = self.it.call(Method::PUT, &path, Some(json!({"properties": {}}))).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        path
+    }
+
     /// `cofferdam preflight` of the administrator, who reaches no cluster: its code and checks by id.
     pub async fn preflight(&self, arguments: &[String]) -> (i32, BTreeMap<String, Value>) {
         let (world, home) = (&self.it.world, tempfile::tempdir().unwrap());

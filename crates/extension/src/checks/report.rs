@@ -84,7 +84,13 @@ fn name(severity: Severity) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use prerequisites::{ClusterVolume, Facts, Observed, Profile, SystemParts, VolumeKind, judge};
+    use crate::locations::store_problem;
+    use prerequisites::{
+        ClusterVolume, Contents, Facts, LocationFacts, Observed, Owner, Profile, Refusal, StoreProbe,
+        SystemParts, VolumeKind, judge,
+    };
+    use protection::code;
+    use storage::{StoreError, StoreErrorKind};
 
     fn found(facts: &Facts, id: &str, purpose: Purpose) -> CheckReport {
         let all = judge(facts, Profile::Cofferdam, Purpose::Preflight);
@@ -128,6 +134,46 @@ mod tests {
         assert_eq!(found(&facts, "P10", Purpose::Restore).result, CheckResult::NotApplicable);
         assert_eq!(found(&facts, "P10", Purpose::Backup).result, CheckResult::NotObservable);
         assert_eq!(found(&facts, "P4", Purpose::Restore).result, CheckResult::NotObservable);
+    }
+
+    #[test]
+    fn a_location_that_cannot_be_used_has_the_code_with_which_a_backup_would_end() {
+        let of = |id: &str, owner: Owner, probe: StoreProbe| {
+            let contents = Contents { owner, has_repository: false, unrelated: Vec::new() };
+            let location = LocationFacts {
+                describe: "bucket b".to_owned(),
+                bucket_path: "b/".to_owned(),
+                store: None,
+                contents: Observed::Seen(contents),
+                unrelated_allowed: false,
+                initialised: false,
+                probe,
+                noted: None,
+            };
+            let facts = Facts { location: Observed::Seen(location), ..Facts::unseen("not looked at") };
+            found(&facts, id, Purpose::Backup).code
+        };
+        let refused = |refusal| StoreProbe::Failed {
+            operation: "create".to_owned(),
+            refusal,
+            cause: "no".to_owned(),
+            remedy: "Mend it.".to_owned(),
+        };
+        let cases = [
+            (Refusal::NoBucket, StoreErrorKind::BucketMissing),
+            (Refusal::ReadOnly, StoreErrorKind::Denied),
+            (Refusal::NoPermission, StoreErrorKind::BadCredentials),
+            (Refusal::Full, StoreErrorKind::Full),
+            (Refusal::WrongClock, StoreErrorKind::WrongClock),
+            (Refusal::NotReady, StoreErrorKind::Unreachable),
+        ];
+
+        for (refusal, kind) in cases {
+            let backup = store_problem(&StoreError::new("create", "b", kind, "no")).code;
+            assert_eq!(of("P6", Owner::Nobody, refused(refusal)), Some(backup), "{kind:?}");
+        }
+        let others = of("P26", Owner::Other("x".to_owned()), StoreProbe::Works);
+        assert_eq!(others.as_deref(), Some(code::LOCATION_OWNED_BY_OTHER_CLUSTER));
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub fn with_az(need: &Need, vault: &ResourceId) -> Option<String> {
 }
 
 fn command(roles: &str, bindings: &str, need: &Need, vault: &ResourceId) -> Option<String> {
-    match (need.row.grant, need.principal.as_deref()) {
+    match (need.grant(), need.principal.as_deref()) {
         (Grant::TrustedAccess(role), _) => Some(binding(bindings, &need.scope, vault, role)),
         (Grant::Role(role), Some(to)) => Some(assignment(roles, to, Principal::Service, role, &need.scope)),
         (Grant::Role(_), None) => None,

@@ -4,6 +4,9 @@ use super::identities::{Grant, IDENTITY_ROLES, IdentityRole, Place, When, Whose}
 use crate::{Action, Assignment, Decision, RoleDefinition, RoleId, decide};
 use arm::ResourceId;
 
+/// The role on a storage account, or on a part of it, that is only read.
+const READS_STORE: &str = "Storage Blob Data Reader";
+
 /// What is planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -28,7 +31,9 @@ pub struct Places {
     pub snapshot_group: Option<ResourceId>,
     /// The account to which the cluster's extension writes.
     pub store: Option<ResourceId>,
-    /// The account from which a restore reads, where it is another cluster's place.
+    /// The container there to which it writes.
+    pub container: Option<ResourceId>,
+    /// The container from which a restore reads, where it is another cluster's place; its account, where no more is known.
     pub source_store: Option<ResourceId>,
     /// Where a restore from the vault tier makes disks.
     pub staging_group: Option<ResourceId>,
@@ -56,6 +61,8 @@ pub struct Need {
     pub row: &'static IdentityRole,
     /// Where.
     pub scope: ResourceId,
+    /// The part of it that is used, where that is less: a role there is enough.
+    pub used: Option<ResourceId>,
     /// Whose object id, if there is one.
     pub principal: Option<String>,
     /// What is there is only read.
@@ -87,6 +94,7 @@ impl Places {
             cluster,
             snapshot_group: None,
             store: None,
+            container: None,
             source_store: None,
             staging_group: None,
             staging_account: None,
@@ -94,27 +102,55 @@ impl Places {
         }
     }
 
-    /// The scopes of a place, and whether each is only read.
-    fn at(&self, place: Place) -> Vec<(&ResourceId, bool)> {
+    /// The scopes of a place.
+    fn at(&self, place: Place) -> Vec<Spot<'_>> {
         match place {
-            Place::Cluster => vec![(&self.cluster, false)],
+            Place::Cluster => vec![Spot::written(&self.cluster)],
             Place::SnapshotGroup => written(&self.snapshot_group),
-            Place::StorageAccount => {
-                let mut all = written(&self.store);
-                // Who may write to an account may read it: one account is one need.
-                let other = self.source_store.iter().filter(|source| Some(*source) != self.store.as_ref());
-                all.extend(other.map(|scope| (scope, true)));
-                all
-            }
+            Place::StorageAccount => self.stores(),
             Place::StagingGroup => written(&self.staging_group),
             Place::StagingAccount => written(&self.staging_account),
             Place::ShareAccount => written(&self.share_account),
         }
     }
+
+    /// Where the extension writes, and the other cluster's place from which it restores.
+    fn stores(&self) -> Vec<Spot<'_>> {
+        let is_own = |place: &&ResourceId| {
+            self.store.as_ref() == Some(*place) || self.container.as_ref() == Some(*place)
+        };
+        // Who may write to a place may read it: one place is one need.
+        let source = self.source_store.as_ref().filter(|place| !is_own(place));
+        let own = match (&self.store, &self.container, source) {
+            // One account for both clusters: on all of it this one would have too much.
+            (Some(store), Some(container), Some(source)) if store.covers(source) => {
+                Some(Spot::written(container))
+            }
+            (Some(store), None, Some(source)) if store.covers(source) => return vec![Spot::written(store)],
+            (Some(store), used, _) => Some(Spot { used: used.as_ref(), ..Spot::written(store) }),
+            (None, ..) => None,
+        };
+        let source = source.map(|scope| Spot { only_read: true, ..Spot::written(scope) });
+        own.into_iter().chain(source).collect()
+    }
 }
 
-fn written(place: &Option<ResourceId>) -> Vec<(&ResourceId, bool)> {
-    place.iter().map(|scope| (scope, false)).collect()
+/// One scope of a place.
+#[derive(Debug, Clone, Copy)]
+struct Spot<'p> {
+    scope: &'p ResourceId,
+    used: Option<&'p ResourceId>,
+    only_read: bool,
+}
+
+impl<'p> Spot<'p> {
+    fn written(scope: &'p ResourceId) -> Self {
+        Self { scope, used: None, only_read: false }
+    }
+}
+
+fn written(place: &Option<ResourceId>) -> Vec<Spot<'_>> {
+    place.iter().map(Spot::written).collect()
 }
 
 impl Principals {
@@ -143,11 +179,12 @@ impl Purpose {
 pub fn needs(purpose: Purpose, places: &Places, principals: &Principals) -> Vec<Need> {
     let rows = IDENTITY_ROLES.iter().filter(|row| purpose.includes(row));
     rows.flat_map(|row| {
-        let need = move |(scope, only_read): (&ResourceId, bool)| Need {
+        let need = move |spot: Spot<'_>| Need {
             row,
-            scope: scope.clone(),
+            scope: spot.scope.clone(),
+            used: spot.used.cloned(),
             principal: principals.of(row.whose),
-            only_read,
+            only_read: spot.only_read,
         };
         places.at(row.place).into_iter().map(need).collect::<Vec<_>>()
     })
@@ -155,6 +192,19 @@ pub fn needs(purpose: Purpose, places: &Places, principals: &Principals) -> Vec<
 }
 
 impl Need {
+    /// What is granted to meet it.
+    pub fn grant(&self) -> Grant {
+        match self.row.grant {
+            Grant::Role(_) if self.only_read => Grant::Role(READS_STORE),
+            grant => grant,
+        }
+    }
+
+    /// Where roles have to be looked for, and above it.
+    pub fn at(&self) -> &ResourceId {
+        self.used.as_ref().unwrap_or(&self.scope)
+    }
+
     /// What must be allowed.
     pub fn actions(&self) -> Vec<Action> {
         let reads = |action: &&&str| !self.only_read || action.ends_with("/read");
@@ -170,8 +220,8 @@ impl Need {
         for action in self.actions() {
             // What is at the scope itself counts before what is above it.
             let (own, above): (Vec<_>, Vec<_>) =
-                assignments.iter().cloned().partition(|one| one.scope == self.scope);
-            let at = |given: &[Assignment]| decide(principal, &action, &self.scope, given, roles);
+                assignments.iter().cloned().partition(|one| self.scope.covers(&one.scope));
+            let at = |given: &[Assignment]| decide(principal, &action, self.at(), given, roles);
             match (at(&own), at(&above)) {
                 (Decision::Granted { .. }, _) => {}
                 (_, Decision::Granted { role, scope }) => held = Held::Inherited { scope, role },
@@ -197,7 +247,7 @@ impl Need {
 
     /// What is wrong, as a sentence.
     pub fn missing(&self) -> String {
-        let (id, whose, role) = (self.row.id, self.row.whose.noun(), self.row.grant.role());
+        let (id, whose, role) = (self.row.id, self.row.whose.noun(), self.grant().role());
         let principal = self.principal.as_deref().unwrap_or("(there is none yet)");
         format!("The {whose}'s identity {principal} lacks the role '{role}' on '{}' ({id}).", self.scope)
     }

@@ -1,5 +1,6 @@
 //! C1: the cluster's version is one that this product is tested with.
 
+use super::UNITS;
 use crate::verdict::{fails, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
@@ -15,10 +16,11 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::NotApplicable("P27 asks what the original supports"),
     observed_by: "/version",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &["P11"],
     fixes: &[Fix::person("Upgrade the cluster, or try a backup and a restore before you rely on them.")],
-    tested_by: "unit test; scenario `preflight`",
+    tested_by: UNITS,
     only_azure: false,
     rule: judge,
 };

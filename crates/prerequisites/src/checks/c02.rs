@@ -13,6 +13,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::NotApplicable("under the rules of AKS backup it is what shall be there"),
     observed_by: "Deployments with the original's label that are not Cofferdam's",
     code: None,
+    causes: &[],
     purposes: &[Purpose::Install],
     depends_on: &[],
     fixes: &[
@@ -22,8 +23,9 @@ pub(crate) static CHECK: Check = Check {
         Fix::kubectl(
             "kubectl get deployment -A -l app.kubernetes.io/name=dataprotection-microsoft-kubernetes",
         ),
+        Fix::kubectl("kubectl delete deployment NAME -n NAMESPACE # if only this is left of the extension"),
     ],
-    tested_by: "unit test; scenario `preflight` with a Deployment like the original's",
+    tested_by: "unit test; scenario `preflight_cluster` with a Deployment like the original's",
     only_azure: false,
     rule: judge,
 };

@@ -12,6 +12,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::NotApplicable("AKS backup has no such check"),
     observed_by: "a volume that is made, written, snapshot, restored, compared and removed (`--deep`)",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &["P12", "P15", "P29"],
     fixes: &[

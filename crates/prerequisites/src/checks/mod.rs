@@ -64,9 +64,9 @@ use crate::{Check, ExtensionPods, Facts, Purpose, RoleNeed, Verdict, VolumeKind}
 const ALWAYS: &[Purpose] = &[Purpose::Install, Purpose::Backup, Purpose::Restore];
 /// A restore neither writes to the location nor cares for other volumes than its own.
 const NOT_RESTORE: &[Purpose] = &[Purpose::Install, Purpose::Backup];
-/// How the checks of a resource manager are tested.
-const ARM: &str = "unit test; test `vault_preflight` against a running vault";
-/// How those are tested that `--fix` can mend.
+/// How those are tested that no test breaks outside of this crate.
+const UNITS: &str = "unit tests alone";
+/// How those of a resource manager are tested that `--fix` can mend.
 const ARM_MENDED: &str =
     "unit test; tests `vault_preflight` and `vault_preflight_fix` against a running vault";
 /// How those are tested that are about roles.

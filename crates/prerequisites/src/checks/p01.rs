@@ -1,8 +1,9 @@
 //! P1: the extension runs in the cluster.
 
-use super::{not_installed, pods_problem, some};
+use super::{UNITS, not_installed, pods_problem, some};
+use crate::codes;
 use crate::verdict::{fails, passed, unseen, when_seen};
-use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
+use crate::{Cause, Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
 pub(crate) static CHECK: Check = Check {
     id: "P1",
@@ -12,7 +13,11 @@ pub(crate) static CHECK: Check = Check {
     cofferdam: Weight::Blocks,
     aks: Weight::Blocks,
     observed_by: "the extension's Deployment, its Lease and its pods; with the rules of AKS, resource manager: provisioningState of the extension",
-    code: Some("UserErrorKubernetesBackupExtensionNotFoundError"),
+    code: Some(codes::EXTENSION_NOT_FOUND),
+    causes: &[
+        Cause::new(codes::EXTENSION_HAS_ERRORS, "it is installed, and none of its pods is available"),
+        Cause::new(codes::EXTENSION_UNHEALTHY, "it is being installed, changed or deleted"),
+    ],
     purposes: &[],
     depends_on: &["P4", "P15", "P20", "P28", "P29"],
     fixes: &[
@@ -21,7 +26,7 @@ pub(crate) static CHECK: Check = Check {
             "az k8s-extension create --name azure-aks-backup --extension-type microsoft.dataprotection.kubernetes --scope cluster --cluster-type managedClusters --cluster-name {cluster} --resource-group {group} --release-train stable --configuration-settings blobContainer={container} storageAccount={account} storageAccountResourceGroup={account-group} storageAccountSubscriptionId={subscription}",
         ),
     ],
-    tested_by: "unit test; scenario `preflight` before and after an installation",
+    tested_by: UNITS,
     only_azure: false,
     rule: judge,
 };
@@ -38,6 +43,7 @@ fn judge(facts: &Facts, profile: Profile) -> Verdict {
             ))
         }
         Some(pods) => fails(pods_problem(pods))
+            .code(codes::EXTENSION_HAS_ERRORS)
             .about(std::slice::from_ref(&pods.deployment))
             .number("wanted", pods.wanted),
     })
@@ -49,7 +55,10 @@ fn originals(facts: &Facts) -> Verdict {
     let deployments = facts.original.seen().map(Vec::as_slice).unwrap_or_default();
     match installed {
         Some(one) if one.state == "Succeeded" => passed(format!("{} is installed", one.name)),
-        Some(one) => fails(format!("{} is {}", one.name, one.state)),
+        Some(one) => fails(format!("{} is {}", one.name, one.state)).code(match one.state.as_str() {
+            "Failed" | "Canceled" => codes::EXTENSION_HAS_ERRORS,
+            _ => codes::EXTENSION_UNHEALTHY,
+        }),
         None if deployments.is_empty() => not_installed(),
         None => {
             unseen(format!("{} is there; how it is, the cluster's resource says (--arm)", some(deployments)))

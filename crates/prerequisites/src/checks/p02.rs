@@ -1,8 +1,9 @@
 //! P2: the extension runs in the cluster that is restored into.
 
 use super::{no_target, pods_problem};
+use crate::codes;
 use crate::verdict::{fails, passed, when_seen};
-use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
+use crate::{Cause, Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
 pub(crate) static CHECK: Check = Check {
     id: "P2",
@@ -12,7 +13,11 @@ pub(crate) static CHECK: Check = Check {
     cofferdam: Weight::Blocks,
     aks: Weight::Blocks,
     observed_by: "the target's Deployment of the extension (`--target-kubeconfig`)",
-    code: Some("UserErrorKubernetesBackupExtensionNotFoundError"),
+    code: Some(codes::EXTENSION_NOT_FOUND),
+    causes: &[Cause::new(
+        codes::EXTENSION_HAS_ERRORS,
+        "it is installed there, and none of its pods is available",
+    )],
     purposes: &[],
     depends_on: &[],
     fixes: &[
@@ -21,7 +26,7 @@ pub(crate) static CHECK: Check = Check {
             "az k8s-extension create --name azure-aks-backup --extension-type microsoft.dataprotection.kubernetes --scope cluster --cluster-type managedClusters --cluster-name {target} --resource-group {target-group} --release-train stable",
         ),
     ],
-    tested_by: "unit test",
+    tested_by: "unit test; scenarios `preflight_target` and `preflight_cluster` with a target that has none",
     only_azure: false,
     rule: judge,
 };
@@ -34,7 +39,7 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
             Some(pods) if pods.available > 0 => {
                 passed(format!("{}: {} pods are available in the target", pods.deployment, pods.available))
             }
-            Some(pods) => fails(pods_problem(pods)),
+            Some(pods) => fails(pods_problem(pods)).code(codes::EXTENSION_HAS_ERRORS),
         },
     })
 }

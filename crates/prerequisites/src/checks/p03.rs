@@ -15,6 +15,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "resource manager: trustedAccessRoleBindings of the cluster",
     code: Some("UserErrorTrustedAccessGatewayReturnedForbidden"),
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[
@@ -26,7 +27,7 @@ pub(crate) static CHECK: Check = Check {
         ),
     ],
     tested_by: ROLES,
-    only_azure: false,
+    only_azure: true,
     rule: judge,
 };
 

@@ -13,10 +13,11 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "SelfSubjectAccessReview or SubjectAccessReview for each right",
     code: None,
+    causes: &[],
     purposes: ALWAYS,
     depends_on: &[],
     fixes: &[Fix::cofferdam("cofferdam install")],
-    tested_by: "unit test; scenario `preflight` with a person who has no rights",
+    tested_by: "unit test; scenarios `preflight` and `preflight_cluster` with people who have no rights",
     only_azure: false,
     rule: judge,
 };

@@ -1,6 +1,6 @@
 //! P5: the extension has an identity.
 
-use super::{ARM, no_extension};
+use super::{UNITS, no_extension};
 use crate::verdict::{fails, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
@@ -13,6 +13,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "resource manager: aksAssignedIdentity of the extension",
     code: Some("UserErrorKubernetesBackupExtensionIdentityNotFound"),
+    causes: &[],
     purposes: &[],
     depends_on: &["P7"],
     fixes: &[
@@ -23,8 +24,8 @@ pub(crate) static CHECK: Check = Check {
             "az k8s-extension delete --name {extension} --cluster-name {cluster} -g {group} --cluster-type managedClusters, then create it again: that makes a new identity",
         ),
     ],
-    tested_by: ARM,
-    only_azure: false,
+    tested_by: UNITS,
+    only_azure: true,
     rule: judge,
 };
 

@@ -1,9 +1,11 @@
 //! P6: the storage location can be used.
 
 use super::{ALWAYS, assign, some};
+use crate::codes;
 use crate::verdict::{fails, passed, unseen};
 use crate::{
-    Check, Facts, Fix, LocationFacts, Observed, Profile, RoleNeed, Scope, StoreProbe, Verdict, Weight,
+    Cause, Check, Facts, Fix, LocationFacts, Observed, Profile, Refusal, RoleNeed, Scope, StoreProbe,
+    Verdict, Weight,
 };
 
 /// What the extension notes at a location that it can use.
@@ -17,7 +19,17 @@ pub(crate) static CHECK: Check = Check {
     cofferdam: Weight::Blocks,
     aks: Weight::Blocks,
     observed_by: "a probe object; without credentials, resource manager: role assignments of the extension's identity",
-    code: Some("UserErrorExtensionMSIMissingPermissionsOnBackupStorageLocation"),
+    code: Some(codes::LOCATION_MISSING_PERMISSIONS),
+    causes: &[
+        Cause::new(codes::LOCATION_NOT_FOUND, "the bucket does not exist"),
+        Cause::new(codes::LOCATION_READ_ONLY, "it can be read and not written"),
+        Cause::new(codes::STORE_FULL, "there is no space or quota left"),
+        Cause::new(codes::CLOCK_SKEW, "a clock is wrong"),
+        Cause::new(
+            codes::LOCATION_NOT_READY,
+            "it fails otherwise, and what the extension notes has no code of its own",
+        ),
+    ],
     purposes: ALWAYS,
     depends_on: &[],
     fixes: &[
@@ -47,12 +59,25 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
             }
             StoreProbe::NotTried(why) => unseen(why.clone()),
             StoreProbe::OutOfReach(cause) => out_of_reach(location, cause),
-            StoreProbe::Failed { operation, cause, remedy } => {
+            StoreProbe::Failed { operation, refusal, cause, remedy } => {
                 fails(format!("{operation} on {} failed: {cause}", location.describe))
                     .at(location.describe.clone())
+                    .code(codes::of_note(cause).unwrap_or_else(|| code_of(*refusal)))
                     .fix(remedy.clone())
             }
         },
+    }
+}
+
+/// The codes with which a backup would end.
+fn code_of(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::NoBucket => codes::LOCATION_NOT_FOUND,
+        Refusal::ReadOnly => codes::LOCATION_READ_ONLY,
+        Refusal::NoPermission => codes::LOCATION_MISSING_PERMISSIONS,
+        Refusal::Full => codes::STORE_FULL,
+        Refusal::WrongClock => codes::CLOCK_SKEW,
+        Refusal::NotReady => codes::LOCATION_NOT_READY,
     }
 }
 
@@ -90,6 +115,7 @@ fn out_of_reach(location: &LocationFacts, cause: &str) -> Verdict {
         )),
         Some(noted) => fails(format!("the extension cannot use {}: {noted}", location.describe))
             .at(location.describe.clone())
+            .code(codes::of_note(noted).unwrap_or(codes::LOCATION_NOT_READY))
             .fix("Mend what the extension says; it looks again within seconds."),
         None => unseen(format!(
             "{} is not reachable from here: {cause}; the extension looks from inside the cluster",

@@ -13,6 +13,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "resource manager: registrationState of the three providers",
     code: Some("MissingSubscriptionRegistration"),
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[
@@ -20,7 +21,7 @@ pub(crate) static CHECK: Check = Check {
         Fix::az("az provider register --namespace Microsoft.KubernetesConfiguration --wait"),
     ],
     tested_by: ARM_MENDED,
-    only_azure: false,
+    only_azure: true,
     rule: judge,
 };
 

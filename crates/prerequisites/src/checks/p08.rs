@@ -1,5 +1,6 @@
 //! P8: what installs extensions runs.
 
+use super::UNITS;
 use crate::verdict::{fails, not_applicable, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
@@ -12,13 +13,14 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "Deployments cofferdam-agent, extension-agent and extension-operator in kube-system",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[
         Fix::cofferdam("cofferdam cluster connect -n {cluster} -g {group} --apply"),
         Fix::kubectl("kubectl -n kube-system rollout restart deployment cofferdam-agent"),
     ],
-    tested_by: "unit test; scenario `preflight`",
+    tested_by: UNITS,
     only_azure: false,
     rule: judge,
 };

@@ -13,13 +13,14 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "resource manager: networkAcls of the storage account",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[Fix::az(
         "az storage account network-rule add --account-name {account} -g {account-group} --resource-id {vault-id} --tenant-id {tenant}",
     )],
     tested_by: ARM_MENDED,
-    only_azure: false,
+    only_azure: true,
     rule: judge,
 };
 

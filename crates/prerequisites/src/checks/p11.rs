@@ -16,6 +16,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "/version, CSIDriver objects, the volumes behind claims",
     code: None,
+    causes: &[],
     purposes: ALWAYS,
     depends_on: &[],
     fixes: &[Fix::az("az aks upgrade --name {cluster} -g {group} --kubernetes-version VERSION")],

@@ -2,10 +2,16 @@
 
 use super::{ALWAYS, some};
 use crate::verdict::{fails, fails_as, passed, unseen};
-use crate::{Check, Facts, Fix, Observed, Profile, Scope, Severity, SnapshotApi, Verdict, Weight};
+use crate::{
+    Cause, Check, Facts, Fix, Observed, Profile, Scope, Severity, SnapshotApi, StoppedController, Verdict,
+    Weight,
+};
 
 const CRDS: &str = "kubectl kustomize https://github.com/kubernetes-csi/external-snapshotter/client/config/crd | kubectl create -f -";
 const NEEDED: [&str; 3] = ["volumesnapshots", "volumesnapshotcontents", "volumesnapshotclasses"];
+
+/// What a backup says of snapshots that stay pending.
+const SNAPSHOTS_PENDING: &str = "CSISnapshottingTimedOut";
 
 pub(crate) static CHECK: Check = Check {
     id: "P12",
@@ -16,6 +22,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "discovery of snapshot.storage.k8s.io/v1, snapshot-controller, VolumeSnapshotClasses; resource manager: storageProfile",
     code: None,
+    causes: &[Cause::new(SNAPSHOTS_PENDING, "the snapshot controller is there and does not run")],
     purposes: ALWAYS,
     depends_on: &["P11"],
     fixes: &[
@@ -24,7 +31,7 @@ pub(crate) static CHECK: Check = Check {
         ),
         Fix::kubectl(CRDS),
     ],
-    tested_by: "unit test; scenario `preflight` with a cluster that has no snapshot API; test `vault_preflight_fix`",
+    tested_by: "unit test; scenario `preflight` with a cluster that has no snapshot API; scenario `preflight_cluster` with a controller that was stopped; test `vault_preflight_fix`",
     only_azure: false,
     rule: judge,
 };
@@ -51,14 +58,7 @@ fn api(facts: &Facts, snapshots: &SnapshotApi, profile: Profile) -> Verdict {
         return passed(format!("the API is served; {seen}"));
     }
     if let Some(stopped) = &snapshots.stopped {
-        return fails_as(
-            Severity::Warn,
-            format!(
-                "the API is served, but its controller {stopped} has no ready pod: snapshots stay pending"
-            ),
-        )
-        .about(std::slice::from_ref(stopped))
-        .fix(start(stopped));
+        return idle(stopped);
     }
     if let Some(off) = switched_off(facts, profile) {
         return off;
@@ -74,11 +74,33 @@ fn api(facts: &Facts, snapshots: &SnapshotApi, profile: Profile) -> Verdict {
     }
 }
 
-fn start(deployment: &str) -> String {
-    let (namespace, name) = deployment.split_once('/').unwrap_or(("kube-system", deployment));
-    format!(
-        "kubectl -n {namespace} scale deployment {name} --replicas=2; then see why its pods do not run: kubectl -n {namespace} get pods"
-    )
+/// One that is there and does nothing.
+fn idle(stopped: &StoppedController) -> Verdict {
+    let (name, why, fix) = match stopped {
+        StoppedController::Deployment(name) => {
+            let (namespace, short) = parts(name);
+            let fix = format!(
+                "kubectl -n {namespace} scale deployment {short} --replicas=2; then see why its pods do not run: kubectl -n {namespace} get pods"
+            );
+            (name, format!("its controller {name} has no ready pod"), fix)
+        }
+        StoppedController::Lease { name, holder } => {
+            let (namespace, short) = parts(name);
+            let holder = if holder.is_empty() { "it does not say who" } else { holder.as_str() };
+            let fix = format!(
+                "Start the snapshot controller again where the last holder of its Lease ran: kubectl -n {namespace} get lease {short} -o yaml. If another one without a Lease runs instead: kubectl -n {namespace} delete lease {short}"
+            );
+            (name, format!("nobody renews the Lease {name} of its controller any more (last: {holder})"), fix)
+        }
+    };
+    fails_as(Severity::Warn, format!("the API is served, but {why}: snapshots stay pending"))
+        .about(std::slice::from_ref(name))
+        .code(SNAPSHOTS_PENDING)
+        .fix(fix)
+}
+
+fn parts(name: &str) -> (&str, &str) {
+    name.split_once('/').unwrap_or(("kube-system", name))
 }
 
 /// What the cluster's resource says against it.

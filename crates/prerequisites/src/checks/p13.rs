@@ -20,7 +20,8 @@ pub(crate) static CHECK: Check = Check {
     cofferdam: Weight::Warns,
     aks: Weight::Warns,
     observed_by: "claims, volumes and snapshot classes",
-    code: None,
+    code: Some("VolumeNotProtected"),
+    causes: &[],
     purposes: NOT_RESTORE,
     depends_on: &["P12"],
     fixes: &[
@@ -29,7 +30,7 @@ pub(crate) static CHECK: Check = Check {
             "Migrate in-tree volumes to CSI: docs/volumes.md#from-an-in-tree-volume-to-csi, https://learn.microsoft.com/azure/aks/csi-migrate-in-tree-volumes",
         ),
     ],
-    tested_by: "unit test; scenario `preflight` with hostPath and strange volumes; scenario `preflight_fix`",
+    tested_by: "unit test; scenario `preflight` with hostPath and strange volumes; scenario `preflight_cluster` with volumes of NFS and of Azure that are moved; scenario `preflight_fix`",
     only_azure: false,
     rule: judge,
 };

@@ -1,6 +1,5 @@
 //! P14: the cluster acts as a managed identity.
 
-use super::ARM_MENDED;
 use crate::verdict::{fails, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
@@ -12,7 +11,8 @@ pub(crate) static CHECK: Check = Check {
     cofferdam: Weight::Blocks,
     aks: Weight::Blocks,
     observed_by: "resource manager: identity and servicePrincipalProfile of the cluster",
-    code: None,
+    code: Some("UserErrorClusterServicePrincipalNotSupported"),
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[
@@ -22,8 +22,8 @@ pub(crate) static CHECK: Check = Check {
             "See https://learn.microsoft.com/azure/aks/use-managed-identity#update-an-existing-aks-cluster-to-use-a-managed-identity",
         ),
     ],
-    tested_by: ARM_MENDED,
-    only_azure: false,
+    tested_by: "unit test; test `vault_preflight_fix` against a running vault",
+    only_azure: true,
     rule: judge,
 };
 

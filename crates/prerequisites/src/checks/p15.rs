@@ -13,6 +13,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "the state of pods that use the image, images that nodes hold",
     code: None,
+    causes: &[],
     purposes: ALWAYS,
     depends_on: &[],
     fixes: &[

@@ -16,13 +16,14 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: IN_CLUSTER,
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &["P15", "P29", "P43"],
     fixes: &[
         Fix::person("Allow the endpoint in the firewall: DNS, and TCP 443 to the name that failed."),
         Fix::cofferdam("cofferdam preflight egress --format table"),
     ],
-    tested_by: "unit test; test `probes_egress` against endpoints that break in each way; scenario `preflight_active`; scenario `preflight_egress` with egress dropped to each endpoint in turn, and with names that lead elsewhere; the host rules in scenario `preflight_active`",
+    tested_by: "unit test; the probe itself against endpoints that break in each way; scenario `preflight_active`, with the host rules too; scenario `preflight_egress` with egress dropped to each endpoint in turn, and with names that lead elsewhere",
     only_azure: true,
     rule: judge,
 };

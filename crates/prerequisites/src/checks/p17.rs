@@ -14,6 +14,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "Deployments, CustomResourceDefinitions, storage locations and schedules of velero.io",
     code: None,
+    causes: &[],
     purposes: NOT_RESTORE,
     depends_on: &[],
     fixes: &[

@@ -13,10 +13,11 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: "labels of VolumeSnapshotClasses",
     code: None,
+    causes: &[],
     purposes: NOT_RESTORE,
     depends_on: &["P12"],
     fixes: &[Fix::kubectl("kubectl label volumesnapshotclass --all velero.io/csi-volumesnapshot-class-")],
-    tested_by: "unit test; scenario `preflight` with a labelled class; scenario `preflight_fix`",
+    tested_by: "unit test; scenarios `preflight` and `preflight_others` with a labelled class; scenario `preflight_fix`",
     only_azure: false,
     rule: judge,
 };

@@ -13,10 +13,11 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: "metadata of namespaces, claims, volumes, pods, workloads and services",
     code: None,
+    causes: &[],
     purposes: NOT_RESTORE,
     depends_on: &[],
     fixes: &[Fix::kubectl("kubectl annotate KIND NAME -n NAMESPACE ANNOTATION-")],
-    tested_by: "unit test; scenario `preflight` with an annotated namespace; scenario `preflight_fix`",
+    tested_by: "unit test; scenarios `preflight` and `preflight_others` with annotated objects; scenario `preflight_fix`; scenario `preflight_velero` with what a real one writes",
     only_azure: false,
     rule: judge,
 };

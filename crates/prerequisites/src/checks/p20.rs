@@ -3,7 +3,7 @@
 use super::ALWAYS;
 use crate::refused::refuser;
 use crate::verdict::{fails, fails_as, passed, unseen, when_seen};
-use crate::{Check, DryRun, Facts, Fix, Profile, Scope, Severity, Verdict, Weight};
+use crate::{Check, DryRun, Facts, Fix, Policies, Profile, Scope, Severity, Verdict, Weight};
 
 pub(crate) static CHECK: Check = Check {
     id: "P20",
@@ -14,6 +14,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "a server-side dry run of the pod, policy engines, pod security labels",
     code: None,
+    causes: &[],
     purposes: ALWAYS,
     depends_on: &["P4"],
     fixes: &[
@@ -22,7 +23,7 @@ pub(crate) static CHECK: Check = Check {
             "az policy assignment update --name ASSIGNMENT --params '{\"excludedNamespaces\": {\"value\": [\"{namespace}\"]}}'",
         ),
     ],
-    tested_by: "unit test; scenarios `preflight` and `preflight_others` with a ValidatingAdmissionPolicy and pod security; scenario `preflight_fix`; scenario `preflight_room` with a ResourceQuota",
+    tested_by: "unit test; scenarios `preflight` and `preflight_others` with a ValidatingAdmissionPolicy and pod security; scenario `preflight_gatekeeper` with a real Gatekeeper; scenario `preflight_fix`; scenario `preflight_room` with a ResourceQuota and a LimitRange",
     only_azure: false,
     rule: judge,
 };
@@ -44,7 +45,7 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
         match &policies.dry_run {
             DryRun::Admitted => passed(format!("a dry run of the pod was admitted; {engines}")),
             DryRun::Rejected(reason) if full_quota(reason).is_some() => no_room(facts, &namespace, reason),
-            DryRun::Rejected(reason) => rejected(reason, &engines, &namespace),
+            DryRun::Rejected(reason) => rejected(reason, policies, &engines, &namespace),
             DryRun::NotPossible(why) => unseen(format!("no dry run of the pod: {why}; seen: {engines}")),
             DryRun::NoNamespace => unseen(format!(
                 "the namespace {namespace} does not exist yet, so no dry run was possible; seen: {engines}. Run preflight again once it exists"
@@ -54,10 +55,10 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
 }
 
 /// Names who rejected it, where the API server's words do.
-fn rejected(reason: &str, engines: &str, namespace: &str) -> Verdict {
+fn rejected(reason: &str, policies: &Policies, engines: &str, namespace: &str) -> Verdict {
     let said = format!("a dry run of the pod was rejected: {reason}; {engines}");
-    match refuser(reason, namespace) {
-        Some(refuser) => fails(said).about(&[refuser.name]).fix(refuser.remedy),
+    match refuser(reason, namespace, &policies.constraints) {
+        Some(refuser) => fails(said).about(&refuser.names).fix(refuser.remedy),
         None => fails(said).fix(format!(
             "Exclude the namespace {namespace} from the policy that rejected it; see which: kubectl get validatingadmissionpolicies,validatingwebhookconfigurations; kubectl get namespace {namespace} --show-labels"
         )),

@@ -1,6 +1,6 @@
 //! P21: network security groups let the backup service in.
 
-use super::ARM;
+use super::UNITS;
 use crate::verdict::{fails, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
@@ -15,12 +15,13 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "resource manager: networkSecurityGroups of the node resource group",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[Fix::az(
         "az network nsg rule create -g {node-group} --nsg-name NSG -n AllowBackup --priority 200 --direction Inbound --access Allow --protocol Tcp --destination-port-ranges 443 --source-address-prefixes AzureBackup AzureCloud",
     )],
-    tested_by: ARM,
+    tested_by: UNITS,
     only_azure: true,
     rule: judge,
 };

@@ -1,9 +1,13 @@
 //! P22: whoever sets backups up holds the roles for it.
 
-use super::{ARM, quoted, some};
+use super::{quoted, some};
 use crate::verdict::{fails, passed, when_seen};
-use crate::{Check, Facts, Fix, Profile, Scope, UserRight, Verdict, Weight};
+use crate::{Cause, Check, Facts, Fix, Profile, Scope, UserRight, Verdict, Weight};
 use std::collections::BTreeSet;
+
+const READ_CLUSTER: &str = "Microsoft.ContainerService/managedClusters/read";
+/// What a restore says to somebody who may not see the cluster.
+const LINKED: &str = "LinkedAuthorizationFailed";
 
 pub(crate) static CHECK: Check = Check {
     id: "P22",
@@ -14,6 +18,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "resource manager: permissions at each scope",
     code: Some("AuthorizationFailed"),
+    causes: &[Cause::new(LINKED, "what is missing is to read the cluster that is, or was, backed up")],
     purposes: &[],
     depends_on: &[],
     fixes: &[
@@ -22,8 +27,8 @@ pub(crate) static CHECK: Check = Check {
         ),
         Fix::az("az role assignment create --assignee {caller} --role ROLE --scope SCOPE"),
     ],
-    tested_by: ARM,
-    only_azure: false,
+    tested_by: "unit test; test `vault_preflight` against a running vault",
+    only_azure: true,
     rule: judge,
 };
 
@@ -37,12 +42,16 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
                     format!("{}: {} on {} (role {})", right.id, right.action, right.scope, right.role)
                 })
                 .collect();
+            let mut lacking = rights.iter().filter(|right| !right.held);
+            let linked = lacking.all(|right| right.action == READ_CLUSTER).then_some(LINKED);
             match missing.is_empty() {
                 true => passed(format!("all {} rights are held", rights.len())),
-                false => fails(format!("missing: {}", some(&missing))).about(&missing).fix(format!(
-                    "An Owner or User Access Administrator of the scope can grant it: {}",
-                    some(&commands(rights.iter().filter(|right| !right.held)))
-                )),
+                false => {
+                    fails(format!("missing: {}", some(&missing))).about(&missing).code(linked).fix(format!(
+                        "An Owner or User Access Administrator of the scope can grant it: {}",
+                        some(&commands(rights.iter().filter(|right| !right.held)))
+                    ))
+                }
             }
         })
     })

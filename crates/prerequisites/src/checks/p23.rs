@@ -4,6 +4,8 @@ use super::{ROLES, assign, some};
 use crate::verdict::{fails, passed, unseen, when_seen};
 use crate::{ArmVault, Check, Facts, Fix, Observed, Profile, RoleNeed, Scope, Verdict, Weight};
 
+const NO_IDENTITY: &str = "UserErrorVaultIdentityNotFound";
+
 pub(crate) static CHECK: Check = Check {
     id: "P23",
     title: "The identities of vault and cluster hold their roles.",
@@ -13,6 +15,12 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "resource manager: roleAssignments of each identity at each scope, and what their roles grant",
     code: Some("UserErrorMissingPermissions"),
+    causes: &[
+        Cause::new("KubernetesBackupListExtensionsError", "R1 is what is missing"),
+        Cause::new("UserErrorVaultMSIMissingPermissionsOnSnapshotResourceGroup", "R2 is what is missing"),
+        Cause::new("UserErrorClusterMSIMissingPermissionsOnSnapshotResourceGroup", "R3 is what is missing"),
+        Cause::new(NO_IDENTITY, "the vault has no identity"),
+    ],
     purposes: &[],
     depends_on: &["P14"],
     fixes: &[
@@ -24,7 +32,7 @@ pub(crate) static CHECK: Check = Check {
         ),
     ],
     tested_by: ROLES,
-    only_azure: false,
+    only_azure: true,
     rule: judge,
 };
 
@@ -78,6 +86,6 @@ fn not_seen(role: &RoleNeed) -> Option<String> {
 fn without_identity(vault: &ArmVault) -> Verdict {
     fails(format!("the vault {} has no managed identity that roles could be given to (R1, R2)", vault.id))
         .about(std::slice::from_ref(&vault.id))
-        .code(Some("UserErrorVaultIdentityNotFound"))
+        .code(NO_IDENTITY)
         .fix("Give the vault an identity: cofferdam vault update --type SystemAssigned, or az dataprotection backup-vault update --type SystemAssigned; then its roles: cofferdam roles apply.")
 }

@@ -1,8 +1,8 @@
 //! P24: vault and cluster lie in one region and one tenant.
 
-use super::{ARM, no_vault, same_region};
+use super::{UNITS, no_vault, same_region};
 use crate::verdict::{fails, passed, when_seen};
-use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
+use crate::{Cause, Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
 pub(crate) static CHECK: Check = Check {
     id: "P24",
@@ -13,6 +13,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "resource manager: location and tenant of vault and cluster",
     code: None,
+    causes: &[Cause::new("UserErrorCrossRegionNotSupported", "vault and cluster are in different regions")],
     purposes: &[],
     depends_on: &[],
     fixes: &[
@@ -23,8 +24,8 @@ pub(crate) static CHECK: Check = Check {
             "az dataprotection backup-vault create -g {group} --vault-name NAME -l {location} --type SystemAssigned --storage-settings datastore-type=VaultStore type=LocallyRedundant",
         ),
     ],
-    tested_by: ARM,
-    only_azure: false,
+    tested_by: UNITS,
+    only_azure: true,
     rule: judge,
 };
 
@@ -37,7 +38,8 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
                     return fails(format!(
                         "the vault is in {}, the cluster in {}",
                         vault.location, cluster.location
-                    ));
+                    ))
+                    .code("UserErrorCrossRegionNotSupported");
                 }
                 match (&vault.tenant, &cluster.tenant) {
                     (Some(vault), Some(cluster)) if vault != cluster => {

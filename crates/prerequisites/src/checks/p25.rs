@@ -1,8 +1,9 @@
 //! P25: the storage account is of a kind and place that serves.
 
 use super::{ARM_MENDED, same_region};
+use crate::codes;
 use crate::verdict::{fails, passed, when_seen};
-use crate::{Check, Facts, Fix, Observed, Profile, Scope, Verdict, Weight};
+use crate::{Cause, Check, Facts, Fix, Observed, Profile, Scope, Verdict, Weight};
 
 pub(crate) static CHECK: Check = Check {
     id: "P25",
@@ -12,7 +13,8 @@ pub(crate) static CHECK: Check = Check {
     cofferdam: Weight::Warns,
     aks: Weight::Blocks,
     observed_by: "resource manager: kind, sku, location and container of the storage account",
-    code: Some("UserErrorDeleteBackupFailedBackupStorageLocationNotFound"),
+    code: None,
+    causes: &[Cause::new(codes::LOCATION_NOT_FOUND, "the container does not exist")],
     purposes: &[],
     depends_on: &[],
     fixes: &[
@@ -22,7 +24,7 @@ pub(crate) static CHECK: Check = Check {
         Fix::az("az storage container create --name {container} --account-name {account} --auth-mode login"),
     ],
     tested_by: ARM_MENDED,
-    only_azure: false,
+    only_azure: true,
     rule: judge,
 };
 
@@ -41,7 +43,9 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
             {
                 wrong.push(format!("it is in {}, the cluster in {}", account.location, cluster.location));
             }
+            let mut code = None;
             if let Some((container, false)) = &account.container {
+                code = Some(codes::LOCATION_NOT_FOUND);
                 wrong.push(format!("the container {container} does not exist"));
             }
             match wrong.is_empty() {
@@ -50,7 +54,8 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
                     account.id, account.kind, account.sku, account.location
                 )),
                 false => fails(format!("{}: {}", account.id, wrong.join(", ")))
-                    .about(std::slice::from_ref(&account.id)),
+                    .about(std::slice::from_ref(&account.id))
+                    .code(code),
             }
         })
     })

@@ -3,7 +3,7 @@
 use crate::verdict::{fails, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
-use super::some;
+use super::{UNITS, some};
 
 /// How many minor versions a kubelet may be older than its API server.
 const SKEW: u32 = 3;
@@ -17,13 +17,14 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: "/version, the kubelet's version of each node",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &["P11"],
     fixes: &[
         Fix::az("az aks upgrade --name {cluster} -g {group} --kubernetes-version VERSION"),
         Fix::person("Upgrade the nodes to the version of the API server."),
     ],
-    tested_by: "unit test",
+    tested_by: UNITS,
     only_azure: false,
     rule: judge,
 };

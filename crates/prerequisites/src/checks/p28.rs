@@ -13,6 +13,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "nodes, and what the pods on them ask for",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[

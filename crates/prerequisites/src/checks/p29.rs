@@ -13,6 +13,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "taints of nodes, tolerations of the extension's pod",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &["P28"],
     fixes: &[

@@ -1,8 +1,9 @@
 //! P30: the extension's pods keep running.
 
-use super::{not_installed, some};
+use super::{UNITS, not_installed, some};
+use crate::codes;
 use crate::verdict::{fails, fails_as, informs, passed, when_seen};
-use crate::{Check, Facts, Fix, Profile, Scope, Severity, Verdict, Weight};
+use crate::{Cause, Check, Facts, Fix, Profile, Scope, Severity, Verdict, Weight};
 
 pub(crate) static CHECK: Check = Check {
     id: "P30",
@@ -13,6 +14,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "pods of the extension: readiness, restarts, how they ended the last time",
     code: Some("UserErrorBackupPluginPodRestartedDuringBackup"),
+    causes: &[Cause::new(codes::EXTENSION_HAS_ERRORS, "pods are not available, or none is wanted")],
     purposes: &[],
     depends_on: &["P1"],
     fixes: &[
@@ -22,7 +24,7 @@ pub(crate) static CHECK: Check = Check {
         ),
         Fix::kubectl("kubectl -n {namespace} describe pods"),
     ],
-    tested_by: "unit test; scenario `preflight` after an installation",
+    tested_by: UNITS,
     only_azure: false,
     rule: judge,
 };
@@ -45,11 +47,14 @@ fn judge(facts: &Facts, _: Profile) -> Verdict {
                 Severity::Warn,
                 format!("{} of {} pods are available{waiting}", pods.available, pods.wanted),
             )
-            .about(&pods.waiting);
+            .about(&pods.waiting)
+            .code(codes::EXTENSION_HAS_ERRORS);
         }
         match pods.restarts {
             0 => passed(format!("{} pods, no restart", pods.available)),
-            _ if pods.wanted == 0 => fails("no pod is wanted: the Deployment is scaled to 0"),
+            _ if pods.wanted == 0 => {
+                fails("no pod is wanted: the Deployment is scaled to 0").code(codes::EXTENSION_HAS_ERRORS)
+            }
             many => informs(format!("{} pods, {many} restarts", pods.available)).number("restarts", many),
         }
     })

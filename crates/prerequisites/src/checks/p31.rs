@@ -1,5 +1,6 @@
 //! P31: the extension's memory fits the cluster.
 
+use super::UNITS;
 use crate::verdict::{fails, informs, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
@@ -16,6 +17,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: "counts of lists with one item, the memory limit of the extension",
     code: Some("UserErrorBackupPluginPodRestartedDuringBackup"),
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[
@@ -24,7 +26,7 @@ pub(crate) static CHECK: Check = Check {
         ),
         Fix::cofferdam("cofferdam install --set resources.limits.memory=4400Mi"),
     ],
-    tested_by: "unit test",
+    tested_by: UNITS,
     only_azure: false,
     rule: judge,
 };

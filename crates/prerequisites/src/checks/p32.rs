@@ -1,6 +1,6 @@
 //! P32: nothing locks the snapshot resource group.
 
-use super::{ARM, on_azure, some};
+use super::{on_azure, some};
 use crate::verdict::{fails, not_applicable, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
@@ -13,13 +13,14 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "resource manager: locks of the snapshot resource group",
     code: Some("UserErrorSnapshotResourceGroupHasLocks"),
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[
         Fix::az("az lock delete --ids LOCK"),
         Fix::person("Or choose another snapshot resource group for the instance."),
     ],
-    tested_by: ARM,
+    tested_by: "unit test; test `vault_preflight` against a running vault",
     only_azure: true,
     rule: judge,
 };

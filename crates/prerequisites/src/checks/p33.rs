@@ -1,6 +1,6 @@
 //! P33: volumes have a StorageClass.
 
-use super::{NOT_RESTORE, some};
+use super::{NOT_RESTORE, UNITS, some};
 use crate::verdict::{fails, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, VolumeKind, Weight};
 
@@ -13,12 +13,13 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: "claims and volumes",
     code: None,
+    causes: &[],
     purposes: NOT_RESTORE,
     depends_on: &[],
     fixes: &[Fix::kubectl(
         "kubectl patch pv VOLUME --type=merge -p '{\"spec\":{\"storageClassName\":\"CLASS\"}}'",
     )],
-    tested_by: "unit test",
+    tested_by: "unit test; scenario `preflight_cluster` with a static volume without one",
     only_azure: false,
     rule: judge,
 };

@@ -2,7 +2,10 @@
 
 use super::{NOT_RESTORE, some};
 use crate::verdict::{fails, passed, when_seen};
-use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
+use crate::{Cause, Check, ClusterVolume, Facts, Fix, Profile, Scope, Verdict, Weight};
+
+/// What a backup says of a claim that has lost its volume.
+const LOST: &str = "UserErrorPVCHasNoVolume";
 
 pub(crate) static CHECK: Check = Check {
     id: "P34",
@@ -13,10 +16,14 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: "the phase of claims",
     code: Some("UserErrorPVCNotBoundToVolume"),
+    causes: &[Cause::new(LOST, "every claim that is named has lost its volume")],
     purposes: NOT_RESTORE,
     depends_on: &["P35"],
     fixes: &[
         Fix::kubectl("kubectl describe pvc CLAIM -n NAMESPACE"),
+        Fix::person(
+            "A claim that waits needs what its events name: a volume that fits, or a driver that makes one.",
+        ),
         Fix::person(
             "A claim that is Lost gets its volume back from nobody: delete it, and restore it from a recovery point.",
         ),
@@ -28,18 +35,21 @@ pub(crate) static CHECK: Check = Check {
 
 fn judge(facts: &Facts, _: Profile) -> Verdict {
     when_seen(&facts.volumes, |volumes| {
-        let waiting: Vec<String> = volumes
+        let unbound: Vec<&ClusterVolume> = volumes
             .iter()
             .filter(|volume| volume.phase != "Bound")
             // That is P35's to tell.
             .filter(|volume| volume.class.as_ref().is_none_or(|(_, exists)| *exists))
-            .map(|volume| format!("{} ({})", volume.claim, volume.phase))
             .collect();
+        let waiting: Vec<String> =
+            unbound.iter().map(|volume| format!("{} ({})", volume.claim, volume.phase)).collect();
+        let lost = unbound.iter().all(|volume| volume.phase == "Lost").then_some(LOST);
         match waiting.is_empty() {
             true => passed(format!("{} claims, none waits", volumes.len())),
             false => fails(format!("not bound: {}", some(&waiting)))
                 .about(&waiting)
-                .number("claims", volumes.len() as u64),
+                .number("claims", volumes.len() as u64)
+                .code(lost),
         }
     })
 }

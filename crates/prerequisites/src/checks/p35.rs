@@ -13,10 +13,11 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: "claims and StorageClasses",
     code: Some("UserErrorStorageClassMissingForPVC"),
+    causes: &[],
     purposes: NOT_RESTORE,
     depends_on: &[],
     fixes: &[Fix::kubectl("kubectl get storageclass; then create the missing one or correct the claim")],
-    tested_by: "unit test; scenario `preflight` with a claim of a class that is not there",
+    tested_by: "unit test; scenario `preflight_cluster` with a claim of a class that is not there",
     only_azure: false,
     rule: judge,
 };

@@ -13,6 +13,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: "namespaces of the cluster beside `--include-namespaces` or the instance's",
     code: Some("UserErrorNamespaceNotFound"),
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[
@@ -24,7 +25,7 @@ pub(crate) static CHECK: Check = Check {
             "az dataprotection backup-instance update -n {instance} -g {group} --vault-name {vault} --backup-configuration FILE",
         ),
     ],
-    tested_by: "unit test; scenario `preflight` with a namespace that is not there",
+    tested_by: "unit test; scenario `preflight_cluster` with a namespace that is not there",
     only_azure: false,
     rule: judge,
 };

@@ -7,13 +7,14 @@ const MOST: u64 = 800;
 
 pub(crate) static CHECK: Check = Check {
     id: "P37",
-    title: "The cluster has at most 800 namespaces.",
+    title: "At most 800 namespaces are backed up together.",
     reason: "The original refuses more; Cofferdam has no such limit.",
     scope: Scope::Cluster,
     cofferdam: Weight::Informs,
     aks: Weight::Blocks,
     observed_by: "metadata of namespaces",
-    code: None,
+    code: Some("UserErrorTooManyNamespaces"),
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[
@@ -27,11 +28,16 @@ pub(crate) static CHECK: Check = Check {
 
 fn judge(facts: &Facts, _: Profile) -> Verdict {
     when_seen(&facts.namespaces, |namespaces| {
-        let said = format!("{} namespaces", namespaces.count);
-        match namespaces.count <= MOST {
+        // The limit is that of one instance: where one names its namespaces, only those count.
+        let named = namespaces.wanted.len() as u64;
+        let (counted, said) = match named {
+            0 => (namespaces.count, format!("{} namespaces", namespaces.count)),
+            _ => (named, format!("{named} of {} namespaces are named", namespaces.count)),
+        };
+        match counted <= MOST {
             true => passed(said),
             false => fails(said),
         }
-        .number("namespaces", namespaces.count)
+        .number("namespaces", counted)
     })
 }

@@ -1,6 +1,6 @@
 //! P38: disks can go into the vault tier.
 
-use super::{ARM, some};
+use super::{UNITS, some};
 use crate::verdict::{fails, not_applicable, passed, unseen, when_seen};
 use crate::{Check, ClusterVolume, Disk, Facts, Fix, Observed, Profile, Scope, Verdict, VolumeKind, Weight};
 
@@ -17,13 +17,14 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: "volumes of disk.csi.azure.com; resource manager: each disk's access and encryption",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[
         Fix::az("az disk update --ids DISK --public-network-access Enabled --data-access-auth-mode None"),
         Fix::person("Keep such volumes in the operational tier."),
     ],
-    tested_by: ARM,
+    tested_by: UNITS,
     only_azure: true,
     rule: judge,
 };

@@ -1,6 +1,6 @@
 //! P39: Azure Files shares can be backed up.
 
-use super::some;
+use super::{UNITS, some};
 use crate::verdict::{fails, not_applicable, passed, when_seen};
 use crate::{Check, ClusterVolume, Facts, Fix, Profile, Scope, Verdict, VolumeKind, Weight};
 
@@ -16,13 +16,14 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: "volumes of file.csi.azure.com and their protocol, /version",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &["P11"],
     fixes: &[
         Fix::cofferdam("cofferdam backup create --file-copy-volumes"),
         Fix::az("az aks upgrade --name {cluster} -g {group} --kubernetes-version 1.32"),
     ],
-    tested_by: "unit test",
+    tested_by: UNITS,
     only_azure: true,
     rule: judge,
 };

@@ -1,6 +1,6 @@
 //! P40: the cluster is not isolated from the network.
 
-use super::ARM;
+use super::UNITS;
 use crate::verdict::{fails, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
@@ -15,10 +15,11 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "resource manager: outboundType and artifactSource of the cluster",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[Fix::az("az aks update --name {cluster} -g {group} --outbound-type loadBalancer")],
-    tested_by: ARM,
+    tested_by: UNITS,
     only_azure: true,
     rule: judge,
 };

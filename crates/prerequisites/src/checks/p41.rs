@@ -1,5 +1,6 @@
 //! P41: pod-managed identity leaves the extension alone.
 
+use super::UNITS;
 use crate::verdict::{fails, not_applicable, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
@@ -12,13 +13,14 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: "AzurePodIdentityExceptions in the extension's namespace",
     code: Some("UserErrorBackupStorageLocationNotReady"),
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[Fix::az(
         "az aks pod-identity exception add --cluster-name {cluster} -g {group} --namespace {namespace} --pod-labels app.kubernetes.io/name=dataprotection-microsoft-kubernetes",
     )],
-    tested_by: "unit test",
-    only_azure: false,
+    tested_by: UNITS,
+    only_azure: true,
     rule: judge,
 };
 

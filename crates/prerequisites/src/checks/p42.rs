@@ -15,12 +15,13 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: IN_CLUSTER,
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &["P15"],
     fixes: &[Fix::kubectl(
         "kubectl -n kube-system edit configmap coredns-custom (forward dp.kubernetesconfiguration.azure.com to a public resolver); kubectl -n kube-system rollout restart deployment coredns",
     )],
-    tested_by: "unit test with private, public and missing answers",
+    tested_by: "unit tests alone, with private, public and missing answers",
     only_azure: true,
     rule: judge,
 };

@@ -13,6 +13,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "NetworkPolicies of the extension's namespace, the extension's lease; with `--active`, a pod like the extension's in its namespace",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[

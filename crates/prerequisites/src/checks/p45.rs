@@ -1,6 +1,6 @@
 //! P45: the staging account of a restore serves.
 
-use super::{ARM, same_region};
+use super::{UNITS, same_region};
 use crate::verdict::{fails, not_applicable, passed, when_seen};
 use crate::{Check, Facts, Fix, Observed, Profile, Scope, Verdict, Weight};
 
@@ -13,13 +13,14 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "resource manager: the account named by `--staging-account`",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[Fix::az(
         "az storage account update --ids {staging-id} --allow-cross-tenant-replication true --public-network-access Enabled --default-action Allow",
     )],
-    tested_by: ARM,
-    only_azure: false,
+    tested_by: UNITS,
+    only_azure: true,
     rule: judge,
 };
 

@@ -13,13 +13,14 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: "requests of the source's pods beside free nodes and quotas of the target (`--target-kubeconfig`)",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[
         Fix::az("az aks nodepool scale --cluster-name {target} -g {target-group} -n POOL --node-count COUNT"),
         Fix::kubectl("kubectl edit resourcequota QUOTA -n NAMESPACE"),
     ],
-    tested_by: "unit test",
+    tested_by: "unit test; scenario `preflight_target` with a target without nodes",
     only_azure: false,
     rule: judge,
 };

@@ -13,6 +13,7 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: "discovery of source and target (`--target-kubeconfig`)",
     code: Some("UserErrorSourceandTargetClusterCRDVersionMismatch"),
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[Fix::person("Upgrade the target, or install the CustomResourceDefinitions there first.")],

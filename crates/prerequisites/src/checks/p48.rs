@@ -1,6 +1,6 @@
 //! P48: restores in the paired region are possible.
 
-use super::{ARM, no_vault};
+use super::{UNITS, no_vault};
 use crate::verdict::{fails, not_applicable, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
@@ -13,12 +13,13 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Blocks,
     observed_by: "resource manager: storageSettings and featureSettings of the vault",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[Fix::az(
         "az dataprotection backup-vault create -g {group} --vault-name NAME -l {location} --type SystemAssigned --storage-settings datastore-type=VaultStore type=GeoRedundant --cross-region-restore-state Enabled",
     )],
-    tested_by: ARM,
+    tested_by: UNITS,
     only_azure: true,
     rule: judge,
 };

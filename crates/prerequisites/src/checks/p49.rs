@@ -1,6 +1,6 @@
 //! P49: the clients are young enough.
 
-use super::some;
+use super::{UNITS, some};
 use crate::verdict::{fails, not_applicable, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, Weight};
 
@@ -13,10 +13,11 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: "az version",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[Fix::az("az upgrade")],
-    tested_by: "unit test",
+    tested_by: UNITS,
     only_azure: false,
     rule: judge,
 };

@@ -13,13 +13,14 @@ pub(crate) static CHECK: Check = Check {
     aks: Weight::Warns,
     observed_by: "claims of source and target by name (`--target-kubeconfig`)",
     code: None,
+    causes: &[],
     purposes: &[],
     depends_on: &[],
     fixes: &[
         Fix::cofferdam("cofferdam restore create --from-backup BACKUP --dry-run (it names each conflict)"),
         Fix::kubectl("kubectl delete pvc CLAIM -n NAMESPACE"),
     ],
-    tested_by: "unit test",
+    tested_by: "unit test; scenarios `preflight_target` and `preflight_cluster` with a claim on both sides",
     only_azure: false,
     rule: judge,
 };

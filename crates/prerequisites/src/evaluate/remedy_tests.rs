@@ -1,7 +1,7 @@
 //! Remedies: each helps against what was seen, and those that the original knows are there.
 
 use super::*;
-use crate::{ClusterVolume, Observed, SnapshotApi, SnapshotClassFacts, VolumeKind, offers};
+use crate::{BrokenWebhook, ClusterVolume, Observed, SnapshotApi, SnapshotClassFacts, VolumeKind, offers};
 
 fn class(driver: &str) -> SnapshotClassFacts {
     SnapshotClassFacts {
@@ -73,4 +73,40 @@ fn the_remedies_of_the_original_are_offered_as_fixes() {
     for id in ["P12", "P14", "P17"] {
         assert!(offers().iter().any(|offer| offer.check == id), "{id} is mended in one step");
     }
+}
+
+#[test]
+fn names_are_filled_in_and_the_braces_of_json_stay() {
+    let names = Names([("namespace", "backup".to_owned())].into());
+
+    let filled = names.fill(r#"az a -g {group} --params '{"excluded": {"value": ["{namespace}"]}}'"#);
+
+    assert_eq!(filled, r#"az a -g GROUP --params '{"excluded": {"value": ["backup"]}}'"#);
+}
+
+#[test]
+fn a_webhook_of_something_that_is_gone_is_taken_away_and_one_whose_service_is_there_is_looked_at() {
+    let hook = |name: &str, service_exists| BrokenWebhook {
+        name: name.into(),
+        service: "shop/hook".into(),
+        service_exists,
+        refuses: false,
+    };
+    let fix = |hooks: Vec<BrokenWebhook>| {
+        let facts = Facts { webhooks: Observed::Seen(hooks), ..super::tests::healthy() };
+        let report = evaluate(&facts, Profile::Cofferdam, Purpose::Preflight);
+        report.findings.into_iter().find(|one| one.id == "P44").and_then(|one| one.fix).unwrap()
+    };
+
+    let gone = fix(vec![
+        hook("mutating/b/x", false),
+        hook("validating/a/y", false),
+        hook("validating/a/z", false),
+        hook("validating/c/z", true),
+    ]);
+    let there = fix(vec![hook("validating/c/z", true)]);
+
+    let both = "kubectl delete mutatingwebhookconfiguration/b validatingwebhookconfiguration/a # ";
+    assert!(gone.starts_with(both), "{gone}");
+    assert_eq!(there, "kubectl get endpointslices -n shop -l kubernetes.io/service-name=hook");
 }

@@ -1,6 +1,9 @@
 //! Whether a pod finds its place: nodes, taints, quotas.
 
-use super::tests::{healthy, named, node};
+use super::{
+    broken_tests::named,
+    tests::{healthy, node},
+};
 use crate::*;
 
 const BLOCKED: Outcome = Outcome::Failed { severity: Severity::Block };
@@ -38,7 +41,7 @@ fn one_node_must_have_room_and_be_open_and_untainted_at_once() {
         ("P29", vec![tainted("a"), tainted("b")]),
         ("P29", vec![tainted("a"), closed()]),
     ] {
-        named(&with_nodes(nodes), Profile::Cofferdam, id, BLOCKED);
+        named(&with_nodes(nodes), Profile::Cofferdam, id, BLOCKED, None);
     }
     let report = evaluate(
         &with_nodes(vec![full(), tainted("t"), node("fit")]),
@@ -57,15 +60,15 @@ fn what_runs_already_is_warned_that_it_could_not_be_placed_again() {
     let mut facts = with_nodes(vec![tainted("only")]);
     facts.extension = healthy().extension;
 
-    named(&facts, Profile::Cofferdam, "P29", WARNED);
-    named(&with_refusal(FULL_QUOTA, healthy()), Profile::Cofferdam, "P20", WARNED);
+    named(&facts, Profile::Cofferdam, "P29", WARNED, None);
+    named(&with_refusal(FULL_QUOTA, healthy()), Profile::Cofferdam, "P20", WARNED, None);
 }
 
 #[test]
 fn a_full_quota_is_raised_and_not_excepted_from_a_policy() {
     let of = |reason: &str| {
         let facts = with_refusal(reason, with_nodes(vec![node("n")]));
-        named(&facts, Profile::Cofferdam, "P20", BLOCKED);
+        named(&facts, Profile::Cofferdam, "P20", BLOCKED, None);
         let judged = judge(&facts, Profile::Cofferdam, Purpose::Preflight);
         let found = judged.into_iter().find(|one| one.check.id == "P20").unwrap();
         (found.evidence.objects, found.finding.fix.unwrap())

@@ -4,7 +4,7 @@ use super::observe;
 use crate::Location;
 use bytes::Bytes;
 use jiff::Timestamp;
-use prerequisites::{Contents, LocationFacts, Observed, Owner, StoreProbe};
+use prerequisites::{Contents, LocationFacts, Observed, Owner, Refusal, StoreProbe};
 use std::{ops::Range, sync::Arc, time::Duration};
 use storage::{
     Entry, LocalStore, Store, StoreError, StoreErrorKind, StorePath,
@@ -92,19 +92,50 @@ async fn an_owner_marker_that_cannot_be_understood_is_not_nobodys() {
 #[tokio::test]
 async fn each_refused_operation_is_named() {
     let cases = [
-        (Fault::ReadOnly, "create"),
-        (Fault::FullAfter(0), "create"),
-        (Fault::Lie { pattern: owner::PROBE_PREFIX.into(), offset: 0 }, "read"),
-        (Fault::DenyDeletes, "delete"),
+        (Fault::ReadOnly, "create", Refusal::ReadOnly),
+        (Fault::FullAfter(0), "create", Refusal::Full),
+        (Fault::Lie { pattern: owner::PROBE_PREFIX.into(), offset: 0 }, "read", Refusal::NotReady),
+        (Fault::DenyDeletes, "delete", Refusal::ReadOnly),
     ];
 
-    for (fault, expected) in cases {
+    for (fault, expected, kind) in cases {
         let dir = tempfile::tempdir().unwrap();
         let store = FaultStore::new(local(dir.path()).await).with(fault.clone());
         let found = facts(Arc::new(store), true, true).await.probe;
-        let StoreProbe::Failed { operation, .. } = found else { panic!("{fault:?}: {found:?}") };
-        assert_eq!(operation, expected, "{fault:?}");
+        let StoreProbe::Failed { operation, refusal, .. } = found else { panic!("{fault:?}: {found:?}") };
+        assert_eq!((operation.as_str(), refusal), (expected, kind), "{fault:?}");
     }
+}
+
+#[tokio::test]
+async fn a_location_that_cannot_be_listed_says_what_kind_of_refusal_it_is() {
+    let cases = [
+        (StoreErrorKind::BucketMissing, Refusal::NoBucket),
+        (StoreErrorKind::Denied, Refusal::NoPermission),
+        (StoreErrorKind::BadCredentials, Refusal::NoPermission),
+        (StoreErrorKind::WrongClock, Refusal::WrongClock),
+        (StoreErrorKind::Other, Refusal::NotReady),
+    ];
+
+    for (kind, expected) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let fails = Fault::FailPath { operation: Operation::List, pattern: String::new(), kind };
+        let store = FaultStore::new(local(dir.path()).await).with(fails);
+        let found = facts(Arc::new(store), true, true).await.probe;
+        let is_expected = matches!(&found, StoreProbe::Failed { refusal, .. } if *refusal == expected);
+        assert!(is_expected, "{kind:?}: {found:?}");
+    }
+}
+
+#[test]
+fn an_identity_without_its_role_is_not_a_store_that_is_read_only() {
+    let of = |target: &str| {
+        let cause = "403 AuthorizationPermissionMismatch: no";
+        super::refusal(&StoreError::new("create", target, StoreErrorKind::Denied, cause))
+    };
+
+    assert_eq!(of("x (Azure workload identity 1)"), Refusal::NoPermission);
+    assert_eq!(of("x (Secret s)"), Refusal::ReadOnly);
 }
 
 #[tokio::test]
@@ -204,7 +235,7 @@ async fn a_store_that_overwrites_is_refused_and_keeps_nothing_of_the_probe() {
 
     let found = facts(Arc::new(FaultOverwriting(local(dir.path()).await)), true, true).await.probe;
 
-    let StoreProbe::Failed { operation, cause, remedy } = found else { panic!("{found:?}") };
+    let StoreProbe::Failed { operation, cause, remedy, .. } = found else { panic!("{found:?}") };
     assert_eq!(operation, "overwrite");
     assert!(cause.contains("written once") && remedy.contains("If-None-Match"), "{cause} {remedy}");
     assert_eq!(files(dir.path()), 0);

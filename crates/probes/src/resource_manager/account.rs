@@ -1,6 +1,7 @@
 //! The storage account of the extension's location.
 
 use super::{Ids, read};
+use arm::ResourceId;
 use management::{Client, build, versions};
 use prerequisites::{Observed, StorageAccount};
 use serde_json::Value;
@@ -34,6 +35,12 @@ impl Settings {
             "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{name}"
         ))
     }
+}
+
+/// The id of a container; none where no container can have that name.
+pub(super) fn container_id(account: &str, name: &str) -> Option<String> {
+    let id: ResourceId = format!("{account}/blobServices/default/containers/{name}").parse().ok()?;
+    Some(id.to_string())
 }
 
 /// Reads an account and whether a container in it exists.

@@ -35,8 +35,8 @@ impl<'c> Given<'c> {
         let Some(principal) = &need.principal else { return Ok(Held::NoIdentity) };
         let filter = format!("atScope() and assignedTo('{principal}')");
         let mut assignments = Vec::new();
-        for found in self.assignments(&need.scope, &filter).await? {
-            let mut one = self.assignment(&found, &need.scope).await?;
+        for found in self.assignments(need.at(), &filter).await? {
+            let mut one = self.assignment(&found, need.at()).await?;
             if let Some(one) = one.as_mut() {
                 one.principal.clone_from(principal);
             }

@@ -112,7 +112,7 @@ pub async fn observe(it: &ResourceManager, volumes: Option<&[ClusterVolume]>) ->
     let (extension, settings) = split(extension);
     let account_id = ids.account.clone().or_else(|| settings.as_ref().and_then(|s| s.account(ids)));
     let container = ids.container.clone().or_else(|| settings.as_ref().and_then(|s| s.container.clone()));
-    let (providers, cluster, vault, bindings, account, staging, source_account) = futures::join!(
+    let (providers, cluster, vault, bindings, account, staging, source_store) = futures::join!(
         within("reading providers", FEW, cluster::providers(client, ids)),
         within("reading the cluster", FEW, cluster::cluster(client, ids)),
         within("reading the vault", FEW, vault(client, ids)),
@@ -123,15 +123,16 @@ pub async fn observe(it: &ResourceManager, volumes: Option<&[ClusterVolume]>) ->
             account::account(client, account_id.as_deref(), container.as_deref())
         ),
         within("reading the staging account", FEW, staging(client, ids)),
-        source_account(client, ids),
+        source_store(client, ids),
     );
     let people = rights::Identities {
         vault: vault.seen().and_then(Option::as_ref).and_then(|vault| vault.principal.clone()),
         cluster: cluster.seen().and_then(|(_, principal)| principal.clone()),
         extension: extension.seen().and_then(Option::as_ref).and_then(|one| one.principal.clone()),
+        container: container.as_deref().and_then(|name| account::container_id(account_id.as_deref()?, name)),
         account: account_id,
         lacks_container: account.seen().is_some_and(|one| matches!(one.container, Some((_, false)))),
-        source_account,
+        source_store,
     };
     let given = Given::by(client);
     let node_group = cluster.seen().and_then(|(cluster, _)| azure::node_group(&cluster.1));
@@ -257,11 +258,14 @@ fn principal_of(vault: &Value, named: Option<&str>) -> Option<String> {
     }
 }
 
-/// The account that the extension of the cluster writes to that was backed up.
-async fn source_account(client: &Client, ids: &Ids) -> Option<String> {
+/// The container that the extension of the cluster writes to that was backed up; its account, where it names none.
+async fn source_store(client: &Client, ids: &Ids) -> Option<String> {
     let source = Ids { cluster: Some(ids.source.clone()?), ..ids.clone() };
     let extension = within("reading the source's extension", FEW, cluster::extension(client, &source)).await;
-    split(extension).1?.account(&source)
+    let settings = split(extension).1?;
+    let account = settings.account(&source)?;
+    let container = settings.container.as_deref().and_then(|name| account::container_id(&account, name));
+    Some(container.unwrap_or(account))
 }
 
 async fn staging(client: &Client, ids: &Ids) -> Observed<Option<StorageAccount>> {

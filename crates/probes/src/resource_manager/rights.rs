@@ -34,8 +34,10 @@ pub(super) struct Identities {
     pub account: Option<String>,
     /// The container there is missing, and somebody has to make it.
     pub lacks_container: bool,
-    /// Where the extension of the cluster that was backed up writes.
-    pub source_account: Option<String>,
+    /// Its container there.
+    pub container: Option<String>,
+    /// The container to which the extension of the cluster writes that was backed up.
+    pub source_store: Option<String>,
 }
 
 /// The roles that identities need, and whether they are there.
@@ -49,7 +51,7 @@ pub(super) async fn roles(given: &Given<'_>, ids: &Ids, who: &Identities) -> Obs
         Some(async move {
             RoleNeed {
                 id: need.row.id,
-                role: need.row.grant.role(),
+                role: need.grant().role(),
                 identity: need.row.whose.noun(),
                 principal,
                 scope: need.scope.as_str().to_owned(),
@@ -73,7 +75,8 @@ fn wanted(ids: &Ids, who: &Identities) -> Result<Vec<Need>, String> {
     let places = Places {
         snapshot_group: optional(&ids.snapshot_group)?,
         store: optional(&who.account)?,
-        source_store: optional(&who.source_account)?,
+        container: optional(&who.container)?,
+        source_store: optional(&who.source_store)?,
         staging_group: optional(&ids.staging_group)?,
         staging_account: optional(&ids.staging)?,
         share_account: optional(&ids.shares)?,
@@ -143,13 +146,21 @@ fn is_due(
     roles: Option<&Vec<RoleNeed>>,
 ) -> bool {
     match action {
-        ASSIGN_ROLES => roles.into_iter().flatten().any(|role| {
-            matches!(role.held, Observed::Seen(false)) && role.scope.eq_ignore_ascii_case(scope.as_str())
-        }),
+        ASSIGN_ROLES => roles
+            .into_iter()
+            .flatten()
+            .any(|role| matches!(role.held, Observed::Seen(false)) && is_granted_at(&role.scope, scope)),
         CONTAINER => who.lacks_container,
         action if RESTORES.contains(&action) => ids.restores(),
         action => SETS_UP.contains(&action),
     }
+}
+
+/// Whether who may grant roles at `scope` is asked to grant one at `place`: there, or on a container of an account.
+fn is_granted_at(place: &str, scope: &ResourceId) -> bool {
+    let place = place.to_lowercase();
+    let rest = place.strip_prefix(scope.folded());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("/blobservices/"))
 }
 
 /// Where it is asked. A vault that is there is asked itself, not its group: whoever has the role on it alone may do all of

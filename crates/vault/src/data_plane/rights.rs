@@ -48,6 +48,23 @@ mod tests {
         }
     }
 
+    /// Every built-in role × every action on stored data, assigned at the subscription: the table stands in a file of its
+    /// own, so that a change of it is seen in review. `INSTA_UPDATE=always` writes it anew.
+    #[test]
+    fn each_role_may_do_exactly_this_with_stored_data() {
+        let mut table = String::new();
+        for role in identity::builtin::roles() {
+            table.push_str(&format!("{}\n", role.name));
+            for action in DataAction::ALL {
+                if may(&role.name, "/subscriptions/s", action) {
+                    table.push_str(&format!("    {action:?}\n"));
+                }
+            }
+        }
+
+        insta::assert_snapshot!("each_role_with_stored_data", table);
+    }
+
     #[test]
     fn who_governs_an_account_does_not_see_its_blobs() {
         assert!(may("Owner", ACCOUNT, DataAction::ContainerRead));

@@ -90,7 +90,7 @@ pub struct AccountFacts {
     pub container: Option<(ResourceId, bool)>,
 }
 
-/// Gathers the facts for a backup of a cluster or a restore to it, with `source` from another one's location.
+/// Gathers the facts for a backup of a cluster or a restore to it, with `source` from another one's container.
 pub async fn gather(
     app: &App,
     purpose: Purpose,
@@ -121,14 +121,16 @@ pub async fn gather(
         cluster: own,
         extension: identity.filter(|_| has_identity).map(|identity| identity.principal_id.clone()),
     };
+    let settings = extension.as_ref().map(|one| location_settings(&one.document.settings));
+    let container = settings.as_ref().and_then(container_of);
     let places = Places {
         snapshot_group: snapshot_group.cloned(),
-        store: extension.as_ref().and_then(|one| storage_account(&one.document)),
+        store: settings.as_ref().and_then(account_of),
+        container: container.clone(),
         source_store: source.cloned(),
         ..Places::of(cluster.clone())
     };
-    let settings = extension.as_ref().map(|one| location_settings(&one.document.settings));
-    let container = match settings.and_then(|settings| container_of(&settings)) {
+    let container = match container {
         Some(id) => Some((id.clone(), store.resource(&id).await?.is_some())),
         None => None,
     };
@@ -172,7 +174,7 @@ pub async fn roles(
     let mut roles = Vec::new();
     for need in needs(purpose, places, principals).into_iter().filter(|need| !need.is_binding()) {
         let assignments = match &need.principal {
-            Some(principal) => app.store.roles_at(principal, &need.scope).await?,
+            Some(principal) => app.store.roles_at(principal, need.at()).await?,
             None => Vec::new(),
         };
         let held = need.held(&assignments, &app.roles);
@@ -195,11 +197,6 @@ async fn unregistered(
         missing.extend(not.map(|name| (*name).to_owned()));
     }
     Ok(missing)
-}
-
-/// The storage account to which an extension writes, where the resource manager knows it.
-pub fn storage_account(extension: &ExtensionRecord) -> Option<ResourceId> {
-    account_of(&location_settings(&extension.settings))
 }
 
 /// The storage account of a location.

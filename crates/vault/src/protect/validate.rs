@@ -49,8 +49,9 @@ pub struct Question {
     pub cluster: ResourceId,
     /// Where snapshots are; none for a restore after that group was deleted.
     pub snapshot_group: Option<ResourceId>,
-    /// The storage account from which is restored.
-    pub source_account: Option<ResourceId>,
+    /// The container from which is restored, where it is another cluster's place; its account, where no more is known.
+    #[serde(default, alias = "sourceAccount")]
+    pub source_store: Option<ResourceId>,
     /// `ValidateForBackup` or `ValidateForRestore`.
     pub kind: String,
     /// The `spec` of that custom resource.
@@ -145,7 +146,7 @@ async fn one(app: &App, work: &Work) -> Result<Step, StoreError> {
     };
     let of = of.acting_as(question.identity.as_ref());
     let group = question.snapshot_group.as_ref();
-    let source = question.source_account.as_ref();
+    let source = question.source_store.as_ref();
     let purpose = match question.kind.as_str() {
         "ValidateForRestore" => Purpose::Restore { vault_tier: false },
         _ => Purpose::Backup { vault_tier: false },
@@ -206,7 +207,7 @@ pub(super) fn of_written(
         vault,
         cluster: written.source.resource.clone(),
         snapshot_group: Some(written.snapshot_group.clone()),
-        source_account: None,
+        source_store: None,
         kind: "ValidateForBackup".to_owned(),
         spec: custom_resource::validation_of_backup(written, &instance.document.label, app.quotas.namespaces),
         instance: Some(id.clone()),

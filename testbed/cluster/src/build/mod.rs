@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 pub use units::KubernetesVersion;
-use units::{Program, Unit};
+use units::{Program, Published, Unit};
 
 use crate::state::Lock;
 use crate::{Error, Invocation, Layout};
@@ -78,6 +78,11 @@ pub async fn build_velero(layout: &Layout) -> Result<PathBuf, Error> {
     built(layout, &units::velero()).await
 }
 
+/// Builds Gatekeeper, which only stories beside it need, and returns the directory of its program and its manifest.
+pub async fn build_gatekeeper(layout: &Layout) -> Result<PathBuf, Error> {
+    built(layout, &units::gatekeeper()).await
+}
+
 /// The CRDs of the snapshot API, read out of the module that publishes them.
 pub async fn snapshot_crds() -> Result<Vec<String>, Error> {
     let module = format!("{}@{}", units::SNAPSHOT_CLIENT, units::SNAPSHOT_CLIENT_VERSION);
@@ -133,6 +138,9 @@ async fn built(layout: &Layout, unit: &Unit) -> Result<PathBuf, Error> {
     std::fs::create_dir_all(&scratch).map_err(Error::file("create", &scratch))?;
     for program in unit.programs {
         compile(unit, program, &source, &scratch).await?;
+    }
+    for published in unit.published {
+        copy(published, &source, &scratch).await?;
     }
     let moved = std::fs::rename(&scratch, &directory);
     moved.map_err(Error::file("move the build into", &directory))?;
@@ -198,6 +206,17 @@ async fn compile(unit: &Unit, program: &Program, source: &Path, into: &Path) -> 
     Ok(())
 }
 
+/// Takes a file out of the module in the version that the unit requires.
+async fn copy(published: &Published, source: &Path, into: &Path) -> Result<(), Error> {
+    let list = Invocation::new("go").arg("-C").arg(source).args(["list", "-m", "-f", "{{.Dir}}"]);
+    let list = list.arg(published.module).env("GOFLAGS", "-mod=readonly").env("GOWORK", "off");
+    let from = PathBuf::from(list.text().await?.trim()).join(published.path);
+    // Modules are read-only in their cache; what is written anew is not.
+    let content = std::fs::read(&from).map_err(Error::file("read", &from))?;
+    let to = into.join(published.file);
+    std::fs::write(&to, content).map_err(Error::file("write", &to))
+}
+
 /// The cache key: a readable name and a digest of everything the result depends on.
 fn key(unit: &Unit, source: &Path, go: &str) -> Result<String, Error> {
     let mut digest = Sha256::new();
@@ -210,6 +229,11 @@ fn key(unit: &Unit, source: &Path, go: &str) -> Result<String, Error> {
     for program in unit.programs {
         add(program.file.as_bytes());
         add(program.package.as_bytes());
+    }
+    for published in unit.published {
+        add(published.file.as_bytes());
+        add(published.module.as_bytes());
+        add(published.path.as_bytes());
     }
     for file in unit.files {
         let path = source.join(file);
@@ -252,7 +276,8 @@ mod tests {
     #[test]
     fn every_unit_names_files_that_exist() {
         let older = units::kubernetes(KubernetesVersion::V1_33);
-        let units: Vec<_> = units::all().into_iter().chain([units::velero(), older]).collect();
+        let units: Vec<_> =
+            units::all().into_iter().chain([units::velero(), units::gatekeeper(), older]).collect();
 
         let keys: Vec<_> =
             units.iter().map(|unit| key(unit, &source_directory().join(unit.directory), "go1")).collect();

@@ -50,6 +50,8 @@ pub struct Unit {
     pub at_once: usize,
     /// What comes out.
     pub programs: &'static [Program],
+    /// What comes with it, as its modules publish it.
+    pub published: &'static [Published],
 }
 
 /// One program of a unit.
@@ -59,6 +61,17 @@ pub struct Program {
     pub file: &'static str,
     /// The Go package of its `main`.
     pub package: &'static str,
+}
+
+/// A file of a module that is required, in the version that is required.
+#[derive(Debug)]
+pub struct Published {
+    /// The file it becomes.
+    pub file: &'static str,
+    /// The Go module.
+    pub module: &'static str,
+    /// Where the module has it.
+    pub path: &'static str,
 }
 
 /// etcd and Kubernetes.
@@ -79,6 +92,7 @@ pub fn kubernetes(version: KubernetesVersion) -> Unit {
         linker_flags,
         at_once: 0,
         programs: &[Program { file: "kubernetes", package: "." }],
+        published: &[],
     }
 }
 
@@ -101,6 +115,7 @@ pub fn services() -> Unit {
             },
             Program { file: "csi-sanity", package: "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity" },
         ],
+        published: &[],
     }
 }
 
@@ -121,6 +136,7 @@ pub fn provisioner() -> Unit {
                 package: "github.com/kubernetes-csi/external-resizer/v2/cmd/csi-resizer",
             },
         ],
+        published: &[],
     }
 }
 
@@ -139,6 +155,21 @@ pub fn velero() -> Unit {
                 package: "github.com/vmware-tanzu/velero-plugin-for-aws/velero-plugin-for-aws",
             },
         ],
+        published: &[],
+    }
+}
+
+/// Gatekeeper, for stories beside it, with the manifest that its project installs it by: nothing of a cluster waits for it, so
+/// it builds gently.
+pub fn gatekeeper() -> Unit {
+    const MODULE: &str = "github.com/open-policy-agent/gatekeeper/v3";
+    Unit {
+        directory: "gatekeeper",
+        files: &["go.mod", "go.sum"],
+        linker_flags: "-s -w -X github.com/open-policy-agent/gatekeeper/v3/pkg/version.Version=v3.23.1",
+        at_once: 1,
+        programs: &[Program { file: "manager", package: MODULE }],
+        published: &[Published { file: "gatekeeper.yaml", module: MODULE, path: "deploy/gatekeeper.yaml" }],
     }
 }
 

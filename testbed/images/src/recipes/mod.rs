@@ -1,6 +1,7 @@
 //! What is in each image, and how it starts.
 
 mod base;
+mod gatekeeper;
 mod nginx;
 mod pause;
 mod postgres;
@@ -12,6 +13,7 @@ use crate::archive::Image;
 use crate::debian::{Closure, Packages};
 use crate::error::Error;
 
+pub use gatekeeper::{REFERENCE as GATEKEEPER, gatekeeper};
 pub use product::product;
 pub use velero::{REFERENCE as VELERO, velero};
 

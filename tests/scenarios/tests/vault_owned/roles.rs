@@ -1,7 +1,7 @@
 //! Who has which role, in real clusters: each role of an identity is taken away, missed by one check and by the next backup,
 //! and granted in one step; and a colleague is told which role of theirs is missing.
 
-use scenarios::{Cluster, GROUP, Person, Preflight, Protected, Ran, VAULT};
+use scenarios::{Az, Cluster, GROUP, Person, Preflight, Protected, Ran, VAULT};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,6 +64,29 @@ pub fn each_role_that_is_missing_is_named_and_granted_in_one_step(it: &Protected
         println!("{id} was missed by {check} and by a backup, and is there again");
     }
     it.backs_up();
+}
+
+/// A provider that the subscription has given up is named by one check, and there again after the printed command.
+pub fn a_provider_that_is_not_registered_is_named_and_registered_as_printed(it: &Protected) {
+    let az = Az::signed_in(&it.vault);
+    let (subscription, _) = it.cluster_id.split_once("/resourceGroups/").expect("an id in a group");
+    let healthy = results(&preflight(it));
+
+    for provider in ["Microsoft.ContainerService", "Microsoft.DataProtection"] {
+        az.rest("post", &format!("{subscription}/providers/{provider}/unregister"), "2024-11-01", None);
+        let broken = preflight(it);
+        let printed = broken.commands("P7", "cofferdam");
+        let words: Vec<&str> = printed.first().expect("a command").split(' ').skip(1).collect();
+        it.person.line(&words);
+        let mended = preflight(it);
+
+        broken.expect("P7", "Failed Block", &format!("{provider} is "));
+        assert_eq!(broken.check("P7")["code"], "MissingSubscriptionRegistration");
+        assert_eq!((broken.failed(), broken.code), (vec!["P7"], 5), "{provider}: {:#}", broken.document);
+        assert!(printed[0].contains(provider), "{printed:?}");
+        assert_eq!(results(&mended), healthy, "{provider} is registered again");
+    }
+    println!("a provider that is not registered is named, and registered as printed");
 }
 
 /// Takes away what a row of the plan is about.

@@ -109,7 +109,7 @@ impl Steps<'_> {
         let wanted = needs(Purpose::Backup { vault_tier: false }, &places, &principals);
         // The vault is let in by a step of its own, for which consent was asked.
         for need in wanted.iter().filter(|need| !need.is_binding()) {
-            let (who, role, scope) = (need.row.whose.noun(), need.row.grant.role(), &need.scope);
+            let (who, role, scope) = (need.row.whose.noun(), need.grant().role(), &need.scope);
             let principal = need.principal.as_deref();
             let name = format!("{role} of the {who} on {}", scope.name());
             let did = match principal {

@@ -38,7 +38,7 @@ pub async fn run(session: &Session, which: &Which, yes: bool) -> Outcome {
     }
     let mut refused = None;
     for need in &wanted {
-        let (id, role, whose) = (need.row.id, need.row.grant.role(), need.row.whose.noun());
+        let (id, role, whose) = (need.row.id, need.grant().role(), need.row.whose.noun());
         match grant(session, &subject, need).await {
             Ok(()) => note!("+ {id}: {role} of the {whose} on {}", need.scope),
             // The others are granted all the same.
@@ -68,7 +68,7 @@ async fn agreed(session: &Session, subject: &Subject, rows: &[Row], yes: bool) -
 }
 
 async fn grant(session: &Session, subject: &Subject, need: &Need) -> Result<(), Failure> {
-    match (need.row.grant, &need.principal) {
+    match (need.grant(), &need.principal) {
         (Grant::TrustedAccess(_), _) => {
             let_in(session, &need.scope, &subject.vault).await?;
         }

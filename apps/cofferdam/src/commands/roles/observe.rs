@@ -43,7 +43,7 @@ fn unknown_store(subject: &Subject) -> Option<Row> {
     let principal = subject.principals.extension.clone();
     let reason = "the cluster has no backup extension whose settings name a storage account; install it, or name the \
                   account with --storage-account-id";
-    let need = Need { row, scope: scope.clone(), principal, only_read: false };
+    let need = Need { row, scope: scope.clone(), used: None, principal, only_read: false };
     let state = State::NotSeen(reason.to_owned());
     Some(Row { about: About::Identity(need), scope, state, may_grant: false, grantors: Vec::new() })
 }

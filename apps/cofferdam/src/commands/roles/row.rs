@@ -113,7 +113,7 @@ impl Row {
     pub fn json(&self, vault: &ResourceId) -> Value {
         let (identity, principal, role, why) = match &self.about {
             About::Identity(need) => {
-                (need.row.whose.noun(), need.principal.as_deref(), need.row.grant.role(), need.row.why)
+                (need.row.whose.noun(), need.principal.as_deref(), need.grant().role(), need.row.why)
             }
             About::You(row) => ("you", None, row.role, row.why),
         };

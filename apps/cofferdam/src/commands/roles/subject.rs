@@ -116,13 +116,16 @@ impl Which {
         let cluster = self.target_resource_id.clone().unwrap_or_else(|| source.clone());
         let found_cluster = session.client.get(cluster.as_str(), versions::CLUSTERS).await?;
         let extension = backup_extension(session, &cluster).await?;
-        let place = |extension: &Option<Value>, of: &ResourceId| {
-            extension.as_ref().and_then(|one| place_of(one, of)).map(|(account, _)| account)
-        };
-        let own_store = self.storage_account_id.clone().or_else(|| place(&extension, &cluster));
+        let own = extension.as_ref().and_then(|one| store_of(one, &cluster));
+        let (account, container) = own.unzip();
+        let own_store = self.storage_account_id.clone().or_else(|| account.clone());
         let source_store = match cluster == source {
             true => None,
-            false => place(&backup_extension(session, &source).await?, &source),
+            false => {
+                let extension = backup_extension(session, &source).await?;
+                let place = extension.as_ref().and_then(|one| store_of(one, &source));
+                place.map(|(account, container)| container.unwrap_or(account))
+            }
         };
         let uami = self
             .uami
@@ -130,6 +133,8 @@ impl Which {
             .or_else(|| id_at(known?, "/properties/identityDetails/userAssignedIdentityArmUrl"));
         let places = Places {
             snapshot_group: Some(snapshot_group.clone()),
+            // Of an account that was named, nobody knows which container is meant.
+            container: container.flatten().filter(|_| own_store == account),
             store: own_store,
             source_store,
             staging_group: self.staging_resource_group_id.clone(),
@@ -260,6 +265,14 @@ fn id_at(found: &Value, at: &str) -> Option<ResourceId> {
 fn group_of(instance: &Value) -> Option<ResourceId> {
     let stores = instance.pointer("/properties/policyInfo/policyParameters/dataStoreParametersList")?;
     stores.as_array()?.iter().find_map(|store| id_at(store, "/resourceGroupId"))
+}
+
+/// The account to which an extension writes, and its container there.
+fn store_of(extension: &Value, cluster: &ResourceId) -> Option<(ResourceId, Option<ResourceId>)> {
+    let (account, container) = place_of(extension, cluster)?;
+    let service = account.child("blobServices", "default");
+    let container = service.and_then(|service| service.child("containers", &container)).ok();
+    Some((account, container))
 }
 
 /// The principal by which a vault acts: its own, or that of the user-assigned identity that was named.

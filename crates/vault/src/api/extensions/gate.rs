@@ -8,18 +8,22 @@ use crate::{
         identities::{ensure_extension_identity, has_extension_identity},
         resource::check_registered,
     },
+    keys::setting,
     protect::{
         checks::{
             account_of,
             catalogue::{Verdicts, installed},
+            container_of,
         },
         start::location_settings,
     },
 };
 use arm::{ArmError, ResourceId};
+use protection::code;
 use std::collections::BTreeMap;
 
 const NAMESPACE: &str = "Microsoft.KubernetesConfiguration";
+const BUCKET: &str = "configuration.backupStorageLocation.bucket";
 
 /// An extension that is to be installed or changed.
 pub struct Asked<'a> {
@@ -121,10 +125,9 @@ async fn location(call: &Call<'_>, settings: &BTreeMap<String, String>) -> Resul
     let mut wrong = Vec::new();
     let has =
         |name: &str| settings.iter().any(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_empty());
-    if !has("configuration.backupStorageLocation.bucket") {
-        let field = "properties.configurationSettings.configuration.backupStorageLocation.bucket";
+    if !has(BUCKET) {
         wrong.push(ArmError::invalid_field(
-            field,
+            &format!("properties.configurationSettings.{BUCKET}"),
             "is required: the container that backups are written to (P6)",
         ));
     }
@@ -134,6 +137,8 @@ async fn location(call: &Call<'_>, settings: &BTreeMap<String, String>) -> Resul
             let message = format!("The storage account '{account}' could not be found (P6).");
             wrong
                 .push(ArmError::new(404, "UserErrorStorageAccountNotFound", message).about(account.as_str()));
+        } else if has(BUCKET) {
+            wrong.extend(container(call, &account, &settings).await?);
         }
     } else if has("configuration.backupStorageLocation.config.storageAccount") {
         let field = "properties.configurationSettings.configuration.backupStorageLocation.config";
@@ -141,4 +146,26 @@ async fn location(call: &Call<'_>, settings: &BTreeMap<String, String>) -> Resul
         wrong.push(ArmError::invalid_field(field, reason));
     }
     Ok(wrong)
+}
+
+/// Nobody makes the container but its owner: neither the extension nor the data plane, whatever is written to it.
+async fn container(
+    call: &Call<'_>,
+    account: &ResourceId,
+    settings: &BTreeMap<String, String>,
+) -> Result<Option<ArmError>, Failure> {
+    // A name that no container can have leads to none.
+    if let Some(container) = container_of(settings)
+        && call.app.store.resource(&container).await?.is_some()
+    {
+        return Ok(None);
+    }
+    let name = setting(settings, ".bucket").unwrap_or_default();
+    let message = format!(
+        "The container '{name}' could not be found in the storage account '{account}' (P6). Make it first: cofferdam storage \
+         container create --name {name} --account-name {} --resource-group {}.",
+        account.name(),
+        account.resource_group().unwrap_or_default()
+    );
+    Ok(Some(ArmError::new(404, code::LOCATION_NOT_FOUND, message).about(account.as_str())))
 }

@@ -38,8 +38,8 @@ pub struct Prepared {
     pub extension: Option<Loaded<ExtensionRecord>>,
     /// The location as the target names it.
     pub location: String,
-    /// The storage account from which is read, where the resource manager knows it.
-    pub source_account: Option<ResourceId>,
+    /// The container from which is read, where it is another cluster's place; its account, where no more is known.
+    pub source_store: Option<ResourceId>,
 }
 
 /// Finds the parts of a restore, and whether the caller may join them.
@@ -77,8 +77,12 @@ pub async fn prepare(call: &Call<'_>, given: &Fields<'_>) -> Result<Prepared, Fa
     let there = crate::keys::location_key(&point.document.location);
     let here = request.target.resource == point.document.cluster && own == Some(there);
     let location = if here { "default".to_owned() } else { format!("vault-{}", point.document.key) };
-    let source_account = if here { None } else { checks::account_of(&point.document.location) };
-    Ok(Prepared { vault: vault.id, instance, point, request, extension, location, source_account })
+    let there = &point.document.location;
+    let source_store = match here {
+        true => None,
+        false => checks::container_of(there).or_else(|| checks::account_of(there)),
+    };
+    Ok(Prepared { vault: vault.id, instance, point, request, extension, location, source_store })
 }
 
 /// Begins a restore.

@@ -139,7 +139,7 @@ fn role(fact: &RoleFact) -> Option<RoleNeed> {
     };
     Some(RoleNeed {
         id: row.id,
-        role: row.grant.role(),
+        role: fact.need.grant().role(),
         identity: row.whose.noun(),
         principal: fact.need.principal.clone().unwrap_or_default(),
         scope: fact.need.scope.to_string(),

@@ -113,7 +113,8 @@ pub fn rows(facts: &Facts, now: Timestamp) -> Vec<Row> {
             let (verdict, evidence) = otherwise(facts, &verdicts, id);
             let row = Row::new(id, title, verdict, &evidence, By::Vault, now);
             let fixes = known(id).filter(|_| verdict == Verdict::Failed);
-            return row
+            let code = verdicts.get(id).filter(|_| verdict == Verdict::Failed).and_then(|said| said.code);
+            return Row { code: code.map(str::to_owned), ..row }
                 .mended_by(fixes.map(|check| commands(check, &vault_names(facts))).unwrap_or_default());
         }
         let said: Vec<&str> = wrong.iter().map(|problem| problem.message.as_str()).collect();
@@ -239,20 +240,20 @@ mod tests {
         let rows = |account| rows(&Facts { account, ..facts_of_a_test() }, Timestamp::UNIX_EPOCH);
         let wrong = |account| -> Vec<String> {
             let all = rows(account).into_iter().filter(|row| row.verdict == Verdict::Failed);
-            all.map(|row| format!("{} {}", row.id, row.blocks)).collect()
+            all.map(|row| format!("{} {} {}", row.id, row.blocks, row.code.unwrap_or_default())).collect()
         };
 
         assert_eq!(wrong(account(|_| {})), Vec::<String>::new());
-        assert_eq!(wrong(account(|account| account.admits_vault = false)), ["P9 false"]);
-        assert_eq!(wrong(account(|account| account.location = "elsewhere".into())), ["P25 false"]);
-        assert_eq!(wrong(account(|account| account.sku = "Premium_LRS".into())), ["P25 false"]);
+        assert_eq!(wrong(account(|account| account.admits_vault = false)), ["P9 false "]);
+        assert_eq!(wrong(account(|account| account.location = "elsewhere".into())), ["P25 false "]);
+        assert_eq!(wrong(account(|account| account.sku = "Premium_LRS".into())), ["P25 false "]);
         assert_eq!(
             wrong(account(|account| {
                 if let Some((_, there)) = &mut account.container {
                     *there = false;
                 }
             })),
-            ["P25 false"]
+            ["P25 false UserErrorNoDefaultBackupStorageLocationFound"]
         );
         assert!(rows(None).iter().all(|row| row.id != "P9" || row.verdict == Verdict::NotApplicable));
     }
