@@ -2,7 +2,7 @@
 
 use super::{ROLES, assign, some};
 use crate::verdict::{fails, passed, unseen, when_seen};
-use crate::{ArmVault, Check, Facts, Fix, Observed, Profile, RoleNeed, Scope, Verdict, Weight};
+use crate::{ArmVault, Cause, Check, Facts, Fix, Observed, Profile, RoleNeed, Scope, Verdict, Weight};
 
 const NO_IDENTITY: &str = "UserErrorVaultIdentityNotFound";
 

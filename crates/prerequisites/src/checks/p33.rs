@@ -1,6 +1,6 @@
 //! P33: volumes have a StorageClass.
 
-use super::{NOT_RESTORE, UNITS, some};
+use super::{NOT_RESTORE, some};
 use crate::verdict::{fails, passed, when_seen};
 use crate::{Check, Facts, Fix, Profile, Scope, Verdict, VolumeKind, Weight};
 
