@@ -113,7 +113,8 @@ impl Preflight {
     /// Panics unless the check failed with this documented code, or has none where there is none for its cause.
     pub fn expect_code<'c>(&self, id: &str, code: impl Into<Option<&'c str>>) {
         assert_eq!(self.check(id)["result"], "Failed", "{:#}", self.check(id));
-        assert_eq!(self.check(id)["code"].as_str(), code.into(), "{:#}", self.check(id));
+        let code: Option<&str> = code.into();
+        assert_eq!(self.check(id)["code"].as_str(), code, "{:#}", self.check(id));
     }
 
     /// Panics unless the check ended so, with this in its evidence.
