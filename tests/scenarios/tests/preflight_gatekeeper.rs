@@ -67,7 +67,8 @@ fn a_real_gatekeeper_is_named_with_its_constraint_until_the_printed_command_leav
     assert_eq!(named.code, 5);
     assert_eq!(named.check("P20")["details"]["objects"], json!([format!("{RULE}/{CONSTRAINT}")]));
     assert_eq!(refused.code, 5, "{}", refused.stderr);
-    for part in ["nothing was installed", "P20 ", "[pf-owners] every pod needs an owner"] {
+    let offered = format!("kubectl patch {RULE}/{CONSTRAINT} ");
+    for part in ["nothing was installed", "P20 ", "[pf-owners] every pod needs an owner", &offered] {
         assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
     }
     assert_eq!(untouched, None, "it would wait for pods that never come");
