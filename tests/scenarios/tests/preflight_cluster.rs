@@ -171,6 +171,7 @@ fn nfs_and_other_volumes_of_kubernetes_itself_are_named_until_they_are_moved_as_
         let after = Preflight::run(&cluster, &[]);
 
         seen.expect("P13", "Failed Warn", &format!("{namespace}/data ({kind} is not a CSI volume)"));
+        seen.expect_code("P13", "VolumeNotProtected");
         assert_eq!((seen.failed(), seen.code), (vec!["P13"], 3), "{seen:?}");
         let fix = format!(
             "Migrate volumes of the kind {kind} to a CSI driver: docs/volumes.md#from-an-in-tree-volume-to-csi"
