@@ -34,9 +34,16 @@ impl<'c> Given<'c> {
     pub async fn held(&self, need: &Need) -> Result<Held, String> {
         let Some(principal) = &need.principal else { return Ok(Held::NoIdentity) };
         let filter = format!("atScope() and assignedTo('{principal}')");
+        // What is not there yet has no roles of its own: those above it will count there.
+        let (at, found) = match self.list(need.at(), &filter).await {
+            Err(error) if error.is_not_found() => {
+                (&need.scope, self.assignments(&need.scope, &filter).await?)
+            }
+            found => (need.at(), found.map_err(|error| error.to_string())?),
+        };
         let mut assignments = Vec::new();
-        for found in self.assignments(need.at(), &filter).await? {
-            let mut one = self.assignment(&found, need.at()).await?;
+        for found in found {
+            let mut one = self.assignment(&found, at).await?;
             if let Some(one) = one.as_mut() {
                 one.principal.clone_from(principal);
             }
@@ -84,8 +91,12 @@ impl<'c> Given<'c> {
     }
 
     async fn assignments(&self, scope: &ResourceId, filter: &str) -> Result<Vec<Value>, String> {
+        self.list(scope, filter).await.map_err(|error| error.to_string())
+    }
+
+    async fn list(&self, scope: &ResourceId, filter: &str) -> Result<Vec<Value>, Error> {
         let request = Request::get(format!("{scope}/{ASSIGNMENTS}"), versions::ROLES).ask("$filter", filter);
-        self.client.list(&request).await.map_err(|error| error.to_string())
+        self.client.list(&request).await
     }
 
     /// An assignment as the decision reads it. One with a condition grants less than its role says, and is not counted.
