@@ -70,8 +70,8 @@ pub fn storage(parts: &Parts<'_>, programs: &NodeBinaries, driver: &Path, pool: 
         "--retry-interval-max=10s",
         "--leader-election",
         "--leader-election-namespace=kube-system",
-        "--leader-election-lease-duration=30s",
-        "--leader-election-renew-deadline=25s",
+        "--leader-election-lease-duration=20s",
+        "--leader-election-renew-deadline=17s",
     ]);
     let mut processes = vec![process("snapshot-controller", controller, served.to_vec())];
     for (name, short) in [(DRIVER, "csi"), (PLAIN_DRIVER, "plain-csi")] {

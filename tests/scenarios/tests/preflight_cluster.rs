@@ -243,9 +243,9 @@ fn an_extension_like_the_originals_blocks_ours_until_what_is_left_of_it_is_delet
 #[test]
 fn a_snapshot_controller_that_does_nothing_is_named_by_its_lease_until_it_goes_on() {
     let cluster = Cluster::one();
-    // A lease counts for a minute after its last renewal; one that went on takes a new one over in a few seconds.
+    // A lease counts for four times its length after its last renewal; one that went on takes a new one over in a few seconds.
     let until = |result: &str| {
-        wait_until(&format!("P12 is {result}"), Duration::from_secs(90), || {
+        wait_until(&format!("P12 is {result}"), Duration::from_secs(150), || {
             let found = Preflight::run(&cluster, &[]);
             if found.result("P12") == result { Ok(found) } else { Err(format!("{:#}", found.check("P12"))) }
         })
