@@ -21,19 +21,27 @@ pub struct Server {
 const USER: &str = "postgres";
 
 impl Server {
-    /// Makes and starts one.
+    /// Makes and starts one for tests: small, quick to make, and without syncing, because the machine does not lose power during
+    /// a test; the kill of a server loses nothing that was written.
     pub fn start() -> Self {
+        let settings = "fsync = off\nmin_wal_size = 2MB\nshared_buffers = 32MB\n";
+        Self::made(&["-N", "--wal-segsize=1"], settings)
+    }
+
+    /// Makes and starts one as its packages set it up, which syncs what it has answered.
+    pub fn as_packaged() -> Self {
+        Self::made(&[], "")
+    }
+
+    fn made(initdb: &[&str], settings: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("cofferdam-pg").tempdir().unwrap().keep();
         let programs = programs();
         own(&folder);
         let guard = guard(&folder, &programs);
         let server = Self { folder, programs, _guard: guard };
-        let initdb =
-            ["-U", "vault", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "-N", "--wal-segsize=1", "-D"];
-        run(server.command("initdb").args(initdb).arg(server.data()));
-        // The machine does not lose power during a test: the kill of a server loses nothing that was written.
-        let settings = "fsync = off\nlisten_addresses = ''\nmax_connections = 300\nmin_wal_size = 2MB\nshared_buffers = 32MB\n";
-        server.set(settings);
+        let always = ["-U", "vault", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8"];
+        run(server.command("initdb").args(always).args(initdb).arg("-D").arg(server.data()));
+        server.set(&format!("listen_addresses = ''\nmax_connections = 300\n{settings}"));
         server.up();
         server
     }

@@ -115,11 +115,7 @@ pub async fn measure(arguments: VaultArgs) -> Result<()> {
         keep(&|results| results.add_vault(measured.clone()))?;
     }
     if wanted(Part::Postgres) {
-        let server = postgres::Server::start();
-        // Tests of the store do without syncing; here it is part of what is measured.
-        server.set("fsync = on\nshared_buffers = 128MB\n");
-        server.crash();
-        server.up();
+        let server = postgres::Server::as_packaged();
         let measured = run::measure(&plan, Some(&server), &environment).await?;
         keep(&|results| results.add_vault(measured.clone()))?;
     }
