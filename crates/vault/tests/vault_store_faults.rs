@@ -285,6 +285,38 @@ async fn a_change_whose_caller_went_away_while_it_waited_leaves_no_lock_behind()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_changes_that_waited_together_one_that_is_refused_takes_no_other_with_it() {
+    let url = new_database(shared(), "").await;
+    let store = Arc::new(Postgres::open(&url.parse().unwrap()).await.unwrap());
+    store.commit(&[put("there", json!({}))], &audit("first")).await.unwrap();
+    let other = holds_the_audit_log(&url).await;
+    // More than go together; one of the first of them wants a name that is taken.
+    let names: Vec<String> =
+        (0..50).map(|n| if n == 5 { "there".to_owned() } else { format!("g{n}") }).collect();
+    let crowd: Vec<_> = names
+        .iter()
+        .cloned()
+        .map(|name| {
+            let store = store.clone();
+            tokio::spawn(async move { store.commit(&[put(&name, json!({}))], &audit(&name)).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    other.close().await.unwrap();
+
+    for (name, change) in names.iter().zip(crowd) {
+        let answer = change.await.unwrap();
+        let is_there = store.resource(&id(name)).await.unwrap().is_some();
+        match name.as_str() {
+            "there" => assert!(matches!(answer, Err(StoreError::Conflict(_))), "{answer:?}"),
+            _ => assert!(answer.is_ok() && is_there, "{name}: {answer:?}"),
+        }
+    }
+    let rows = store.audit(0, 100).await.unwrap();
+    assert_eq!((rows.len(), first_broken(&rows)), (50, None), "one record for each that was kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_unreadable_is_told_from_what_is_unreachable() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("vault.db");
