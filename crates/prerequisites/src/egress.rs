@@ -141,13 +141,13 @@ pub fn aks_rules(endpoints: &[Endpoint]) -> Vec<Rule> {
         .collect()
 }
 
-/// What a pod tries to see the 25 host rules, beside the endpoints that are known: every name that they come down to and that
-/// none of these has.
-pub fn aks_hosts(known: &[Endpoint]) -> Vec<Endpoint> {
+/// What a pod tries to see the 25 host rules, beside the endpoints that it tries anyway: every name that they come down to for
+/// this installation, and that none of those has.
+pub fn aks_hosts(known: &[Endpoint], tried: &[Endpoint]) -> Vec<Endpoint> {
     let mut all: Vec<Endpoint> = Vec::new();
-    for rule in aks_rules(known) {
+    for rule in aks_rules(&[known, tried].concat()) {
         for host in rule.hosts() {
-            let is_there = known.iter().chain(&all).any(|one| one.host == host);
+            let is_there = tried.iter().chain(&all).any(|one| one.host == host);
             // Without TLS where it is served so: what they are named for is fetched over it.
             let plain = rule.ports.iter().find(|port| port.speech == Speech::Http);
             if let Some(port) = plain.or(rule.ports.first()).filter(|_| !is_there) {
@@ -227,20 +227,26 @@ mod tests {
 
     #[test]
     fn every_host_rule_comes_down_to_names_that_are_tried_once_and_as_they_are_served() {
-        let known = [
+        let tried = [
             endpoint(EndpointKind::Store, "https://backups1.blob.core.windows.net"),
             endpoint(EndpointKind::Registry, "https://mcr.microsoft.com/v2/"),
         ];
+        let known = [endpoint(EndpointKind::ApiServer, "https://shop-dns-1.hcp.westeurope.azmk8s.io")];
 
-        let hosts = aks_hosts(&known);
+        let hosts = aks_hosts(&known, &tried);
 
         let named = AKS.iter().filter(|(host, _)| !host.starts_with('*')).count();
-        assert_eq!(hosts.len(), named - 1, "the registry is tried as what it is");
+        assert_eq!(
+            hosts.len(),
+            named,
+            "with the API server, and without the registry, which is tried as what it is"
+        );
         assert!(hosts.iter().all(|one| one.kind == EndpointKind::HostRule && one.needed));
         let address = |host: &str| {
             let one = hosts.iter().find(|one| one.host == host).unwrap();
             (one.port, one.tls)
         };
+        assert_eq!(address("shop-dns-1.hcp.westeurope.azmk8s.io"), (443, true));
         assert_eq!(address("data.mcr.microsoft.com"), (443, true));
         assert_eq!(address("ocsp.digicert.com"), (80, false));
     }

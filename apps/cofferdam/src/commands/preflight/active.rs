@@ -14,7 +14,7 @@ use extension::{locations::LocationRecord, manifests::AUTHORITIES};
 use indicatif::ProgressBar;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
-use prerequisites::{DeepCheck, Facts, Nodes, Observed, Profile, Registry};
+use prerequisites::{DeepCheck, Endpoint, Facts, Nodes, Observed, Profile, Registry};
 use probes::{
     Account, Subject,
     active::{
@@ -106,6 +106,8 @@ pub struct Asked<'a> {
     pub proxy_authorities: Option<&'a str>,
     /// The vault's, where the settings name one: before an installation they lie nowhere in the cluster.
     pub vault_authorities: Option<&'a str>,
+    /// The API server by the name that it has outside, which the pods of the cluster do not use.
+    pub api_server: Option<Endpoint>,
     pub bar: &'a ProgressBar,
 }
 
@@ -246,7 +248,7 @@ async fn way_out(client: &Client, asked: &Asked<'_>, place: &Place, facts: &mut 
         of_cluster: authorities(client, "kube-system", CLUSTER_AUTHORITIES).await,
         region: region.filter(|_| asked.profile == Profile::Aks),
         fetches,
-        told: Vec::new(),
+        told: asked.api_server.iter().cloned().collect(),
     };
     match egress(client, place, &probed(&known, asked.profile)).await {
         Ok(Answer::Seen(reached)) => {

@@ -71,7 +71,7 @@ pub fn probed(it: &Installation, profile: Profile) -> Vec<Endpoint> {
         _ => true,
     });
     if profile == Profile::Aks {
-        all.extend(egress::aks_hosts(&all));
+        all.extend(egress::aks_hosts(&let_out(it), &all));
     }
     all
 }

@@ -111,6 +111,9 @@ fn under_the_rules_of_aks_the_hosts_of_its_firewall_are_tried_too() {
     let known = Installation {
         parts: vec![extension(pod("mcr.microsoft.com/cofferdam:1", &[]))],
         fetches: true,
+        told: Endpoint::of_url(EndpointKind::ApiServer, "https://shop-1.hcp.westeurope.azmk8s.io")
+            .into_iter()
+            .collect(),
         ..Installation::default()
     };
 
@@ -120,6 +123,7 @@ fn under_the_rules_of_aks_the_hosts_of_its_firewall_are_tried_too() {
     assert_eq!(aks[..ours.len()], ours);
     let hosts = &aks[ours.len()..];
     assert!(hosts.contains(&"HostRule https://management.azure.com:443/".to_owned()), "{hosts:?}");
+    assert!(hosts.contains(&"HostRule https://shop-1.hcp.westeurope.azmk8s.io:443/".to_owned()), "{hosts:?}");
     assert!(hosts.contains(&"HostRule http://crl3.digicert.com:80/".to_owned()), "{hosts:?}");
     assert!(hosts.iter().all(|one| !one.contains("//mcr.microsoft.com")), "that is the registry: {hosts:?}");
 }

@@ -17,7 +17,9 @@ use k8s_openapi::api::{
     rbac::v1::ClusterRole,
 };
 use kube::{Api, Client, ResourceExt};
-use prerequisites::{Facts, Judged, Observed, Profile, Purpose, Report, evaluate, judge};
+use prerequisites::{
+    Endpoint, EndpointKind, Facts, Judged, Observed, Profile, Purpose, Report, evaluate, judge,
+};
 use probes::{Account, Location, Subject, Survey, observe};
 use std::{sync::Arc, time::Duration};
 use storage::credential::CredentialSource;
@@ -113,6 +115,9 @@ pub async fn survey(
             profile,
             proxy_authorities: wanted.install.proxy.authorities.as_deref(),
             vault_authorities: wanted.install.vault.as_ref().map(|vault| vault.authorities.as_str()),
+            api_server: cluster.config().await.ok().and_then(|config| {
+                Endpoint::of_url(EndpointKind::ApiServer, &config.cluster_url.to_string())
+            }),
             bar: &bar,
         };
         Box::pin(active::look(&client, asked, &mut facts)).await?;
